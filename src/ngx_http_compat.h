@@ -1,0 +1,53 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * What differs between the nginx versions that are supported (1.22 up to
+ * the current mainline) is here and nowhere else.
+ */
+
+
+#ifndef _NGX_HTTP_COMPAT_H_INCLUDED_
+#define _NGX_HTTP_COMPAT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+/*
+ * Adds a response header line.  Since 1.23.0 lines of one name are linked by
+ * "next", which ngx_list_push() leaves uninitialized.  The line is allocated
+ * from r->pool; key and value are not copied and must live as long.  Returns
+ * NULL when out of memory.
+ */
+
+static ngx_inline ngx_table_elt_t *
+ngx_http_compat_push_header(ngx_http_request_t *r, ngx_str_t *key,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NULL;
+    }
+
+    h->hash = 1;
+    h->key = *key;
+    h->value = *value;
+    h->lowcase_key = NULL;
+
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+
+    return h;
+}
+
+
+#endif /* _NGX_HTTP_COMPAT_H_INCLUDED_ */
