@@ -13,6 +13,7 @@
 
 set -u
 
+export LC_ALL=C
 demo=$(cd "$(dirname "$0")" && pwd)
 build=${BUILD:-$demo/../build}
 redis=${REDIS:-on}
@@ -166,26 +167,23 @@ start_backends() {
 
 start_gateway() {
     choose_port
-    write_conf "$port" ''
+    write_conf
     spawn gateway "$nginx" -p "$dir" -c "$dir/gateway.conf" \
         -e "$dir/logs/gateway.error.log" -g 'daemon off;'
     await gateway curl -so /dev/null "http://127.0.0.1:$port/"
 }
 
 
-# write_conf PORT INSTANCE: gateway.conf, or the conf of a further gateway
-
 write_conf() {
     local without='$^'
 
     [ "$redis" != off ] || without='_redis_server '
 
-    sed -e "/$without/d" -e "s|@DIR@|$dir|g" -e "s|@PORT@|$1|g" \
-        -e "s|@INSTANCE@|$2|g" \
+    sed -e "/$without/d" -e "s|@DIR@|$dir|g" -e "s|@PORT@|$port|g" \
         -e "s|@BACKEND1@|$(cat backend-1.port)|g" \
         -e "s|@BACKEND2@|$(cat backend-2.port)|g" \
         -e "s|@BACKEND3@|$(cat backend-3.port)|g" \
-        "$demo/nginx.conf" >"gateway$2.conf"
+        "$demo/nginx.conf" >gateway.conf
 }
 
 
