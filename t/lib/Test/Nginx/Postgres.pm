@@ -1,0 +1,158 @@
+package Test::Nginx::Postgres;
+
+# Copyright (C) The Optcache authors
+
+# A real PostgreSQL, on loopback and a unix socket, in a directory of the
+# test.  It refuses to run as root and then gets a user of its own.
+
+use strict;
+use warnings;
+
+use base qw/ Test::Nginx::Process /;
+
+use Time::HiRes qw/ sleep time /;
+
+use Test::Nginx::Port qw/ port /;
+
+
+# Debian keeps the server's programs out of the PATH.
+
+sub program {
+    my ($name) = @_;
+
+    my ($newest) = sort { _major($b) <=> _major($a) }
+                   glob "/usr/lib/postgresql/*/bin/$name";
+
+    return $newest || Test::Nginx::Process::program($name);
+}
+
+
+sub _major { $_[0] =~ m{/postgresql/(\d+)/} ? $1 : 0 }
+
+
+# run(dir => DIR, port => 5432, args => ['-c', 'max_connections=10'])
+
+sub run {
+    my ($class, %o) = @_;
+
+    my $name = $o{port} || 5432;
+    my $self = bless {
+        data => "$o{dir}/postgres-$name",
+        port => port($name),
+        user => $> == 0 ? 'postgres' : undef,
+        log => "$o{dir}/postgres-$name.log",
+        args => $o{args} || [],
+    }, $class;
+
+    mkdir $self->{data} or die "$self->{data}: $!\n";
+
+    if (defined $self->{user}) {
+        my ($uid, $gid) = (getpwnam $self->{user})[2, 3];
+        chown $uid, $gid, $self->{data} or die "chown: $!\n";
+    }
+
+    my $initdb = Test::Nginx::Process->start(
+        exec => [program('initdb'), '-D', $self->{data}, '-U', 'postgres',
+                 qw/ --auth trust --encoding UTF8 --locale C --no-sync /],
+        user => $self->{user}, log => $self->{log},
+    );
+
+    $initdb->wait_end(60);
+    die "initdb failed:\n" . $initdb->output() if $initdb->exit_status() // 1;
+
+    return $self->launch();
+}
+
+
+sub launch {
+    my ($self) = @_;
+
+    my $data = $self->{data};
+
+    $self->{process} = Test::Nginx::Process->start(
+        exec => [program('postgres'), '-D', $data, '-p', $self->{port},
+                 '-k', $data, '-c', 'listen_addresses=127.0.0.1',
+                 '-c', 'fsync=off', '-c', 'full_page_writes=off',
+                 '-c', 'synchronous_commit=off', '-c', 'shared_buffers=8MB',
+                 '-c', 'max_connections=40', '-c', 'autovacuum=off',
+                 @{ $self->{args} }],
+        user => $self->{user}, log => $self->{log}, deathsig => 'INT',
+        endsig => 'QUIT',
+    );
+
+    my $until = time() + 30;
+
+    while (system("psql '" . $self->conninfo() . "' -c '' >/dev/null 2>&1")) {
+        die "postgres did not start:\n" . $self->{process}->output()
+            if !$self->{process}->alive() || time() > $until;
+        sleep 0.05;
+    }
+
+    return $self;
+}
+
+
+for my $method (qw/ pid alive signal wait_end suspend resume /) {
+    no strict 'refs';
+    *$method = sub { my $self = shift; $self->{process}->$method(@_) };
+}
+
+
+sub cont { $_[0]->{process}->resume() }
+
+
+sub port_number { $_[0]->{port} }
+
+
+# For libpq: TCP by default, the unix socket with conninfo('unix').
+
+sub conninfo {
+    my ($self, $kind) = @_;
+
+    my $host = ($kind // '') eq 'unix' ? $self->{data} : '127.0.0.1';
+
+    return "host=$host port=$self->{port} user=postgres dbname=postgres";
+}
+
+
+# Rows as lines, columns parted by "|".
+
+sub query {
+    my ($self, $sql) = @_;
+
+    open my $fh, '-|', 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1',
+                       $self->conninfo(), '-c', $sql
+        or die "psql: $!\n";
+
+    my $out = do { local $/; <$fh> } // '';
+
+    close $fh or die "psql: query failed\n";
+    chomp $out;
+
+    return $out;
+}
+
+
+# An immediate shutdown of all its processes, as of a crash.
+
+sub kill {
+    my ($self) = @_;
+    return $self->{process}->stop('QUIT', 10);
+}
+
+
+sub stop {
+    my ($self) = @_;
+    return $self->{process}->stop('INT', 10);
+}
+
+
+sub restart {
+    my ($self) = @_;
+
+    $self->kill();
+    return $self->launch();
+}
+
+
+1;
