@@ -47,7 +47,7 @@ main() {
 find_programs() {
     local program
 
-    nginx=${NGINX:-$(command -v nginx)}
+    nginx=$(command -v "${NGINX:-nginx}")
     postgres=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
     postgres=${postgres:-$(dirname "$(command -v initdb)")}
 
@@ -75,6 +75,7 @@ make_scratch() {
         cp "$build/$so" "$dir/modules/" || fail "no $build/$so: make first"
     done
     cp "$demo/backend.py" "$demo/schema.sql" "$dir"
+    [ -z "${NGINX:-}" ] || { cp "$nginx" "$dir" && nginx=$dir/${nginx##*/}; }
     head -c 32 /dev/urandom >"$dir/secret"
 
     if [ "$(id -u)" = 0 ]; then

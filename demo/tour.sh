@@ -29,6 +29,7 @@ main() {
     scratch=$(mktemp -d) || exit 1
     [ $# -gt 0 ] || start_demo
     . "${1:-$scratch}/state" || exit 1
+    echo "In $dir: a gateway at $url, redis $redis"
 
     two_users
     their_caches
@@ -47,6 +48,7 @@ main() {
     fi
 
     guessed
+    nothing_broke
 }
 
 
@@ -309,6 +311,16 @@ guessed() {
     expect 'refused sooner or later' [ "${codes##*$'\n'}" = '429 0' ]
     expect 'never let in' [ -z "$(grep -v '^4' <<<"$codes")" ]
     say 'The logins of this tour were counted, too.'
+}
+
+
+nothing_broke() {
+    local log
+
+    for log in "$dir"/logs/gateway*.log; do
+        ! grep -E '\[(alert|emerg|crit)\]|Sanitizer|runtime error' "$log" \
+            || expect "nothing of this in ${log##*/}" false
+    done
 }
 
 
