@@ -1,0 +1,287 @@
+#!/bin/bash
+#
+# The cache's hit path and the limiter beside what stock nginx and Lua offer:
+# one nginx worker on core 0; wrk and Redis on core 1; the variants in turn,
+# several rounds, so that what disturbs the machine disturbs all of them.
+# Prints medians: requests per second as a share of the baseline, and worker
+# CPU time per request (user + system), which depends less on the load.
+#
+#   BUILD=DIR  BENCH_ROUNDS=5  BENCH_SECONDS=2  BENCH_CONNECTIONS=64
+#
+# A variant that does not do what it says is not measured, and said so.
+
+set -u
+
+export LC_ALL=C
+PATH=$PATH:/usr/sbin:/sbin
+
+here=$(cd "$(dirname "$0")" && pwd)
+build=${BUILD:-$here/../build}
+rounds=${BENCH_ROUNDS:-5}
+seconds=${BENCH_SECONDS:-2}
+connections=${BENCH_CONNECTIONS:-64}
+nginx=${NGINX:-nginx}
+modules=/usr/lib/nginx/modules
+token='Authorization: Bearer bench'
+dir=
+pids=()
+
+
+# variant NAME INSTANCE PATH STATUS SHAPE [HEADER]: SHAPE is what its answer's
+# status line and header must show; a name in brackets starts a group, whose
+# baseline it is
+
+variants() {
+    variant '[return, 1 KiB]'          a /return/1k           200 .
+    variant 'optcache HIT'             a /optcache/1k         200 'X-Cache: HIT'
+    variant 'proxy_cache HIT'          a /proxy_cache/1k      200 'X-Cache: HIT'
+    variant 'optcache HIT, gzip'       a /optcache/1k         200 'Encoding: gzip' z
+    variant 'proxy_cache HIT + gzip'   a /proxy_cache/1k      200 'Encoding: gzip' z
+
+    variant '[return, 32 KiB]'         a /return/32k          200 .
+    variant 'optcache HIT'             a /optcache/32k        200 'X-Cache: HIT'
+    variant 'proxy_cache HIT'          a /proxy_cache/32k     200 'X-Cache: HIT'
+    variant 'optcache HIT, gzip'       a /optcache/32k        200 'Encoding: gzip' z
+    variant 'proxy_cache HIT + gzip'   a /proxy_cache/32k     200 'Encoding: gzip' z
+
+    variant '[empty_gif]'              a /gif                 200 .
+    variant 'limit_req'                a /gif/limit_req       200 .
+    variant 'ratelimit_redis, shm'     b /gif/ratelimit       200 'X-RateLimit-Remaining'
+    variant 'ratelimit_redis, Redis'   a /gif/ratelimit       200 'X-RateLimit-Remaining'
+    [ "$lua" = no ] ||
+    variant 'Lua + Redis INCR'         a /gif/lua             200 'X-RateLimit-Remaining'
+    variant 'limit_req, refused'       a /gif/limit_req/refused  429 .
+    variant 'ratelimit_redis, refused' a /gif/ratelimit/refused  429 'Retry-After'
+}
+
+
+main() {
+    trap stop EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+
+    find_programs
+    start
+    each check
+
+    echo "measuring: $rounds rounds, $seconds s each, $connections connections"
+    for ((round = 1; round <= rounds; round++)); do
+        each measure
+        echo "round $round of $rounds"
+    done
+    table
+    return 0
+}
+
+
+find_programs() {
+    local program
+
+    for program in "$nginx" redis-server redis-cli wrk curl taskset; do
+        command -v "$program" >/dev/null || fail "no $program here"
+    done
+
+    lua=yes
+    [ -e $modules/ngx_http_lua_module.so ] || lua=no
+    [ $lua = yes ] || echo 'no libnginx-mod-http-lua: without Lua'
+
+    cores=0
+    [ "$(nproc)" = 1 ] || cores=1
+}
+
+
+start() {
+    dir=$(mktemp -d /tmp/optcache-bench.XXXXXX) || exit 1
+    mkdir "$dir"/{temp,data}
+    cp "$here"/*.lua "$dir"
+    cd "$dir" || exit 1
+
+    json 1024 >data/1k
+    json 32768 >data/32k
+
+    spawn $cores redis-server --port 0 --unixsocket "$dir/redis.sock" \
+        --save '' --dir "$dir"
+    redis=$!
+    start_nginx a
+    start_nginx b
+    await redis-cli -s redis.sock ping
+}
+
+
+# a: everything; b: no Redis
+
+start_nginx() {
+    local child port user=
+
+    port=$(/usr/bin/python3 -c 'import socket
+s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    [ "$(id -u)" != 0 ] || user='user root;'
+
+    sed -e "s|@BUILD@|$(cd "$build" && pwd)|; s|@MODULES@|$modules|" \
+        -e "s|@USER@|$user|; s|@CPU@|1|; s|@NAME@|$1|; s|@DIR@|$dir|" \
+        -e "s|@PORT@|$port|; s|@1K@|$(tr -d '\n' <data/1k)|" \
+        "$here/nginx.conf" >"$1.conf"
+    [ $lua = yes ] || sed -i '/# lua$/d' "$1.conf"
+    [ "$1" = a ] || sed -i '/# redis$/d; s/ cache keys_zone=/ cache-b keys_zone=/' \
+        "$1.conf"
+
+    spawn 0 "$nginx" -p "$dir" -e "$1.error.log" -c "$dir/$1.conf" \
+        -g 'daemon off;'
+    master=$!
+    await curl -so /dev/null "http://127.0.0.1:$port/gif"
+
+    declare -g "url_$1=http://127.0.0.1:$port"
+    for child in $(cat /proc/$master/task/$master/children); do
+        ! grep -q 'worker process' "/proc/$child/cmdline" \
+            || declare -g "worker_$1=$child"
+    done
+}
+
+
+spawn() {
+    local core=$1
+    shift
+
+    taskset -c "$core" "$@" >>log 2>&1 </dev/null &
+    pids+=($!)
+}
+
+
+await() {
+    local _
+
+    for _ in {1..100}; do
+        "$@" >/dev/null 2>&1 && return
+        sleep 0.1
+    done
+    fail "no answer: $*"
+}
+
+
+# json BYTES: compressible as JSON is
+
+json() {
+    local i text='{"allocations":['
+
+    for ((i = 1; ${#text} < $1 - 64; i++)); do
+        text+="{\"day\":$((i % 31)),\"goal\":\"bicycle\",\"cents\":$((i * 7919 % 9973))},"
+    done
+    printf "%-$(($1 - 2))s]}" "${text%,}"
+}
+
+
+each() {
+    group=
+    number=0
+    variant() { number=$((number + 1)); "$each" "$@"; }
+    each=$1
+    variants
+}
+
+
+# Is it what it says?  Asked twice: a cache has stored it by then.
+
+check() {
+    local name=$1 url=url_$2 head=(-H "$token")
+
+    [ "${6:-}" != z ] || head+=(-H 'Accept-Encoding: gzip')
+    curl -s -o /dev/null "${head[@]}" "${!url}$3?k=1"
+    curl -s -o answer -D head "${head[@]}" "${!url}$3?k=1"
+
+    if head -1 head | grep -q " $4 " && grep -q "$5" head; then
+        : >"samples.$number"
+    else
+        echo "not measured, answers otherwise: $name, $3: $(head -1 head)"
+    fi
+}
+
+
+# A sample: requests per second, microseconds of the worker and of Redis for
+# each.
+
+measure() {
+    local url=url_$2 worker=worker_$2 head=(-H "$token")
+    local before after redis_before redis_after
+
+    [ -e "samples.$number" ] || return
+    [ "${6:-}" != z ] || head+=(-H 'Accept-Encoding: gzip')
+    [[ $3 != /gif* ]] || head+=(-s keys.lua)
+
+    before=$(cpu "${!worker}")
+    redis_before=$(cpu "$redis")
+    taskset -c $cores wrk -t1 -c"$connections" -d"${seconds}s" "${head[@]}" \
+        "${!url}$3" >wrk.out || return
+    after=$(cpu "${!worker}")
+    redis_after=$(cpu "$redis")
+
+    awk -v cpu=$((after - before)) -v status="$4" \
+        -v redis=$((redis_after - redis_before)) '
+        /requests in/     { n = $1 }
+        /^Requests\/sec:/ { rate = $2 }
+        /Non-2xx/         { other = $NF }
+        END {
+            if (n > 0 && (status == 200 ? other == 0 : other >= n - 1000))
+                print rate, cpu / n / 1000, redis / n / 1000
+        }' wrk.out >>"samples.$number"
+}
+
+
+# cpu PID: nanoseconds on a core; the scheduler's count if it is kept, else
+# user and system time in ticks
+
+cpu() {
+    local stat
+
+    if read -r stat _ <"/proc/$1/schedstat" 2>/dev/null && [ "$stat" != 0 ]
+    then
+        echo "$stat"
+    else
+        stat=$(<"/proc/$1/stat")
+        set -- ${stat##*) }
+        echo $((($12 + $13) * 10000000))
+    fi
+}
+
+
+table() {
+    printf '\n%-26s %10s %6s %12s %12s %12s\n' \
+        '' 'requests/s' share 'worker us' '+ baseline' 'Redis us'
+    each row
+}
+
+
+row() {
+    local rate cpu redis
+
+    [ -e "samples.$number" ] || return
+    read -r rate cpu redis < <(for column in 1 2 3; do
+        cut -d' ' -f$column "samples.$number" | sort -n \
+            | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+    done | paste -sd' ')
+    [ -n "$rate" ] || { echo "$1: no sample"; return; }
+
+    [[ $1 != \[* ]] || { base=$rate; base_cpu=$cpu; echo; }
+    awk -v name="$1" -v rate="$rate" -v cpu="$cpu" -v redis="$redis" \
+        -v base="$base" -v base_cpu="$base_cpu" 'BEGIN {
+        printf "%-26s %10d %6.2f %12.2f %+12.2f %12s\n", name, rate,
+            rate / base, cpu, cpu - base_cpu,
+            redis < 0.05 ? "" : sprintf("%.2f", redis)
+    }'
+}
+
+
+fail() {
+    echo "bench: $1" >&2
+    [ -z "$dir" ] || tail -n 5 "$dir"/log "$dir"/*.error.log >&2
+    exit 1
+}
+
+
+stop() {
+    trap '' INT TERM HUP
+    [ ${#pids[@]} = 0 ] || { kill "${pids[@]}"; wait "${pids[@]}"; } 2>/dev/null
+    [ -z "$dir" ] || { cd / && rm -rf "$dir"; }
+}
+
+
+main
