@@ -72,6 +72,7 @@ make_scratch() {
 
     for so in ngx_http_ratelimit_redis_module.so ngx_http_optcache_module.so
     do
+        ! built_in || break
         cp "$build/$so" "$dir/modules/" || fail "no $build/$so: make first"
     done
     cp "$demo/backend.py" "$demo/schema.sql" "$dir"
@@ -83,6 +84,13 @@ make_scratch() {
         chown -R "$user" "$dir"
     fi
     cd "$dir" || fail "cannot enter $dir"
+}
+
+
+# an nginx that has our modules linked in, as instrumented builds do
+
+built_in() {
+    "$nginx" -V 2>&1 | grep -q -- --add-module
 }
 
 
@@ -176,11 +184,12 @@ start_gateway() {
 
 
 write_conf() {
-    local without='$^'
+    local without=()
 
-    [ "$redis" != off ] || without='_redis_server '
+    [ "$redis" != off ] || without+=(-e '/_redis_server /d')
+    ! built_in || without+=(-e '/^load_module /d')
 
-    sed -e "/$without/d" -e "s|@DIR@|$dir|g" -e "s|@PORT@|$port|g" \
+    sed "${without[@]}" -e "s|@DIR@|$dir|g" -e "s|@PORT@|$port|g" \
         -e "s|@BACKEND1@|$(cat backend-1.port)|g" \
         -e "s|@BACKEND2@|$(cat backend-2.port)|g" \
         -e "s|@BACKEND3@|$(cat backend-3.port)|g" \
