@@ -1,26 +1,130 @@
-NGINX_SRC  ?= /usr/share/nginx/src
-BUILD      ?= $(CURDIR)/build
-CC         ?= cc
-CFLAGS     ?= -g -O2
-WERROR     ?= -Werror
+NGINX_SRC    ?= /usr/share/nginx/src
+BUILD        ?= $(CURDIR)/build
+CC           ?= cc
+CLANG        ?= clang
+CFLAGS       ?= -g -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
+WERROR       ?= -Werror
+WARNINGS     ?= -Wdeclaration-after-statement -Wvla
+NGINX        ?= $(shell PATH="$$PATH:/usr/sbin" command -v nginx)
+MODULES_DIR  ?= $(shell $(NGINX) -V 2>&1 \
+                        | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
+DESTDIR      ?=
+JOBS         ?= $(shell nproc)
+TEST_JOBS    ?= $(shell echo $$((2 * $(JOBS))))
+PROVE        ?= CMOCKA_MESSAGE_OUTPUT=TAP prove -It/lib -j$(TEST_JOBS)
+TESTS        ?= $(wildcard t/*.t)
+FUZZ_SECONDS ?= 60
 
-modules = ngx_http_ratelimit_redis_module.so ngx_http_optcache_module.so
+override BUILD := $(abspath $(BUILD))
+
+modules := ngx_http_ratelimit_redis_module.so ngx_http_optcache_module.so
+sources := config $(sort $(shell find src -name '*.[ch]'))
+units   := $(patsubst t/%.c,$(BUILD)/%,$(wildcard t/unit/*.c t/unit/*/*.c))
+fuzzers := $(patsubst t/%.c,$(BUILD)/%,$(wildcard t/fuzz/*.c t/fuzz/*/*.c))
+
+# an outer make's job server is used if there is one
+jobs = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
+
+export BUILD CC CLANG JOBS NGINX_SRC
 
 .DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+
+# what is done at once is decided below: packages come before what needs them
+.NOTPARALLEL:
+
 
 .PHONY: all
-all: $(BUILD)/nginx/Makefile  ## build both modules into build/
-	$(MAKE) -C $(BUILD)/tree -f $(BUILD)/nginx/Makefile modules
-	for m in $(modules); do cp $(BUILD)/nginx/$$m $(BUILD)/; done
+all: $(BUILD)/objs/Makefile  ## build both modules into build/
+	$(MAKE) -s $(jobs) -C $(BUILD)/tree -f $(BUILD)/objs/Makefile modules
+	@cd $(BUILD)/objs && install -m 644 $(modules) $(BUILD)
 
-# configure writes a Makefile beside the sources, which may be read-only:
-# it runs in a tree of links
-$(BUILD)/nginx/Makefile: config $(wildcard src/*/*.c)
-	rm -rf $(BUILD)/tree && mkdir -p $(BUILD)
-	cp -as $(NGINX_SRC)/. $(BUILD)/tree
-	cd $(BUILD)/tree && bash -c 'NGX_CONF_FLAGS=(--with-compat); \
-	    [ ! -f conf_flags ] || . ./conf_flags; \
-	    ./configure "$${NGX_CONF_FLAGS[@]}" --builddir=$(BUILD)/nginx \
-	    --with-cc="$(CC)" --with-cc-opt="$(CFLAGS) $(WERROR)" \
-	    --add-dynamic-module=$(CURDIR)' > $(BUILD)/configure.log \
-	    || { tail -20 $(BUILD)/configure.log; exit 1; }
+$(BUILD)/objs/Makefile: config misc/configure.sh $(BUILD)/inputs
+	misc/configure.sh $(NGINX_SRC) $(BUILD) --with-cc="$(CC)" \
+	    --with-cc-opt="$(CFLAGS) $(WARNINGS) $(WERROR)" \
+	    --add-dynamic-module=$(CURDIR)
+
+# configure runs again when the list of sources changes, not their text
+$(BUILD)/inputs: FORCE
+	@mkdir -p $(BUILD)
+	@echo '$(NGINX_SRC) $(CC) $(CFLAGS) $(WARNINGS) $(WERROR) $(sources)' \
+	    > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+.PHONY: run
+run: setup-run all  ## a demo gateway on loopback; REDIS=off: without Redis
+	@demo/run.sh
+
+.PHONY: tour
+tour: setup-run all  ## drives the demo and tells what happens and why
+	@demo/tour.sh
+
+.PHONY: test
+test: setup-test all unit  ## everything: t/unit and t/*.t
+	@OPTCACHE_BUILD=$(BUILD) $(PROVE) $(units) $(TESTS)
+
+.PHONY: unit
+unit: $(units)  ## build the C tests of t/unit
+
+.PHONY: test-asan
+test-asan: setup-test asan all  ## t/*.t on the sanitizer build
+	@TEST_NGINX_BINARY=$(BUILD)/asan/objs/nginx OPTCACHE_BUILD=$(BUILD) \
+	    $(PROVE) $(TESTS)
+
+.PHONY: asan
+asan: setup-test $(BUILD)/asan/libnginx.a  ## nginx, static, ASan and UBSan
+
+.PHONY: coverage
+coverage: setup-test all  ## which lines the tests reach
+	misc/static.sh coverage $(BUILD)/coverage
+	OPTCACHE_BUILD=$(BUILD) misc/coverage.sh $(TESTS)
+
+.PHONY: fuzz
+fuzz: setup-fuzz $(fuzzers)  ## each of t/fuzz for FUZZ_SECONDS
+	misc/fuzz.sh $(FUZZ_SECONDS) $(fuzzers)
+
+.PHONY: bench
+bench: setup-bench all  ## beside proxy_cache, limit_req, return and Lua
+	@bench/run.sh
+
+.PHONY: install
+install: all  ## copy the modules to DESTDIR and MODULES_DIR
+	install -d $(DESTDIR)$(MODULES_DIR)
+	cd $(BUILD) && install -m 644 $(modules) $(DESTDIR)$(MODULES_DIR)
+
+.PHONY: deb
+deb: setup-deb  ## two Debian packages into build/
+	misc/deb.sh
+
+.PHONY: setup
+setup: setup-test  ## install missing packages by apt
+
+.PHONY: clean
+clean:  ## remove build/
+	rm -rf $(BUILD)
+
+.PHONY: help
+help:  ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) \
+	    | expand -t 12
+
+
+setup-%: FORCE
+	@misc/setup.sh $*
+
+# all of nginx as a library, which the C tests are linked with
+$(BUILD)/asan/libnginx.a $(BUILD)/libfuzz/libnginx.a: FORCE
+	misc/static.sh $(patsubst lib%,%,$(notdir $(@D))) $(@D)
+
+$(BUILD)/unit/%: t/unit/%.c $(BUILD)/asan/libnginx.a
+	@mkdir -p $(@D)
+	$(CC) $$(cat $(BUILD)/asan/cflags) -o $@ $< $(BUILD)/asan/libnginx.a \
+	    -lcmocka $$(cat $(BUILD)/asan/libs)
+
+$(BUILD)/fuzz/%: t/fuzz/%.c $(BUILD)/libfuzz/libnginx.a
+	@mkdir -p $(@D)
+	$(CLANG) $$(cat $(BUILD)/libfuzz/cflags) -fsanitize=fuzzer -o $@ $< \
+	    $(BUILD)/libfuzz/libnginx.a $$(cat $(BUILD)/libfuzz/libs)
+
+.PHONY: FORCE
+FORCE:
