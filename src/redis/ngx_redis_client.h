@@ -10,7 +10,7 @@
  * are matched in order; each command has a deadline; a circuit breaker stops
  * asking a server that does not answer and probes it back to life.
  *
- * hiredis formats commands and parses replies, nginx carries the bytes.
+ * hiredis parses replies, nginx carries the bytes.
  */
 
 
@@ -48,6 +48,18 @@ typedef enum {
     NGX_REDIS_UP,
     NGX_REDIS_DOWN           /* the breaker is open */
 } ngx_redis_state_e;
+
+
+/* counters of one worker, since it started; never reset */
+
+typedef struct {
+    ngx_uint_t                commands;    /* accepted */
+    ngx_uint_t                rejected;    /* not accepted */
+    ngx_uint_t                results[4];  /* by ngx_redis_result_e */
+    ngx_uint_t                writes;      /* system calls */
+    ngx_uint_t                connects;    /* connections that came up */
+    ngx_uint_t                outages;     /* times the breaker opened */
+} ngx_redis_stats_t;
 
 
 /*
@@ -132,6 +144,10 @@ void ngx_redis_command_abandon(ngx_redis_command_t *cmd);
 /* The state, and whether send() would be accepted now. */
 
 ngx_redis_state_e ngx_redis_client_state(ngx_redis_client_t *client);
+
+/* The counters, which live as long as the client. */
+
+ngx_redis_stats_t *ngx_redis_client_stats(ngx_redis_client_t *client);
 
 
 #endif /* _NGX_REDIS_CLIENT_H_INCLUDED_ */

@@ -1,0 +1,533 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "ngx_redis_conf.h"
+
+
+#define NGX_REDIS_CONF_MAX_CONNECTIONS  64
+#define NGX_REDIS_CONF_MAX_PASSWORD     4096
+
+
+typedef struct {
+    ngx_str_t     name;                  /* with the "=" */
+    char       *(*set)(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+                       ngx_str_t *value);
+} ngx_redis_conf_param_t;
+
+
+static char *ngx_redis_conf_param(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *arg);
+static char *ngx_redis_conf_server(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *arg);
+static ngx_int_t ngx_redis_conf_addrs(ngx_conf_t *cf,
+    ngx_redis_server_t *server);
+static char *ngx_redis_conf_connections(ngx_conf_t *cf,
+    ngx_redis_conf_t *conf, ngx_str_t *value);
+static char *ngx_redis_conf_connect_timeout(ngx_conf_t *cf,
+    ngx_redis_conf_t *conf, ngx_str_t *value);
+static char *ngx_redis_conf_timeout(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *value);
+static char *ngx_redis_conf_password_file(ngx_conf_t *cf,
+    ngx_redis_conf_t *conf, ngx_str_t *value);
+static char *ngx_redis_conf_unsupported(ngx_conf_t *cf,
+    ngx_redis_conf_t *conf, ngx_str_t *value);
+static char *ngx_redis_conf_tls_verify(ngx_conf_t *cf,
+    ngx_redis_conf_t *conf, ngx_str_t *value);
+static char *ngx_redis_conf_tls_ca(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *value);
+static char *ngx_redis_conf_tls_name(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *value);
+static char *ngx_redis_conf_tls(ngx_conf_t *cf, ngx_redis_conf_t *conf);
+
+
+static ngx_redis_conf_param_t  ngx_redis_conf_params[] = {
+
+    { ngx_string("password_file="), ngx_redis_conf_password_file },
+    { ngx_string("connections="), ngx_redis_conf_connections },
+    { ngx_string("connect_timeout="), ngx_redis_conf_connect_timeout },
+    { ngx_string("timeout="), ngx_redis_conf_timeout },
+    { ngx_string("tls_verify="), ngx_redis_conf_tls_verify },
+    { ngx_string("tls_ca="), ngx_redis_conf_tls_ca },
+    { ngx_string("tls_name="), ngx_redis_conf_tls_name },
+    { ngx_string("sentinel="), ngx_redis_conf_unsupported },
+
+    { ngx_null_string, NULL }
+};
+
+
+char *
+ngx_redis_conf_parse(ngx_conf_t *cf, ngx_redis_conf_t **confp)
+{
+    char              *rv;
+    ngx_str_t         *value;
+    ngx_uint_t         i;
+    ngx_redis_conf_t  *conf;
+
+    if (*confp) {
+        return "is duplicate";
+    }
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_redis_conf_t));
+    if (conf == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    conf->directive = value[0];
+    conf->connections = NGX_CONF_UNSET_UINT;
+    conf->connect_timeout = NGX_CONF_UNSET_MSEC;
+    conf->timeout = NGX_CONF_UNSET_MSEC;
+    conf->max_reply = NGX_REDIS_CONF_MAX_REPLY;
+
+#if (NGX_SSL)
+    conf->tls_verify = NGX_CONF_UNSET;
+#endif
+
+    if (ngx_array_init(&conf->servers, cf->pool, 2,
+                       sizeof(ngx_redis_server_t))
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        rv = ngx_redis_conf_param(cf, conf, &value[i]);
+
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    if (conf->servers.nelts == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" has no URL, expected \"redis://host\", "
+                           "\"rediss://host\" or \"unix:/path\"", &value[0]);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_init_uint_value(conf->connections, 1);
+    ngx_conf_init_msec_value(conf->connect_timeout,
+                             NGX_REDIS_CONF_CONNECT_TIMEOUT);
+    ngx_conf_init_msec_value(conf->timeout, NGX_REDIS_CONF_TIMEOUT);
+
+    rv = ngx_redis_conf_tls(cf, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    *confp = conf;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_redis_conf_param(ngx_conf_t *cf, ngx_redis_conf_t *conf, ngx_str_t *arg)
+{
+    ngx_str_t                value;
+    ngx_redis_conf_param_t  *param;
+
+    for (param = ngx_redis_conf_params; param->name.len; param++) {
+
+        if (arg->len < param->name.len
+            || ngx_strncmp(arg->data, param->name.data, param->name.len) != 0)
+        {
+            continue;
+        }
+
+        value.data = arg->data + param->name.len;
+        value.len = arg->len - param->name.len;
+
+        if (value.len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "empty parameter \"%V\" in \"%V\"", arg,
+                               &conf->directive);
+            return NGX_CONF_ERROR;
+        }
+
+        return param->set(cf, conf, &value);
+    }
+
+    if (arg->len == 7 && ngx_strncmp(arg->data, "cluster", 7) == 0) {
+        return ngx_redis_conf_unsupported(cf, conf, arg);
+    }
+
+    return ngx_redis_conf_server(cf, conf, arg);
+}
+
+
+static char *
+ngx_redis_conf_server(ngx_conf_t *cf, ngx_redis_conf_t *conf, ngx_str_t *arg)
+{
+    const char          *err;
+    ngx_redis_url_t      url;
+    ngx_redis_server_t  *server;
+
+    if (ngx_redis_url_parse(arg, &url, &err) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" in \"%V\": %s", arg,
+                           &conf->directive, err);
+        return NGX_CONF_ERROR;
+    }
+
+#if !(NGX_SSL)
+    if (url.tls) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" in \"%V\" requires nginx built with SSL",
+                           arg, &conf->directive);
+        return NGX_CONF_ERROR;
+    }
+#endif
+
+    server = ngx_array_push(&conf->servers);
+    if (server == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(server, sizeof(ngx_redis_server_t));
+
+    server->text = *arg;
+    server->url = url;
+
+    if (ngx_redis_conf_addrs(cf, server) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_redis_conf_addrs(ngx_conf_t *cf, ngx_redis_server_t *server)
+{
+    size_t      len;
+    u_char     *p;
+    ngx_url_t   u;
+    ngx_str_t  *host;
+
+    host = &server->url.host;
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+
+    len = host->len + sizeof("unix:[]:65535");
+
+    u.url.data = ngx_pnalloc(cf->pool, len);
+    if (u.url.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (server->url.local) {
+        p = ngx_sprintf(u.url.data, "unix:%V", host);
+
+    } else if (ngx_strlchr(host->data, host->data + host->len, ':')) {
+        p = ngx_sprintf(u.url.data, "[%V]:%d", host, (int) server->url.port);
+
+    } else {
+        p = ngx_sprintf(u.url.data, "%V:%d", host, (int) server->url.port);
+
+        server->named = (ngx_inet_addr(host->data, host->len)
+                         == INADDR_NONE);
+    }
+
+    u.url.len = p - u.url.data;
+
+    if (ngx_parse_url(cf->pool, &u) == NGX_OK) {
+        server->addrs = u.addrs;
+        server->naddrs = u.naddrs;
+        return NGX_OK;
+    }
+
+    if (!server->named) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in \"%V\"",
+                           u.err ? u.err : "invalid address", &server->text);
+        return NGX_ERROR;
+    }
+
+    /*
+     * A name server that does not answer must not keep nginx from starting:
+     * the name is asked for again, or the Redis is down until it is known.
+     */
+
+    ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "%s in \"%V\"",
+                       u.err ? u.err : "host not found", &server->text);
+
+    return NGX_OK;
+}
+
+
+static char *
+ngx_redis_conf_connections(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *value)
+{
+    ngx_int_t  n;
+
+    if (conf->connections != NGX_CONF_UNSET_UINT) {
+        return "has duplicate \"connections\"";
+    }
+
+    n = ngx_atoi(value->data, value->len);
+
+    if (n < 1 || n > NGX_REDIS_CONF_MAX_CONNECTIONS) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid connections \"%V\" in \"%V\", "
+                           "expected a number from 1 to %d",
+                           value, &conf->directive,
+                           NGX_REDIS_CONF_MAX_CONNECTIONS);
+        return NGX_CONF_ERROR;
+    }
+
+    conf->connections = n;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_redis_conf_msec(ngx_conf_t *cf, ngx_redis_conf_t *conf, ngx_str_t *value,
+    const char *name, ngx_msec_t *msec)
+{
+    ngx_int_t  n;
+
+    n = ngx_parse_time(value, 0);
+
+    if (n == NGX_ERROR || n == 0 || n > 3600 * 1000) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid %s \"%V\" in \"%V\", "
+                           "expected a time from 1ms to 1h",
+                           name, value, &conf->directive);
+        return NGX_CONF_ERROR;
+    }
+
+    *msec = n;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_redis_conf_connect_timeout(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *value)
+{
+    if (conf->connect_timeout != NGX_CONF_UNSET_MSEC) {
+        return "has duplicate \"connect_timeout\"";
+    }
+
+    return ngx_redis_conf_msec(cf, conf, value, "connect_timeout",
+                               &conf->connect_timeout);
+}
+
+
+static char *
+ngx_redis_conf_timeout(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *value)
+{
+    if (conf->timeout != NGX_CONF_UNSET_MSEC) {
+        return "has duplicate \"timeout\"";
+    }
+
+    return ngx_redis_conf_msec(cf, conf, value, "timeout", &conf->timeout);
+}
+
+
+static char *
+ngx_redis_conf_unsupported(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *value)
+{
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"%V\" in \"%V\": \"cluster\" and \"sentinel\" are "
+                       "not supported in this version",
+                       value, &conf->directive);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* the first line of a file; the file's bytes are never logged */
+
+static char *
+ngx_redis_conf_password_file(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *value)
+{
+    u_char     *p, *last, *buf;
+    ssize_t     n;
+    ngx_fd_t    fd;
+    ngx_err_t   err;
+
+    if (conf->password.data) {
+        return "has duplicate \"password_file\"";
+    }
+
+    if (ngx_conf_full_name(cf->cycle, value, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    buf = ngx_pnalloc(cf->pool, NGX_REDIS_CONF_MAX_PASSWORD + 1);
+    if (buf == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    fd = ngx_open_file(value->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" of \"password_file\" "
+                           "in \"%V\" failed", value, &conf->directive);
+        return NGX_CONF_ERROR;
+    }
+
+    n = ngx_read_fd(fd, buf, NGX_REDIS_CONF_MAX_PASSWORD + 1);
+    err = ngx_errno;
+
+    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
+                           ngx_close_file_n " \"%V\" failed", value);
+    }
+
+    if (n == -1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, err,
+                           ngx_read_fd_n " \"%V\" of \"password_file\" "
+                           "in \"%V\" failed", value, &conf->directive);
+        return NGX_CONF_ERROR;
+    }
+
+    last = buf + n;
+
+    p = ngx_strlchr(buf, last, LF);
+    if (p == NULL) {
+        p = last;
+    }
+
+    if (p > buf && p[-1] == CR) {
+        p--;
+    }
+
+    if (p == buf || p - buf > NGX_REDIS_CONF_MAX_PASSWORD) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid \"password_file\" \"%V\" in \"%V\", "
+                           "expected a password of 1 to %d bytes "
+                           "in its first line", value, &conf->directive,
+                           NGX_REDIS_CONF_MAX_PASSWORD);
+        return NGX_CONF_ERROR;
+    }
+
+    conf->password.data = buf;
+    conf->password.len = p - buf;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_redis_conf_tls_verify(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *value)
+{
+#if (NGX_SSL)
+
+    if (conf->tls_verify != NGX_CONF_UNSET) {
+        return "has duplicate \"tls_verify\"";
+    }
+
+    if (value->len == 2 && ngx_strncmp(value->data, "on", 2) == 0) {
+        conf->tls_verify = 1;
+        return NGX_CONF_OK;
+    }
+
+    if (value->len == 3 && ngx_strncmp(value->data, "off", 3) == 0) {
+        conf->tls_verify = 0;
+        return NGX_CONF_OK;
+    }
+
+#endif
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid tls_verify \"%V\" in \"%V\", "
+                       "expected \"on\" or \"off\"",
+                       value, &conf->directive);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_redis_conf_tls_ca(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *value)
+{
+#if (NGX_SSL)
+
+    if (conf->tls_ca.len) {
+        return "has duplicate \"tls_ca\"";
+    }
+
+    conf->tls_ca = *value;
+
+#endif
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_redis_conf_tls_name(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *value)
+{
+#if (NGX_SSL)
+
+    if (conf->tls_name.len) {
+        return "has duplicate \"tls_name\"";
+    }
+
+    conf->tls_name = *value;
+
+#endif
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_redis_conf_tls(ngx_conf_t *cf, ngx_redis_conf_t *conf)
+{
+    ngx_uint_t           i;
+    ngx_redis_server_t  *server;
+
+    server = conf->servers.elts;
+
+    for (i = 0; i < conf->servers.nelts; i++) {
+        if (server[i].url.tls) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" in \"%V\": TLS is not supported yet",
+                               &server[i].text, &conf->directive);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+void
+ngx_redis_conf_resolver(ngx_redis_conf_t *conf, ngx_resolver_t *resolver,
+    ngx_msec_t timeout)
+{
+    /* http{} without a "resolver" has one that knows no servers */
+
+    if (resolver && resolver->connections.nelts) {
+        conf->resolver = resolver;
+        conf->resolver_timeout = timeout;
+    }
+}
+
+
+void
+ngx_redis_conf_max_reply(ngx_redis_conf_t *conf, size_t max)
+{
+    conf->max_reply = max;
+}

@@ -1,0 +1,184 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * A connection to one of the configured addresses: resolves, connects,
+ * greets (AUTH, SELECT, PING), carries bytes out and whole replies in.  It
+ * knows nothing of commands.
+ *
+ *     IDLE -> RESOLVING -> CONNECTING -> SECURING -> GREETING -> UP -> IDLE
+ *
+ * A round goes over all addresses, beginning with the one that served last;
+ * it ends with up() or, when none was left, with lost().
+ */
+
+
+#ifndef _NGX_REDIS_CONN_H_INCLUDED_
+#define _NGX_REDIS_CONN_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_event_connect.h>
+
+#include "ngx_redis_conf.h"
+#include "ngx_redis_reply.h"
+
+
+typedef enum {
+    NGX_REDIS_CONN_IDLE = 0,
+    NGX_REDIS_CONN_RESOLVING,
+    NGX_REDIS_CONN_CONNECTING,
+    NGX_REDIS_CONN_SECURING,
+    NGX_REDIS_CONN_GREETING,
+    NGX_REDIS_CONN_UP
+} ngx_redis_conn_state_e;
+
+
+/* what one URL resolves to now; shared by the connections of a client */
+
+typedef struct {
+    ngx_redis_server_t       *server;
+    ngx_addr_t               *addrs;
+    ngx_uint_t                naddrs;
+    ngx_uint_t                first;     /* the address to try first */
+    ngx_pool_t               *pool;      /* of addrs, NULL: configuration's */
+} ngx_redis_target_t;
+
+
+typedef struct {
+    ngx_redis_target_t       *elts;
+    ngx_uint_t                nelts;
+    ngx_uint_t                current;   /* the target to try first */
+} ngx_redis_targets_t;
+
+
+/*
+ * Called from event handlers only.  Any of them may close the connection and
+ * open it again.
+ */
+
+typedef struct {
+    /* greeted: commands may be written */
+    void                    (*up)(void *data);
+
+    /*
+     * A reply, to be freed by the callee.  NGX_ERROR when nothing was asked,
+     * which closes the connection.
+     */
+    ngx_int_t               (*reply)(void *data, redisReply *reply);
+
+    /* all that was readable has been read */
+    void                    (*quiet)(void *data);
+
+    /* more can be written */
+    void                    (*writable)(void *data);
+
+    /*
+     * The connection is IDLE: it was up and has been lost, or all addresses
+     * have failed.  The reason is conn->reason.
+     */
+    void                    (*lost)(void *data, ngx_uint_t was_up);
+} ngx_redis_conn_handlers_t;
+
+
+typedef struct {
+    ngx_redis_conn_state_e    state;
+    ngx_connection_t         *connection;
+    ngx_uint_t                generation;  /* counts closes */
+
+    ngx_redis_conf_t         *conf;
+    ngx_redis_stats_t        *stats;
+    ngx_redis_targets_t      *targets;
+    ngx_uint_t                target;      /* of this round */
+    ngx_uint_t                addr;
+    ngx_uint_t                targets_left;
+    ngx_uint_t                addrs_left;
+    ngx_resolver_ctx_t       *resolving;
+
+    ngx_redis_reader_t        reader;
+    ngx_uint_t                greetings;   /* replies still expected */
+
+    u_char                   *out;         /* NGX_REDIS_CONN_OUT bytes */
+    u_char                   *pos;         /* what is left to be written */
+    u_char                   *last;
+
+    ngx_msec_t                established; /* when it came up */
+    ngx_msec_t                heard;       /* when bytes came last */
+
+    ngx_event_t               timer;       /* until it is up */
+    ngx_log_t                 log;
+    ngx_uint_t                log_level;
+    ngx_str_t                 peer;        /* address, for the log */
+    u_char                    peer_text[NGX_SOCKADDR_STRLEN];
+    ngx_str_t                 reason;      /* why it failed, printable */
+    u_char                    text[192];   /* of the reason */
+
+    ngx_redis_conn_handlers_t  *handlers;
+    void                     *data;
+} ngx_redis_conn_t;
+
+
+/* the bytes that leave in one write at most */
+
+#define NGX_REDIS_CONN_OUT  65536
+
+
+/*
+ * Prepares a zeroed connection.  Memory is taken from the pool.  "log" is
+ * what is logged to, with the connection's own action and peer.
+ */
+
+ngx_int_t ngx_redis_conn_init(ngx_redis_conn_t *conn, ngx_redis_conf_t *conf,
+    ngx_redis_targets_t *targets, ngx_pool_t *pool, ngx_log_t *log);
+
+/*
+ * Starts a round, if IDLE.  May call lost() before it returns.  "quiet" keeps
+ * nginx's own messages about failed attempts out of the log.
+ */
+
+void ngx_redis_conn_open(ngx_redis_conn_t *conn, ngx_uint_t quiet);
+
+/*
+ * Writes conn->pos .. conn->last.  NGX_OK when all is written and the buffer
+ * is empty again, NGX_AGAIN when writable() is going to be called, NGX_ERROR
+ * after lost() was called.
+ */
+
+ngx_int_t ngx_redis_conn_write(ngx_redis_conn_t *conn);
+
+/* Reads what has come; calls reply(), quiet() or lost(). */
+
+void ngx_redis_conn_read(ngx_redis_conn_t *conn);
+
+/* Closes without calling anything. */
+
+void ngx_redis_conn_close(ngx_redis_conn_t *conn);
+
+/*
+ * Closes for a reason, in the manner of ngx_log_error(); when it was not up
+ * yet, the round goes on.
+ */
+
+void ngx_redis_conn_fail(ngx_redis_conn_t *conn, ngx_err_t err,
+    const char *fmt, ...);
+
+/* The next round begins with the address after this connection's. */
+
+void ngx_redis_conn_leave(ngx_redis_conn_t *conn);
+
+
+/*
+ * Appends a command in RESP and returns the end; "p" has room for
+ * ngx_redis_format_len() bytes, which is 0 if the command is longer than max.
+ */
+
+size_t ngx_redis_format_len(ngx_uint_t argc, ngx_str_t *argv, size_t max);
+u_char *ngx_redis_format(u_char *p, ngx_uint_t argc, ngx_str_t *argv);
+
+
+#endif /* _NGX_REDIS_CONN_H_INCLUDED_ */

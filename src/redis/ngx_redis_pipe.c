@@ -1,0 +1,565 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "ngx_redis_pipe.h"
+
+
+/* a reply that is late by so many timeouts is not waited for any more */
+#define NGX_REDIS_PIPE_PATIENCE  10
+
+
+static void ngx_redis_pipe_flush_handler(ngx_event_t *ev);
+static void ngx_redis_pipe_flush(ngx_redis_pipe_t *pipe);
+static void ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe);
+static void ngx_redis_pipe_up_handler(void *data);
+static ngx_int_t ngx_redis_pipe_reply_handler(void *data, redisReply *reply);
+static void ngx_redis_pipe_quiet_handler(void *data);
+static void ngx_redis_pipe_writable_handler(void *data);
+static void ngx_redis_pipe_lost_handler(void *data, ngx_uint_t was_up);
+static void ngx_redis_pipe_timer_handler(ngx_event_t *ev);
+static void ngx_redis_pipe_expire(ngx_redis_pipe_t *pipe);
+static ngx_uint_t ngx_redis_pipe_stalled(ngx_redis_pipe_t *pipe);
+static void ngx_redis_pipe_arm(ngx_redis_pipe_t *pipe);
+static void ngx_redis_pipe_take(ngx_redis_command_t *cmd);
+static void ngx_redis_pipe_done(ngx_redis_command_t *cmd,
+    ngx_redis_result_e result, redisReply *reply);
+static ngx_redis_command_t *ngx_redis_pipe_first(ngx_queue_t *queue);
+
+
+static ngx_redis_conn_handlers_t  ngx_redis_pipe_handlers = {
+    ngx_redis_pipe_up_handler,
+    ngx_redis_pipe_reply_handler,
+    ngx_redis_pipe_quiet_handler,
+    ngx_redis_pipe_writable_handler,
+    ngx_redis_pipe_lost_handler
+};
+
+
+ngx_int_t
+ngx_redis_pipe_init(ngx_redis_pipe_t *pipe, ngx_redis_client_t *client,
+    ngx_redis_conf_t *conf, ngx_redis_targets_t *targets, ngx_pool_t *pool,
+    ngx_log_t *log)
+{
+    pipe->client = client;
+    pipe->stats = ngx_redis_client_stats(client);
+    pipe->conf = conf;
+
+    ngx_queue_init(&pipe->late);
+    ngx_queue_init(&pipe->sent);
+    ngx_queue_init(&pipe->waiting);
+
+    if (ngx_redis_conn_init(&pipe->conn, conf, targets, pool, log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    pipe->conn.stats = pipe->stats;
+    pipe->conn.handlers = &ngx_redis_pipe_handlers;
+    pipe->conn.data = pipe;
+
+    pipe->flush.handler = ngx_redis_pipe_flush_handler;
+    pipe->flush.data = pipe;
+    pipe->flush.log = &pipe->conn.log;
+
+    pipe->timer.handler = ngx_redis_pipe_timer_handler;
+    pipe->timer.data = pipe;
+    pipe->timer.log = &pipe->conn.log;
+    pipe->timer.cancelable = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_redis_command_t *
+ngx_redis_pipe_send(ngx_redis_pipe_t *pipe, ngx_uint_t argc, ngx_str_t *argv,
+    ngx_redis_reply_pt handler, void *data)
+{
+    size_t                len;
+    ngx_redis_command_t  *cmd;
+
+    if (pipe->n >= NGX_REDIS_PIPE_MAX_COMMANDS) {
+        return NULL;
+    }
+
+    len = ngx_redis_format_len(argc, argv,
+                               NGX_REDIS_PIPE_MAX_BYTES - pipe->bytes);
+    if (len == 0) {
+        return NULL;
+    }
+
+    cmd = ngx_alloc(sizeof(ngx_redis_command_t) + len, &pipe->conn.log);
+    if (cmd == NULL) {
+        return NULL;
+    }
+
+    cmd->pipe = pipe;
+    cmd->state = NGX_REDIS_COMMAND_WAITING;
+    cmd->handler = handler;
+    cmd->data = data;
+    cmd->deadline = ngx_current_msec + pipe->conf->timeout;
+    cmd->len = ngx_redis_format((u_char *) (cmd + 1), argc, argv)
+               - (u_char *) (cmd + 1);
+    cmd->copied = 0;
+
+    ngx_queue_insert_tail(&pipe->waiting, &cmd->queue);
+
+    pipe->n++;
+    pipe->bytes += cmd->len;
+    pipe->stats->commands++;
+
+    if (handler) {
+        pipe->awaited++;
+        pipe->timer.cancelable = 0;
+    }
+
+    if (!pipe->timer.timer_set) {
+        ngx_add_timer(&pipe->timer, pipe->conf->timeout);
+    }
+
+    ngx_redis_pipe_wake(pipe);
+
+    return cmd;
+}
+
+
+void
+ngx_redis_command_abandon(ngx_redis_command_t *cmd)
+{
+    ngx_redis_pipe_t  *pipe;
+
+    pipe = cmd->pipe;
+
+    if (cmd->state == NGX_REDIS_COMMAND_DONE) {
+        return;
+    }
+
+    if (cmd->handler) {
+        cmd->handler = NULL;
+        pipe->awaited--;
+        pipe->timer.cancelable = (pipe->awaited == 0);
+    }
+
+    if (cmd->state == NGX_REDIS_COMMAND_WAITING) {
+        ngx_redis_pipe_take(cmd);
+        ngx_free(cmd);
+    }
+}
+
+
+void
+ngx_redis_pipe_wake(ngx_redis_pipe_t *pipe)
+{
+    ngx_post_event(&pipe->flush, &ngx_posted_events);
+}
+
+
+static void
+ngx_redis_pipe_flush_handler(ngx_event_t *ev)
+{
+    ngx_redis_pipe_t  *pipe;
+
+    pipe = ev->data;
+
+    if (pipe->conn.state == NGX_REDIS_CONN_UP) {
+        ngx_redis_pipe_flush(pipe);
+        return;
+    }
+
+    if (pipe->conn.state == NGX_REDIS_CONN_IDLE
+        && ngx_redis_client_may_connect(pipe->client))
+    {
+        ngx_redis_conn_open(&pipe->conn, 0);
+    }
+}
+
+
+static void
+ngx_redis_pipe_flush(ngx_redis_pipe_t *pipe)
+{
+    for ( ;; ) {
+        ngx_redis_pipe_fill(pipe);
+
+        if (pipe->conn.pos == pipe->conn.last) {
+            return;
+        }
+
+        if (ngx_redis_conn_write(&pipe->conn) != NGX_OK) {
+            return;
+        }
+    }
+}
+
+
+/* moves commands to the connection's buffer; a long one goes by and by */
+
+static void
+ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe)
+{
+    size_t                size, room;
+    ngx_redis_conn_t     *conn;
+    ngx_redis_command_t  *cmd;
+
+    conn = &pipe->conn;
+
+    for ( ;; ) {
+        room = conn->out + NGX_REDIS_CONN_OUT - conn->last;
+
+        cmd = pipe->partial;
+
+        if (cmd == NULL) {
+            cmd = ngx_redis_pipe_first(&pipe->waiting);
+        }
+
+        if (cmd == NULL || room == 0) {
+            return;
+        }
+
+        if (cmd->state == NGX_REDIS_COMMAND_WAITING) {
+            cmd->state = NGX_REDIS_COMMAND_SENT;
+            ngx_queue_remove(&cmd->queue);
+            ngx_queue_insert_tail(&pipe->sent, &cmd->queue);
+        }
+
+        size = ngx_min(room, cmd->len - cmd->copied);
+
+        conn->last = ngx_cpymem(conn->last,
+                                (u_char *) (cmd + 1) + cmd->copied, size);
+        cmd->copied += size;
+
+        pipe->partial = (cmd->copied < cmd->len) ? cmd : NULL;
+    }
+}
+
+
+static void
+ngx_redis_pipe_up_handler(void *data)
+{
+    ngx_redis_pipe_t  *pipe = data;
+
+    ngx_redis_client_connected(pipe->client, pipe);
+
+    ngx_redis_pipe_wake(pipe);
+}
+
+
+static ngx_int_t
+ngx_redis_pipe_reply_handler(void *data, redisReply *reply)
+{
+    ngx_redis_pipe_t *pipe = data;
+
+    ngx_str_t             code;
+    ngx_redis_result_e    result;
+    ngx_redis_command_t  *cmd;
+
+    cmd = ngx_redis_pipe_first(&pipe->late);
+
+    if (cmd) {
+        freeReplyObject(reply);
+        reply = NULL;
+
+    } else {
+        cmd = ngx_redis_pipe_first(&pipe->sent);
+    }
+
+    if (cmd == NULL || cmd == pipe->partial) {
+        freeReplyObject(reply);
+        return NGX_ERROR;
+    }
+
+    ngx_redis_pipe_take(cmd);
+
+    if (reply == NULL) {
+        ngx_free(cmd);
+        return NGX_OK;
+    }
+
+    ngx_redis_client_answered(pipe->client, pipe, reply);
+
+    result = (reply->type == REDIS_REPLY_ERROR) ? NGX_REDIS_REFUSED
+                                                : NGX_REDIS_REPLY;
+
+    ngx_redis_pipe_done(cmd, result, reply);
+    ngx_free(cmd);
+
+    if (ngx_redis_reply_verdict(reply) == NGX_REDIS_VERDICT_LEAVE) {
+        code = ngx_redis_reply_code(reply);
+
+        ngx_redis_conn_leave(&pipe->conn);
+        ngx_redis_conn_fail(&pipe->conn, 0, "%V refused a command: %V",
+                            &pipe->conn.peer, &code);
+    }
+
+    freeReplyObject(reply);
+
+    return NGX_OK;
+}
+
+
+/* a worker that leaves does not keep a connection nobody waits for */
+
+static void
+ngx_redis_pipe_quiet_handler(void *data)
+{
+    ngx_redis_pipe_t  *pipe = data;
+
+    if (ngx_exiting && pipe->n == 0) {
+        ngx_redis_conn_close(&pipe->conn);
+    }
+}
+
+
+static void
+ngx_redis_pipe_writable_handler(void *data)
+{
+    ngx_redis_pipe_flush(data);
+}
+
+
+static void
+ngx_redis_pipe_lost_handler(void *data, ngx_uint_t was_up)
+{
+    ngx_redis_pipe_t *pipe = data;
+
+    ngx_uint_t            again;
+    ngx_queue_t           dying;
+    ngx_redis_command_t  *cmd;
+
+    pipe->partial = NULL;
+
+    again = ngx_redis_client_lost(pipe->client, pipe, was_up);
+
+    /* handlers may send commands, which must not be met here */
+
+    ngx_queue_init(&dying);
+
+    while ((cmd = ngx_redis_pipe_first(&pipe->late)) != NULL) {
+        ngx_redis_pipe_take(cmd);
+        ngx_free(cmd);
+    }
+
+    if (!ngx_queue_empty(&pipe->sent)) {
+        ngx_queue_add(&dying, &pipe->sent);
+        ngx_queue_init(&pipe->sent);
+    }
+
+    if (!again && !ngx_queue_empty(&pipe->waiting)) {
+        ngx_queue_add(&dying, &pipe->waiting);
+        ngx_queue_init(&pipe->waiting);
+    }
+
+    if (again) {
+        ngx_redis_pipe_wake(pipe);
+    }
+
+    while ((cmd = ngx_redis_pipe_first(&dying)) != NULL) {
+        ngx_redis_pipe_take(cmd);
+        ngx_redis_pipe_done(cmd, NGX_REDIS_CLOSED, NULL);
+        ngx_free(cmd);
+    }
+}
+
+
+static void
+ngx_redis_pipe_timer_handler(ngx_event_t *ev)
+{
+    ngx_redis_pipe_t  *pipe;
+
+    pipe = ev->data;
+
+    /* after a long turn of the event loop, the reply may be here already */
+
+    if (pipe->conn.state == NGX_REDIS_CONN_UP
+        && pipe->conn.connection->read->ready)
+    {
+        ngx_redis_conn_read(&pipe->conn);
+    }
+
+    ngx_redis_pipe_expire(pipe);
+
+    if (ngx_redis_pipe_stalled(pipe)) {
+        ngx_redis_conn_fail(&pipe->conn, 0, "%V does not answer",
+                            &pipe->conn.peer);
+    }
+
+    ngx_redis_pipe_arm(pipe);
+}
+
+
+static void
+ngx_redis_pipe_expire(ngx_redis_pipe_t *pipe)
+{
+    ngx_redis_command_t  *cmd;
+
+    for ( ;; ) {
+        cmd = ngx_redis_pipe_first(&pipe->sent);
+
+        if (cmd == NULL) {
+            cmd = ngx_redis_pipe_first(&pipe->waiting);
+        }
+
+        if (cmd == NULL
+            || (ngx_msec_int_t) (cmd->deadline - ngx_current_msec) > 0)
+        {
+            return;
+        }
+
+        ngx_redis_client_timedout(pipe->client, pipe);
+
+        if (cmd->state == NGX_REDIS_COMMAND_WAITING) {
+            ngx_redis_pipe_take(cmd);
+            ngx_redis_pipe_done(cmd, NGX_REDIS_TIMEOUT, NULL);
+            ngx_free(cmd);
+            continue;
+        }
+
+        ngx_queue_remove(&cmd->queue);
+        ngx_queue_insert_tail(&pipe->late, &cmd->queue);
+
+        ngx_redis_pipe_done(cmd, NGX_REDIS_TIMEOUT, NULL);
+    }
+}
+
+
+/*
+ * A server that is stopped, or a connection that leads nowhere, is known by
+ * its silence while a reply is due.
+ */
+
+static ngx_uint_t
+ngx_redis_pipe_stalled(ngx_redis_pipe_t *pipe)
+{
+    ngx_msec_t            timeout, overdue, silent;
+    ngx_redis_command_t  *cmd;
+
+    cmd = ngx_redis_pipe_first(&pipe->late);
+
+    if (cmd == NULL) {
+        return 0;
+    }
+
+    timeout = pipe->conf->timeout;
+    overdue = ngx_current_msec - cmd->deadline;
+    silent = ngx_current_msec - pipe->conn.heard;
+
+    return (overdue >= timeout && silent >= timeout)
+           || overdue / NGX_REDIS_PIPE_PATIENCE >= timeout;
+}
+
+
+static void
+ngx_redis_pipe_arm(ngx_redis_pipe_t *pipe)
+{
+    ngx_msec_int_t        wait, left;
+    ngx_redis_command_t  *cmd;
+
+    if (pipe->timer.timer_set) {
+        ngx_del_timer(&pipe->timer);
+    }
+
+    if (pipe->n == 0) {
+        return;
+    }
+
+    wait = pipe->conf->timeout;
+
+    cmd = ngx_redis_pipe_first(&pipe->sent);
+
+    if (cmd == NULL) {
+        cmd = ngx_redis_pipe_first(&pipe->waiting);
+    }
+
+    if (cmd) {
+        left = cmd->deadline - ngx_current_msec;
+        wait = ngx_max(ngx_min(wait, left), 1);
+    }
+
+    ngx_add_timer(&pipe->timer, (ngx_msec_t) wait);
+}
+
+
+void
+ngx_redis_pipe_close(ngx_redis_pipe_t *pipe)
+{
+    ngx_uint_t            i;
+    ngx_queue_t          *queues[3];
+    ngx_redis_command_t  *cmd;
+
+    if (pipe->timer.timer_set) {
+        ngx_del_timer(&pipe->timer);
+    }
+
+    if (pipe->flush.posted) {
+        ngx_delete_posted_event(&pipe->flush);
+    }
+
+    ngx_redis_conn_close(&pipe->conn);
+
+    queues[0] = &pipe->late;
+    queues[1] = &pipe->sent;
+    queues[2] = &pipe->waiting;
+
+    for (i = 0; i < 3; i++) {
+        while ((cmd = ngx_redis_pipe_first(queues[i])) != NULL) {
+            ngx_redis_pipe_take(cmd);
+            ngx_free(cmd);
+        }
+    }
+
+    pipe->partial = NULL;
+    pipe->awaited = 0;
+}
+
+
+/* the command leaves its queue; the caller frees it */
+
+static void
+ngx_redis_pipe_take(ngx_redis_command_t *cmd)
+{
+    ngx_queue_remove(&cmd->queue);
+
+    cmd->pipe->n--;
+    cmd->pipe->bytes -= cmd->len;
+}
+
+
+static void
+ngx_redis_pipe_done(ngx_redis_command_t *cmd, ngx_redis_result_e result,
+    redisReply *reply)
+{
+    ngx_redis_pipe_t    *pipe;
+    ngx_redis_reply_pt   handler;
+
+    pipe = cmd->pipe;
+    handler = cmd->handler;
+
+    cmd->state = NGX_REDIS_COMMAND_DONE;
+    cmd->handler = NULL;
+
+    pipe->stats->results[result]++;
+
+    if (handler) {
+        pipe->awaited--;
+        pipe->timer.cancelable = (pipe->awaited == 0);
+
+        handler(cmd->data, result, reply);
+    }
+}
+
+
+static ngx_redis_command_t *
+ngx_redis_pipe_first(ngx_queue_t *queue)
+{
+    if (ngx_queue_empty(queue)) {
+        return NULL;
+    }
+
+    return ngx_queue_data(ngx_queue_head(queue), ngx_redis_command_t, queue);
+}

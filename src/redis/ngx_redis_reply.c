@@ -1,0 +1,406 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_redis_reply.h"
+
+
+#define NGX_REDIS_REPLY_MAX_CODE  16
+
+
+#if (HIREDIS_MAJOR < 1)
+typedef int                 ngx_redis_elements_t;
+#else
+typedef size_t              ngx_redis_elements_t;
+#endif
+
+
+typedef struct {
+    const char             *code;
+    ngx_redis_verdict_e     verdict;
+} ngx_redis_reply_code_t;
+
+
+static void *ngx_redis_reader_create_string(const redisReadTask *task,
+    char *str, size_t len);
+static void *ngx_redis_reader_create_array(const redisReadTask *task,
+    ngx_redis_elements_t elements);
+static ngx_int_t ngx_redis_reader_check_pending(ngx_redis_reader_t *rd);
+static ngx_int_t ngx_redis_reader_error(ngx_redis_reader_t *rd,
+    const char *err);
+
+
+/*
+ * Errors that are not listed belong to the command: wrong arguments or types,
+ * NOSCRIPT, NOPERM, MOVED, and OOM or MISCONF, which refuse writes only.
+ */
+
+static ngx_redis_reply_code_t  ngx_redis_reply_codes[] = {
+
+    /* it does not serve, or does not serve us: another one may */
+
+    { "LOADING", NGX_REDIS_VERDICT_LEAVE },
+    { "READONLY", NGX_REDIS_VERDICT_LEAVE },
+    { "MASTERDOWN", NGX_REDIS_VERDICT_LEAVE },
+    { "NOAUTH", NGX_REDIS_VERDICT_LEAVE },
+    { "WRONGPASS", NGX_REDIS_VERDICT_LEAVE },
+
+    /* it does not serve anybody for now, the data is here */
+
+    { "BUSY", NGX_REDIS_VERDICT_FAILED },
+    { "CLUSTERDOWN", NGX_REDIS_VERDICT_FAILED },
+
+    { NULL, NGX_REDIS_VERDICT_WELL }
+};
+
+
+ngx_int_t
+ngx_redis_reader_init(ngx_redis_reader_t *rd, size_t max)
+{
+    ngx_memzero(rd, sizeof(ngx_redis_reader_t));
+
+    rd->reader = redisReaderCreate();
+    if (rd->reader == NULL) {
+        return NGX_ERROR;
+    }
+
+    rd->make = rd->reader->fn;
+    rd->fn = *rd->make;
+    rd->fn.createString = ngx_redis_reader_create_string;
+    rd->fn.createArray = ngx_redis_reader_create_array;
+
+    rd->reader->fn = &rd->fn;
+    rd->reader->privdata = rd;
+
+    rd->max = max;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_redis_reader_free(ngx_redis_reader_t *rd)
+{
+    if (rd->reader) {
+        redisReaderFree(rd->reader);
+        rd->reader = NULL;
+    }
+}
+
+
+ngx_int_t
+ngx_redis_reader_feed(ngx_redis_reader_t *rd, u_char *buf, size_t size)
+{
+    if (redisReaderFeed(rd->reader, (char *) buf, size) != REDIS_OK) {
+        return ngx_redis_reader_error(rd, "out of memory");
+    }
+
+    rd->pending += size;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_redis_reader_next(ngx_redis_reader_t *rd, redisReply **reply)
+{
+    void  *obj;
+
+    if (redisReaderGetReply(rd->reader, &obj) != REDIS_OK) {
+
+        if (rd->err) {
+            return NGX_ERROR;
+        }
+
+        return ngx_redis_reader_error(rd, "protocol error");
+    }
+
+    if (obj == NULL) {
+        return ngx_redis_reader_check_pending(rd);
+    }
+
+    /* the next reply begins where this one ended */
+
+    rd->pending = rd->reader->len - rd->reader->pos;
+    rd->bytes = 0;
+    rd->elements = 0;
+
+    *reply = obj;
+
+    return NGX_OK;
+}
+
+
+/*
+ * hiredis waits for the end of a string or line however long it is, with all
+ * of it in its buffer.
+ */
+
+static ngx_int_t
+ngx_redis_reader_check_pending(ngx_redis_reader_t *rd)
+{
+    char         *p, *last;
+    size_t        len;
+    redisReader  *r;
+
+    if (rd->pending > rd->max) {
+        return ngx_redis_reader_error(rd, "too large reply");
+    }
+
+    r = rd->reader;
+
+    if (r->ridx < 0 || r->rstack[r->ridx].type != REDIS_REPLY_STRING) {
+        return NGX_AGAIN;
+    }
+
+    /* a string that is announced, but not here: its length comes first */
+
+    p = r->buf + r->pos;
+    last = r->buf + r->len;
+
+    for (len = 0; p < last && *p >= '0' && *p <= '9'; p++) {
+        len = len * 10 + (*p - '0');
+
+        if (len > rd->max) {
+            return ngx_redis_reader_error(rd, "too large reply");
+        }
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static void *
+ngx_redis_reader_create_string(const redisReadTask *task, char *str,
+    size_t len)
+{
+    ngx_redis_reader_t  *rd;
+
+    rd = task->privdata;
+
+    rd->bytes += len;
+
+    if (rd->bytes > rd->max) {
+        (void) ngx_redis_reader_error(rd, "too large reply");
+        return NULL;
+    }
+
+    /* hiredis takes for granted what follows a string */
+
+    if (str[len] != CR || str[len + 1] != LF) {
+        (void) ngx_redis_reader_error(rd, "protocol error");
+        return NULL;
+    }
+
+    return rd->make->createString(task, str, len);
+}
+
+
+static void *
+ngx_redis_reader_create_array(const redisReadTask *task,
+    ngx_redis_elements_t elements)
+{
+    ngx_uint_t                   depth;
+    ngx_redis_reader_t          *rd;
+    const struct redisReadTask  *parent;
+
+    rd = task->privdata;
+
+    /* two announced lengths cannot wrap around: each is below 2^31 */
+
+    if (elements > NGX_REDIS_REPLY_MAX_ELEMENTS
+        || rd->elements + elements > NGX_REDIS_REPLY_MAX_ELEMENTS)
+    {
+        (void) ngx_redis_reader_error(rd, "too many elements in reply");
+        return NULL;
+    }
+
+    rd->elements += elements;
+
+    depth = 1;
+
+    for (parent = task->parent; parent; parent = parent->parent) {
+        depth++;
+    }
+
+    if (depth > NGX_REDIS_REPLY_MAX_DEPTH) {
+        (void) ngx_redis_reader_error(rd, "too deep reply");
+        return NULL;
+    }
+
+    return rd->make->createArray(task, elements);
+}
+
+
+static ngx_int_t
+ngx_redis_reader_error(ngx_redis_reader_t *rd, const char *err)
+{
+    rd->err = err;
+
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_redis_reply_integer(redisReply *reply, int64_t *value)
+{
+    size_t    i;
+    int64_t   n, limit;
+    unsigned  negative;
+
+    if (reply == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (reply->type == REDIS_REPLY_INTEGER) {
+        *value = reply->integer;
+        return NGX_OK;
+    }
+
+    if ((reply->type != REDIS_REPLY_STRING
+         && reply->type != REDIS_REPLY_STATUS)
+        || reply->len == 0)
+    {
+        return NGX_ERROR;
+    }
+
+    negative = (reply->str[0] == '-');
+
+    if (reply->len == negative) {
+        return NGX_ERROR;
+    }
+
+    limit = 9223372036854775807LL;
+
+    for (n = 0, i = negative; i < reply->len; i++) {
+
+        if (reply->str[i] < '0' || reply->str[i] > '9') {
+            return NGX_ERROR;
+        }
+
+        if (n > (limit - (reply->str[i] - '0')) / 10) {
+            return NGX_ERROR;
+        }
+
+        n = n * 10 + (reply->str[i] - '0');
+    }
+
+    *value = negative ? -n : n;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_redis_reply_string(redisReply *reply, ngx_str_t *value)
+{
+    if (reply == NULL
+        || (reply->type != REDIS_REPLY_STRING
+            && reply->type != REDIS_REPLY_STATUS))
+    {
+        return NGX_ERROR;
+    }
+
+    value->len = reply->len;
+    value->data = (u_char *) reply->str;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_redis_reply_array(redisReply *reply, ngx_uint_t n)
+{
+    if (ngx_redis_reply_array_min(reply, n) != NGX_OK
+        || reply->elements != n)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_redis_reply_array_min(redisReply *reply, ngx_uint_t n)
+{
+    if (reply == NULL
+        || reply->type != REDIS_REPLY_ARRAY
+        || reply->elements < n)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_redis_reply_nil(redisReply *reply)
+{
+    return reply && reply->type == REDIS_REPLY_NIL;
+}
+
+
+ngx_uint_t
+ngx_redis_reply_error(redisReply *reply, const char *code)
+{
+    ngx_str_t  found;
+
+    found = ngx_redis_reply_code(reply);
+
+    return found.len == ngx_strlen(code)
+           && ngx_memcmp(found.data, code, found.len) == 0;
+}
+
+
+ngx_str_t
+ngx_redis_reply_code(redisReply *reply)
+{
+    size_t     i;
+    ngx_str_t  code;
+
+    ngx_str_null(&code);
+
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR) {
+        return code;
+    }
+
+    for (i = 0; i < reply->len && reply->str[i] != ' '; i++) {
+
+        if (reply->str[i] < 'A' || reply->str[i] > 'Z'
+            || i == NGX_REDIS_REPLY_MAX_CODE)
+        {
+            return code;
+        }
+    }
+
+    code.len = i;
+    code.data = (u_char *) reply->str;
+
+    return code;
+}
+
+
+ngx_redis_verdict_e
+ngx_redis_reply_verdict(redisReply *reply)
+{
+    ngx_redis_reply_code_t  *c;
+
+    if (reply->type != REDIS_REPLY_ERROR) {
+        return NGX_REDIS_VERDICT_WELL;
+    }
+
+    for (c = ngx_redis_reply_codes; c->code; c++) {
+        if (ngx_redis_reply_error(reply, c->code)) {
+            break;
+        }
+    }
+
+    return c->verdict;
+}
