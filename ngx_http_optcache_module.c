@@ -4,21 +4,1014 @@
  */
 
 
+/*
+ * A response cache in front of any content handler.  This file is its face:
+ *
+ *     precontent phase    after access control: is there an answer already?
+ *     header filter       may this answer be stored?  X-Cache
+ *     body filter         a copy of it passes into the store
+ *
+ * The filters are the first to see a response, before 304 and ranges are made
+ * of it, so what is stored is what the content handler said.
+ */
+
+
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_optcache.h"
+
+
+#if !(NGX_HTTP_CACHE)
+#error optcache needs nginx to be built with its HTTP cache
+#endif
+
+
+static ngx_int_t ngx_http_optcache_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_optcache_start(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf);
+static ngx_uint_t ngx_http_optcache_cacheable(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf);
+static ngx_uint_t ngx_http_optcache_unsafe(ngx_http_request_t *r);
+static ngx_int_t ngx_http_optcache_key(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_key_t *key);
+static ngx_int_t ngx_http_optcache_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_optcache_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
+
+static ngx_int_t ngx_http_optcache_status_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_optcache_age_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_optcache_layer_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+static ngx_int_t ngx_http_optcache_add_variables(ngx_conf_t *cf);
+static ngx_int_t ngx_http_optcache_compile(ngx_conf_t *cf, char *text,
+    ngx_http_complex_value_t *cv);
+static void *ngx_http_optcache_create_main_conf(ngx_conf_t *cf);
+static char *ngx_http_optcache_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_http_optcache_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_optcache_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static char *ngx_http_optcache_merge_zone(ngx_conf_t *cf,
+    ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf);
+static char *ngx_http_optcache_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_optcache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_http_optcache_methods(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_optcache_redis_server(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static ngx_int_t ngx_http_optcache_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_optcache_init_process(ngx_cycle_t *cycle);
+static void ngx_http_optcache_exit_process(ngx_cycle_t *cycle);
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+
+static ngx_conf_num_bounds_t  ngx_http_optcache_gzip_level_bounds = {
+    ngx_conf_check_num_bounds, 1, 9
+};
+
+
+static ngx_conf_enum_t  ngx_http_optcache_headers[] = {
+    { ngx_string("off"), NGX_HTTP_OPTCACHE_HEADERS_OFF },
+    { ngx_string("x"), NGX_HTTP_OPTCACHE_HEADERS_X },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_str_t  ngx_http_optcache_gzip_types[] = {
+    ngx_string("text/html"),
+    ngx_string("text/plain"),
+    ngx_string("text/css"),
+    ngx_string("text/xml"),
+    ngx_string("text/javascript"),
+    ngx_string("application/json"),
+    ngx_string("application/problem+json"),
+    ngx_string("application/javascript"),
+    ngx_string("application/xml"),
+    ngx_string("image/svg+xml"),
+    ngx_null_string
+};
+
+
+static ngx_command_t  ngx_http_optcache_commands[] = {
+
+    { ngx_string("optcache_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_optcache_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("optcache_redis_server"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_optcache_redis_server,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("optcache_redis_prefix"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_optcache_main_conf_t, prefix),
+      NULL },
+
+    { ngx_string("optcache"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_optcache,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("optcache_key"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, key),
+      NULL },
+
+    { ngx_string("optcache_user"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, user),
+      NULL },
+
+    { ngx_string("optcache_methods"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_optcache_methods,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("optcache_valid"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_file_cache_valid_set_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, valid),
+      NULL },
+
+    { ngx_string("optcache_bypass"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_set_predicate_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, bypass),
+      NULL },
+
+    { ngx_string("optcache_no_store"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_set_predicate_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, no_store),
+      NULL },
+
+    { ngx_string("optcache_max_size"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, max_size),
+      NULL },
+
+    { ngx_string("optcache_gzip"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, gzip),
+      NULL },
+
+    { ngx_string("optcache_gzip_types"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_types_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, gzip_types_keys),
+      &ngx_http_optcache_gzip_types[0] },
+
+    { ngx_string("optcache_gzip_min_length"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, gzip_min_length),
+      NULL },
+
+    { ngx_string("optcache_gzip_level"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, gzip_level),
+      &ngx_http_optcache_gzip_level_bounds },
+
+    { ngx_string("optcache_headers"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, headers),
+      &ngx_http_optcache_headers },
+
+      ngx_null_command
+};
+
 
 static ngx_http_module_t  ngx_http_optcache_module_ctx = {
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    ngx_http_optcache_add_variables,       /* preconfiguration */
+    ngx_http_optcache_init,                /* postconfiguration */
+
+    ngx_http_optcache_create_main_conf,    /* create main configuration */
+    ngx_http_optcache_init_main_conf,      /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_optcache_create_loc_conf,     /* create location configuration */
+    ngx_http_optcache_merge_loc_conf       /* merge location configuration */
 };
 
 
 ngx_module_t  ngx_http_optcache_module = {
     NGX_MODULE_V1,
-    &ngx_http_optcache_module_ctx,             /* module context */
-    NULL,                                  /* module directives */
+    &ngx_http_optcache_module_ctx,         /* module context */
+    ngx_http_optcache_commands,            /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_optcache_init_process,        /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_optcache_exit_process,        /* exit process */
+    NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
+
+
+static ngx_http_variable_t  ngx_http_optcache_vars[] = {
+
+    { ngx_string("optcache_status"), NULL,
+      ngx_http_optcache_status_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("optcache_age"), NULL,
+      ngx_http_optcache_age_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("optcache_layer"), NULL,
+      ngx_http_optcache_layer_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+      ngx_http_null_variable
+};
+
+
+static ngx_int_t
+ngx_http_optcache_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                      rc;
+    ngx_http_optcache_ctx_t       *ctx;
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    /* an error page under a status that is not its own is nobody's content */
+
+    if (olcf->zone == NULL || r->err_status) {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    if (ctx == NULL) {
+        rc = ngx_http_optcache_start(r, olcf);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
+        }
+
+        ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+    }
+
+    if (ctx->waiting) {
+        return NGX_AGAIN;
+    }
+
+    if (!ctx->found) {
+
+        if (ctx->status == NGX_HTTP_OPTCACHE_NONE) {
+            ctx->status = NGX_HTTP_OPTCACHE_MISS;
+        }
+
+        ctx->requested = ngx_time();
+
+        return NGX_DECLINED;
+    }
+
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ngx_http_finalize_request(r, ngx_http_optcache_send(r, ctx));
+
+    return NGX_DONE;
+}
+
+
+/*
+ * NGX_OK: go on with the context; NGX_AGAIN: come back; NGX_DECLINED: not for
+ * the cache at all.
+ */
+
+static ngx_int_t
+ngx_http_optcache_start(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    ngx_int_t                 rc;
+    ngx_http_optcache_ctx_t  *ctx;
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_optcache_ctx_t));
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->request = r;
+    ctx->zone = olcf->zone;
+    ctx->status = NGX_HTTP_OPTCACHE_BYPASS;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
+
+    rc = ngx_http_optcache_key(r, olcf, &ctx->key);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (!ngx_http_optcache_cacheable(r, olcf)) {
+        ctx->invalidate = ngx_http_optcache_unsafe(r);
+        return NGX_DECLINED;
+    }
+
+    ctx->store = 1;
+
+    switch (ngx_http_test_predicates(r, olcf->bypass)) {
+
+    case NGX_ERROR:
+        return NGX_ERROR;
+
+    case NGX_DECLINED:
+        return NGX_OK;
+
+    default: /* NGX_OK */
+        break;
+    }
+
+    ctx->status = NGX_HTTP_OPTCACHE_NONE;
+
+    return ngx_http_optcache_lookup(r, ctx);
+}
+
+
+static ngx_uint_t
+ngx_http_optcache_cacheable(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    static ngx_str_t  websocket = ngx_string("websocket");
+
+    if (!(r->method & olcf->methods)) {
+        return 0;
+    }
+
+    /* RFC 9110, 9.3.1: the body of a GET means nothing, but may change much */
+
+    if (r == r->main
+        && (r->headers_in.content_length_n > 0 || r->headers_in.chunked))
+    {
+        return 0;
+    }
+
+    return r->headers_in.upgrade == NULL
+           || r->headers_in.upgrade->value.len != websocket.len
+           || ngx_strncasecmp(r->headers_in.upgrade->value.data,
+                              websocket.data, websocket.len)
+              != 0;
+}
+
+
+/* RFC 9110, 9.2.1; what is not known to be safe is not. */
+
+static ngx_uint_t
+ngx_http_optcache_unsafe(ngx_http_request_t *r)
+{
+    return !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS
+                          |NGX_HTTP_TRACE|NGX_HTTP_PROPFIND));
+}
+
+
+static ngx_int_t
+ngx_http_optcache_key(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_key_t *key)
+{
+    ngx_str_t                       user, value, uri;
+    ngx_optcache_key_kind_e         kind;
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
+
+    if (ngx_http_complex_value(r, olcf->user ? olcf->user : &omcf->user, &user)
+            != NGX_OK
+        || ngx_http_complex_value(r, olcf->key ? olcf->key : &omcf->key,
+                                  &value)
+            != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (r == r->main) {
+        return ngx_optcache_key_create(r->pool, &user, NGX_OPTCACHE_KEY_MAIN,
+                                       NULL, &value, key);
+    }
+
+    kind = r->header_only ? NGX_OPTCACHE_KEY_HEADER
+                          : NGX_OPTCACHE_KEY_SUBREQUEST;
+
+    uri.len = r->uri.len + 1 + r->args.len;
+    uri.data = ngx_pnalloc(r->pool, uri.len);
+
+    if (uri.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(uri.data, "%V?%V", &r->uri, &r->args);
+
+    return ngx_optcache_key_create(r->pool, &user, kind, &uri, &value, key);
+}
+
+
+static ngx_int_t
+ngx_http_optcache_header_filter(ngx_http_request_t *r)
+{
+    ngx_http_optcache_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    if (ctx == NULL || ctx->sent) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    /* RFC 9111, 4.4: a non-error answer to an unsafe method invalidates */
+
+    if (ctx->invalidate
+        && r->headers_out.status >= NGX_HTTP_OK
+        && r->headers_out.status < NGX_HTTP_BAD_REQUEST)
+    {
+        ngx_http_optcache_remove(r, ctx);
+    }
+
+    if (ngx_http_optcache_capture_header(r, ctx) != NGX_OK
+        || ngx_http_optcache_send_status(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+static ngx_int_t
+ngx_http_optcache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_http_optcache_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    if (ctx && ctx->capture) {
+        ngx_http_optcache_capture_body(r, ctx, in);
+    }
+
+    return ngx_http_next_body_filter(r, in);
+}
+
+
+static ngx_int_t
+ngx_http_optcache_status_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                *name;
+    ngx_http_optcache_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    if (ctx == NULL || ctx->status == NGX_HTTP_OPTCACHE_NONE) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    name = ngx_http_optcache_status_name(ctx->status);
+
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->len = name->len;
+    v->data = name->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_optcache_age_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_optcache_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    if (ctx == NULL || !ctx->sent) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+    if (v->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->len = ngx_sprintf(v->data, "%T",
+                         ngx_optcache_entry_age(&ctx->entry, ngx_time()))
+             - v->data;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_optcache_layer_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_optcache_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    if (ctx == NULL || !ctx->sent) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->data = (u_char *) ((ctx->layer == NGX_HTTP_OPTCACHE_L1) ? "L1" : "L2");
+    v->len = 2;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_optcache_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_optcache_vars; v->name.len; v++) {
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static void *
+ngx_http_optcache_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    omcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_optcache_main_conf_t));
+    if (omcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     omcf->redis = NULL;
+     *     omcf->client = NULL;
+     *     omcf->prefix = { 0, NULL };
+     *     omcf->max_size = 0;
+     */
+
+    if (ngx_array_init(&omcf->zones, cf->pool, 1, sizeof(ngx_optcache_l1_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return omcf;
+}
+
+
+static char *
+ngx_http_optcache_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_optcache_main_conf_t *omcf = conf;
+
+    if (omcf->prefix.data == NULL) {
+        ngx_str_set(&omcf->prefix, "oc:");
+    }
+
+    if (ngx_http_optcache_compile(cf, "$scheme$host$request_uri", &omcf->key)
+            != NGX_OK
+        || ngx_http_optcache_compile(cf, "$http_authorization", &omcf->user)
+            != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_optcache_compile(ngx_conf_t *cf, char *text,
+    ngx_http_complex_value_t *cv)
+{
+    ngx_str_t                         value;
+    ngx_http_compile_complex_value_t  ccv;
+
+    value.data = (u_char *) text;
+    value.len = ngx_strlen(text);
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value;
+    ccv.complex_value = cv;
+
+    return ngx_http_compile_complex_value(&ccv);
+}
+
+
+static void *
+ngx_http_optcache_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_optcache_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_optcache_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->zone = NULL;
+     *     conf->zone_name = { 0, NULL };
+     *     conf->key = NULL;
+     *     conf->user = NULL;
+     *     conf->methods = 0;
+     *     conf->gzip_types = { NULL };
+     *     conf->gzip_types_keys = NULL;
+     */
+
+    conf->valid = NGX_CONF_UNSET_PTR;
+    conf->bypass = NGX_CONF_UNSET_PTR;
+    conf->no_store = NGX_CONF_UNSET_PTR;
+    conf->max_size = NGX_CONF_UNSET_SIZE;
+    conf->headers = NGX_CONF_UNSET_UINT;
+    conf->gzip = NGX_CONF_UNSET;
+    conf->gzip_level = NGX_CONF_UNSET;
+    conf->gzip_min_length = NGX_CONF_UNSET_SIZE;
+
+    return conf;
+}
+
+
+static char *
+ngx_http_optcache_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_optcache_loc_conf_t *prev = parent;
+    ngx_http_optcache_loc_conf_t *conf = child;
+
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    if (conf->key == NULL) {
+        conf->key = prev->key;
+    }
+
+    if (conf->user == NULL) {
+        conf->user = prev->user;
+    }
+
+    if (conf->methods == 0) {
+        conf->methods = prev->methods ? prev->methods
+                                      : NGX_HTTP_GET|NGX_HTTP_HEAD;
+    }
+
+    ngx_conf_merge_ptr_value(conf->valid, prev->valid, NULL);
+    ngx_conf_merge_ptr_value(conf->bypass, prev->bypass, NULL);
+    ngx_conf_merge_ptr_value(conf->no_store, prev->no_store, NULL);
+    ngx_conf_merge_size_value(conf->max_size, prev->max_size, 1024 * 1024);
+    ngx_conf_merge_uint_value(conf->headers, prev->headers,
+                              NGX_HTTP_OPTCACHE_HEADERS_X);
+
+    ngx_conf_merge_value(conf->gzip, prev->gzip, 0);
+    ngx_conf_merge_value(conf->gzip_level, prev->gzip_level, 5);
+    ngx_conf_merge_size_value(conf->gzip_min_length, prev->gzip_min_length,
+                              1024);
+
+    if (ngx_http_merge_types(cf, &conf->gzip_types_keys, &conf->gzip_types,
+                             &prev->gzip_types_keys, &prev->gzip_types,
+                             ngx_http_optcache_gzip_types)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_optcache_module);
+    omcf->max_size = ngx_max(omcf->max_size, conf->max_size);
+
+    return ngx_http_optcache_merge_zone(cf, prev, conf);
+}
+
+
+/* A zone may be used above its definition, so its name is looked up now. */
+
+static char *
+ngx_http_optcache_merge_zone(ngx_conf_t *cf,
+    ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf)
+{
+    ngx_uint_t                       i;
+    ngx_optcache_l1_t              **zones;
+    ngx_http_optcache_main_conf_t   *omcf;
+
+    if (conf->zone_name.data == NULL) {
+        conf->zone_name = prev->zone_name;
+    }
+
+    if (conf->zone_name.len == 0) {
+        /* not set, or "off" */
+        return NGX_CONF_OK;
+    }
+
+    omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_optcache_module);
+    zones = omcf->zones.elts;
+
+    for (i = 0; i < omcf->zones.nelts; i++) {
+
+        if (zones[i]->name.len == conf->zone_name.len
+            && ngx_strncmp(zones[i]->name.data, conf->zone_name.data,
+                           conf->zone_name.len)
+               == 0)
+        {
+            conf->zone = zones[i];
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "optcache uses the zone \"%V\", which no "
+                       "\"optcache_zone\" directive defines",
+                       &conf->zone_name);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_optcache_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_optcache_main_conf_t *omcf = conf;
+
+    u_char              *p;
+    ssize_t              size;
+    ngx_str_t           *value, name, s;
+    ngx_optcache_l1_t  **l1;
+
+    value = cf->args->elts;
+
+    p = (u_char *) ngx_strchr(value[1].data, ':');
+
+    if (p == NULL || p == value[1].data) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid zone \"%V\" in \"optcache_zone\", "
+                           "expected NAME:SIZE", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    name.data = value[1].data;
+    name.len = p - value[1].data;
+
+    s.data = p + 1;
+    s.len = value[1].data + value[1].len - s.data;
+
+    size = ngx_parse_size(&s);
+
+    if (size == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid size \"%V\" of the zone \"%V\" in "
+                           "\"optcache_zone\", expected a number of bytes, "
+                           "k or m", &s, &name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (size < (ssize_t) (8 * ngx_pagesize)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "size \"%V\" of the zone \"%V\" in "
+                           "\"optcache_zone\" is too small, expected at least "
+                           "%uz", &s, &name, (size_t) (8 * ngx_pagesize));
+        return NGX_CONF_ERROR;
+    }
+
+    l1 = ngx_array_push(&omcf->zones);
+    if (l1 == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *l1 = ngx_optcache_l1_create(cf, &name, size, &ngx_http_optcache_module);
+
+    return (*l1 == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_optcache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_optcache_loc_conf_t *olcf = conf;
+
+    ngx_str_t  *value;
+
+    if (olcf->zone_name.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "empty zone in \"optcache\", expected a name or "
+                           "\"off\"");
+        return NGX_CONF_ERROR;
+    }
+
+    olcf->zone_name = value[1];
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        olcf->zone_name.len = 0;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_optcache_methods(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_optcache_loc_conf_t *olcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (olcf->methods) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strcmp(value[i].data, "GET") == 0) {
+            olcf->methods |= NGX_HTTP_GET;
+
+        } else if (ngx_strcmp(value[i].data, "HEAD") == 0) {
+            olcf->methods |= NGX_HTTP_HEAD;
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid method \"%V\" in "
+                               "\"optcache_methods\", expected GET or HEAD",
+                               &value[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_optcache_redis_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_optcache_main_conf_t *omcf = conf;
+
+    if (omcf->redis) {
+        return "is duplicate";
+    }
+
+    return ngx_redis_conf_parse(cf, &omcf->redis);
+}
+
+
+static ngx_int_t
+ngx_http_optcache_init(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt            *h;
+    ngx_http_core_loc_conf_t       *clcf;
+    ngx_http_core_main_conf_t      *cmcf;
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_optcache_module);
+
+    if (omcf->redis) {
+        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+        ngx_redis_conf_resolver(omcf->redis, clcf->resolver,
+                                clcf->resolver_timeout);
+
+        /* both forms of the largest body, the head, the key and the rest */
+
+        ngx_redis_conf_max_reply(omcf->redis, 2 * omcf->max_size
+                                              + NGX_OPTCACHE_HEAD_MAX
+                                              + NGX_OPTCACHE_KEY_MAX + 1024);
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_optcache_handler;
+
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_optcache_header_filter;
+
+    ngx_http_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_optcache_body_filter;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_optcache_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                       i;
+    ngx_optcache_l1_t              **zones;
+    ngx_http_optcache_main_conf_t   *omcf;
+
+    omcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_optcache_module);
+
+    if (omcf == NULL
+        || (ngx_process != NGX_PROCESS_WORKER
+            && ngx_process != NGX_PROCESS_SINGLE))
+    {
+        return NGX_OK;
+    }
+
+    zones = omcf->zones.elts;
+
+    for (i = 0; i < omcf->zones.nelts; i++) {
+        (void) ngx_optcache_l1_attach(zones[i], cycle->log);
+    }
+
+    if (omcf->redis) {
+        omcf->client = ngx_redis_client_create(cycle, omcf->redis);
+        if (omcf->client == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_optcache_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                       i;
+    ngx_optcache_l1_t              **zones;
+    ngx_http_optcache_main_conf_t   *omcf;
+
+    omcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_optcache_module);
+    if (omcf == NULL) {
+        return;
+    }
+
+    if (omcf->client) {
+        ngx_redis_client_close(omcf->client);
+    }
+
+    zones = omcf->zones.elts;
+
+    for (i = 0; i < omcf->zones.nelts; i++) {
+        ngx_optcache_l1_detach(zones[i]);
+    }
+}

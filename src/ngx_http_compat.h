@@ -50,4 +50,58 @@ ngx_http_compat_push_header(ngx_http_request_t *r, ngx_str_t *key,
 }
 
 
+/*
+ * Tells nginx that a response header line is a Cache-Control, so that the
+ * "expires" directive changes it instead of adding another: an array before
+ * 1.23.0, a linked list since.  Returns NGX_OK or, when out of memory,
+ * NGX_ERROR.
+ */
+
+static ngx_inline ngx_int_t
+ngx_http_compat_add_cache_control(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
+    ngx_table_elt_t  **ph;
+
+#if (nginx_version >= 1023000)
+
+    for (ph = &r->headers_out.cache_control; *ph; ph = &(*ph)->next) {
+        /* void */
+    }
+
+#else
+
+    if (r->headers_out.cache_control.elts == NULL
+        && ngx_array_init(&r->headers_out.cache_control, r->pool, 1,
+                          sizeof(ngx_table_elt_t *))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ph = ngx_array_push(&r->headers_out.cache_control);
+    if (ph == NULL) {
+        return NGX_ERROR;
+    }
+
+#endif
+
+    *ph = h;
+
+    return NGX_OK;
+}
+
+
+/* Whether the request has a Cookie line: an array before 1.23.0. */
+
+static ngx_inline ngx_uint_t
+ngx_http_compat_has_cookie(ngx_http_request_t *r)
+{
+#if (nginx_version >= 1023000)
+    return r->headers_in.cookie != NULL;
+#else
+    return r->headers_in.cookies.nelts != 0;
+#endif
+}
+
+
 #endif /* _NGX_HTTP_COMPAT_H_INCLUDED_ */

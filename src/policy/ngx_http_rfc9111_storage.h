@@ -1,0 +1,57 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#ifndef _NGX_HTTP_RFC9111_STORAGE_H_INCLUDED_
+#define _NGX_HTTP_RFC9111_STORAGE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_http_rfc9111_control.h"
+
+
+/* May a response be stored, and if not, why */
+
+typedef enum {
+    NGX_HTTP_RFC9111_STORE = 0,
+    NGX_HTTP_RFC9111_STATUS,         /* not a final status to keep */
+    NGX_HTTP_RFC9111_NO_STORE,       /* no-store, or no-cache */
+    NGX_HTTP_RFC9111_PRIVATE,        /* private, for a shared cache */
+    NGX_HTTP_RFC9111_AUTHORIZATION,  /* credentials, and not said to be
+                                        for everyone */
+    NGX_HTTP_RFC9111_COOKIE,         /* the same with a cookie */
+    NGX_HTTP_RFC9111_SET_COOKIE,
+    NGX_HTTP_RFC9111_VARY,
+    NGX_HTTP_RFC9111_FRESHNESS       /* stale at once, or no lifetime known */
+} ngx_http_rfc9111_storage_e;
+
+
+typedef struct {
+    ngx_http_rfc9111_control_t  cc;
+    ngx_uint_t                  status;
+    int64_t                     lifetime;      /* seconds left; -1: unknown */
+
+    unsigned                    shared:1;         /* the cache is shared */
+    unsigned                    authorization:1;  /* the request had one */
+    unsigned                    cookie:1;         /* the request had one that
+                                                     is not part of the key */
+    unsigned                    set_cookie:1;     /* the response has one */
+    unsigned                    vary:1;           /* on more than encoding */
+} ngx_http_rfc9111_storage_t;
+
+
+/*
+ * RFC 9111, 3 and 3.5, for a cache that keeps only what it may serve without
+ * asking.  Two refusals go beyond the RFC: an answer that sets a cookie, and
+ * an answer to a request with a cookie that nothing ties to a user.  Pure.
+ */
+
+ngx_http_rfc9111_storage_e ngx_http_rfc9111_storage(
+    ngx_http_rfc9111_storage_t *s);
+
+
+#endif /* _NGX_HTTP_RFC9111_STORAGE_H_INCLUDED_ */

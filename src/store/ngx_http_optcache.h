@@ -1,0 +1,186 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * What the steps of a cached request share: configuration and context.
+ *
+ *     ngx_http_optcache_lookup     key, L1, L2: do we hold an answer?
+ *     ngx_http_optcache_send       an entry becomes the response
+ *     ngx_http_optcache_capture    the response becomes an entry
+ *
+ * ngx_http_optcache_module.c calls them from its phase handler and filters.
+ */
+
+
+#ifndef _NGX_HTTP_OPTCACHE_H_INCLUDED_
+#define _NGX_HTTP_OPTCACHE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_redis_client.h"
+#include "ngx_optcache_entry.h"
+#include "ngx_optcache_gzip.h"
+#include "ngx_optcache_key.h"
+#include "ngx_optcache_l1.h"
+
+
+#define NGX_HTTP_OPTCACHE_HEADERS_OFF  0
+#define NGX_HTTP_OPTCACHE_HEADERS_X    1
+
+
+/* X-Cache and $optcache_status */
+
+typedef enum {
+    NGX_HTTP_OPTCACHE_NONE = 0,
+    NGX_HTTP_OPTCACHE_HIT,
+    NGX_HTTP_OPTCACHE_MISS,
+    NGX_HTTP_OPTCACHE_EXPIRED,
+    NGX_HTTP_OPTCACHE_BYPASS
+} ngx_http_optcache_status_e;
+
+
+typedef enum {
+    NGX_HTTP_OPTCACHE_L1 = 1,
+    NGX_HTTP_OPTCACHE_L2
+} ngx_http_optcache_layer_e;
+
+
+typedef struct {
+    ngx_array_t                  zones;       /* ngx_optcache_l1_t * */
+    ngx_redis_conf_t            *redis;       /* NULL: no second level */
+    ngx_redis_client_t          *client;      /* of this worker */
+    ngx_str_t                    prefix;
+    ngx_http_complex_value_t     key;         /* the defaults */
+    ngx_http_complex_value_t     user;
+    size_t                       max_size;    /* the largest of all */
+} ngx_http_optcache_main_conf_t;
+
+
+typedef struct {
+    ngx_optcache_l1_t           *zone;        /* NULL: off */
+    ngx_str_t                    zone_name;   /* data is NULL: not set */
+    ngx_http_complex_value_t    *key;         /* NULL: the default */
+    ngx_http_complex_value_t    *user;        /* NULL: $http_authorization */
+    ngx_array_t                 *valid;       /* ngx_http_cache_valid_t */
+    ngx_array_t                 *bypass;
+    ngx_array_t                 *no_store;
+    ngx_uint_t                   methods;
+    size_t                       max_size;
+    ngx_uint_t                   headers;
+
+    ngx_flag_t                   gzip;
+    ngx_int_t                    gzip_level;
+    size_t                       gzip_min_length;
+    ngx_hash_t                   gzip_types;
+    ngx_array_t                 *gzip_types_keys;
+} ngx_http_optcache_loc_conf_t;
+
+
+/* a response on its way to become an entry */
+
+typedef struct {
+    ngx_optcache_entry_t         entry;
+    ngx_chain_t                **last;
+    ngx_buf_t                   *buf;
+    ngx_optcache_gzip_t         *gzip;        /* NULL: not compressed */
+    off_t                        expected;    /* bytes, -1: not known */
+    size_t                       limit;
+} ngx_http_optcache_capture_t;
+
+
+typedef struct {
+    ngx_http_request_t           *request;
+    ngx_optcache_l1_t            *zone;
+    ngx_optcache_key_t            key;
+    ngx_optcache_entry_t          entry;      /* what was found */
+    ngx_http_optcache_capture_t  *capture;    /* what is being stored */
+    ngx_redis_command_t          *command;    /* the lookup under way */
+    ngx_str_t                     name;       /* of the entry in Redis */
+    time_t                        requested;  /* when upstream is asked */
+
+    ngx_http_optcache_status_e    status;
+    ngx_http_optcache_layer_e     layer;      /* of a hit */
+
+    unsigned                      found:1;    /* the entry is to be sent */
+    unsigned                      waiting:1;  /* for Redis */
+    unsigned                      store:1;    /* the answer may be stored */
+    unsigned                      invalidate:1;  /* an unsafe method */
+    unsigned                      sent:1;     /* the answer is a hit */
+} ngx_http_optcache_ctx_t;
+
+
+extern ngx_module_t  ngx_http_optcache_module;
+
+
+/*
+ * Starts the lookup of a request that has a context with a key.  NGX_OK: it is
+ * over, ctx->found says how; NGX_AGAIN: Redis is being asked, the phases are
+ * run again when it has answered or its time is up; NGX_ERROR.
+ */
+
+ngx_int_t ngx_http_optcache_lookup(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+/* Removes the entry of the request's key from both levels. */
+
+void ngx_http_optcache_remove(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+/* Stores what was captured in both levels. */
+
+void ngx_http_optcache_store(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e);
+
+/*
+ * Sends ctx->entry as the response: 200 or whatever was stored, or what the
+ * filters make of it (304, 206).  Returns what a content handler returns.
+ */
+
+ngx_int_t ngx_http_optcache_send(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+/*
+ * Adds X-Cache as configured; to be called before the header is sent.
+ * NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_http_optcache_send_status(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+/* The name of a status as X-Cache shows it; empty for none. */
+
+ngx_str_t *ngx_http_optcache_status_name(ngx_http_optcache_status_e status);
+
+/*
+ * Whether an entry can be sent as it is to this client, who may not take the
+ * content coding it has (RFC 9110, 12.5.3).
+ */
+
+ngx_uint_t ngx_http_optcache_acceptable(ngx_http_request_t *r,
+    ngx_optcache_entry_t *e);
+
+/*
+ * Decides from the header whether the response is to be stored; then
+ * ctx->capture is set.  NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_http_optcache_capture_header(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+/*
+ * Takes a copy of what passes, which goes on unchanged.  Stores the entry at
+ * the last buffer, if the response is known to be whole; ctx->capture is NULL
+ * from then on, or as soon as it is given up.
+ */
+
+void ngx_http_optcache_capture_body(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_chain_t *in);
+
+
+#endif /* _NGX_HTTP_OPTCACHE_H_INCLUDED_ */

@@ -1,0 +1,397 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_compat.h"
+#include "ngx_http_optcache.h"
+#include "ngx_http_optcache_response.h"
+
+
+#define NGX_HTTP_OPTCACHE_BUF_MIN  4096
+#define NGX_HTTP_OPTCACHE_BUF_MAX  65536
+
+
+static ngx_http_optcache_capture_t *ngx_http_optcache_capture_create(
+    ngx_http_request_t *r, ngx_http_optcache_loc_conf_t *olcf,
+    ngx_http_optcache_response_t *resp);
+static ngx_uint_t ngx_http_optcache_capture_compressible(
+    ngx_http_request_t *r, ngx_http_optcache_loc_conf_t *olcf,
+    ngx_http_optcache_response_t *resp);
+static ngx_int_t ngx_http_optcache_capture_buf(ngx_http_request_t *r,
+    ngx_http_optcache_capture_t *cap, ngx_buf_t *b);
+static ngx_buf_t *ngx_http_optcache_capture_room(ngx_http_request_t *r,
+    ngx_http_optcache_capture_t *cap, size_t left);
+static ngx_int_t ngx_http_optcache_capture_file(ngx_buf_t *b, off_t pos,
+    u_char *p, size_t size);
+static void ngx_http_optcache_capture_done(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_uint_t ngx_http_optcache_capture_whole(ngx_http_request_t *r,
+    ngx_http_optcache_capture_t *cap);
+static void ngx_http_optcache_capture_gzip(ngx_http_optcache_capture_t *cap);
+static void ngx_http_optcache_capture_drop(ngx_http_optcache_ctx_t *ctx);
+
+
+ngx_int_t
+ngx_http_optcache_capture_header(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_http_optcache_response_t   resp;
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    if (!ctx->store
+        || r->method != NGX_HTTP_GET
+        || (r->header_only && r == r->main))
+    {
+        return NGX_OK;
+    }
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    if (olcf->zone != ctx->zone) {
+        /* redirected into a location that caches elsewhere, or not at all */
+        return NGX_OK;
+    }
+
+    if (r->headers_out.content_length_n > (off_t) olcf->max_size) {
+        return NGX_OK;
+    }
+
+    switch (ngx_http_test_predicates(r, olcf->no_store)) {
+
+    case NGX_ERROR:
+        return NGX_ERROR;
+
+    case NGX_DECLINED:
+        return NGX_OK;
+
+    default: /* NGX_OK */
+        break;
+    }
+
+    if (ngx_http_optcache_response_read(r, ctx, &resp) != NGX_OK) {
+        return NGX_OK;
+    }
+
+    ctx->capture = ngx_http_optcache_capture_create(r, olcf, &resp);
+    if (ctx->capture == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->capture->entry.head.len > NGX_OPTCACHE_HEAD_MAX) {
+        ngx_http_optcache_capture_drop(ctx);
+        return NGX_OK;
+    }
+
+    ctx->capture->entry.key = ctx->key.identity;
+
+    if (r->header_only) {
+        /* a subrequest that wants no body: what it wants is here */
+        ngx_http_optcache_store(r, ctx, &ctx->capture->entry);
+        ngx_http_optcache_capture_drop(ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_http_optcache_capture_t *
+ngx_http_optcache_capture_create(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_response_t *resp)
+{
+    ngx_http_optcache_capture_t  *cap;
+
+    cap = ngx_pcalloc(r->pool, sizeof(ngx_http_optcache_capture_t));
+    if (cap == NULL) {
+        return NULL;
+    }
+
+    cap->entry.status = r->headers_out.status;
+    cap->entry.date = ngx_time();
+    cap->entry.last_modified = r->headers_out.last_modified_time;
+    cap->entry.age = (uint32_t) resp->age;
+    cap->entry.lifetime = (uint32_t) resp->lifetime;
+
+    cap->last = &cap->entry.body;
+    cap->expected = r->headers_out.content_length_n;
+    cap->limit = olcf->max_size;
+
+    if (ngx_http_optcache_response_head(r, resp, &cap->entry.head) != NGX_OK) {
+        return NULL;
+    }
+
+    if (ngx_http_optcache_capture_compressible(r, olcf, resp)) {
+        cap->gzip = ngx_optcache_gzip_create(r->pool, olcf->gzip_level,
+                                             cap->expected);
+        if (cap->gzip == NULL) {
+            return NULL;
+        }
+    }
+
+    return cap;
+}
+
+
+static ngx_uint_t
+ngx_http_optcache_capture_compressible(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_response_t *resp)
+{
+    return olcf->gzip
+           && !r->header_only
+           && !resp->no_transform
+           && (r->headers_out.content_encoding == NULL
+               || r->headers_out.content_encoding->value.len == 0)
+           && (r->headers_out.content_length_n == -1
+               || r->headers_out.content_length_n
+                  >= (off_t) olcf->gzip_min_length)
+           && ngx_http_test_content_type(r, &olcf->gzip_types) != NULL;
+}
+
+
+void
+ngx_http_optcache_capture_body(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_chain_t *in)
+{
+    ngx_chain_t  *cl;
+
+    for (cl = in; cl; cl = cl->next) {
+
+        if (ngx_http_optcache_capture_buf(r, ctx->capture, cl->buf)
+            != NGX_OK)
+        {
+            ngx_http_optcache_capture_drop(ctx);
+            return;
+        }
+
+        if (cl->buf->last_buf
+            || (r != r->main && cl->buf->last_in_chain))
+        {
+            ngx_http_optcache_capture_done(r, ctx);
+            return;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_http_optcache_capture_buf(ngx_http_request_t *r,
+    ngx_http_optcache_capture_t *cap, ngx_buf_t *b)
+{
+    off_t       pos;
+    size_t      n;
+    uint64_t    left;
+    ngx_buf_t  *room;
+
+    if (ngx_buf_special(b)) {
+        return NGX_OK;
+    }
+
+    left = (uint64_t) ngx_buf_size(b);
+
+    if (left > cap->limit - cap->entry.body_len) {
+        return NGX_DECLINED;
+    }
+
+    pos = 0;
+
+    while (left) {
+
+        room = ngx_http_optcache_capture_room(r, cap, (size_t) left);
+        if (room == NULL) {
+            return NGX_ERROR;
+        }
+
+        n = (size_t) ngx_min(left, (uint64_t) (room->end - room->last));
+
+        if (ngx_buf_in_memory(b)) {
+            ngx_memcpy(room->last, b->pos + pos, n);
+
+        } else if (ngx_http_optcache_capture_file(b, pos, room->last, n)
+                   != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (cap->gzip
+            && ngx_optcache_gzip_add(cap->gzip, room->last, n, 0) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        room->last += n;
+        pos += n;
+        left -= n;
+        cap->entry.body_len += n;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Memory for what comes: all of it at once when its length is known. */
+
+static ngx_buf_t *
+ngx_http_optcache_capture_room(ngx_http_request_t *r,
+    ngx_http_optcache_capture_t *cap, size_t left)
+{
+    size_t        size;
+    ngx_chain_t  *cl;
+
+    if (cap->buf && cap->buf->last < cap->buf->end) {
+        return cap->buf;
+    }
+
+    if (cap->expected > (off_t) cap->entry.body_len) {
+        size = (size_t) cap->expected - cap->entry.body_len;
+
+    } else {
+        size = ngx_max(left, ngx_min(cap->entry.body_len,
+                                     NGX_HTTP_OPTCACHE_BUF_MAX));
+        size = ngx_max(size, NGX_HTTP_OPTCACHE_BUF_MIN);
+    }
+
+    cap->buf = ngx_create_temp_buf(r->pool, size);
+    if (cap->buf == NULL) {
+        return NULL;
+    }
+
+    cl = ngx_alloc_chain_link(r->pool);
+    if (cl == NULL) {
+        return NULL;
+    }
+
+    cl->buf = cap->buf;
+    cl->next = NULL;
+
+    *cap->last = cl;
+    cap->last = &cl->next;
+
+    return cap->buf;
+}
+
+
+/* A file that nginx is about to send or read itself, with its own calls. */
+
+static ngx_int_t
+ngx_http_optcache_capture_file(ngx_buf_t *b, off_t pos, u_char *p, size_t size)
+{
+    ssize_t  n;
+
+    if (!b->in_file || b->file->directio) {
+        return NGX_ERROR;
+    }
+
+    n = ngx_read_file(b->file, p, size, b->file_pos + pos);
+
+    return (n == (ssize_t) size) ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_http_optcache_capture_done(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_http_optcache_capture_t  *cap;
+
+    cap = ctx->capture;
+
+    if (!ngx_http_optcache_capture_whole(r, cap)) {
+        ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                       "optcache response not known to be whole");
+        ngx_http_optcache_capture_drop(ctx);
+        return;
+    }
+
+    if (cap->gzip) {
+        ngx_http_optcache_capture_gzip(cap);
+    }
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "optcache store, status:%ui body:%uz gzip:%uz lifetime:%uD",
+                   cap->entry.status, cap->entry.body_len,
+                   cap->entry.gzip_len, cap->entry.lifetime);
+
+    ngx_http_optcache_store(r, ctx, &cap->entry);
+    ngx_http_optcache_capture_drop(ctx);
+}
+
+
+/*
+ * RFC 9111, 3.3: an incomplete response is not stored.  The end of a response
+ * that is delimited by the end of its connection (RFC 9112, 6.3) looks the
+ * same whether the sender finished or died, so it never counts as complete.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_capture_whole(ngx_http_request_t *r,
+    ngx_http_optcache_capture_t *cap)
+{
+    ngx_http_upstream_t  *u;
+
+    if (cap->expected >= 0) {
+        return cap->expected == (off_t) cap->entry.body_len;
+    }
+
+    u = r->upstream;
+
+    if (u == NULL || !u->header_sent) {
+        /* made within nginx: its last buffer is the last */
+        return 1;
+    }
+
+    if (u->headers_in.chunked) {
+        return 1;
+    }
+
+    /* FastCGI and the like say themselves when they have finished */
+
+    return u->buffering ? (u->pipe && u->pipe->upstream_done)
+                        : u->length == 0;
+}
+
+
+static void
+ngx_http_optcache_capture_gzip(ngx_http_optcache_capture_t *cap)
+{
+    size_t        len;
+    ngx_chain_t  *out;
+
+    if (ngx_optcache_gzip_add(cap->gzip, NULL, 0, 1) != NGX_OK) {
+        return;
+    }
+
+    out = ngx_optcache_gzip_result(cap->gzip, &len);
+
+    /* what gains nothing is not worth its memory */
+
+    if (len < cap->entry.body_len) {
+        cap->entry.gzip = out;
+        cap->entry.gzip_len = len;
+    }
+}
+
+
+static void
+ngx_http_optcache_capture_drop(ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_chain_t                  *cl;
+    ngx_http_optcache_capture_t  *cap;
+
+    cap = ctx->capture;
+    ctx->capture = NULL;
+
+    if (cap->gzip) {
+        ngx_optcache_gzip_close(cap->gzip);
+    }
+
+    /* a slow client may keep the request, but not a second copy of its body */
+
+    for (cl = cap->entry.body; cl; cl = cl->next) {
+        (void) ngx_pfree(ctx->request->pool, cl->buf->start);
+    }
+}

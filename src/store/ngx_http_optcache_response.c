@@ -1,0 +1,493 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_compat.h"
+#include "ngx_http_optcache.h"
+#include "ngx_http_optcache_response.h"
+
+
+typedef void (*ngx_http_optcache_field_pt)(ngx_table_elt_t *h, void *data);
+
+typedef struct {
+    ngx_http_request_t           *request;
+    ngx_str_t                    *connection;
+    u_char                       *p;              /* NULL: only measure */
+    size_t                        size;
+} ngx_http_optcache_head_t;
+
+
+static void ngx_http_optcache_response_each(ngx_list_t *headers,
+    ngx_http_optcache_field_pt handler, void *data);
+static void ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data);
+static void ngx_http_optcache_response_upstream(ngx_table_elt_t *h,
+    void *data);
+static ngx_uint_t ngx_http_optcache_response_is(ngx_table_elt_t *h,
+    const char *name);
+static ngx_uint_t ngx_http_optcache_response_vary(ngx_str_t *value);
+static void ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
+static void ngx_http_optcache_response_type(ngx_http_request_t *r,
+    ngx_http_optcache_response_t *resp);
+static void ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data);
+static void ngx_http_optcache_head_add(ngx_http_optcache_head_t *head,
+    ngx_optcache_field_t *field);
+static void ngx_http_optcache_head_made(ngx_http_optcache_head_t *head,
+    ngx_str_t *type, ngx_str_t *date);
+static ngx_int_t ngx_http_optcache_head_type(ngx_http_request_t *r,
+    ngx_str_t *type);
+static ngx_uint_t ngx_http_optcache_head_listed(ngx_str_t *list,
+    ngx_str_t *name);
+
+
+ngx_int_t
+ngx_http_optcache_response_read(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp)
+{
+    ngx_http_rfc9111_storage_t     storage;
+    ngx_http_rfc9111_storage_e     reason;
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    ngx_memzero(resp, sizeof(ngx_http_optcache_response_t));
+
+    ngx_http_rfc9111_control_init(&resp->freshness.cc);
+    resp->freshness.date = -1;
+    resp->freshness.expires = -1;
+    resp->freshness.age = -1;
+
+    ngx_http_optcache_response_each(&r->headers_out.headers,
+                                    ngx_http_optcache_response_field, resp);
+
+    if (r->upstream) {
+        /* what nginx does not pass on: Date, Connection */
+        ngx_http_optcache_response_each(&r->upstream->headers_in.headers,
+                                   ngx_http_optcache_response_upstream, resp);
+    }
+
+    ngx_http_optcache_response_type(r, resp);
+
+    if (resp->streaming || resp->invalid) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_optcache_response_lifetime(r, ctx, resp);
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    ngx_memzero(&storage, sizeof(ngx_http_rfc9111_storage_t));
+
+    storage.cc = resp->freshness.cc;
+    storage.status = r->headers_out.status;
+    storage.lifetime = resp->lifetime - resp->age;
+    storage.shared = ctx->key.shared;
+    storage.authorization = (r->headers_in.authorization != NULL);
+    storage.cookie = (olcf->user == NULL && ngx_http_compat_has_cookie(r));
+    storage.set_cookie = resp->set_cookie;
+    storage.vary = resp->vary;
+
+    reason = ngx_http_rfc9111_storage(&storage);
+
+    ngx_log_debug7(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "optcache verdict:%ui status:%ui shared:%d "
+                   "authorization:%d vary:%d lifetime:%L age:%L",
+                   (ngx_uint_t) reason, storage.status, storage.shared,
+                   storage.authorization, storage.vary, resp->lifetime,
+                   resp->age);
+
+    return (reason == NGX_HTTP_RFC9111_STORE) ? NGX_OK : NGX_DECLINED;
+}
+
+
+static void
+ngx_http_optcache_response_each(ngx_list_t *headers,
+    ngx_http_optcache_field_pt handler, void *data)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &headers->part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].hash) {
+                handler(&h[i], data);
+            }
+        }
+    }
+}
+
+
+static void
+ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
+{
+    ngx_http_optcache_response_t *resp = data;
+
+    int64_t               age;
+    ngx_optcache_field_t  field;
+
+    field.name = h->key;
+    field.value = h->value;
+
+    switch (ngx_optcache_field_id(&h->key)) {
+
+    case NGX_OPTCACHE_FIELD_CACHE_CONTROL:
+        ngx_http_rfc9111_control_parse(&h->value, &resp->freshness.cc);
+        break;
+
+    case NGX_OPTCACHE_FIELD_EXPIRES:
+        /* RFC 9111, 5.3: an invalid date, "0" above all, is in the past */
+        resp->freshness.expires = ngx_parse_http_time(h->value.data,
+                                                      h->value.len);
+        if (resp->freshness.expires == NGX_ERROR) {
+            resp->freshness.expires = 0;
+        }
+
+        break;
+
+    case NGX_OPTCACHE_FIELD_VARY:
+        resp->vary |= ngx_http_optcache_response_vary(&h->value);
+        break;
+
+    case NGX_OPTCACHE_FIELD_DATE:
+        resp->date = h->value;
+        break;
+
+    case NGX_OPTCACHE_FIELD_NEVER:
+
+        if (ngx_http_optcache_response_is(h, "set-cookie")
+            || ngx_http_optcache_response_is(h, "set-cookie2"))
+        {
+            resp->set_cookie = 1;
+
+        } else if (ngx_http_optcache_response_is(h, "age")) {
+            /* RFC 9111, 5.1: what is no number is no Age; the first counts */
+            age = ngx_http_rfc9111_delta(h->value.data, h->value.len);
+
+            if (resp->freshness.age == -1) {
+                resp->freshness.age = age;
+            }
+        }
+
+        return;
+
+    default:
+        break;
+    }
+
+    if (h->key.len > NGX_OPTCACHE_NAME_MAX
+        || !ngx_optcache_field_valid(&field))
+    {
+        resp->invalid = 1;
+    }
+}
+
+
+static void
+ngx_http_optcache_response_upstream(ngx_table_elt_t *h, void *data)
+{
+    ngx_http_optcache_response_t *resp = data;
+
+    if (ngx_http_optcache_response_is(h, "date")) {
+        resp->date = h->value;
+
+    } else if (ngx_http_optcache_response_is(h, "connection")) {
+        resp->connection = h->value;
+
+    } else if (ngx_http_optcache_response_is(h, "set-cookie")) {
+        /* also one that is hidden from the client by configuration */
+        resp->set_cookie = 1;
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_optcache_response_is(ngx_table_elt_t *h, const char *name)
+{
+    return h->key.len == ngx_strlen(name)
+           && ngx_strncasecmp(h->key.data, (u_char *) name, h->key.len) == 0;
+}
+
+
+/* Whether a Vary field names anything but Accept-Encoding. */
+
+static ngx_uint_t
+ngx_http_optcache_response_vary(ngx_str_t *value)
+{
+    u_char  *p, *last, *name;
+
+    p = value->data;
+    last = p + value->len;
+
+    while (p < last) {
+
+        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
+            p++;
+        }
+
+        name = p;
+
+        while (p < last && *p != ',' && *p != ' ' && *p != '\t') {
+            p++;
+        }
+
+        if (p != name
+            && (p - name != sizeof("Accept-Encoding") - 1
+                || ngx_strncasecmp(name, (u_char *) "Accept-Encoding",
+                                   sizeof("Accept-Encoding") - 1)
+                   != 0))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp)
+{
+    time_t                         now;
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    now = ngx_time();
+
+    if (resp->date.len) {
+        resp->freshness.date = ngx_parse_http_time(resp->date.data,
+                                                   resp->date.len);
+        /* NGX_ERROR is -1: no date */
+    }
+
+    resp->no_transform = resp->freshness.cc.no_transform;
+
+    resp->age = ngx_http_rfc9111_initial_age(&resp->freshness, ctx->requested,
+                                             now);
+
+    resp->lifetime = ngx_http_rfc9111_lifetime(&resp->freshness,
+                                               ctx->key.shared, now);
+    if (resp->lifetime != -1) {
+        return;
+    }
+
+    /* the response says nothing: what the configuration says counts from now */
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    resp->lifetime = ngx_http_file_cache_valid(olcf->valid,
+                                               r->headers_out.status);
+    if (resp->lifetime) {
+        resp->lifetime += resp->age;
+    }
+}
+
+
+/* A stream of events has no end worth waiting for. */
+
+static void
+ngx_http_optcache_response_type(ngx_http_request_t *r,
+    ngx_http_optcache_response_t *resp)
+{
+    static ngx_str_t  stream = ngx_string("text/event-stream");
+
+    resp->streaming = r->headers_out.content_type.len >= stream.len
+                      && ngx_strncasecmp(r->headers_out.content_type.data,
+                                         stream.data, stream.len)
+                         == 0;
+}
+
+
+ngx_int_t
+ngx_http_optcache_response_head(ngx_http_request_t *r,
+    ngx_http_optcache_response_t *resp, ngx_str_t *head)
+{
+    u_char                    date[sizeof("Mon, 28 Sep 1970 06:00:00 GMT")];
+    ngx_str_t                 type, made;
+    ngx_http_optcache_head_t  h;
+
+    if (ngx_http_optcache_head_type(r, &type) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* RFC 9110, 6.6.1: a Date stays as the origin sent it */
+
+    if (resp->date.len) {
+        made = resp->date;
+
+    } else {
+        made.data = date;
+        made.len = ngx_http_time(date, ngx_time()) - date;
+    }
+
+    ngx_memzero(&h, sizeof(ngx_http_optcache_head_t));
+
+    h.request = r;
+    h.connection = &resp->connection;
+
+    ngx_http_optcache_head_made(&h, &type, &made);
+    ngx_http_optcache_response_each(&r->headers_out.headers,
+                                    ngx_http_optcache_head_field, &h);
+
+    head->len = h.size;
+    head->data = ngx_pnalloc(r->pool, h.size);
+
+    if (head->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    h.p = head->data;
+
+    ngx_http_optcache_head_made(&h, &type, &made);
+    ngx_http_optcache_response_each(&r->headers_out.headers,
+                                    ngx_http_optcache_head_field, &h);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_optcache_head_made(ngx_http_optcache_head_t *head, ngx_str_t *type,
+    ngx_str_t *date)
+{
+    ngx_optcache_field_t  field;
+
+    field.id = NGX_OPTCACHE_FIELD_DATE;
+    ngx_str_set(&field.name, "Date");
+    field.value = *date;
+
+    ngx_http_optcache_head_add(head, &field);
+
+    if (type->len) {
+        field.id = NGX_OPTCACHE_FIELD_CONTENT_TYPE;
+        ngx_str_set(&field.name, "Content-Type");
+        field.value = *type;
+
+        ngx_http_optcache_head_add(head, &field);
+    }
+}
+
+
+static void
+ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data)
+{
+    ngx_http_optcache_head_t *head = data;
+
+    ngx_optcache_field_t  field;
+
+    field.id = ngx_optcache_field_id(&h->key);
+    field.name = h->key;
+    field.value = h->value;
+
+    switch (field.id) {
+
+    case NGX_OPTCACHE_FIELD_NEVER:
+    case NGX_OPTCACHE_FIELD_DATE:
+    case NGX_OPTCACHE_FIELD_CONTENT_TYPE:
+        return;
+
+    case NGX_OPTCACHE_FIELD_LOCATION:
+
+        if (h != head->request->headers_out.location) {
+            field.id = NGX_OPTCACHE_FIELD_OTHER;
+        }
+
+        break;
+
+    default:
+        break;
+    }
+
+    /* RFC 9111, 3.1: fields that Connection names are of that hop alone */
+
+    if (ngx_http_optcache_head_listed(head->connection, &field.name)) {
+        return;
+    }
+
+    ngx_http_optcache_head_add(head, &field);
+}
+
+
+static void
+ngx_http_optcache_head_add(ngx_http_optcache_head_t *head,
+    ngx_optcache_field_t *field)
+{
+    if (head->p) {
+        head->p = ngx_optcache_field_write(head->p, field);
+
+    } else {
+        head->size += ngx_optcache_field_size(field);
+    }
+}
+
+
+/* nginx keeps the charset apart from the type. */
+
+static ngx_int_t
+ngx_http_optcache_head_type(ngx_http_request_t *r, ngx_str_t *type)
+{
+    u_char  *p;
+
+    *type = r->headers_out.content_type;
+
+    if (type->len == 0
+        || r->headers_out.charset.len == 0
+        || r->headers_out.content_type_len != type->len)
+    {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, type->len + sizeof("; charset=") - 1
+                             + r->headers_out.charset.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    type->data = p;
+
+    p = ngx_cpymem(p, r->headers_out.content_type.data,
+                   r->headers_out.content_type.len);
+    p = ngx_cpymem(p, "; charset=", sizeof("; charset=") - 1);
+    p = ngx_cpymem(p, r->headers_out.charset.data, r->headers_out.charset.len);
+
+    type->len = p - type->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_optcache_head_listed(ngx_str_t *list, ngx_str_t *name)
+{
+    u_char  *p, *last, *item;
+
+    p = list->data;
+    last = p + list->len;
+
+    while (p < last) {
+
+        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
+            p++;
+        }
+
+        item = p;
+
+        while (p < last && *p != ',' && *p != ' ' && *p != '\t') {
+            p++;
+        }
+
+        if ((size_t) (p - item) == name->len
+            && ngx_strncasecmp(item, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}

@@ -1,0 +1,374 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_compat.h"
+#include "ngx_http_optcache.h"
+#include "ngx_http_rfc9110_encoding.h"
+
+
+static ngx_uint_t ngx_http_optcache_send_gzip(ngx_http_request_t *r,
+    ngx_optcache_entry_t *e);
+static ngx_int_t ngx_http_optcache_send_fields(ngx_http_request_t *r,
+    ngx_optcache_entry_t *e);
+static ngx_int_t ngx_http_optcache_send_field(ngx_http_request_t *r,
+    ngx_optcache_field_t *field);
+static void ngx_http_optcache_send_type(ngx_http_request_t *r,
+    ngx_str_t *type);
+static ngx_int_t ngx_http_optcache_send_coding(ngx_http_request_t *r,
+    ngx_uint_t gzip);
+static ngx_int_t ngx_http_optcache_send_age(ngx_http_request_t *r,
+    ngx_optcache_entry_t *e);
+static ngx_int_t ngx_http_optcache_send_body(ngx_http_request_t *r,
+    ngx_chain_t *body);
+static ngx_str_t *ngx_http_optcache_accept_encoding(ngx_http_request_t *r);
+
+
+static ngx_str_t  ngx_http_optcache_gzip_coding = ngx_string("gzip");
+
+
+static ngx_str_t  ngx_http_optcache_status_names[] = {
+    ngx_null_string,
+    ngx_string("HIT"),
+    ngx_string("MISS"),
+    ngx_string("EXPIRED"),
+    ngx_string("BYPASS")
+};
+
+
+ngx_int_t
+ngx_http_optcache_send(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_int_t              rc;
+    ngx_uint_t             gzip;
+    ngx_optcache_entry_t  *e;
+
+    e = &ctx->entry;
+    ctx->sent = 1;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    gzip = ngx_http_optcache_send_gzip(r, e);
+
+    r->headers_out.status = e->status;
+    r->headers_out.content_length_n = gzip ? e->gzip_len : e->body_len;
+    r->headers_out.last_modified_time = e->last_modified;
+
+    if (ngx_http_optcache_send_fields(r, e) != NGX_OK
+        || ngx_http_optcache_send_age(r, e) != NGX_OK
+        || ngx_http_optcache_send_status(r, ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (e->gzip_len && ngx_http_optcache_send_coding(r, gzip) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* RFC 9110, 14.2: ranges are of a 200, and of the form without coding */
+
+    r->allow_ranges = (e->status == NGX_HTTP_OK && !gzip);
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    return ngx_http_optcache_send_body(r, gzip ? e->gzip : e->body);
+}
+
+
+/*
+ * The stored gzip goes to who takes it, but not to who asks for a range: a
+ * range is of the form without coding, which keeps its strong validator.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_send_gzip(ngx_http_request_t *r, ngx_optcache_entry_t *e)
+{
+    if (e->gzip_len == 0 || r->headers_in.range) {
+        return 0;
+    }
+
+    return ngx_http_rfc9110_accepts(ngx_http_optcache_accept_encoding(r),
+                                    &ngx_http_optcache_gzip_coding);
+}
+
+
+static ngx_int_t
+ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e)
+{
+    u_char                *p, *last;
+    ngx_optcache_field_t   field;
+
+    p = e->head.data;
+    last = p + e->head.len;
+
+    while (p < last) {
+        p = ngx_optcache_field_read(p, last, &field);
+
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (field.id == NGX_OPTCACHE_FIELD_CONTENT_TYPE) {
+            ngx_http_optcache_send_type(r, &field.value);
+            continue;
+        }
+
+        if (field.id == NGX_OPTCACHE_FIELD_VARY && e->gzip_len) {
+            /* it can only be what is sent for such an entry anyway */
+            continue;
+        }
+
+        if (ngx_http_optcache_send_field(r, &field) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_optcache_send_field(ngx_http_request_t *r,
+    ngx_optcache_field_t *field)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_http_compat_push_header(r, &field->name, &field->value);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    switch (field->id) {
+
+    case NGX_OPTCACHE_FIELD_CONTENT_ENCODING:
+        r->headers_out.content_encoding = h;
+        break;
+
+    case NGX_OPTCACHE_FIELD_LAST_MODIFIED:
+        r->headers_out.last_modified = h;
+        break;
+
+    case NGX_OPTCACHE_FIELD_ETAG:
+        r->headers_out.etag = h;
+        break;
+
+    case NGX_OPTCACHE_FIELD_DATE:
+        r->headers_out.date = h;
+        break;
+
+    case NGX_OPTCACHE_FIELD_EXPIRES:
+        r->headers_out.expires = h;
+        break;
+
+    case NGX_OPTCACHE_FIELD_LOCATION:
+        r->headers_out.location = h;
+        break;
+
+    case NGX_OPTCACHE_FIELD_CACHE_CONTROL:
+        return ngx_http_compat_add_cache_control(r, h);
+
+    default:
+        break;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_optcache_send_type(ngx_http_request_t *r, ngx_str_t *type)
+{
+    size_t  len;
+
+    r->headers_out.content_type = *type;
+
+    /* what filters compare is the type without its parameters */
+
+    for (len = 0; len < type->len; len++) {
+        if (type->data[len] == ';' || type->data[len] == ' ') {
+            break;
+        }
+    }
+
+    r->headers_out.content_type_len = len;
+    r->headers_out.content_type_lowcase = NULL;
+}
+
+
+/*
+ * An entry that has both forms varies on Accept-Encoding, whichever is sent
+ * (RFC 9110, 12.5.5); the validator of the gzip form is a weak one (8.8.3).
+ */
+
+static ngx_int_t
+ngx_http_optcache_send_coding(ngx_http_request_t *r, ngx_uint_t gzip)
+{
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  vary = ngx_string("Vary");
+    static ngx_str_t  accept_encoding = ngx_string("Accept-Encoding");
+    static ngx_str_t  content_encoding = ngx_string("Content-Encoding");
+
+    if (ngx_http_compat_push_header(r, &vary, &accept_encoding) == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (!gzip) {
+        return NGX_OK;
+    }
+
+    h = ngx_http_compat_push_header(r, &content_encoding,
+                                    &ngx_http_optcache_gzip_coding);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    r->headers_out.content_encoding = h;
+
+    ngx_http_weak_etag(r);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_optcache_send_age(ngx_http_request_t *r, ngx_optcache_entry_t *e)
+{
+    ngx_str_t  value;
+
+    static ngx_str_t  age = ngx_string("Age");
+
+    value.data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.len = ngx_sprintf(value.data, "%T",
+                            ngx_optcache_entry_age(e, ngx_time()))
+                - value.data;
+
+    if (ngx_http_compat_push_header(r, &age, &value) == NULL) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_optcache_send_status(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    static ngx_str_t  x_cache = ngx_string("X-Cache");
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    if (olcf->headers == NGX_HTTP_OPTCACHE_HEADERS_OFF
+        || ctx->status == NGX_HTTP_OPTCACHE_NONE
+        || r != r->main)
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_http_compat_push_header(r, &x_cache,
+                                  ngx_http_optcache_status_name(ctx->status))
+        == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_str_t *
+ngx_http_optcache_status_name(ngx_http_optcache_status_e status)
+{
+    return &ngx_http_optcache_status_names[status];
+}
+
+
+/* The body stays in shared memory; the chain points there. */
+
+static ngx_int_t
+ngx_http_optcache_send_body(ngx_http_request_t *r, ngx_chain_t *body)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl, out;
+
+    if (body == NULL) {
+
+        b = ngx_calloc_buf(r->pool);
+        if (b == NULL) {
+            return NGX_ERROR;
+        }
+
+        b->sync = (r != r->main);
+
+        out.buf = b;
+        out.next = NULL;
+        body = &out;
+    }
+
+    for (cl = body; cl->next; cl = cl->next) { /* void */ }
+
+    cl->buf->last_buf = (r == r->main);
+    cl->buf->last_in_chain = 1;
+
+    return ngx_http_output_filter(r, body);
+}
+
+
+ngx_uint_t
+ngx_http_optcache_acceptable(ngx_http_request_t *r, ngx_optcache_entry_t *e)
+{
+    u_char                *p, *last;
+    ngx_optcache_field_t   field;
+
+    p = e->head.data;
+    last = p + e->head.len;
+
+    while (p < last) {
+        p = ngx_optcache_field_read(p, last, &field);
+
+        if (p == NULL) {
+            return 0;
+        }
+
+        if (field.id == NGX_OPTCACHE_FIELD_CONTENT_ENCODING) {
+            return ngx_http_rfc9110_accepts(
+                                         ngx_http_optcache_accept_encoding(r),
+                                         &field.value);
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_str_t *
+ngx_http_optcache_accept_encoding(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_GZIP || NGX_HTTP_HEADERS)
+    if (r->headers_in.accept_encoding) {
+        return &r->headers_in.accept_encoding->value;
+    }
+#endif
+
+    return NULL;
+}

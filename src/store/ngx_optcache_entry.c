@@ -1,0 +1,231 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_optcache_entry.h"
+
+
+static u_char *ngx_optcache_chain_copy(u_char *p, ngx_chain_t *cl);
+static ngx_int_t ngx_optcache_chain_over(ngx_pool_t *pool, u_char *data,
+    size_t len, ngx_chain_t **chain);
+static u_char *ngx_optcache_put32(u_char *p, uint32_t n);
+static u_char *ngx_optcache_put64(u_char *p, uint64_t n);
+static uint32_t ngx_optcache_get32(u_char *p);
+static uint64_t ngx_optcache_get64(u_char *p);
+
+
+time_t
+ngx_optcache_entry_age(ngx_optcache_entry_t *e, time_t now)
+{
+    /* a clock that was set back does not make an entry younger */
+
+    return (time_t) e->age + ((now > e->date) ? now - e->date : 0);
+}
+
+
+ngx_uint_t
+ngx_optcache_entry_fresh(ngx_optcache_entry_t *e, time_t now)
+{
+    return ngx_optcache_entry_age(e, now) < (time_t) e->lifetime;
+}
+
+
+ngx_int_t
+ngx_optcache_entry_encode(ngx_pool_t *pool, ngx_optcache_entry_t *e,
+    ngx_str_t *value)
+{
+    u_char    *p;
+    uint32_t   crc;
+
+    value->len = NGX_OPTCACHE_ENTRY_HEADER + e->key.len + e->head.len
+                 + e->body_len + e->gzip_len;
+
+    p = ngx_palloc(pool, value->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->data = p;
+
+    p = ngx_cpymem(p, "OPC1", 4);
+    p += 4;
+    p = ngx_optcache_put32(p, (uint32_t) e->status);
+    p = ngx_optcache_put32(p, e->age);
+    p = ngx_optcache_put32(p, e->lifetime);
+    p = ngx_optcache_put64(p, (uint64_t) e->date);
+    p = ngx_optcache_put64(p, (uint64_t) e->last_modified);
+    p = ngx_optcache_put32(p, (uint32_t) e->key.len);
+    p = ngx_optcache_put32(p, (uint32_t) e->head.len);
+    p = ngx_optcache_put32(p, (uint32_t) e->body_len);
+    p = ngx_optcache_put32(p, (uint32_t) e->gzip_len);
+
+    p = ngx_cpymem(p, e->key.data, e->key.len);
+    p = ngx_cpymem(p, e->head.data, e->head.len);
+    p = ngx_optcache_chain_copy(p, e->body);
+
+    if (e->gzip_len) {
+        (void) ngx_optcache_chain_copy(p, e->gzip);
+    }
+
+    crc = ngx_crc32_long(value->data + 8, value->len - 8);
+    (void) ngx_optcache_put32(value->data + 4, crc);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
+    time_t now, ngx_optcache_entry_t *e)
+{
+    u_char    *p;
+    uint64_t   len;
+
+    p = value->data;
+
+    if (value->len < NGX_OPTCACHE_ENTRY_HEADER
+        || ngx_memcmp(p, "OPC1", 4) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    e->status = ngx_optcache_get32(p + 8);
+    e->age = ngx_optcache_get32(p + 12);
+    e->lifetime = ngx_optcache_get32(p + 16);
+    e->date = (time_t) ngx_optcache_get64(p + 20);
+    e->last_modified = (time_t) ngx_optcache_get64(p + 28);
+    e->key.len = ngx_optcache_get32(p + 36);
+    e->head.len = ngx_optcache_get32(p + 40);
+    e->body_len = ngx_optcache_get32(p + 44);
+    e->gzip_len = ngx_optcache_get32(p + 48);
+
+    len = (uint64_t) NGX_OPTCACHE_ENTRY_HEADER + e->key.len + e->head.len
+          + e->body_len + e->gzip_len;
+
+    if (len != value->len
+        || e->status < 200 || e->status > 599
+        || e->date < 0 || e->last_modified < -1
+        || e->head.len > NGX_OPTCACHE_HEAD_MAX)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_crc32_long(p + 8, value->len - 8) != ngx_optcache_get32(p + 4)) {
+        return NGX_DECLINED;
+    }
+
+    e->key.data = p + NGX_OPTCACHE_ENTRY_HEADER;
+    e->head.data = e->key.data + e->key.len;
+
+    /* the name in Redis is a hash: what counts is the identity itself */
+
+    if (e->key.len != key->len
+        || ngx_memcmp(e->key.data, key->data, key->len) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_optcache_field_check(&e->head) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    e->date = ngx_min(e->date, now);
+
+    p = e->head.data + e->head.len;
+
+    if (ngx_optcache_chain_over(pool, p, e->body_len, &e->body) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    p += e->body_len;
+
+    return ngx_optcache_chain_over(pool, p, e->gzip_len, &e->gzip);
+}
+
+
+static u_char *
+ngx_optcache_chain_copy(u_char *p, ngx_chain_t *cl)
+{
+    for ( /* void */ ; cl; cl = cl->next) {
+        p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+    }
+
+    return p;
+}
+
+
+static ngx_int_t
+ngx_optcache_chain_over(ngx_pool_t *pool, u_char *data, size_t len,
+    ngx_chain_t **chain)
+{
+    ngx_buf_t  *b;
+
+    *chain = NULL;
+
+    if (len == 0) {
+        return NGX_OK;
+    }
+
+    b = ngx_calloc_buf(pool);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->start = data;
+    b->pos = data;
+    b->last = data + len;
+    b->end = b->last;
+    b->memory = 1;
+
+    *chain = ngx_alloc_chain_link(pool);
+    if (*chain == NULL) {
+        return NGX_ERROR;
+    }
+
+    (*chain)->buf = b;
+    (*chain)->next = NULL;
+
+    return NGX_OK;
+}
+
+
+static u_char *
+ngx_optcache_put32(u_char *p, uint32_t n)
+{
+    *p++ = (u_char) n;
+    *p++ = (u_char) (n >> 8);
+    *p++ = (u_char) (n >> 16);
+    *p++ = (u_char) (n >> 24);
+
+    return p;
+}
+
+
+static u_char *
+ngx_optcache_put64(u_char *p, uint64_t n)
+{
+    p = ngx_optcache_put32(p, (uint32_t) n);
+
+    return ngx_optcache_put32(p, (uint32_t) (n >> 32));
+}
+
+
+static uint32_t
+ngx_optcache_get32(u_char *p)
+{
+    return (uint32_t) p[0] | (uint32_t) p[1] << 8 | (uint32_t) p[2] << 16
+           | (uint32_t) p[3] << 24;
+}
+
+
+static uint64_t
+ngx_optcache_get64(u_char *p)
+{
+    return (uint64_t) ngx_optcache_get32(p)
+           | (uint64_t) ngx_optcache_get32(p + 4) << 32;
+}

@@ -1,0 +1,87 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * A stored response: in memory as ngx_optcache_entry_t, in Redis as bytes.
+ *
+ * The bytes in Redis, version 1, numbers little-endian:
+ *
+ *      0   4  "OPC1"
+ *      4   4  CRC-32 of all that follows
+ *      8   4  status
+ *     12   4  age when it was received, seconds
+ *     16   4  freshness lifetime, seconds
+ *     20   8  when it was received, epoch seconds
+ *     28   8  Last-Modified, epoch seconds, or -1
+ *     36   4  length of the identity
+ *     40   4  length of the head
+ *     44   4  length of the body
+ *     48   4  length of the body in gzip, 0: not kept
+ *     52      identity, head, body, body in gzip
+ */
+
+
+#ifndef _NGX_OPTCACHE_ENTRY_H_INCLUDED_
+#define _NGX_OPTCACHE_ENTRY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_optcache_field.h"
+
+
+#define NGX_OPTCACHE_ENTRY_HEADER  52
+
+
+typedef struct {
+    ngx_str_t                 key;            /* the identity */
+    ngx_str_t                 head;
+
+    ngx_chain_t              *body;
+    ngx_chain_t              *gzip;
+    size_t                    body_len;
+    size_t                    gzip_len;       /* 0: not kept */
+
+    ngx_uint_t                status;
+    time_t                    date;           /* when received, epoch s */
+    time_t                    last_modified;  /* epoch seconds, or -1 */
+    uint32_t                  age;            /* seconds, when received */
+    uint32_t                  lifetime;       /* seconds */
+} ngx_optcache_entry_t;
+
+
+/* Age of an entry at "now" in seconds (RFC 9111, 4.2.3: current_age). */
+
+time_t ngx_optcache_entry_age(ngx_optcache_entry_t *e, time_t now);
+
+/* Whether an entry is fresh at "now" (RFC 9111, 4.2). */
+
+ngx_uint_t ngx_optcache_entry_fresh(ngx_optcache_entry_t *e, time_t now);
+
+/*
+ * Encodes an entry into one piece of memory from "pool"; NGX_ERROR when out of
+ * memory.
+ */
+
+ngx_int_t ngx_optcache_entry_encode(ngx_pool_t *pool, ngx_optcache_entry_t *e,
+    ngx_str_t *value);
+
+/*
+ * Decodes what Redis gave, which may be anything: a value of another version,
+ * cut short, changed, with header fields that are no header fields
+ * (RFC 9110, 5.1 and 5.5), or of another key than "key" is declined, and one
+ * from the future is taken as received "now".  The entry points into "value";
+ * its chains are from "pool".
+ *
+ * Returns NGX_OK, NGX_DECLINED or, when out of memory, NGX_ERROR.
+ */
+
+ngx_int_t ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value,
+    ngx_str_t *key, time_t now, ngx_optcache_entry_t *e);
+
+
+#endif /* _NGX_OPTCACHE_ENTRY_H_INCLUDED_ */

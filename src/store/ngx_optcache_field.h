@@ -1,0 +1,97 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * Header fields of a stored response, in memory and in Redis alike:
+ *
+ *     id(1) name length(1) value length(4, little-endian) name value
+ */
+
+
+#ifndef _NGX_OPTCACHE_FIELD_H_INCLUDED_
+#define _NGX_OPTCACHE_FIELD_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_OPTCACHE_HEAD_MAX   65536
+#define NGX_OPTCACHE_NAME_MAX   255
+
+
+/* fields that nginx keeps a pointer to, or that are made anew for each hit */
+
+typedef enum {
+    NGX_OPTCACHE_FIELD_OTHER = 0,
+    NGX_OPTCACHE_FIELD_CONTENT_TYPE,
+    NGX_OPTCACHE_FIELD_CONTENT_ENCODING,
+    NGX_OPTCACHE_FIELD_LAST_MODIFIED,
+    NGX_OPTCACHE_FIELD_ETAG,
+    NGX_OPTCACHE_FIELD_DATE,
+    NGX_OPTCACHE_FIELD_EXPIRES,
+    NGX_OPTCACHE_FIELD_CACHE_CONTROL,
+    NGX_OPTCACHE_FIELD_VARY,
+    NGX_OPTCACHE_FIELD_LOCATION,
+
+    /* what is never stored: of the connection, or of this one answer */
+    NGX_OPTCACHE_FIELD_NEVER
+} ngx_optcache_field_e;
+
+
+typedef struct {
+    ngx_optcache_field_e      id;
+    ngx_str_t                 name;
+    ngx_str_t                 value;
+} ngx_optcache_field_t;
+
+
+/*
+ * What a field name stands for; case-insensitive.  NGX_OPTCACHE_FIELD_NEVER
+ * for hop-by-hop fields (RFC 9110, 7.6.1), those that frame a message, Age,
+ * Set-Cookie, and rate limit fields, which speak of one request
+ * (draft-ietf-httpapi-ratelimit-headers).
+ */
+
+ngx_optcache_field_e ngx_optcache_field_id(ngx_str_t *name);
+
+/*
+ * Whether a field may stand in a response: its name is a token, its value has
+ * no control characters but the tab (RFC 9110, 5.1 and 5.5), so that nothing
+ * in it can begin another field or a body.
+ */
+
+ngx_uint_t ngx_optcache_field_valid(ngx_optcache_field_t *field);
+
+/* Bytes that a field takes in a head. */
+
+size_t ngx_optcache_field_size(ngx_optcache_field_t *field);
+
+/*
+ * Writes a field at p and returns the end.  The caller has made sure that
+ * the name has at most NGX_OPTCACHE_NAME_MAX bytes.
+ */
+
+u_char *ngx_optcache_field_write(u_char *p, ngx_optcache_field_t *field);
+
+/*
+ * Reads the field at p, of a head that ends at "last"; the parts point into
+ * it.  Returns the end of the field, or NULL when it does not fit.
+ */
+
+u_char *ngx_optcache_field_read(u_char *p, u_char *last,
+    ngx_optcache_field_t *field);
+
+/*
+ * Checks a head that comes from outside, field by field: it can be read, is
+ * valid, may be stored, and its ids are those of its names.
+ * NGX_OK or NGX_DECLINED.
+ */
+
+ngx_int_t ngx_optcache_field_check(ngx_str_t *head);
+
+
+#endif /* _NGX_OPTCACHE_FIELD_H_INCLUDED_ */

@@ -1,0 +1,95 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <openssl/sha.h>
+
+#include "ngx_optcache_key.h"
+
+
+ngx_int_t
+ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
+    ngx_optcache_key_kind_e kind, ngx_str_t *uri, ngx_str_t *value,
+    ngx_optcache_key_t *key)
+{
+    size_t   len;
+    u_char  *p;
+
+    len = 2 + value->len;
+
+    if (user->len) {
+        len += NGX_OPTCACHE_DIGEST_LEN;
+    }
+
+    if (kind != NGX_OPTCACHE_KEY_MAIN) {
+        len += sizeof(uint32_t) + uri->len;
+    }
+
+    if (len > NGX_OPTCACHE_KEY_MAX) {
+        return NGX_DECLINED;
+    }
+
+    p = ngx_pnalloc(pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->identity.data = p;
+    key->identity.len = len;
+    key->shared = (user->len == 0);
+
+    if (key->shared) {
+        *p++ = 's';
+
+    } else {
+        *p++ = 'u';
+        (void) SHA256(user->data, user->len, p);
+        p += NGX_OPTCACHE_DIGEST_LEN;
+    }
+
+    *p++ = (u_char) kind;
+
+    if (kind != NGX_OPTCACHE_KEY_MAIN) {
+        *p++ = (u_char) uri->len;
+        *p++ = (u_char) (uri->len >> 8);
+        *p++ = (u_char) (uri->len >> 16);
+        *p++ = (u_char) (uri->len >> 24);
+        p = ngx_cpymem(p, uri->data, uri->len);
+    }
+
+    ngx_memcpy(p, value->data, value->len);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_optcache_key_name(ngx_pool_t *pool, ngx_str_t *prefix, ngx_str_t *zone,
+    ngx_optcache_key_t *key, ngx_str_t *name)
+{
+    u_char  *p, digest[NGX_OPTCACHE_DIGEST_LEN];
+
+    p = ngx_pnalloc(pool, prefix->len + zone->len + 1
+                          + 2 * NGX_OPTCACHE_DIGEST_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    name->data = p;
+
+    p = ngx_cpymem(p, prefix->data, prefix->len);
+    p = ngx_cpymem(p, zone->data, zone->len);
+    *p++ = ':';
+
+    (void) SHA256(key->identity.data, key->identity.len, digest);
+    p = ngx_hex_dump(p, digest, NGX_OPTCACHE_DIGEST_LEN);
+
+    name->len = p - name->data;
+
+    return NGX_OK;
+}

@@ -1,0 +1,72 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#ifndef _NGX_OPTCACHE_KEY_H_INCLUDED_
+#define _NGX_OPTCACHE_KEY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_OPTCACHE_DIGEST_LEN  32
+
+/* longer identities are not cached */
+#define NGX_OPTCACHE_KEY_MAX     65535
+
+
+/*
+ * The identity of an entry, compared whole wherever an entry is looked up:
+ *
+ *     's'                         the shared partition, or
+ *     'u' SHA-256(user)           the partition of one user
+ *     'm'                         a request of a client, or
+ *     'r' length(4) uri           a subrequest: its URI and arguments, or
+ *     'h' length(4) uri           one that wants the header only, as those of
+ *                                 auth_request do: its entry has no body
+ *     key                         optcache_key as it was evaluated
+ *
+ * Each part is of a length known beforehand or stated, so that no two
+ * different requests make the same bytes.
+ */
+
+typedef enum {
+    NGX_OPTCACHE_KEY_MAIN = 'm',
+    NGX_OPTCACHE_KEY_SUBREQUEST = 'r',
+    NGX_OPTCACHE_KEY_HEADER = 'h'
+} ngx_optcache_key_kind_e;
+
+
+typedef struct {
+    ngx_str_t                 identity;
+    unsigned                  shared:1;
+} ngx_optcache_key_t;
+
+
+/*
+ * Makes the identity in "pool".  "user" empty: the shared partition; it
+ * enters as its SHA-256 and is kept nowhere.  "uri" is what a subrequest asks
+ * for: $request_uri is its parent's and does not tell it from the parent; it
+ * is not looked at for NGX_OPTCACHE_KEY_MAIN.
+ *
+ * Returns NGX_OK, NGX_DECLINED when the identity is longer than
+ * NGX_OPTCACHE_KEY_MAX bytes, NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
+    ngx_optcache_key_kind_e kind, ngx_str_t *uri, ngx_str_t *value,
+    ngx_optcache_key_t *key);
+
+/*
+ * The name of an entry in Redis: prefix, zone, ":" and the SHA-256 of the
+ * identity in hex.  Allocated from "pool"; NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_optcache_key_name(ngx_pool_t *pool, ngx_str_t *prefix,
+    ngx_str_t *zone, ngx_optcache_key_t *key, ngx_str_t *name);
+
+
+#endif /* _NGX_OPTCACHE_KEY_H_INCLUDED_ */

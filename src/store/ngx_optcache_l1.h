@@ -1,0 +1,92 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * First level: shared memory of this host, shared by the workers and kept
+ * over a reload.  An entry is
+ *
+ *     node     tree, LRU queue, meta data, identity    one allocation
+ *     head     header fields, in one piece             one allocation
+ *     body     pieces of at most 64 KiB                a list
+ *     gzip     the same                                a list
+ *
+ * A reader pins the node under the mutex and then reads without it; nothing
+ * in a published node changes.  A pin stands in the list of the worker that
+ * took it: when a worker is killed, the next one to start gives back what it
+ * held.  An entry that is being written is a pinned node outside the tree,
+ * so it goes the same way.
+ */
+
+
+#ifndef _NGX_OPTCACHE_L1_H_INCLUDED_
+#define _NGX_OPTCACHE_L1_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_optcache_entry.h"
+
+
+typedef struct ngx_optcache_l1_shctx_s  ngx_optcache_l1_shctx_t;
+typedef struct ngx_optcache_l1_slot_s   ngx_optcache_l1_slot_t;
+
+
+/* one zone as one process sees it */
+
+typedef struct {
+    ngx_optcache_l1_shctx_t  *sh;
+    ngx_slab_pool_t          *shpool;
+    ngx_optcache_l1_slot_t   *slot;        /* this worker's pins */
+    ngx_str_t                 name;
+} ngx_optcache_l1_t;
+
+
+/*
+ * Adds the shared memory zone "name" of "size" bytes, at configuration.  The
+ * result is from cf->pool; NULL when out of memory, or after an error has
+ * been logged.
+ */
+
+ngx_optcache_l1_t *ngx_optcache_l1_create(ngx_conf_t *cf, ngx_str_t *name,
+    size_t size, void *tag);
+
+/*
+ * Registers this worker (init_process) and gives back what workers that are
+ * no more had pinned.  Without it, or after NGX_ERROR, lookups miss.
+ */
+
+ngx_int_t ngx_optcache_l1_attach(ngx_optcache_l1_t *l1, ngx_log_t *log);
+
+/* Takes this worker out of the list (exit_process). */
+
+void ngx_optcache_l1_detach(ngx_optcache_l1_t *l1);
+
+/*
+ * Finds the entry of an identity, fresh or stale.  On NGX_OK the entry points
+ * into shared memory and is pinned until "pool" is destroyed; chains and bufs
+ * are from "pool" and must not be written through.  NGX_DECLINED: none.
+ * NGX_ERROR: out of memory.
+ */
+
+ngx_int_t ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
+    ngx_pool_t *pool, ngx_optcache_entry_t *e);
+
+/*
+ * Stores a copy of an entry, in place of the one with its identity; least
+ * recently used entries leave to make room.  NGX_DECLINED when there is no
+ * room: the entry is larger than the zone, or all of it is pinned.
+ */
+
+ngx_int_t ngx_optcache_l1_store(ngx_optcache_l1_t *l1,
+    ngx_optcache_entry_t *e);
+
+/* Removes the entry of an identity, if there is one. */
+
+void ngx_optcache_l1_remove(ngx_optcache_l1_t *l1, ngx_str_t *key);
+
+
+#endif /* _NGX_OPTCACHE_L1_H_INCLUDED_ */
