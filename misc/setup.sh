@@ -7,7 +7,8 @@
 
 set -euo pipefail
 
-build='nginx nginx-dev libhiredis-dev libcjson-dev libpq-dev'
+build='nginx nginx-dev libhiredis-dev libcjson-dev
+       libpq-dev libxxhash-dev'
 run="$build redis-server postgresql python3 python3-psycopg2 curl openssl"
 declare -A packages=(
     [build]=$build
