@@ -277,7 +277,8 @@ sub _globals_http {
 }
 
 
-# Starts nginx with nginx.conf and returns when it accepts connections.
+# Starts nginx with nginx.conf and returns when it accepts connections and a
+# worker is there to serve them.
 
 sub run {
     my ($self) = @_;
@@ -301,6 +302,9 @@ sub run {
         Test::More::diag($self->read_file('nginx.out'));
         die "nginx did not start\n";
     }
+
+    wait_for(sub { $self->worker_pids() }, 20)
+        unless $self->read_file('nginx.conf') =~ /^\s*master_process\s+off/m;
 
     return $self;
 }
