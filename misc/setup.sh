@@ -14,7 +14,7 @@ declare -A packages=(
     [build]=$build
     [run]=$run
     [test]="$run perl libcmocka-dev dpkg-dev"
-    [deb]="$build dpkg-dev debhelper fakeroot"
+    [deb]="$build build-essential debhelper fakeroot"
     [bench]="$build redis-server python3 curl wrk libnginx-mod-http-lua
              lua-resty-core lua-resty-redis"
     [fuzz]="$build clang dpkg-dev"
