@@ -1,0 +1,363 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache.h"
+#include "ngx_http_optcache_conf.h"
+
+
+static ngx_int_t ngx_http_optcache_conf_compile(ngx_conf_t *cf, char *text,
+    ngx_http_complex_value_t *cv);
+static char *ngx_http_optcache_conf_merge_zone(ngx_conf_t *cf,
+    ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf);
+
+
+ngx_str_t  ngx_http_optcache_gzip_types[] = {
+    ngx_string("text/html"),
+    ngx_string("text/plain"),
+    ngx_string("text/css"),
+    ngx_string("text/xml"),
+    ngx_string("text/javascript"),
+    ngx_string("application/json"),
+    ngx_string("application/problem+json"),
+    ngx_string("application/javascript"),
+    ngx_string("application/xml"),
+    ngx_string("image/svg+xml"),
+    ngx_null_string
+};
+
+
+void *
+ngx_http_optcache_conf_create_main(ngx_conf_t *cf)
+{
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    omcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_optcache_main_conf_t));
+    if (omcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     omcf->redis = NULL;
+     *     omcf->client = NULL;
+     *     omcf->prefix = { 0, NULL };
+     *     omcf->max_size = 0;
+     */
+
+    if (ngx_array_init(&omcf->zones, cf->pool, 1, sizeof(ngx_optcache_l1_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return omcf;
+}
+
+
+char *
+ngx_http_optcache_conf_init_main(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_optcache_main_conf_t *omcf = conf;
+
+    if (omcf->prefix.data == NULL) {
+        ngx_str_set(&omcf->prefix, "oc:");
+    }
+
+    if (ngx_http_optcache_conf_compile(cf, "$scheme$host$request_uri", &omcf->key)
+            != NGX_OK
+        || ngx_http_optcache_conf_compile(cf, "$http_authorization", &omcf->user)
+            != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_optcache_conf_compile(ngx_conf_t *cf, char *text,
+    ngx_http_complex_value_t *cv)
+{
+    ngx_str_t                         value;
+    ngx_http_compile_complex_value_t  ccv;
+
+    value.data = (u_char *) text;
+    value.len = ngx_strlen(text);
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value;
+    ccv.complex_value = cv;
+
+    return ngx_http_compile_complex_value(&ccv);
+}
+
+
+void *
+ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
+{
+    ngx_http_optcache_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_optcache_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->zone = NULL;
+     *     conf->zone_name = { 0, NULL };
+     *     conf->key = NULL;
+     *     conf->user = NULL;
+     *     conf->methods = 0;
+     *     conf->gzip_types = { NULL };
+     *     conf->gzip_types_keys = NULL;
+     */
+
+    conf->valid = NGX_CONF_UNSET_PTR;
+    conf->bypass = NGX_CONF_UNSET_PTR;
+    conf->no_store = NGX_CONF_UNSET_PTR;
+    conf->max_size = NGX_CONF_UNSET_SIZE;
+    conf->headers = NGX_CONF_UNSET_UINT;
+    conf->gzip = NGX_CONF_UNSET;
+    conf->gzip_level = NGX_CONF_UNSET;
+    conf->gzip_min_length = NGX_CONF_UNSET_SIZE;
+
+    return conf;
+}
+
+
+char *
+ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_optcache_loc_conf_t *prev = parent;
+    ngx_http_optcache_loc_conf_t *conf = child;
+
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    if (conf->key == NULL) {
+        conf->key = prev->key;
+    }
+
+    if (conf->user == NULL) {
+        conf->user = prev->user;
+    }
+
+    if (conf->methods == 0) {
+        conf->methods = prev->methods ? prev->methods
+                                      : NGX_HTTP_GET|NGX_HTTP_HEAD;
+    }
+
+    ngx_conf_merge_ptr_value(conf->valid, prev->valid, NULL);
+    ngx_conf_merge_ptr_value(conf->bypass, prev->bypass, NULL);
+    ngx_conf_merge_ptr_value(conf->no_store, prev->no_store, NULL);
+    ngx_conf_merge_size_value(conf->max_size, prev->max_size, 1024 * 1024);
+    ngx_conf_merge_uint_value(conf->headers, prev->headers,
+                              NGX_HTTP_OPTCACHE_HEADERS_X);
+
+    ngx_conf_merge_value(conf->gzip, prev->gzip, 0);
+    ngx_conf_merge_value(conf->gzip_level, prev->gzip_level, 5);
+    ngx_conf_merge_size_value(conf->gzip_min_length, prev->gzip_min_length,
+                              1024);
+
+    if (ngx_http_merge_types(cf, &conf->gzip_types_keys, &conf->gzip_types,
+                             &prev->gzip_types_keys, &prev->gzip_types,
+                             ngx_http_optcache_gzip_types)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_optcache_module);
+    omcf->max_size = ngx_max(omcf->max_size, conf->max_size);
+
+    return ngx_http_optcache_conf_merge_zone(cf, prev, conf);
+}
+
+
+/* A zone may be used above its definition, so its name is looked up now. */
+
+static char *
+ngx_http_optcache_conf_merge_zone(ngx_conf_t *cf,
+    ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf)
+{
+    ngx_uint_t                       i;
+    ngx_optcache_l1_t              **zones;
+    ngx_http_optcache_main_conf_t   *omcf;
+
+    if (conf->zone_name.data == NULL) {
+        conf->zone_name = prev->zone_name;
+    }
+
+    if (conf->zone_name.len == 0) {
+        /* not set, or "off" */
+        return NGX_CONF_OK;
+    }
+
+    omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_optcache_module);
+    zones = omcf->zones.elts;
+
+    for (i = 0; i < omcf->zones.nelts; i++) {
+
+        if (zones[i]->name.len == conf->zone_name.len
+            && ngx_strncmp(zones[i]->name.data, conf->zone_name.data,
+                           conf->zone_name.len)
+               == 0)
+        {
+            conf->zone = zones[i];
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "optcache uses the zone \"%V\", which no "
+                       "\"optcache_zone\" directive defines",
+                       &conf->zone_name);
+
+    return NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_optcache_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_optcache_main_conf_t *omcf = conf;
+
+    u_char              *p;
+    ssize_t              size;
+    ngx_str_t           *value, name, s;
+    ngx_optcache_l1_t  **l1;
+
+    value = cf->args->elts;
+
+    p = (u_char *) ngx_strchr(value[1].data, ':');
+
+    if (p == NULL || p == value[1].data) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid zone \"%V\" in \"optcache_zone\", "
+                           "expected NAME:SIZE", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    name.data = value[1].data;
+    name.len = p - value[1].data;
+
+    s.data = p + 1;
+    s.len = value[1].data + value[1].len - s.data;
+
+    size = ngx_parse_size(&s);
+
+    if (size == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid size \"%V\" of the zone \"%V\" in "
+                           "\"optcache_zone\", expected a number of bytes, "
+                           "k or m", &s, &name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (size < (ssize_t) (8 * ngx_pagesize)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "size \"%V\" of the zone \"%V\" in "
+                           "\"optcache_zone\" is too small, expected at least "
+                           "%uz", &s, &name, (size_t) (8 * ngx_pagesize));
+        return NGX_CONF_ERROR;
+    }
+
+    l1 = ngx_array_push(&omcf->zones);
+    if (l1 == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *l1 = ngx_optcache_l1_create(cf, &name, size, &ngx_http_optcache_module);
+
+    return (*l1 == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_optcache_conf_use(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_optcache_loc_conf_t *olcf = conf;
+
+    ngx_str_t  *value;
+
+    if (olcf->zone_name.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "empty zone in \"optcache\", expected a name or "
+                           "\"off\"");
+        return NGX_CONF_ERROR;
+    }
+
+    olcf->zone_name = value[1];
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        olcf->zone_name.len = 0;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_optcache_conf_methods(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_optcache_loc_conf_t *olcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (olcf->methods) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strcmp(value[i].data, "GET") == 0) {
+            olcf->methods |= NGX_HTTP_GET;
+
+        } else if (ngx_strcmp(value[i].data, "HEAD") == 0) {
+            olcf->methods |= NGX_HTTP_HEAD;
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid method \"%V\" in "
+                               "\"optcache_methods\", expected GET or HEAD",
+                               &value[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_optcache_conf_redis_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_optcache_main_conf_t *omcf = conf;
+
+    if (omcf->redis) {
+        return "is duplicate";
+    }
+
+    return ngx_redis_conf_parse(cf, &omcf->redis);
+}

@@ -1,0 +1,51 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * The configuration of the cache: what the directive table of
+ * ngx_http_optcache_module.c calls.  Nothing here runs once nginx serves.
+ */
+
+
+#ifndef _NGX_HTTP_OPTCACHE_CONF_H_INCLUDED_
+#define _NGX_HTTP_OPTCACHE_CONF_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+/* create and merge, as ngx_http_module_t wants them; all from cf->pool */
+
+void *ngx_http_optcache_conf_create_main(ngx_conf_t *cf);
+char *ngx_http_optcache_conf_init_main(ngx_conf_t *cf, void *conf);
+void *ngx_http_optcache_conf_create_loc(ngx_conf_t *cf);
+char *ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent,
+    void *child);
+
+/*
+ * Directives with more than a slot: optcache_zone, optcache, optcache_methods,
+ * optcache_redis_server.  A wrong value is logged with the directive and what
+ * was expected.
+ */
+
+char *ngx_http_optcache_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_optcache_conf_use(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_optcache_conf_methods(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_optcache_conf_redis_server(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+/* the default of optcache_gzip_types */
+
+extern ngx_str_t  ngx_http_optcache_gzip_types[];
+
+
+#endif /* _NGX_HTTP_OPTCACHE_CONF_H_INCLUDED_ */
