@@ -1,0 +1,252 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * What the files of ngx_http_ratelimit_redis_module share: its configuration,
+ * which nobody changes after it was merged, and the context of a request.
+ */
+
+
+#ifndef _NGX_HTTP_RATELIMIT_REDIS_H_INCLUDED_
+#define _NGX_HTTP_RATELIMIT_REDIS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_api_problem.h"
+#include "ngx_limiter_check.h"
+#include "ngx_limiter_report.h"
+#include "ngx_token_digest.h"
+#include "ngx_token_revocation.h"
+
+
+#define NGX_HTTP_RATELIMIT_REDIS_HEADERS_OFF  0
+#define NGX_HTTP_RATELIMIT_REDIS_HEADERS_X    1
+
+
+typedef struct {
+    ngx_limiter_zone_t          zone;
+    ngx_http_complex_value_t    key;
+} ngx_http_ratelimit_redis_zone_t;
+
+
+typedef struct {
+    ngx_shm_zone_t             *shm_zone;  /* ->data is a .._zone_t */
+    ngx_uint_t                  on_error;  /* ngx_limiter_on_error_e */
+    ngx_uint_t                  dry_run;
+    u_char                     *file;      /* where it was written */
+    ngx_uint_t                  line;
+} ngx_http_ratelimit_redis_rule_t;
+
+
+typedef struct {
+    ngx_uint_t                  nzones;
+    ngx_array_t                 rules;     /* all: .._rule_t */
+
+    ngx_redis_conf_t           *redis;
+    ngx_str_t                   prefix;
+    ngx_limiter_script_t        script;
+
+    ngx_str_t                   unavailable;       /* bodies */
+    ngx_str_t                   unauthorized;
+    ngx_str_t                   not_allowed;
+
+    ngx_uint_t                  token_used;
+    size_t                      token_size;
+    ngx_token_zone_t            token_zone;
+    ngx_array_t                *token_keys;        /* the default ones */
+} ngx_http_ratelimit_redis_main_conf_t;
+
+
+typedef struct {
+    ngx_array_t                *rules;     /* .._rule_t */
+    ngx_str_t                  *bodies;    /* one for each rule's refusal */
+    ngx_uint_t                  status;
+    ngx_uint_t                  headers;
+    ngx_uint_t                  on_error;
+    ngx_uint_t                  log_level;
+    ngx_flag_t                  dry_run;
+
+    ngx_http_complex_value_t   *token_source;      /* NULL: Authorization */
+    ngx_flag_t                  token_required;
+    ngx_flag_t                  token_blacklist;
+    ngx_array_t                *token_keys;        /* complex values */
+    ngx_uint_t                  token_deny;        /* token_blacklist_on_.. */
+    time_t                      token_revoke_ttl;
+} ngx_http_ratelimit_redis_loc_conf_t;
+
+
+/* $ratelimit_redis_status */
+
+typedef enum {
+    NGX_HTTP_RATELIMIT_REDIS_NONE = 0,
+    NGX_HTTP_RATELIMIT_REDIS_PASSED,
+    NGX_HTTP_RATELIMIT_REDIS_LOCAL_PASSED,
+    NGX_HTTP_RATELIMIT_REDIS_SKIPPED,
+    NGX_HTTP_RATELIMIT_REDIS_REJECTED_DRY_RUN,
+    NGX_HTTP_RATELIMIT_REDIS_LOCAL_REJECTED_DRY_RUN,
+    NGX_HTTP_RATELIMIT_REDIS_REJECTED,
+    NGX_HTTP_RATELIMIT_REDIS_LOCAL_REJECTED
+} ngx_http_ratelimit_redis_status_e;
+
+
+/* $token_status */
+
+typedef enum {
+    NGX_HTTP_TOKEN_UNREAD = 0,
+    NGX_HTTP_TOKEN_NONE,
+    NGX_HTTP_TOKEN_MALFORMED,
+    NGX_HTTP_TOKEN_OK,
+    NGX_HTTP_TOKEN_REVOKED,
+    NGX_HTTP_TOKEN_UNAVAILABLE
+} ngx_http_token_status_e;
+
+
+typedef struct {
+    ngx_http_token_status_e     status;    /* unread, none, malformed, ok */
+    ngx_str_t                   text;
+    ngx_str_t                   digest;    /* hex; empty until asked for */
+    void                       *source;    /* the conf it was read by */
+} ngx_http_token_t;
+
+
+/*
+ * Lives in r->main->pool and outlives internal redirects.  A round is one run
+ * of the access handler: a location that is redirected to has its own.
+ */
+
+typedef enum {
+    NGX_HTTP_RATELIMIT_REDIS_IDLE = 0,
+    NGX_HTTP_RATELIMIT_REDIS_WAITING,
+    NGX_HTTP_RATELIMIT_REDIS_ANSWERED
+} ngx_http_ratelimit_redis_state_e;
+
+
+typedef struct {
+    ngx_http_request_t                   *request;
+    ngx_http_ratelimit_redis_state_e      state;
+    ngx_uint_t                            pending;
+
+    /* the round */
+
+    ngx_http_ratelimit_redis_loc_conf_t  *conf;
+    ngx_limiter_check_t                   check;
+    ngx_uint_t                            rules[NGX_LIMITER_MAX_ZONES];
+    ngx_token_revocation_t               *revocation;
+
+    /* the request */
+
+    ngx_http_token_t                      token;
+    ngx_http_token_status_e               token_status;  /* as checked */
+    ngx_array_t                          *charged;   /* .._zone_t * */
+    ngx_http_ratelimit_redis_status_e     status;
+    ngx_limiter_report_t                  shown;     /* to the client */
+    ngx_limiter_report_t                  noted;     /* in variables */
+    uint64_t                              retry;     /* ms, or 0 */
+    unsigned                              headers:1;
+    unsigned                              refused:1; /* by a limit */
+} ngx_http_ratelimit_redis_ctx_t;
+
+
+extern ngx_module_t  ngx_http_ratelimit_redis_module;
+
+
+/* _module.c: the context of a request, made if "create"; NULL if there is
+   none, or out of memory */
+
+ngx_http_ratelimit_redis_ctx_t *ngx_http_ratelimit_redis_get_ctx(
+    ngx_http_request_t *r, ngx_uint_t create);
+
+/* of this worker; NULL without Redis */
+
+ngx_redis_client_t *ngx_http_ratelimit_redis_client(void);
+ngx_limiter_redis_t *ngx_http_ratelimit_redis_worker(void);
+
+/* makes the request notice a client that leaves; NGX_OK or NGX_ERROR */
+
+ngx_int_t ngx_http_ratelimit_redis_wait(ngx_http_request_t *r);
+ngx_int_t ngx_http_ratelimit_redis_wake(ngx_http_request_t *r);
+
+
+/* _conf.c: directives */
+
+char *ngx_http_ratelimit_redis_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_ratelimit_redis_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_ratelimit_redis_conf_server(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_ratelimit_redis_conf_enum(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_ratelimit_redis_conf_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* checks that each rule has its zone */
+
+char *ngx_http_ratelimit_redis_conf_check(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf);
+
+/* writes rlcf->bodies */
+
+ngx_int_t ngx_http_ratelimit_redis_conf_bodies(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf);
+
+/* what a refusal by these zones says */
+
+void ngx_http_ratelimit_redis_problem(ngx_http_api_problem_t *problem,
+    ngx_uint_t status, ngx_str_t *zones, ngx_uint_t n);
+
+
+/*
+ * _limits.c: the limits of a round.  _start() returns as
+ * ngx_limiter_check_start(), NGX_OK with no items if nothing is to be checked.
+ * _verdict() notes what came of it, logs a refusal and returns NGX_DECLINED,
+ * or the status that refuses the request with *body.
+ */
+
+ngx_int_t ngx_http_ratelimit_redis_limits_start(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_limiter_check_pt handler);
+ngx_int_t ngx_http_ratelimit_redis_limits_verdict(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body);
+
+
+/* _token.c: the token of a round, the same two; token_revoke's content */
+
+ngx_int_t ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_token_revocation_pt handler);
+ngx_int_t ngx_http_ratelimit_redis_token_verdict(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body);
+
+ngx_int_t ngx_http_ratelimit_redis_token_revoke(ngx_http_request_t *r);
+
+ngx_int_t ngx_http_ratelimit_redis_token_digest_variable(
+    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
+ngx_int_t ngx_http_ratelimit_redis_token_status_variable(
+    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
+
+
+/* ngx_http_ratelimit_redis_token_conf.c: directives */
+
+char *ngx_http_ratelimit_redis_token_conf_blacklist(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_ratelimit_redis_token_conf_key(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_ratelimit_redis_token_conf_revoke(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_ratelimit_redis_token_conf_ttl(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_ratelimit_redis_token_conf_size(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+
+/* makes the shared memory zone of revocations if it is used */
+
+char *ngx_http_ratelimit_redis_token_conf_init(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf);
+
+
+#endif /* _NGX_HTTP_RATELIMIT_REDIS_H_INCLUDED_ */

@@ -1,0 +1,386 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <openssl/rand.h>
+
+#include "ngx_limiter_table.h"
+
+
+#define NGX_LIMITER_TABLE_MIN_SLOTS  32
+
+#define ngx_limiter_table_slot(table, i)                                      \
+    ((ngx_limiter_slot_t *)                                                   \
+         ((table)->slots + (size_t) ((i) - 1) * (table)->stride))
+
+#define ngx_limiter_table_key(table, slot)                                    \
+    ((u_char *) (slot) + sizeof(ngx_limiter_slot_t) + (table)->payload)
+
+#define ngx_limiter_table_rotl(x, n)  (((x) << (n)) | ((x) >> (64 - (n))))
+
+
+typedef struct {
+    uint32_t                  next;
+    uint32_t                  newer;
+    uint32_t                  older;
+    uint32_t                  bucket;
+    u_char                    len;
+    u_char                    unused[7];
+} ngx_limiter_slot_t;
+
+
+static uint32_t ngx_limiter_table_find(ngx_limiter_table_t *table,
+    ngx_str_t *key, uint32_t bucket);
+static uint32_t ngx_limiter_table_take(ngx_limiter_table_t *table);
+static void ngx_limiter_table_newest(ngx_limiter_table_t *table, uint32_t i);
+static void ngx_limiter_table_unlink(ngx_limiter_table_t *table, uint32_t i);
+static void ngx_limiter_table_unchain(ngx_limiter_table_t *table, uint32_t i);
+
+
+ngx_limiter_table_t *
+ngx_limiter_table_create(ngx_slab_pool_t *shpool, size_t payload,
+    const char *what, ngx_str_t *name)
+{
+    size_t                len;
+    ngx_uint_t            pages;
+    ngx_limiter_table_t  *table;
+
+    table = ngx_slab_calloc(shpool, sizeof(ngx_limiter_table_t));
+    if (table == NULL) {
+        return NULL;
+    }
+
+    len = sizeof(" in  zone \"\"") + ngx_strlen(what) + name->len;
+
+    shpool->log_ctx = ngx_slab_alloc(shpool, len);
+    if (shpool->log_ctx == NULL) {
+        return NULL;
+    }
+
+    ngx_sprintf(shpool->log_ctx, " in %s zone \"%V\"%Z", what, name);
+
+    shpool->log_nomem = 0;
+
+    /* the free pages of a new pool are one run */
+
+    pages = shpool->pfree;
+
+    if (pages == 0) {
+        return NULL;
+    }
+
+    table->size = pages * ngx_pagesize;
+
+    table->memory = ngx_slab_alloc(shpool, table->size);
+    if (table->memory == NULL) {
+        return NULL;
+    }
+
+    if (RAND_bytes((u_char *) table->seed, sizeof(table->seed)) != 1) {
+        return NULL;
+    }
+
+    table->magic = NGX_LIMITER_TABLE_MAGIC;
+    table->version = NGX_LIMITER_TABLE_VERSION;
+
+    if (ngx_limiter_table_carve(table, payload) != NGX_OK) {
+        return NULL;
+    }
+
+    shpool->data = table;
+
+    return table;
+}
+
+
+ngx_int_t
+ngx_limiter_table_carve(ngx_limiter_table_t *table, size_t payload)
+{
+    size_t    stride, n;
+    uint32_t  nbuckets;
+
+    payload = ngx_align(payload, 8);
+    stride = sizeof(ngx_limiter_slot_t) + payload + NGX_LIMITER_TABLE_KEY;
+
+    /* one bucket a slot, at least: chains stay about one slot long */
+
+    n = table->size / (stride + sizeof(uint32_t));
+
+    for (nbuckets = 1; nbuckets < n; nbuckets *= 2) { /* void */ }
+
+    if (table->size < nbuckets * sizeof(uint32_t)) {
+        return NGX_ERROR;
+    }
+
+    n = (table->size - nbuckets * sizeof(uint32_t)) / stride;
+
+    if (n < NGX_LIMITER_TABLE_MIN_SLOTS || n > NGX_MAX_INT32_VALUE) {
+        return NGX_ERROR;
+    }
+
+    table->payload = payload;
+    table->stride = stride;
+    table->nslots = n;
+    table->nbuckets = nbuckets;
+
+    table->slots = table->memory;
+    table->buckets = (uint32_t *) (table->memory + n * stride);
+
+    table->taken = 0;
+    table->free = 0;
+    table->newest = 0;
+    table->oldest = 0;
+    table->used = 0;
+
+    ngx_memzero(table->buckets, nbuckets * sizeof(uint32_t));
+
+    return NGX_OK;
+}
+
+
+void *
+ngx_limiter_table_lookup(ngx_limiter_table_t *table, ngx_str_t *key)
+{
+    uint32_t  i, bucket;
+
+    bucket = ngx_limiter_table_hash(table->seed, key->data, key->len)
+             & (table->nbuckets - 1);
+
+    i = ngx_limiter_table_find(table, key, bucket);
+
+    if (i == 0) {
+        return NULL;
+    }
+
+    if (table->newest != i) {
+        ngx_limiter_table_unlink(table, i);
+        ngx_limiter_table_newest(table, i);
+    }
+
+    return ngx_limiter_table_slot(table, i) + 1;
+}
+
+
+void *
+ngx_limiter_table_insert(ngx_limiter_table_t *table, ngx_str_t *key)
+{
+    void                *payload;
+    uint32_t             i, bucket;
+    ngx_limiter_slot_t  *slot;
+
+    payload = ngx_limiter_table_lookup(table, key);
+    if (payload) {
+        return payload;
+    }
+
+    bucket = ngx_limiter_table_hash(table->seed, key->data, key->len)
+             & (table->nbuckets - 1);
+
+    i = ngx_limiter_table_take(table);
+    slot = ngx_limiter_table_slot(table, i);
+
+    ngx_memzero(slot, table->stride);
+
+    slot->bucket = bucket;
+    slot->next = table->buckets[bucket];
+    table->buckets[bucket] = i;
+
+    slot->len = (u_char) key->len;
+    ngx_memcpy(ngx_limiter_table_key(table, slot), key->data, key->len);
+
+    ngx_limiter_table_newest(table, i);
+    table->used++;
+
+    return slot + 1;
+}
+
+
+void
+ngx_limiter_table_remove(ngx_limiter_table_t *table, ngx_str_t *key)
+{
+    uint32_t             i, bucket;
+    ngx_limiter_slot_t  *slot;
+
+    bucket = ngx_limiter_table_hash(table->seed, key->data, key->len)
+             & (table->nbuckets - 1);
+
+    i = ngx_limiter_table_find(table, key, bucket);
+
+    if (i == 0) {
+        return;
+    }
+
+    ngx_limiter_table_unlink(table, i);
+    ngx_limiter_table_unchain(table, i);
+
+    slot = ngx_limiter_table_slot(table, i);
+    slot->next = table->free;
+    table->free = i;
+    table->used--;
+}
+
+
+static uint32_t
+ngx_limiter_table_find(ngx_limiter_table_t *table, ngx_str_t *key,
+    uint32_t bucket)
+{
+    uint32_t             i;
+    ngx_limiter_slot_t  *slot;
+
+    for (i = table->buckets[bucket]; i; i = slot->next) {
+
+        slot = ngx_limiter_table_slot(table, i);
+
+        if (slot->len == key->len
+            && ngx_memcmp(ngx_limiter_table_key(table, slot), key->data,
+                          key->len)
+               == 0)
+        {
+            return i;
+        }
+    }
+
+    return 0;
+}
+
+
+static uint32_t
+ngx_limiter_table_take(ngx_limiter_table_t *table)
+{
+    uint32_t  i;
+
+    if (table->free) {
+        i = table->free;
+        table->free = ngx_limiter_table_slot(table, i)->next;
+        return i;
+    }
+
+    if (table->taken < table->nslots) {
+        return ++table->taken;
+    }
+
+    i = table->oldest;
+
+    ngx_limiter_table_unlink(table, i);
+    ngx_limiter_table_unchain(table, i);
+
+    table->used--;
+    table->evicted++;
+
+    return i;
+}
+
+
+static void
+ngx_limiter_table_newest(ngx_limiter_table_t *table, uint32_t i)
+{
+    ngx_limiter_slot_t  *slot;
+
+    slot = ngx_limiter_table_slot(table, i);
+
+    slot->newer = 0;
+    slot->older = table->newest;
+
+    if (table->newest) {
+        ngx_limiter_table_slot(table, table->newest)->newer = i;
+
+    } else {
+        table->oldest = i;
+    }
+
+    table->newest = i;
+}
+
+
+static void
+ngx_limiter_table_unlink(ngx_limiter_table_t *table, uint32_t i)
+{
+    ngx_limiter_slot_t  *slot;
+
+    slot = ngx_limiter_table_slot(table, i);
+
+    if (slot->newer) {
+        ngx_limiter_table_slot(table, slot->newer)->older = slot->older;
+
+    } else {
+        table->newest = slot->older;
+    }
+
+    if (slot->older) {
+        ngx_limiter_table_slot(table, slot->older)->newer = slot->newer;
+
+    } else {
+        table->oldest = slot->newer;
+    }
+}
+
+
+static void
+ngx_limiter_table_unchain(ngx_limiter_table_t *table, uint32_t i)
+{
+    uint32_t            *p;
+    ngx_limiter_slot_t  *slot;
+
+    slot = ngx_limiter_table_slot(table, i);
+
+    p = &table->buckets[slot->bucket];
+
+    while (*p != i) {
+        p = &ngx_limiter_table_slot(table, *p)->next;
+    }
+
+    *p = slot->next;
+}
+
+
+#define ngx_limiter_table_round(v)                                            \
+    v[0] += v[1]; v[1] = ngx_limiter_table_rotl(v[1], 13); v[1] ^= v[0];      \
+    v[0] = ngx_limiter_table_rotl(v[0], 32);                                  \
+    v[2] += v[3]; v[3] = ngx_limiter_table_rotl(v[3], 16); v[3] ^= v[2];      \
+    v[0] += v[3]; v[3] = ngx_limiter_table_rotl(v[3], 21); v[3] ^= v[0];      \
+    v[2] += v[1]; v[1] = ngx_limiter_table_rotl(v[1], 17); v[1] ^= v[2];      \
+    v[2] = ngx_limiter_table_rotl(v[2], 32)
+
+
+uint64_t
+ngx_limiter_table_hash(const uint64_t seed[2], const u_char *data, size_t len)
+{
+    size_t      i, n;
+    uint64_t    m, v[4];
+    ngx_uint_t  k;
+
+    v[0] = seed[0] ^ 0x736f6d6570736575ULL;
+    v[1] = seed[1] ^ 0x646f72616e646f6dULL;
+    v[2] = seed[0] ^ 0x6c7967656e657261ULL;
+    v[3] = seed[1] ^ 0x7465646279746573ULL;
+
+    for (i = 0; i <= len; i += 8) {
+
+        /* little-endian words; the last one ends with the length */
+
+        n = ngx_min(len - i, 8);
+        m = (n < 8) ? (uint64_t) len << 56 : 0;
+
+        for (k = 0; k < n; k++) {
+            m |= (uint64_t) data[i + k] << (8 * k);
+        }
+
+        v[3] ^= m;
+        ngx_limiter_table_round(v);
+        ngx_limiter_table_round(v);
+        v[0] ^= m;
+    }
+
+    v[2] ^= 0xff;
+
+    for (k = 0; k < 4; k++) {
+        ngx_limiter_table_round(v);
+    }
+
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}

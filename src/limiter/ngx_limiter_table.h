@@ -1,0 +1,102 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * A hash table of equal slots in a shared memory zone.  All the memory is
+ * taken once, when the zone is made: nothing is allocated afterwards, so
+ * inserting never fails and never fragments, it only makes the least recently
+ * used slot leave.  Keys are compared whole; the hash is keyed with random
+ * bytes, so that nobody outside can choose keys that fall into one chain.
+ *
+ * A slot in memory:
+ *
+ *     0  next      4   index of the next slot of the chain, + 1
+ *     4  newer     4   index + 1, in order of use
+ *     8  older     4   index + 1, in order of use
+ *    12  bucket    4
+ *    16  len       1   bytes of the key, up to 40
+ *    17  (unused)  7
+ *    24  payload   P   zeroed when the slot is taken
+ *  24+P  key      40
+ *
+ * The mutex of the zone's slab pool protects everything; every function here
+ * but _create() is called with it held.  No lock is taken inside.
+ */
+
+
+#ifndef _NGX_LIMITER_TABLE_H_INCLUDED_
+#define _NGX_LIMITER_TABLE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_LIMITER_TABLE_MAGIC    0x6f70746c      /* "optl" */
+#define NGX_LIMITER_TABLE_VERSION  1
+
+#define NGX_LIMITER_TABLE_KEY      40
+
+
+typedef struct {
+    uint32_t                  magic;
+    uint32_t                  version;
+
+    uint32_t                  payload;   /* bytes, a multiple of 8 */
+    uint32_t                  stride;    /* bytes of a whole slot */
+    uint32_t                  nslots;
+    uint32_t                  nbuckets;  /* a power of two */
+
+    uint32_t                  taken;     /* slots ever used since _carve() */
+    uint32_t                  free;      /* removed ones: index + 1 */
+    uint32_t                  newest;    /* index + 1 */
+    uint32_t                  oldest;    /* index + 1 */
+
+    uint32_t                  used;
+    uint64_t                  evicted;
+
+    uint64_t                  seed[2];
+
+    u_char                   *memory;
+    size_t                    size;
+    uint32_t                 *buckets;   /* index + 1; in "memory" */
+    u_char                   *slots;     /* in "memory" */
+} ngx_limiter_table_t;
+
+
+/*
+ * Makes a table of all that is left in the pool; sets shpool->data to it.
+ * "name" goes into the pool's log context.  Returns NULL when the zone is too
+ * small.
+ */
+
+ngx_limiter_table_t *ngx_limiter_table_create(ngx_slab_pool_t *shpool,
+    size_t payload, const char *what, ngx_str_t *name);
+
+/* Forgets everything and lays out slots with another payload. */
+
+ngx_int_t ngx_limiter_table_carve(ngx_limiter_table_t *table, size_t payload);
+
+/*
+ * The payload stored for a key of at most NGX_LIMITER_TABLE_KEY bytes, which
+ * becomes the most recently used, or NULL.
+ */
+
+void *ngx_limiter_table_lookup(ngx_limiter_table_t *table, ngx_str_t *key);
+
+/* The same, but a key that is not there is added.  Never NULL. */
+
+void *ngx_limiter_table_insert(ngx_limiter_table_t *table, ngx_str_t *key);
+
+void ngx_limiter_table_remove(ngx_limiter_table_t *table, ngx_str_t *key);
+
+/* SipHash-2-4, for the table and for its test. */
+
+uint64_t ngx_limiter_table_hash(const uint64_t seed[2], const u_char *data,
+    size_t len);
+
+
+#endif /* _NGX_LIMITER_TABLE_H_INCLUDED_ */

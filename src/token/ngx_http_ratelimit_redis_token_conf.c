@@ -1,0 +1,238 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_ratelimit_redis.h"
+
+
+#define NGX_HTTP_RATELIMIT_REDIS_TOKEN_ZONE  (4 * 1024 * 1024)
+
+/* EX of Redis takes less than 2^53 ms; ten years are enough for any token */
+#define NGX_HTTP_RATELIMIT_REDIS_TOKEN_TTL   (10 * 365 * 24 * 60 * 60)
+
+
+static ngx_int_t ngx_http_ratelimit_redis_token_conf_zone(
+    ngx_shm_zone_t *shm_zone, void *data);
+static void ngx_http_ratelimit_redis_token_conf_used(ngx_conf_t *cf);
+
+
+char *
+ngx_http_ratelimit_redis_token_conf_blacklist(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ratelimit_redis_token_conf_used(cf);
+
+    return ngx_conf_set_flag_slot(cf, cmd, conf);
+}
+
+
+static void
+ngx_http_ratelimit_redis_token_conf_used(ngx_conf_t *cf)
+{
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_ratelimit_redis_module);
+    rmcf->token_used = 1;
+}
+
+
+char *
+ngx_http_ratelimit_redis_token_conf_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf = conf;
+
+    ngx_str_t                         *value;
+    ngx_http_complex_value_t          *cv;
+    ngx_http_compile_complex_value_t   ccv;
+
+    if (rlcf->token_keys == NGX_CONF_UNSET_PTR) {
+        rlcf->token_keys = ngx_array_create(cf->pool, 2,
+                                            sizeof(ngx_http_complex_value_t));
+        if (rlcf->token_keys == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (rlcf->token_keys->nelts == NGX_TOKEN_MAX_KEYS) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "too many \"%V\" on one level, at most %d",
+                           &cmd->name, NGX_TOKEN_MAX_KEYS);
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" must not be empty", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    cv = ngx_array_push(rlcf->token_keys);
+    if (cv == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value[1];
+    ccv.complex_value = cv;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_ratelimit_redis_token_conf_revoke(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    ngx_http_ratelimit_redis_token_conf_used(cf);
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_http_ratelimit_redis_token_revoke;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_ratelimit_redis_token_conf_ttl(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf = conf;
+
+    ngx_str_t  *value;
+
+    if (rlcf->token_revoke_ttl != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    rlcf->token_revoke_ttl = ngx_parse_time(&value[1], 1);
+
+    if (rlcf->token_revoke_ttl < 1
+        || rlcf->token_revoke_ttl > NGX_HTTP_RATELIMIT_REDIS_TOKEN_TTL)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" of \"%V\", it must be a time "
+                           "between 1s and 10y", &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_ratelimit_redis_token_conf_size(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_ratelimit_redis_main_conf_t *rmcf = conf;
+
+    ssize_t     size;
+    ngx_str_t  *value;
+
+    if (rmcf->token_size != NGX_CONF_UNSET_SIZE) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    size = ngx_parse_size(&value[1]);
+
+    if (size < (ssize_t) (8 * ngx_pagesize)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" of \"%V\", it must be a size "
+                           "of at least %uzk", &value[1], &cmd->name,
+                           8 * ngx_pagesize / 1024);
+        return NGX_CONF_ERROR;
+    }
+
+    rmcf->token_size = size;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_ratelimit_redis_token_conf_init(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf)
+{
+    ngx_str_t                          text;
+    ngx_shm_zone_t                    *shm_zone;
+    ngx_http_complex_value_t          *cv;
+    ngx_http_compile_complex_value_t   ccv;
+
+    ngx_conf_init_size_value(rmcf->token_size,
+                             NGX_HTTP_RATELIMIT_REDIS_TOKEN_ZONE);
+
+    if (!rmcf->token_used) {
+        return NGX_CONF_OK;
+    }
+
+    rmcf->token_keys = ngx_array_create(cf->pool, 1,
+                                        sizeof(ngx_http_complex_value_t));
+    if (rmcf->token_keys == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    cv = ngx_array_push(rmcf->token_keys);
+    if (cv == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_str_set(&text, "blacklist:$token_digest");
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &text;
+    ccv.complex_value = cv;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    /* no ratelimit_redis_zone has a colon in its name */
+
+    ngx_str_set(&text, "token:revocations");
+
+    shm_zone = ngx_shared_memory_add(cf, &text, rmcf->token_size,
+                                     &ngx_http_ratelimit_redis_module);
+    if (shm_zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    shm_zone->init = ngx_http_ratelimit_redis_token_conf_zone;
+    shm_zone->data = &rmcf->token_zone;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_conf_zone(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_token_zone_t  *zone;
+
+    zone = shm_zone->data;
+    zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    return ngx_token_revocation_init(zone, &shm_zone->shm.name,
+                                     shm_zone->shm.log);
+}

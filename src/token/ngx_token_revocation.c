@@ -1,0 +1,308 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_limiter_local.h"
+#include "ngx_token_digest.h"
+#include "ngx_token_revocation.h"
+
+
+static ngx_uint_t ngx_token_revocation_known(
+    ngx_token_revocation_t *revocation);
+static void ngx_token_revocation_remember(ngx_token_revocation_t *revocation);
+static ngx_int_t ngx_token_revocation_send(
+    ngx_token_revocation_t *revocation, ngx_uint_t argc, ngx_str_t *argv);
+static void ngx_token_revocation_reply_handler(void *data,
+    ngx_redis_result_e result, redisReply *reply);
+static ngx_token_revocation_e ngx_token_revocation_verdict(
+    ngx_token_revocation_t *revocation, ngx_redis_result_e result,
+    redisReply *reply);
+
+
+ngx_int_t
+ngx_token_revocation_init(ngx_token_zone_t *zone, ngx_str_t *name,
+    ngx_log_t *log)
+{
+    zone->table = zone->shpool->data;
+
+    if (zone->table == NULL) {
+
+        zone->table = ngx_limiter_table_create(zone->shpool, sizeof(uint64_t),
+                                               "token", name);
+        if (zone->table == NULL) {
+            ngx_log_error(NGX_LOG_EMERG, log, 0, "token_zone is too small");
+            return NGX_ERROR;
+        }
+
+        return NGX_OK;
+    }
+
+    if (zone->table->magic != NGX_LIMITER_TABLE_MAGIC
+        || zone->table->version != NGX_LIMITER_TABLE_VERSION
+        || zone->table->payload != sizeof(uint64_t))
+    {
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "token_zone was laid out by another version of the "
+                      "module, nginx must be restarted");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_token_revocation_ask(ngx_token_revocation_t *revocation)
+{
+    ngx_str_t   argv[2];
+    ngx_uint_t  i;
+
+    revocation->revoke = 0;
+    revocation->pending = 0;
+    revocation->result = NGX_TOKEN_REVOCATION_CLEAR;
+    ngx_memzero(revocation->questions, sizeof(revocation->questions));
+
+    if (ngx_token_revocation_known(revocation)) {
+        revocation->result = NGX_TOKEN_REVOCATION_REVOKED;
+        return NGX_OK;
+    }
+
+    if (revocation->client == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&argv[0], "EXISTS");
+
+    for (i = 0; i < revocation->nkeys; i++) {
+        argv[1] = revocation->keys[i];
+
+        if (ngx_token_revocation_send(revocation, 2, argv) != NGX_OK) {
+            return NGX_OK;
+        }
+    }
+
+    return revocation->pending ? NGX_AGAIN : NGX_OK;
+}
+
+
+ngx_int_t
+ngx_token_revocation_revoke(ngx_token_revocation_t *revocation)
+{
+    u_char      buf[NGX_TIME_T_LEN];
+    ngx_str_t   argv[5];
+    ngx_uint_t  i;
+
+    revocation->revoke = 1;
+    revocation->pending = 0;
+    revocation->result = NGX_TOKEN_REVOCATION_CLEAR;
+    ngx_memzero(revocation->questions, sizeof(revocation->questions));
+
+    ngx_token_revocation_remember(revocation);
+
+    if (revocation->client == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&argv[0], "SET");
+    ngx_str_set(&argv[2], "1");
+    ngx_str_set(&argv[3], "EX");
+
+    argv[4].data = buf;
+    argv[4].len = ngx_sprintf(buf, "%T", revocation->ttl) - buf;
+
+    for (i = 0; i < revocation->nkeys; i++) {
+        argv[1] = revocation->keys[i];
+
+        if (ngx_token_revocation_send(revocation, 5, argv) != NGX_OK) {
+            return NGX_OK;
+        }
+    }
+
+    return revocation->pending ? NGX_AGAIN : NGX_OK;
+}
+
+
+void
+ngx_token_revocation_abandon(ngx_token_revocation_t *revocation)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < revocation->nkeys; i++) {
+        if (revocation->questions[i].command) {
+            ngx_redis_command_abandon(revocation->questions[i].command);
+            revocation->questions[i].command = NULL;
+        }
+    }
+
+    revocation->pending = 0;
+}
+
+
+static ngx_uint_t
+ngx_token_revocation_known(ngx_token_revocation_t *revocation)
+{
+    u_char             digest[NGX_TOKEN_DIGEST];
+    uint64_t          *until, now;
+    ngx_str_t          key;
+    ngx_uint_t         i, known;
+    ngx_token_zone_t  *zone;
+
+    zone = revocation->zone;
+    now = ngx_limiter_local_now();
+
+    key.data = digest;
+    key.len = NGX_TOKEN_DIGEST;
+
+    for (i = 0; i < revocation->nkeys; i++) {
+
+        ngx_token_digest(&revocation->keys[i], digest);
+
+        ngx_shmtx_lock(&zone->shpool->mutex);
+
+        until = ngx_limiter_table_lookup(zone->table, &key);
+        known = (until && *until > now);
+
+        if (until && !known) {
+            ngx_limiter_table_remove(zone->table, &key);
+        }
+
+        ngx_shmtx_unlock(&zone->shpool->mutex);
+
+        if (known) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_token_revocation_remember(ngx_token_revocation_t *revocation)
+{
+    u_char             digest[NGX_TOKEN_DIGEST];
+    uint64_t          *until, end, evicted;
+    ngx_str_t          key;
+    ngx_uint_t         i;
+    ngx_token_zone_t  *zone;
+
+    zone = revocation->zone;
+    end = ngx_limiter_local_now() + (uint64_t) revocation->ttl * 1000;
+
+    key.data = digest;
+    key.len = NGX_TOKEN_DIGEST;
+
+    for (i = 0; i < revocation->nkeys; i++) {
+
+        ngx_token_digest(&revocation->keys[i], digest);
+
+        ngx_shmtx_lock(&zone->shpool->mutex);
+
+        evicted = zone->table->evicted;
+
+        until = ngx_limiter_table_insert(zone->table, &key);
+        *until = ngx_max(*until, end);
+
+        evicted = zone->table->evicted - evicted;
+
+        ngx_shmtx_unlock(&zone->shpool->mutex);
+
+        if (evicted && revocation->client == NULL) {
+            ngx_log_error(NGX_LOG_WARN, revocation->log, 0,
+                          "token_zone is full, the oldest revocation is "
+                          "forgotten");
+        }
+    }
+}
+
+
+/* One command of several is not accepted: there is no answer to wait for. */
+
+static ngx_int_t
+ngx_token_revocation_send(ngx_token_revocation_t *revocation, ngx_uint_t argc,
+    ngx_str_t *argv)
+{
+    ngx_token_question_t  *question;
+
+    question = &revocation->questions[revocation->pending];
+
+    question->revocation = revocation;
+    question->command = ngx_redis_client_send(revocation->client, argc, argv,
+                                      1, ngx_token_revocation_reply_handler,
+                                      question);
+
+    if (question->command == NULL) {
+        ngx_token_revocation_abandon(revocation);
+        revocation->result = NGX_TOKEN_REVOCATION_UNAVAILABLE;
+        return NGX_DECLINED;
+    }
+
+    revocation->pending++;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_token_revocation_reply_handler(void *data, ngx_redis_result_e result,
+    redisReply *reply)
+{
+    ngx_token_question_t *question = data;
+
+    ngx_token_revocation_e   verdict;
+    ngx_token_revocation_t  *revocation;
+
+    question->command = NULL;
+    revocation = question->revocation;
+
+    verdict = ngx_token_revocation_verdict(revocation, result, reply);
+
+    /* one key that is there says more than another that is not answered */
+
+    if (verdict == NGX_TOKEN_REVOCATION_REVOKED
+        || revocation->result == NGX_TOKEN_REVOCATION_CLEAR)
+    {
+        revocation->result = verdict;
+    }
+
+    if (--revocation->pending == 0) {
+        revocation->handler(revocation->data);
+    }
+}
+
+
+static ngx_token_revocation_e
+ngx_token_revocation_verdict(ngx_token_revocation_t *revocation,
+    ngx_redis_result_e result, redisReply *reply)
+{
+    if (result != NGX_REDIS_REPLY) {
+        return NGX_TOKEN_REVOCATION_UNAVAILABLE;
+    }
+
+    if (revocation->revoke) {
+
+        if (reply->type == REDIS_REPLY_STATUS
+            && reply->len == 2
+            && ngx_memcmp(reply->str, "OK", 2) == 0)
+        {
+            return NGX_TOKEN_REVOCATION_CLEAR;
+        }
+
+        return NGX_TOKEN_REVOCATION_UNAVAILABLE;
+    }
+
+    if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 0) {
+        return NGX_TOKEN_REVOCATION_CLEAR;
+    }
+
+    if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
+        return NGX_TOKEN_REVOCATION_REVOKED;
+    }
+
+    return NGX_TOKEN_REVOCATION_UNAVAILABLE;
+}

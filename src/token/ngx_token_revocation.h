@@ -1,0 +1,112 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * Asks whether a token is revoked, and revokes it.  A token is revoked when
+ * any of its blacklist keys is there: in Redis, where any application may
+ * write it, or in the shared memory of this host, which remembers what was
+ * revoked through it.
+ *
+ * The payload of a slot of ngx_limiter_table.h, whose key is the SHA-256 of a
+ * blacklist key:
+ *
+ *     0  until       8   ms of ngx_limiter_local_now()
+ *
+ * Locks: the mutex of the zone's slab pool, never together with another.
+ */
+
+
+#ifndef _NGX_TOKEN_REVOCATION_H_INCLUDED_
+#define _NGX_TOKEN_REVOCATION_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_limiter_table.h"
+#include "ngx_redis_client.h"
+
+
+#define NGX_TOKEN_MAX_KEYS  8
+
+
+typedef enum {
+    NGX_TOKEN_REVOCATION_CLEAR = 0,      /* not revoked; or, it now is */
+    NGX_TOKEN_REVOCATION_REVOKED,
+    NGX_TOKEN_REVOCATION_UNAVAILABLE     /* Redis did not answer */
+} ngx_token_revocation_e;
+
+
+typedef struct {
+    ngx_slab_pool_t          *shpool;
+    ngx_limiter_table_t      *table;
+} ngx_token_zone_t;
+
+
+typedef struct ngx_token_revocation_s  ngx_token_revocation_t;
+
+typedef void (*ngx_token_revocation_pt)(void *data);
+
+typedef struct {
+    ngx_redis_command_t      *command;
+    ngx_token_revocation_t   *revocation;
+} ngx_token_question_t;
+
+
+struct ngx_token_revocation_s {
+
+    /* set by the caller */
+
+    ngx_token_zone_t         *zone;
+    ngx_redis_client_t       *client;    /* NULL without Redis */
+    ngx_str_t                 keys[NGX_TOKEN_MAX_KEYS];
+    ngx_uint_t                nkeys;
+    time_t                    ttl;       /* s, to revoke for */
+    ngx_pool_t               *pool;
+    ngx_log_t                *log;
+    ngx_token_revocation_pt   handler;
+    void                     *data;
+
+    /* the answer */
+
+    ngx_token_revocation_e    result;
+
+    /* private */
+
+    ngx_uint_t                pending;
+    ngx_uint_t                revoke;
+    ngx_token_question_t      questions[NGX_TOKEN_MAX_KEYS];
+};
+
+
+/*
+ * Makes the zone's table, or takes up the one that is there.  Called by the
+ * zone's init handler.  Errors are logged.
+ */
+
+ngx_int_t ngx_token_revocation_init(ngx_token_zone_t *zone, ngx_str_t *name,
+    ngx_log_t *log);
+
+/*
+ * Asks for all keys at once: EXISTS.  Returns NGX_OK when the answer is there,
+ * NGX_AGAIN when the handler will be called once.
+ */
+
+ngx_int_t ngx_token_revocation_ask(ngx_token_revocation_t *revocation);
+
+/*
+ * Revokes: this host refuses the token when the function returns, the others
+ * when the answer is CLEAR.  Returns as above.
+ */
+
+ngx_int_t ngx_token_revocation_revoke(ngx_token_revocation_t *revocation);
+
+/* Nobody waits for the answer any more: the handler is not called. */
+
+void ngx_token_revocation_abandon(ngx_token_revocation_t *revocation);
+
+
+#endif /* _NGX_TOKEN_REVOCATION_H_INCLUDED_ */
