@@ -14,6 +14,7 @@ TEST_JOBS    ?= $(shell echo $$((2 * $(JOBS))))
 PROVE        ?= CMOCKA_MESSAGE_OUTPUT=TAP prove -It/lib -j$(TEST_JOBS)
 TESTS        ?= $(wildcard t/*.t)
 FUZZ_SECONDS ?= 60
+SUITE        ?= trixie
 
 override BUILD := $(abspath $(BUILD))
 
@@ -73,6 +74,12 @@ test-asan: setup-test asan all  ## t/*.t on the sanitizer build
 
 .PHONY: asan
 asan: setup-test $(BUILD)/asan/libnginx.a  ## nginx, static, ASan and UBSan
+
+# its OpenSSL may be newer than ours, so it is built, and tested, here
+.PHONY: newer
+newer: setup-test  ## test with the nginx of a later Debian, SUITE
+	$(MAKE) unit test-asan BUILD=$(BUILD)/$(SUITE) NGINX_SRC=$$( \
+	    misc/source.sh - $(BUILD)/src-$(SUITE) $(SUITE))
 
 .PHONY: coverage
 coverage: setup-test all  ## which lines the tests reach
