@@ -9,7 +9,8 @@
 #   PORT=N        the gateway's port (default 8080, or the next one free);
 #                 0 takes any free one
 #   STATE=FILE    also write there what the demo consists of, once it serves
-#   NGINX=PATH    which nginx (default: the one in PATH or /usr/sbin)
+#   NGINX_BINARY=PATH
+#                 which nginx (default: the one in PATH or /usr/sbin)
 
 set -u
 
@@ -47,7 +48,7 @@ main() {
 find_programs() {
     local program
 
-    nginx=$(command -v "${NGINX:-nginx}")
+    nginx=$(command -v "${NGINX_BINARY:-nginx}")
     postgres=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
     postgres=${postgres:-$(dirname "$(command -v initdb)")}
 
@@ -76,7 +77,8 @@ make_scratch() {
         cp "$build/$so" "$dir/modules/" || fail "no $build/$so: make first"
     done
     cp "$demo/backend.py" "$demo/schema.sql" "$dir"
-    [ -z "${NGINX:-}" ] || { cp "$nginx" "$dir" && nginx=$dir/${nginx##*/}; }
+    [ -z "${NGINX_BINARY:-}" ] \
+        || { cp "$nginx" "$dir" && nginx=$dir/${nginx##*/}; }
     head -c 32 /dev/urandom >"$dir/secret"
 
     if [ "$(id -u)" = 0 ]; then

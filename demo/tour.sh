@@ -7,7 +7,7 @@
 #   tour.sh          starts a demo of its own on free ports, and ends it
 #   tour.sh DIR      uses the running one whose scratch directory is DIR
 #
-# BUILD, REDIS and NGINX are as in run.sh.
+# BUILD, REDIS and NGINX_BINARY are as in run.sh.
 
 set -u
 

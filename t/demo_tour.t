@@ -23,7 +23,7 @@ plan(tests => 10);
 
 for my $redis (qw/ on off /) {
     local $ENV{BUILD} = $build;
-    local $ENV{NGINX} = $ENV{TEST_NGINX_BINARY} // '';
+    local $ENV{NGINX_BINARY} = $ENV{TEST_NGINX_BINARY} // '';
     local $ENV{REDIS} = $redis;
 
     my $said = `timeout 180 $demo/tour.sh 2>&1`;
