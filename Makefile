@@ -5,8 +5,8 @@ CLANG        ?= clang
 CFLAGS       ?= -g -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
 WERROR       ?= -Werror
 WARNINGS     ?= -Wdeclaration-after-statement -Wvla
-NGINX        ?= $(shell PATH="$$PATH:/usr/sbin" command -v nginx)
-MODULES_DIR  ?= $(shell $(NGINX) -V 2>&1 \
+NGINX_BINARY ?= $(shell PATH="$$PATH:/usr/sbin" command -v nginx)
+MODULES_DIR  ?= $(shell $(NGINX_BINARY) -V 2>&1 \
                         | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
 DESTDIR      ?=
 JOBS         ?= $(shell nproc)
@@ -69,8 +69,9 @@ unit: $(units)  ## build the C tests of t/unit
 
 .PHONY: test-asan
 test-asan: setup-test asan all  ## t/*.t on the sanitizer build
-	@TEST_NGINX_BINARY=$(BUILD)/asan/objs/nginx OPTCACHE_BUILD=$(BUILD) \
-	    $(PROVE) $(TESTS)
+	@ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
+	    TEST_NGINX_BINARY=$(BUILD)/asan/objs/nginx \
+	    OPTCACHE_BUILD=$(BUILD) $(PROVE) $(TESTS)
 
 .PHONY: asan
 asan: setup-test $(BUILD)/asan/libnginx.a  ## nginx, static, ASan and UBSan

@@ -47,6 +47,9 @@ my ($planned, @instances, $version_text);
 
 $SIG{INT} = $SIG{TERM} = sub { exit 1 };
 
+# nginx takes it for the sockets of a binary upgrade
+delete $ENV{NGINX};
+
 # writing to a peer that left is an error to look at, not the end
 $SIG{PIPE} = 'IGNORE';
 
