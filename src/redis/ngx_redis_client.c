@@ -35,8 +35,6 @@ struct ngx_redis_client_s {
 };
 
 
-static ngx_int_t ngx_redis_client_targets(ngx_redis_client_t *client,
-    ngx_pool_t *pool);
 static ngx_redis_pipe_t *ngx_redis_client_choose(ngx_redis_client_t *client);
 static void ngx_redis_client_refused(ngx_redis_client_t *client,
     ngx_redis_pipe_t *pipe, redisReply *reply);
@@ -71,7 +69,10 @@ ngx_redis_client_create(ngx_cycle_t *cycle, ngx_redis_conf_t *conf)
     client->timer.log = cycle->log;
     client->timer.cancelable = 1;
 
-    if (ngx_redis_client_targets(client, cycle->pool) != NGX_OK) {
+    if (ngx_redis_targets_init(&client->targets, conf, cycle->pool,
+                               cycle->log)
+        != NGX_OK)
+    {
         return NULL;
     }
 
@@ -106,35 +107,6 @@ ngx_redis_client_create(ngx_cycle_t *cycle, ngx_redis_conf_t *conf)
 }
 
 
-static ngx_int_t
-ngx_redis_client_targets(ngx_redis_client_t *client, ngx_pool_t *pool)
-{
-    ngx_uint_t            i;
-    ngx_redis_server_t   *server;
-    ngx_redis_target_t   *t;
-
-    server = client->conf->servers.elts;
-
-    client->targets.nelts = client->conf->servers.nelts;
-
-    client->targets.elts = ngx_pcalloc(pool, client->targets.nelts
-                                             * sizeof(ngx_redis_target_t));
-    if (client->targets.elts == NULL) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < client->targets.nelts; i++) {
-        t = &client->targets.elts[i];
-
-        t->server = &server[i];
-        t->addrs = server[i].addrs;
-        t->naddrs = server[i].naddrs;
-    }
-
-    return NGX_OK;
-}
-
-
 void
 ngx_redis_client_close(ngx_redis_client_t *client)
 {
@@ -149,6 +121,8 @@ ngx_redis_client_close(ngx_redis_client_t *client)
     for (i = 0; i < client->conf->connections; i++) {
         ngx_redis_pipe_close(&client->pipes[i]);
     }
+
+    ngx_redis_targets_free(&client->targets);
 }
 
 
@@ -304,10 +278,9 @@ static void
 ngx_redis_client_refused(ngx_redis_client_t *client, ngx_redis_pipe_t *pipe,
     redisReply *reply)
 {
-    u_char      buf[64];
-    ngx_int_t   rc;
-    ngx_str_t   code, reason;
-    ngx_uint_t  i, n;
+    u_char     buf[64];
+    ngx_int_t  rc;
+    ngx_str_t  code, reason;
 
     code = ngx_redis_reply_code(reply);
 
@@ -329,13 +302,7 @@ ngx_redis_client_refused(ngx_redis_client_t *client, ngx_redis_pipe_t *pipe,
     client->refusals++;
     client->refused = ngx_current_msec;
 
-    n = 0;
-
-    for (i = 0; i < client->targets.nelts; i++) {
-        n += client->targets.elts[i].naddrs;
-    }
-
-    if (client->refusals >= n
+    if (client->refusals >= ngx_redis_targets_addrs(&client->targets)
         || client->breaker.state == NGX_REDIS_BREAKER_TRIAL)
     {
         client->refusals = 0;
@@ -379,8 +346,10 @@ ngx_redis_client_lost(ngx_redis_client_t *client, ngx_redis_pipe_t *pipe,
 
         rc = NGX_DECLINED;
 
-        if (pipe->n
-            || ngx_current_msec - conn->established < NGX_REDIS_CLIENT_SHORT)
+        if (!pipe->leaving
+            && (pipe->n
+                || ngx_current_msec - conn->established
+                   < NGX_REDIS_CLIENT_SHORT))
         {
             rc = ngx_redis_breaker_failed(&client->breaker, ngx_current_msec);
         }

@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 
 #include "ngx_redis_conf.h"
+#include "ngx_redis_tls.h"
 
 
 #define NGX_REDIS_CONF_MAX_CONNECTIONS  64
@@ -44,7 +45,6 @@ static char *ngx_redis_conf_tls_ca(ngx_conf_t *cf, ngx_redis_conf_t *conf,
     ngx_str_t *value);
 static char *ngx_redis_conf_tls_name(ngx_conf_t *cf, ngx_redis_conf_t *conf,
     ngx_str_t *value);
-static char *ngx_redis_conf_tls(ngx_conf_t *cf, ngx_redis_conf_t *conf);
 
 
 static ngx_redis_conf_param_t  ngx_redis_conf_params[] = {
@@ -86,10 +86,7 @@ ngx_redis_conf_parse(ngx_conf_t *cf, ngx_redis_conf_t **confp)
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
     conf->timeout = NGX_CONF_UNSET_MSEC;
     conf->max_reply = NGX_REDIS_CONF_MAX_REPLY;
-
-#if (NGX_SSL)
     conf->tls_verify = NGX_CONF_UNSET;
-#endif
 
     if (ngx_array_init(&conf->servers, cf->pool, 2,
                        sizeof(ngx_redis_server_t))
@@ -118,7 +115,7 @@ ngx_redis_conf_parse(ngx_conf_t *cf, ngx_redis_conf_t **confp)
                              NGX_REDIS_CONF_CONNECT_TIMEOUT);
     ngx_conf_init_msec_value(conf->timeout, NGX_REDIS_CONF_TIMEOUT);
 
-    rv = ngx_redis_conf_tls(cf, conf);
+    rv = ngx_redis_tls_conf(cf, conf);
     if (rv != NGX_CONF_OK) {
         return rv;
     }
@@ -167,25 +164,26 @@ ngx_redis_conf_param(ngx_conf_t *cf, ngx_redis_conf_t *conf, ngx_str_t *arg)
 static char *
 ngx_redis_conf_server(ngx_conf_t *cf, ngx_redis_conf_t *conf, ngx_str_t *arg)
 {
+    u_char              *at;
+    ngx_str_t            shown;
     const char          *err;
     ngx_redis_url_t      url;
     ngx_redis_server_t  *server;
 
     if (ngx_redis_url_parse(arg, &url, &err) != NGX_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"%V\": %s", arg,
-                           &conf->directive, err);
-        return NGX_CONF_ERROR;
-    }
 
-#if !(NGX_SSL)
-    if (url.tls) {
+        /* a password that should not be there is not shown, too */
+
+        at = ngx_strlchr(arg->data, arg->data + arg->len, '@');
+
+        shown.data = at ? at : arg->data;
+        shown.len = arg->data + arg->len - shown.data;
+
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" in \"%V\" requires nginx built with SSL",
-                           arg, &conf->directive);
+                           "invalid parameter \"%s%V\" in \"%V\": %s",
+                           at ? "..." : "", &shown, &conf->directive, err);
         return NGX_CONF_ERROR;
     }
-#endif
 
     server = ngx_array_push(&conf->servers);
     if (server == NULL) {
@@ -342,9 +340,9 @@ ngx_redis_conf_unsupported(ngx_conf_t *cf, ngx_redis_conf_t *conf,
     ngx_str_t *value)
 {
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"%V\" in \"%V\": \"cluster\" and \"sentinel\" are "
-                       "not supported in this version",
-                       value, &conf->directive);
+                       "\"cluster\" and \"sentinel\" in \"%V\" are "
+                       "not supported in this version, expected URLs of "
+                       "standalone servers", &conf->directive);
 
     return NGX_CONF_ERROR;
 }
@@ -429,8 +427,6 @@ static char *
 ngx_redis_conf_tls_verify(ngx_conf_t *cf, ngx_redis_conf_t *conf,
     ngx_str_t *value)
 {
-#if (NGX_SSL)
-
     if (conf->tls_verify != NGX_CONF_UNSET) {
         return "has duplicate \"tls_verify\"";
     }
@@ -445,8 +441,6 @@ ngx_redis_conf_tls_verify(ngx_conf_t *cf, ngx_redis_conf_t *conf,
         return NGX_CONF_OK;
     }
 
-#endif
-
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid tls_verify \"%V\" in \"%V\", "
                        "expected \"on\" or \"off\"",
@@ -460,15 +454,11 @@ static char *
 ngx_redis_conf_tls_ca(ngx_conf_t *cf, ngx_redis_conf_t *conf,
     ngx_str_t *value)
 {
-#if (NGX_SSL)
-
     if (conf->tls_ca.len) {
         return "has duplicate \"tls_ca\"";
     }
 
     conf->tls_ca = *value;
-
-#endif
 
     return NGX_CONF_OK;
 }
@@ -478,36 +468,11 @@ static char *
 ngx_redis_conf_tls_name(ngx_conf_t *cf, ngx_redis_conf_t *conf,
     ngx_str_t *value)
 {
-#if (NGX_SSL)
-
     if (conf->tls_name.len) {
         return "has duplicate \"tls_name\"";
     }
 
     conf->tls_name = *value;
-
-#endif
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_redis_conf_tls(ngx_conf_t *cf, ngx_redis_conf_t *conf)
-{
-    ngx_uint_t           i;
-    ngx_redis_server_t  *server;
-
-    server = conf->servers.elts;
-
-    for (i = 0; i < conf->servers.nelts; i++) {
-        if (server[i].url.tls) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" in \"%V\": TLS is not supported yet",
-                               &server[i].text, &conf->directive);
-            return NGX_CONF_ERROR;
-        }
-    }
 
     return NGX_CONF_OK;
 }

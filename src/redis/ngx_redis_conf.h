@@ -35,7 +35,12 @@ typedef struct {
     ngx_addr_t         *addrs;           /* found at configuration time */
     ngx_uint_t          naddrs;          /* 0: the name was not found */
 
+#if (NGX_SSL)
+    ngx_str_t           tls_name;        /* to verify, zero terminated */
+#endif
+
     unsigned            named:1;         /* the host is a name to resolve */
+    unsigned            tls_ip:1;        /* tls_name is an address */
 } ngx_redis_server_t;
 
 
@@ -52,11 +57,11 @@ struct ngx_redis_conf_s {
     ngx_resolver_t     *resolver;        /* NULL: none */
     ngx_msec_t          resolver_timeout;
 
+    ngx_str_t           tls_name;        /* empty: the host of the URL */
+    ngx_str_t           tls_ca;          /* empty: what the system trusts */
+    ngx_flag_t          tls_verify;
 #if (NGX_SSL)
     ngx_ssl_t          *ssl;             /* NULL: no rediss:// URL */
-    ngx_str_t           tls_name;        /* zero terminated; empty: the host */
-    ngx_str_t           tls_ca;
-    ngx_flag_t          tls_verify;
 #endif
 };
 

@@ -10,15 +10,16 @@
 #include <ngx_event_connect.h>
 
 #include "ngx_redis_conn.h"
+#include "ngx_redis_greeting.h"
+#include "ngx_redis_tls.h"
 
 
-#define NGX_REDIS_CONN_IN        16384
-
-/* "*" or "$", a length, CRLF */
-#define NGX_REDIS_FORMAT_HEADER  (1 + NGX_SIZE_T_LEN + 2)
+#define NGX_REDIS_CONN_IN  16384
 
 
 static void ngx_redis_conn_target(ngx_redis_conn_t *conn);
+static void ngx_redis_conn_resolve_handler(ngx_resolver_ctx_t *ctx);
+static void ngx_redis_conn_resolved(ngx_redis_conn_t *conn);
 static void ngx_redis_conn_next(ngx_redis_conn_t *conn);
 static ngx_int_t ngx_redis_conn_connect(ngx_redis_conn_t *conn);
 static void ngx_redis_conn_connected(ngx_redis_conn_t *conn);
@@ -86,11 +87,49 @@ ngx_redis_conn_open(ngx_redis_conn_t *conn, ngx_uint_t quiet)
 static void
 ngx_redis_conn_target(ngx_redis_conn_t *conn)
 {
+    ngx_int_t            rc;
     ngx_redis_target_t  *t;
 
     t = &conn->targets->elts[conn->target];
 
     conn->targets_left--;
+    conn->state = NGX_REDIS_CONN_RESOLVING;
+
+    rc = ngx_redis_target_resolve(t, conn->conf, &conn->resolving,
+                                  ngx_redis_conn_resolve_handler, conn);
+
+    if (rc == NGX_DECLINED) {
+        ngx_redis_conn_resolved(conn);
+    }
+}
+
+
+static void
+ngx_redis_conn_resolve_handler(ngx_resolver_ctx_t *ctx)
+{
+    ngx_redis_conn_t  *conn;
+
+    conn = ctx->data;
+
+    ngx_redis_target_resolved(&conn->targets->elts[conn->target], ctx,
+                              conn->targets->log);
+
+    conn->resolving = NULL;
+
+    ngx_resolve_name_done(ctx);
+
+    ngx_redis_conn_resolved(conn);
+}
+
+
+static void
+ngx_redis_conn_resolved(ngx_redis_conn_t *conn)
+{
+    ngx_redis_target_t  *t;
+
+    t = &conn->targets->elts[conn->target];
+
+    conn->state = NGX_REDIS_CONN_IDLE;
     conn->addrs_left = t->naddrs;
     conn->addr = t->first;
 
@@ -180,6 +219,7 @@ ngx_redis_conn_connect(ngx_redis_conn_t *conn)
 
     conn->connection = c;
     conn->state = NGX_REDIS_CONN_CONNECTING;
+    conn->log.connection = c->number;
 
     ngx_add_timer(&conn->timer, conn->conf->connect_timeout);
 
@@ -195,8 +235,11 @@ ngx_redis_conn_connect(ngx_redis_conn_t *conn)
 static void
 ngx_redis_conn_connected(ngx_redis_conn_t *conn)
 {
-    ngx_err_t          err;
-    ngx_connection_t  *c;
+    ngx_err_t            err;
+    ngx_connection_t    *c;
+#if (NGX_SSL)
+    ngx_redis_server_t  *server;
+#endif
 
     c = conn->connection;
 
@@ -209,24 +252,49 @@ ngx_redis_conn_connected(ngx_redis_conn_t *conn)
 
     (void) ngx_tcp_nodelay(c);
 
+#if (NGX_SSL)
+
+    server = conn->targets->elts[conn->target].server;
+
+    if (server->url.tls) {
+        conn->state = NGX_REDIS_CONN_SECURING;
+        conn->log.action = "securing the connection to Redis";
+
+        ngx_redis_tls_connect(conn, conn->conf, server);
+        return;
+    }
+
+#endif
+
     ngx_redis_conn_greet(conn);
 }
 
 
-/*
- * All in one write; commands wait until every word was accepted, so nothing
- * is ever executed as another user or in another database.
- */
+void
+ngx_redis_conn_secured(ngx_redis_conn_t *conn)
+{
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+
+    c->read->handler = ngx_redis_conn_read_handler;
+    c->write->handler = ngx_redis_conn_write_handler;
+
+    if (c->read->ready) {
+        /* what came with the end of the handshake is not signalled again */
+        ngx_post_event(c->read, &ngx_posted_events);
+    }
+
+    ngx_redis_conn_greet(conn);
+}
+
 
 static void
 ngx_redis_conn_greet(ngx_redis_conn_t *conn)
 {
-    u_char              *p, buf[NGX_INT_T_LEN];
-    ngx_str_t            argv[3];
-    ngx_uint_t           n;
-    ngx_redis_target_t  *t;
+    ngx_redis_server_t  *server;
 
-    t = &conn->targets->elts[conn->target];
+    server = conn->targets->elts[conn->target].server;
 
     conn->state = NGX_REDIS_CONN_GREETING;
     conn->log.action = "greeting Redis";
@@ -238,36 +306,10 @@ ngx_redis_conn_greet(ngx_redis_conn_t *conn)
         return;
     }
 
-    p = conn->out;
-
-    if (conn->conf->password.len) {
-        n = 0;
-        ngx_str_set(&argv[n++], "AUTH");
-
-        if (t->server->url.user.len) {
-            argv[n++] = t->server->url.user;
-        }
-
-        argv[n++] = conn->conf->password;
-
-        p = ngx_redis_format(p, n, argv);
-        conn->greetings++;
-    }
-
-    if (t->server->url.db) {
-        ngx_str_set(&argv[0], "SELECT");
-        argv[1].data = buf;
-        argv[1].len = ngx_sprintf(buf, "%ui", t->server->url.db) - buf;
-
-        p = ngx_redis_format(p, 2, argv);
-        conn->greetings++;
-    }
-
-    ngx_str_set(&argv[0], "PING");
-
     conn->pos = conn->out;
-    conn->last = ngx_redis_format(p, 1, argv);
-    conn->greetings++;
+    conn->last = ngx_redis_greeting_format(conn->out, &server->url,
+                                           &conn->conf->password,
+                                           &conn->greetings);
 
     (void) ngx_redis_conn_write(conn);
 }
@@ -276,43 +318,20 @@ ngx_redis_conn_greet(ngx_redis_conn_t *conn)
 static void
 ngx_redis_conn_greeted(ngx_redis_conn_t *conn, redisReply *reply)
 {
-    ngx_str_t            code, text;
-    const char          *what, *expected;
+    ngx_int_t            rc;
+    ngx_str_t            code;
+    const char          *what;
     ngx_redis_target_t  *t;
 
     t = &conn->targets->elts[conn->target];
 
-    /* they are answered in order: AUTH, SELECT, PING */
+    rc = ngx_redis_greeting_check(reply, &t->server->url, conn->greetings,
+                                  &what, &code);
 
-    if (conn->greetings == 1) {
-        what = "PING";
-
-    } else if (conn->greetings == 2 && t->server->url.db) {
-        what = "SELECT";
-
-    } else {
-        what = "AUTH";
-    }
-
-    if (reply->type == REDIS_REPLY_ERROR) {
-        code = ngx_redis_reply_code(reply);
+    if (rc != NGX_OK) {
+        ngx_redis_conn_fail(conn, 0, "%s refused by %V: %V", what,
+                            &conn->peer, &code);
         freeReplyObject(reply);
-
-        /* not the text: it may repeat the password */
-
-        ngx_redis_conn_fail(conn, 0, "%s to \"%V\" refused: %V", what,
-                            &t->server->text, &code);
-        return;
-    }
-
-    expected = (conn->greetings == 1) ? "PONG" : "OK";
-
-    if (ngx_redis_reply_string(reply, &text) != NGX_OK
-        || ngx_strcmp(text.data, expected) != 0)
-    {
-        freeReplyObject(reply);
-        ngx_redis_conn_fail(conn, 0, "%s to \"%V\" not understood", what,
-                            &t->server->text);
         return;
     }
 
@@ -575,6 +594,7 @@ ngx_redis_conn_fail(ngx_redis_conn_t *conn, ngx_err_t err, const char *fmt,
 void
 ngx_redis_conn_close(ngx_redis_conn_t *conn)
 {
+    ngx_pool_t        *pool;
     ngx_connection_t  *c;
 
     conn->generation++;
@@ -587,6 +607,11 @@ ngx_redis_conn_close(ngx_redis_conn_t *conn)
         ngx_del_timer(&conn->timer);
     }
 
+    if (conn->resolving) {
+        ngx_resolve_name_done(conn->resolving);
+        conn->resolving = NULL;
+    }
+
     ngx_redis_reader_free(&conn->reader);
 
     c = conn->connection;
@@ -597,7 +622,17 @@ ngx_redis_conn_close(ngx_redis_conn_t *conn)
 
     conn->connection = NULL;
 
+#if (NGX_SSL)
+    ngx_redis_tls_close(c);
+#endif
+
+    pool = c->pool;
+
     ngx_close_connection(c);
+
+    if (pool) {
+        ngx_destroy_pool(pool);
+    }
 }
 
 
@@ -685,44 +720,6 @@ ngx_redis_conn_log_error(ngx_log_t *log, u_char *buf, size_t len)
 
     if (conn->peer.len) {
         p = ngx_snprintf(buf, len, ", redis: %V", &conn->peer);
-    }
-
-    return p;
-}
-
-
-size_t
-ngx_redis_format_len(ngx_uint_t argc, ngx_str_t *argv, size_t max)
-{
-    size_t      len;
-    ngx_uint_t  i;
-
-    len = NGX_REDIS_FORMAT_HEADER;
-
-    for (i = 0; i < argc; i++) {
-        if (argv[i].len > max || len > max) {
-            return 0;
-        }
-
-        len += NGX_REDIS_FORMAT_HEADER + argv[i].len + 2;
-    }
-
-    return len > max ? 0 : len;
-}
-
-
-u_char *
-ngx_redis_format(u_char *p, ngx_uint_t argc, ngx_str_t *argv)
-{
-    ngx_uint_t  i;
-
-    p = ngx_sprintf(p, "*%ui" CRLF, argc);
-
-    for (i = 0; i < argc; i++) {
-        p = ngx_sprintf(p, "$%uz" CRLF, argv[i].len);
-        p = ngx_cpymem(p, argv[i].data, argv[i].len);
-        *p++ = CR;
-        *p++ = LF;
     }
 
     return p;

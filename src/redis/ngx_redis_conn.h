@@ -27,6 +27,7 @@
 
 #include "ngx_redis_conf.h"
 #include "ngx_redis_reply.h"
+#include "ngx_redis_target.h"
 
 
 typedef enum {
@@ -37,24 +38,6 @@ typedef enum {
     NGX_REDIS_CONN_GREETING,
     NGX_REDIS_CONN_UP
 } ngx_redis_conn_state_e;
-
-
-/* what one URL resolves to now; shared by the connections of a client */
-
-typedef struct {
-    ngx_redis_server_t       *server;
-    ngx_addr_t               *addrs;
-    ngx_uint_t                naddrs;
-    ngx_uint_t                first;     /* the address to try first */
-    ngx_pool_t               *pool;      /* of addrs, NULL: configuration's */
-} ngx_redis_target_t;
-
-
-typedef struct {
-    ngx_redis_target_t       *elts;
-    ngx_uint_t                nelts;
-    ngx_uint_t                current;   /* the target to try first */
-} ngx_redis_targets_t;
 
 
 /*
@@ -151,6 +134,10 @@ void ngx_redis_conn_open(ngx_redis_conn_t *conn, ngx_uint_t quiet);
 
 ngx_int_t ngx_redis_conn_write(ngx_redis_conn_t *conn);
 
+/* The handshake is done. */
+
+void ngx_redis_conn_secured(ngx_redis_conn_t *conn);
+
 /* Reads what has come; calls reply(), quiet() or lost(). */
 
 void ngx_redis_conn_read(ngx_redis_conn_t *conn);
@@ -170,15 +157,6 @@ void ngx_redis_conn_fail(ngx_redis_conn_t *conn, ngx_err_t err,
 /* The next round begins with the address after this connection's. */
 
 void ngx_redis_conn_leave(ngx_redis_conn_t *conn);
-
-
-/*
- * Appends a command in RESP and returns the end; "p" has room for
- * ngx_redis_format_len() bytes, which is 0 if the command is longer than max.
- */
-
-size_t ngx_redis_format_len(ngx_uint_t argc, ngx_str_t *argv, size_t max);
-u_char *ngx_redis_format(u_char *p, ngx_uint_t argc, ngx_str_t *argv);
 
 
 #endif /* _NGX_REDIS_CONN_H_INCLUDED_ */

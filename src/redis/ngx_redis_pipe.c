@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "ngx_redis_greeting.h"
 #include "ngx_redis_pipe.h"
 
 
@@ -292,6 +293,8 @@ ngx_redis_pipe_reply_handler(void *data, redisReply *reply)
     if (ngx_redis_reply_verdict(reply) == NGX_REDIS_VERDICT_LEAVE) {
         code = ngx_redis_reply_code(reply);
 
+        pipe->leaving = 1;
+
         ngx_redis_conn_leave(&pipe->conn);
         ngx_redis_conn_fail(&pipe->conn, 0, "%V refused a command: %V",
                             &pipe->conn.peer, &code);
@@ -335,6 +338,8 @@ ngx_redis_pipe_lost_handler(void *data, ngx_uint_t was_up)
     pipe->partial = NULL;
 
     again = ngx_redis_client_lost(pipe->client, pipe, was_up);
+
+    pipe->leaving = 0;
 
     /* handlers may send commands, which must not be met here */
 

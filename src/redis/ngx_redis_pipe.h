@@ -77,6 +77,8 @@ struct ngx_redis_pipe_s {
 
     ngx_event_t                 flush;     /* posted: the turn's commands */
     ngx_event_t                 timer;     /* the oldest deadline */
+
+    unsigned                    leaving:1; /* the server does not serve */
 };
 
 
