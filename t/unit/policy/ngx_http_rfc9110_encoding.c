@@ -1,0 +1,266 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <ngx_http_rfc9110_encoding.h>
+
+
+typedef struct {
+    const char  *line;
+    ngx_uint_t   gzip;
+    ngx_uint_t   br;
+} encoding_t;
+
+
+static void encoding_table(encoding_t *row);
+static ngx_uint_t encoding_accepts(const char *data, size_t len,
+    const char *coding);
+
+
+static void
+test_absent(void **state)
+{
+    ngx_str_t  gzip = ngx_string("gzip");
+
+    assert_false(ngx_http_rfc9110_accepts(NULL, &gzip));
+}
+
+
+static void
+test_names(void **state)
+{
+    static encoding_t  rows[] = {
+        { "", 0, 0 },
+        { "gzip", 1, 0 },
+        { "br", 0, 1 },
+        { "GZip, BR", 1, 1 },
+        { "gzip, deflate, br", 1, 1 },
+        { "deflate", 0, 0 },
+        { "identity", 0, 0 },
+        { "gzi", 0, 0 },
+        { "gzipp", 0, 0 },
+        { "xgzip", 0, 0 },
+        { "b", 0, 0 },
+        { NULL, 0, 0 }
+    };
+
+    encoding_table(rows);
+}
+
+
+/* RFC 9110, 8.4.1.3 */
+
+static void
+test_aliases(void **state)
+{
+    static encoding_t  rows[] = {
+        { "x-gzip", 1, 0 },
+        { "X-GZIP", 1, 0 },
+        { "x-gzip;q=0", 0, 0 },
+        { "x-gzip;q=0, *", 0, 1 },
+        { "x-compress", 0, 0 },
+        { "x-", 0, 0 },
+        { "x-x-gzip", 0, 0 },
+        { NULL, 0, 0 }
+    };
+
+    encoding_table(rows);
+}
+
+
+/* RFC 9110, 12.4.2 */
+
+static void
+test_weights(void **state)
+{
+    static encoding_t  rows[] = {
+        { "gzip;q=1", 1, 0 },
+        { "gzip;q=1.0", 1, 0 },
+        { "gzip;q=1.000", 1, 0 },
+        { "gzip;q=0.5", 1, 0 },
+        { "gzip;q=0.001", 1, 0 },
+        { "gzip;q=0", 0, 0 },
+        { "gzip;q=0.", 0, 0 },
+        { "gzip;q=0.0", 0, 0 },
+        { "gzip;q=0.000", 0, 0 },
+        { "gzip;Q=0", 0, 0 },
+        { "gzip;Q=0.3", 1, 0 },
+        { "gzip ; q=0.5", 1, 0 },
+        { "gzip\t;\tq=0\t", 0, 0 },
+        { "gzip; q=0, br", 0, 1 },
+        { "gzip;q=0.000,br;q=0.001", 0, 1 },
+        { NULL, 0, 0 }
+    };
+
+    encoding_table(rows);
+}
+
+
+/* what is no weight, or none that is above 0, does not say yes */
+
+static void
+test_invalid_weights(void **state)
+{
+    static encoding_t  rows[] = {
+        { "gzip;q", 0, 0 },
+        { "gzip;q=", 0, 0 },
+        { "gzip;q=x", 0, 0 },
+        { "gzip;q=-1", 0, 0 },
+        { "gzip;q =1", 0, 0 },
+        { "gzip;q= 1", 0, 0 },
+        { "gzip;x=1", 0, 0 },
+        { "gzip;level=5;q=1", 0, 0 },
+        { "gzip;q=, br", 0, 1 },
+        { NULL, 0, 0 }
+    };
+
+    encoding_table(rows);
+}
+
+
+/* RFC 9110, 12.5.3: "*" is for what is not listed, wherever it stands */
+
+static void
+test_any(void **state)
+{
+    static encoding_t  rows[] = {
+        { "*", 1, 1 },
+        { "*;q=0.1", 1, 1 },
+        { "*;q=0", 0, 0 },
+        { "*, gzip;q=0", 0, 1 },
+        { "gzip;q=0, *", 0, 1 },
+        { "*;q=0, gzip", 1, 0 },
+        { "gzip, *;q=0", 1, 0 },
+        { "identity, *;q=0", 0, 0 },
+        { "identity;q=0, *;q=1", 1, 1 },
+        { "**", 0, 0 },
+        { "*/*", 0, 0 },
+        { NULL, 0, 0 }
+    };
+
+    encoding_table(rows);
+}
+
+
+/* RFC 9110, 5.6.1 */
+
+static void
+test_lists(void **state)
+{
+    static encoding_t  rows[] = {
+        { " ", 0, 0 },
+        { ",", 0, 0 },
+        { ",,gzip,,", 1, 0 },
+        { " \t,\tgzip \t, br\t", 1, 1 },
+        { "gzip,br", 1, 1 },
+        { ";q=0,gzip", 1, 0 },
+        { NULL, 0, 0 }
+    };
+
+    encoding_table(rows);
+}
+
+
+static void
+test_cuts_and_bytes(void **state)
+{
+    size_t      i;
+    char        byte[5];
+    ngx_uint_t  ch;
+
+    static const char  line[] = " , x-gzip ; q=0.001 , *;q=0\t, br;q=1";
+
+    /* the length counts, no byte after it */
+
+    for (i = 0; i < sizeof(line); i++) {
+        (void) encoding_accepts(line, i, "gzip");
+        (void) encoding_accepts(line, i, "br");
+    }
+
+    assert_false(encoding_accepts("gzip", 3, "gzip"));
+    assert_true(encoding_accepts("gzip;q=0", 4, "gzip"));
+
+    memcpy(byte, "gzip", 4);
+
+    for (ch = 0; ch < 256; ch++) {
+        byte[4] = (char) ch;
+
+        if (encoding_accepts(byte, 5, "gzip")
+            != (ch == ',' || ch == ' ' || ch == '\t' || ch == ';'))
+        {
+            fail_msg("gzip, then byte %d", (int) ch);
+        }
+    }
+}
+
+
+static void
+encoding_table(encoding_t *row)
+{
+    size_t  len;
+
+    for ( /* void */ ; row->line; row++) {
+        len = strlen(row->line);
+
+        if (encoding_accepts(row->line, len, "gzip") != row->gzip) {
+            fail_msg("\"%s\", gzip", row->line);
+        }
+
+        if (encoding_accepts(row->line, len, "br") != row->br) {
+            fail_msg("\"%s\", br", row->line);
+        }
+    }
+}
+
+
+/* asks with a copy that ends where the line does, so that overruns are seen */
+
+static ngx_uint_t
+encoding_accepts(const char *data, size_t len, const char *coding)
+{
+    ngx_str_t   line, name;
+    ngx_uint_t  accepts;
+
+    line.len = len;
+    line.data = malloc(len);
+    assert_true(line.data != NULL || len == 0);
+
+    memcpy(line.data, data, len);
+
+    name.data = (u_char *) coding;
+    name.len = strlen(coding);
+
+    accepts = ngx_http_rfc9110_accepts(&line, &name);
+
+    free(line.data);
+
+    return accepts;
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_aliases),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_invalid_weights),
+        cmocka_unit_test(test_any),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_cuts_and_bytes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

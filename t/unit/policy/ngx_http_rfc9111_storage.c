@@ -1,0 +1,313 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <ngx_http_rfc9111_storage.h>
+
+
+static void storage_init(ngx_http_rfc9111_storage_t *s, ngx_uint_t shared);
+
+
+static void
+test_store(void **state)
+{
+    ngx_http_rfc9111_storage_t  s;
+
+    storage_init(&s, 0);
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+
+    storage_init(&s, 1);
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+}
+
+
+static void
+test_status(void **state)
+{
+    ngx_uint_t                  status, expected;
+    ngx_http_rfc9111_storage_t  s;
+
+    for (status = 0; status < 1000; status++) {
+        storage_init(&s, status % 2);
+        s.status = status;
+
+        expected = NGX_HTTP_RFC9111_STORE;
+
+        if (status < 200 || status > 599 || status == 206 || status == 304
+            || status == 429)
+        {
+            expected = NGX_HTTP_RFC9111_STATUS;
+        }
+
+        if (ngx_http_rfc9111_storage(&s) != expected) {
+            fail_msg("status %d", (int) status);
+        }
+    }
+}
+
+
+static void
+test_no_store(void **state)
+{
+    ngx_uint_t                  shared;
+    ngx_http_rfc9111_storage_t  s;
+
+    for (shared = 0; shared < 2; shared++) {
+        storage_init(&s, shared);
+        s.cc.no_store = 1;
+        assert_int_equal(ngx_http_rfc9111_storage(&s),
+                         NGX_HTTP_RFC9111_NO_STORE);
+
+        storage_init(&s, shared);
+        s.cc.no_cache = 1;
+        assert_int_equal(ngx_http_rfc9111_storage(&s),
+                         NGX_HTTP_RFC9111_NO_STORE);
+
+        /* nothing makes up for it */
+
+        s.cc.pub = 1;
+        s.cc.s_maxage = 60;
+        s.cc.must_revalidate = 1;
+        assert_int_equal(ngx_http_rfc9111_storage(&s),
+                         NGX_HTTP_RFC9111_NO_STORE);
+    }
+}
+
+
+/* RFC 9111, 5.2.2.7 */
+
+static void
+test_private(void **state)
+{
+    ngx_http_rfc9111_storage_t  s;
+
+    storage_init(&s, 1);
+    s.cc.priv = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_PRIVATE);
+
+    /* said both, the stricter counts */
+
+    s.cc.pub = 1;
+    s.cc.s_maxage = 60;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_PRIVATE);
+
+    storage_init(&s, 0);
+    s.cc.priv = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+}
+
+
+/* RFC 9111, 3.5 */
+
+static void
+test_authorization(void **state)
+{
+    ngx_http_rfc9111_storage_t  s;
+
+    storage_init(&s, 0);
+    s.authorization = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+
+    storage_init(&s, 1);
+    s.authorization = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s),
+                     NGX_HTTP_RFC9111_AUTHORIZATION);
+
+    /* a lifetime, or what concerns staleness alone, does not allow it */
+
+    s.cc.max_age = 60;
+    s.cc.proxy_revalidate = 1;
+    s.cc.no_transform = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s),
+                     NGX_HTTP_RFC9111_AUTHORIZATION);
+
+    /* each of the three does */
+
+    storage_init(&s, 1);
+    s.authorization = 1;
+    s.cc.pub = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+
+    storage_init(&s, 1);
+    s.authorization = 1;
+    s.cc.s_maxage = 0;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+
+    storage_init(&s, 1);
+    s.authorization = 1;
+    s.cc.must_revalidate = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+}
+
+
+static void
+test_cookie(void **state)
+{
+    ngx_http_rfc9111_storage_t  s;
+
+    storage_init(&s, 0);
+    s.cookie = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+
+    storage_init(&s, 1);
+    s.cookie = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_COOKIE);
+
+    /* must-revalidate allows an answer to Authorization, not to a cookie */
+
+    s.cc.must_revalidate = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_COOKIE);
+
+    s.cc.pub = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+
+    s.cc.pub = 0;
+    s.cc.s_maxage = 60;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+
+    /* what allows a cookie does so beside Authorization too */
+
+    s.authorization = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+}
+
+
+static void
+test_set_cookie_and_vary(void **state)
+{
+    ngx_uint_t                  shared;
+    ngx_http_rfc9111_storage_t  s;
+
+    for (shared = 0; shared < 2; shared++) {
+        storage_init(&s, shared);
+        s.set_cookie = 1;
+        s.cc.pub = 1;
+        assert_int_equal(ngx_http_rfc9111_storage(&s),
+                         NGX_HTTP_RFC9111_SET_COOKIE);
+
+        storage_init(&s, shared);
+        s.vary = 1;
+        s.cc.pub = 1;
+        assert_int_equal(ngx_http_rfc9111_storage(&s),
+                         NGX_HTTP_RFC9111_VARY);
+    }
+}
+
+
+static void
+test_freshness(void **state)
+{
+    ngx_uint_t                  shared;
+    ngx_http_rfc9111_storage_t  s;
+
+    for (shared = 0; shared < 2; shared++) {
+        storage_init(&s, shared);
+
+        s.lifetime = 1;
+        assert_int_equal(ngx_http_rfc9111_storage(&s),
+                         NGX_HTTP_RFC9111_STORE);
+
+        s.lifetime = 0;
+        assert_int_equal(ngx_http_rfc9111_storage(&s),
+                         NGX_HTTP_RFC9111_FRESHNESS);
+
+        s.lifetime = -1;
+        assert_int_equal(ngx_http_rfc9111_storage(&s),
+                         NGX_HTTP_RFC9111_FRESHNESS);
+
+        s.lifetime = -NGX_HTTP_RFC9111_DELTA_MAX;
+        assert_int_equal(ngx_http_rfc9111_storage(&s),
+                         NGX_HTTP_RFC9111_FRESHNESS);
+
+        s.lifetime = NGX_HTTP_RFC9111_DELTA_MAX;
+        assert_int_equal(ngx_http_rfc9111_storage(&s),
+                         NGX_HTTP_RFC9111_STORE);
+    }
+}
+
+
+/*
+ * All inputs at once: nothing is stored for everyone that the origin did not
+ * allow for everyone.
+ */
+
+static void
+test_all(void **state)
+{
+    ngx_uint_t                  i;
+    ngx_http_rfc9111_storage_t  s;
+
+    for (i = 0; i < 1 << 13; i++) {
+        storage_init(&s, i & 1);
+
+        s.authorization = (i >> 1) & 1;
+        s.cookie = (i >> 2) & 1;
+        s.set_cookie = (i >> 3) & 1;
+        s.vary = (i >> 4) & 1;
+        s.cc.no_store = (i >> 5) & 1;
+        s.cc.no_cache = (i >> 6) & 1;
+        s.cc.priv = (i >> 7) & 1;
+        s.cc.pub = (i >> 8) & 1;
+        s.cc.must_revalidate = (i >> 9) & 1;
+        s.cc.proxy_revalidate = (i >> 10) & 1;
+        s.cc.s_maxage = ((i >> 11) & 1) ? 60 : -1;
+        s.lifetime = ((i >> 12) & 1) ? 60 : 0;
+
+        if (ngx_http_rfc9111_storage(&s) != NGX_HTTP_RFC9111_STORE) {
+            continue;
+        }
+
+        assert_false(s.cc.no_store || s.cc.no_cache);
+        assert_false(s.set_cookie || s.vary);
+        assert_true(s.lifetime > 0);
+
+        if (s.shared) {
+            assert_false(s.cc.priv);
+            assert_true(!s.authorization || s.cc.pub || s.cc.must_revalidate
+                        || s.cc.s_maxage != -1);
+            assert_true(!s.cookie || s.cc.pub || s.cc.s_maxage != -1);
+        }
+    }
+}
+
+
+static void
+storage_init(ngx_http_rfc9111_storage_t *s, ngx_uint_t shared)
+{
+    ngx_memzero(s, sizeof(ngx_http_rfc9111_storage_t));
+
+    ngx_http_rfc9111_control_init(&s->cc);
+
+    s->status = 200;
+    s->lifetime = 60;
+    s->shared = shared;
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_store),
+        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_no_store),
+        cmocka_unit_test(test_private),
+        cmocka_unit_test(test_authorization),
+        cmocka_unit_test(test_cookie),
+        cmocka_unit_test(test_set_cookie_and_vary),
+        cmocka_unit_test(test_freshness),
+        cmocka_unit_test(test_all),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
