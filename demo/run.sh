@@ -259,6 +259,7 @@ Users: alice, bob, carol, dave; everybody's password is "demo".  To try:
   curl -i -X POST -H "Authorization: Bearer \$T" $url/auth/logout
 
 Watch it:  tail -f $dir/logs/access.log
+Tour:      demo/tour.sh $dir
 Ctrl-C ends it and removes $dir
 
 END

@@ -14,7 +14,7 @@ set -u
 export LC_ALL=C
 demo=$(cd "$(dirname "$0")" && pwd)
 month="year=$(date +%Y)&month=$(date +%-m)"
-year=$(date +%Y)
+last_year=$(($(date +%Y) - 1))
 scratch=
 runner=
 steps=0
@@ -202,20 +202,15 @@ written() {
 
 
 updated() {
-    local _
-
     step 'Somebody changes the row in PostgreSQL, past the API'
-    get bob "/api/v1/allocations?year=$year&month=1"
-    get bob "/api/v1/allocations?year=$year&month=1"
+    get bob "/api/v1/allocations?year=$last_year&month=1"
+    get bob "/api/v1/allocations?year=$last_year&month=1"
     expect 'X-Cache: HIT' [ "$(header X-Cache)" = HIT ]
     $psql -qc "UPDATE allocations SET cents = cents + 1
-               WHERE login = 'bob' AND day = '$year-01-01'"
+               WHERE login = 'bob' AND day = '$last_year-01-01'"
     show "UPDATE allocations SET cents = cents + 1 WHERE login = 'bob' ..."
-    for _ in {1..5}; do
-        get bob "/api/v1/allocations?year=$year&month=1"
-        [ "$(header X-Cache)" = HIT ] || break
-        sleep 0.1
-    done
+    sleep 0.5
+    get bob "/api/v1/allocations?year=$last_year&month=1"
     expect 'status 200' [ "$status" = 200 ]
     if [ "$(header X-Cache)" = HIT ]; then
         say 'Not built yet: the change reaches the cache and the next' \
@@ -239,10 +234,10 @@ redis_gone() {
     get bob "/api/v1/allocations?$month"
     expect 'status 200' [ "$status" = 200 ]
     expect 'X-Cache: HIT' [ "$(header X-Cache)" = HIT ]
-    get bob "/api/v1/allocations?year=$year&month=2"
+    get bob "/api/v1/allocations?year=$last_year&month=2"
     expect 'status 200' [ "$status" = 200 ]
     expect 'X-Cache: MISS' [ "$(header X-Cache)" = MISS ]
-    get bob "/api/v1/allocations?year=$year&month=2"
+    get bob "/api/v1/allocations?year=$last_year&month=2"
     expect 'X-Cache: HIT' [ "$(header X-Cache)" = HIT ]
     say 'Shared memory goes on alone, on each host for itself.'
 
@@ -282,10 +277,10 @@ redis_back() {
     step 'A second gateway, as on another host: nothing in its memory'
     start_second
     login alice
-    get alice "/api/v1/allocations?year=$year&month=3"
+    get alice "/api/v1/allocations?year=$last_year&month=3"
     expect 'X-Cache: MISS' [ "$(header X-Cache)" = MISS ]
     left=$(header X-RateLimit-Remaining)
-    url=$second get alice "/api/v1/allocations?year=$year&month=3"
+    url=$second get alice "/api/v1/allocations?year=$last_year&month=3"
     expect 'status 200' [ "$status" = 200 ]
     expect 'X-Cache: HIT' [ "$(header X-Cache)" = HIT ]
     expect 'one request less remaining' \
@@ -503,7 +498,7 @@ finish() {
     trap - EXIT
 
     [ ! -s "${dir:-}/gateway2.pid" ] || kill "$(cat "$dir/gateway2.pid")"
-    [ -z "$runner" ] || { kill -TERM $runner; wait $runner; }
+    [ -z "$runner" ] || { kill -TERM $runner; wait $runner; } 2>/dev/null
     [ -z "$scratch" ] || rm -rf "$scratch"
 
     if [ $rc = 0 ]; then
