@@ -21,6 +21,7 @@ use IO::Socket::UNIX;
 use IO::Uncompress::Gunzip ();
 use Time::HiRes qw/ time /;
 
+use Test::Nginx::HTTP2;
 use Test::Nginx::Port qw/ port /;
 
 
@@ -121,6 +122,8 @@ sub http_connect {
 sub http_end {
     my ($s) = @_;
 
+    return $s->response(1) if ref $s eq 'Test::Nginx::HTTP2';
+
     my $data = delete(_state($s)->{ahead}) // '';
     my $until = time() + $timeout;
 
@@ -216,30 +219,20 @@ sub _read {
 }
 
 
-# HTTP/2 over cleartext with prior knowledge, done by curl.  The response has
-# the same form, with "HTTP/2 200" as the status line.  Further options:
-# method, and start => 1 (finish with http_end()).
+# The same by HTTP/2 without TLS; the response has the same form, with
+# "HTTP/2 200" as the status line.  Options: port, host, headers, body, and
+# method; start => 1 only sends, http_end() reads what it returns.
+#
+# For several requests on one connection see Test::Nginx::HTTP2.
 
 sub http2_get {
     my ($uri, %o) = @_;
 
-    my $method = $o{method} || 'GET';
-    my $host = '127.0.0.1:' . port($o{port} || 8080);
-    my @args = qw/ curl --http2-prior-knowledge --silent --include
-                   --path-as-is --max-time /;
+    my $h2 = Test::Nginx::HTTP2->connect(%o) or return undef;
 
-    push @args, $timeout;
-    push @args, $method eq 'HEAD' ? '--head' : ('--request', $method);
-    push @args, '--header', 'Host: ' . ($o{host} // 'localhost');
-    push @args, map { ('--header', $_) } field_lines($o{headers});
-    push @args, '--header', 'Accept:', '--user-agent', '';
-    push @args, '--data-binary', $o{body} if defined $o{body};
+    $h2->send($uri, %o);
 
-    open my $fh, '-|', @args, "http://$host$uri" or die "curl: $!\n";
-    binmode $fh;
-
-    return $fh if $o{start};
-    return http_end($fh);
+    return $o{start} ? $h2 : http_end($h2);
 }
 
 

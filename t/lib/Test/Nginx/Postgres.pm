@@ -73,8 +73,8 @@ sub launch {
         exec => [program('postgres'), '-D', $data, '-p', $self->{port},
                  '-k', $data, '-c', 'listen_addresses=127.0.0.1',
                  '-c', 'fsync=off', '-c', 'full_page_writes=off',
-                 '-c', 'synchronous_commit=off', '-c', 'shared_buffers=8MB',
-                 '-c', 'max_connections=40', '-c', 'autovacuum=off',
+                 '-c', 'shared_buffers=8MB', '-c', 'max_connections=40',
+                 '-c', 'autovacuum=off',
                  @{ $self->{args} }],
         user => $self->{user}, log => $self->{log}, deathsig => 'INT',
         endsig => 'QUIT',
@@ -115,18 +115,21 @@ sub conninfo {
 }
 
 
-# Rows as lines, columns parted by "|".
+# Rows as lines, columns parted by "|".  Dies of an error.
 
 sub query {
     my ($self, $sql) = @_;
 
-    open my $fh, '-|', 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1',
-                       $self->conninfo(), '-c', $sql
+    local $ENV{PGOPTIONS} = '-c client_min_messages=error';
+
+    open my $fh, '-|', 'sh', '-c', 'exec "$@" 2>&1', 'sh',
+                       qw/ psql -XAtq -v ON_ERROR_STOP=1 /, $self->conninfo(),
+                       '-c', $sql
         or die "psql: $!\n";
 
     my $out = do { local $/; <$fh> } // '';
 
-    close $fh or die "psql: query failed\n";
+    close $fh or die "psql: $out";
     chomp $out;
 
     return $out;
