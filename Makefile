@@ -4,7 +4,8 @@ CC           ?= cc
 CLANG        ?= clang
 CFLAGS       ?= -g -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
 WERROR       ?= -Werror
-WARNINGS     ?= -Wdeclaration-after-statement -Wvla
+WARNINGS     ?= -Wdeclaration-after-statement -Wvla -Wshadow \
+                -Wmissing-prototypes -Wstrict-prototypes
 NGINX_BINARY ?= $(shell PATH="$$PATH:/usr/sbin" command -v nginx)
 MODULES_DIR  ?= $(shell $(NGINX_BINARY) -V 2>&1 \
                         | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
