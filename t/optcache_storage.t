@@ -51,6 +51,8 @@ my @cases = (
         0, 0],
     ['no-store only in quotes', 200,
         ['Cache-Control: max-age=60, x="no-store"'], 1, 1],
+    ['private; with a wrong mark', 200,
+        ['Cache-Control: max-age=60, private; x=1'], 0, 1],
     ['no-cache', 200, ['Cache-Control: no-cache, max-age=60'], 0, 0],
     ['no-cache="field"', 200, ['Cache-Control: no-cache="a", max-age=60'],
         0, 0],

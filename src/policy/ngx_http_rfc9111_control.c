@@ -89,7 +89,11 @@ ngx_http_rfc9111_control_next(u_char *p, u_char *last, ngx_str_t *name,
 
     name->data = p;
 
-    while (p < last && *p != ',' && *p != '=' && *p != ' ' && *p != '\t') {
+    /* "private; max-age=60" is often meant, and is private */
+
+    while (p < last && *p != ',' && *p != '=' && *p != ';' && *p != ' '
+           && *p != '\t')
+    {
         p++;
     }
 

@@ -16,8 +16,12 @@
 typedef void (*ngx_http_optcache_field_pt)(ngx_table_elt_t *h, void *data);
 
 typedef struct {
+    ngx_str_t                    *name;
+    ngx_uint_t                    found;
+} ngx_http_optcache_hop_t;
+
+typedef struct {
     ngx_http_request_t           *request;
-    ngx_str_t                    *connection;
     u_char                       *p;              /* NULL: only measure */
     size_t                        size;
 } ngx_http_optcache_head_t;
@@ -42,6 +46,9 @@ static void ngx_http_optcache_head_made(ngx_http_optcache_head_t *head,
     ngx_str_t *type, ngx_str_t *date);
 static ngx_int_t ngx_http_optcache_head_type(ngx_http_request_t *r,
     ngx_str_t *type);
+static ngx_uint_t ngx_http_optcache_head_hop(ngx_http_request_t *r,
+    ngx_str_t *name);
+static void ngx_http_optcache_head_connection(ngx_table_elt_t *h, void *data);
 static ngx_uint_t ngx_http_optcache_head_listed(ngx_str_t *list,
     ngx_str_t *name);
 
@@ -65,7 +72,7 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
                                     ngx_http_optcache_response_field, resp);
 
     if (r->upstream) {
-        /* what nginx does not pass on: Date, Connection */
+        /* also what nginx does not pass on: Date, and what is hidden */
         ngx_http_optcache_response_each(&r->upstream->headers_in.headers,
                                    ngx_http_optcache_response_upstream, resp);
     }
@@ -194,15 +201,32 @@ ngx_http_optcache_response_upstream(ngx_table_elt_t *h, void *data)
 {
     ngx_http_optcache_response_t *resp = data;
 
-    if (ngx_http_optcache_response_is(h, "date")) {
+    switch (ngx_optcache_field_id(&h->key)) {
+
+    case NGX_OPTCACHE_FIELD_DATE:
         resp->date = h->value;
+        break;
 
-    } else if (ngx_http_optcache_response_is(h, "connection")) {
-        resp->connection = h->value;
+    /* what is hidden from the client by configuration is said all the same */
 
-    } else if (ngx_http_optcache_response_is(h, "set-cookie")) {
-        /* also one that is hidden from the client by configuration */
-        resp->set_cookie = 1;
+    case NGX_OPTCACHE_FIELD_CACHE_CONTROL:
+    case NGX_OPTCACHE_FIELD_EXPIRES:
+    case NGX_OPTCACHE_FIELD_VARY:
+        ngx_http_optcache_response_field(h, data);
+        break;
+
+    case NGX_OPTCACHE_FIELD_NEVER:
+
+        if (ngx_http_optcache_response_is(h, "set-cookie")
+            || ngx_http_optcache_response_is(h, "set-cookie2"))
+        {
+            resp->set_cookie = 1;
+        }
+
+        break;
+
+    default:
+        break;
     }
 }
 
@@ -329,7 +353,6 @@ ngx_http_optcache_response_head(ngx_http_request_t *r,
     ngx_memzero(&h, sizeof(ngx_http_optcache_head_t));
 
     h.request = r;
-    h.connection = &resp->connection;
 
     ngx_http_optcache_head_made(&h, &type, &made);
     ngx_http_optcache_response_each(&r->headers_out.headers,
@@ -406,7 +429,7 @@ ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data)
 
     /* RFC 9111, 3.1: fields that Connection names are of that hop alone */
 
-    if (ngx_http_optcache_head_listed(head->connection, &field.name)) {
+    if (ngx_http_optcache_head_hop(head->request, &field.name)) {
         return;
     }
 
@@ -459,6 +482,39 @@ ngx_http_optcache_head_type(ngx_http_request_t *r, ngx_str_t *type)
     type->len = p - type->data;
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_optcache_head_hop(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_http_optcache_hop_t  hop;
+
+    if (r->upstream == NULL) {
+        return 0;
+    }
+
+    hop.name = name;
+    hop.found = 0;
+
+    ngx_http_optcache_response_each(&r->upstream->headers_in.headers,
+                                    ngx_http_optcache_head_connection, &hop);
+    return hop.found;
+}
+
+
+/* There may be several Connection fields. */
+
+static void
+ngx_http_optcache_head_connection(ngx_table_elt_t *h, void *data)
+{
+    ngx_http_optcache_hop_t *hop = data;
+
+    if (ngx_http_optcache_response_is(h, "connection")
+        && ngx_http_optcache_head_listed(&h->value, hop->name))
+    {
+        hop->found = 1;
+    }
 }
 
 

@@ -23,7 +23,6 @@ typedef struct {
     ngx_http_rfc9111_freshness_t  freshness;
     int64_t                       lifetime;       /* seconds */
     int64_t                       age;            /* seconds, now */
-    ngx_str_t                     connection;     /* fields of that hop */
     ngx_str_t                     date;           /* as the origin sent it */
 
     unsigned                      set_cookie:1;

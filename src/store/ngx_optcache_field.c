@@ -51,15 +51,18 @@ static ngx_optcache_field_name_t  ngx_optcache_field_names[] = {
     { ngx_string("set-cookie2"), NGX_OPTCACHE_FIELD_NEVER },
     { ngx_string("x-cache"), NGX_OPTCACHE_FIELD_NEVER },
     { ngx_string("ratelimit"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("ratelimit-policy"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("ratelimit-limit"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("ratelimit-remaining"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("ratelimit-reset"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("x-ratelimit-limit"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("x-ratelimit-remaining"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("x-ratelimit-reset"), NGX_OPTCACHE_FIELD_NEVER },
 
     { ngx_null_string, NGX_OPTCACHE_FIELD_OTHER }
+};
+
+
+/* rate limit fields have many last names: Limit, Used, Reset-After, .. */
+
+static ngx_str_t  ngx_optcache_field_limits[] = {
+    ngx_string("ratelimit-"),
+    ngx_string("x-ratelimit-"),
+    ngx_string("x-rate-limit-"),
+    ngx_null_string
 };
 
 
@@ -69,6 +72,7 @@ static ngx_uint_t ngx_optcache_field_token(u_char ch);
 ngx_optcache_field_e
 ngx_optcache_field_id(ngx_str_t *name)
 {
+    ngx_str_t                  *prefix;
     ngx_optcache_field_name_t  *known;
 
     for (known = ngx_optcache_field_names; known->name.len; known++) {
@@ -77,6 +81,15 @@ ngx_optcache_field_id(ngx_str_t *name)
             && ngx_strncasecmp(known->name.data, name->data, name->len) == 0)
         {
             return known->id;
+        }
+    }
+
+    for (prefix = ngx_optcache_field_limits; prefix->len; prefix++) {
+
+        if (name->len > prefix->len
+            && ngx_strncasecmp(prefix->data, name->data, prefix->len) == 0)
+        {
+            return NGX_OPTCACHE_FIELD_NEVER;
         }
     }
 
