@@ -411,6 +411,9 @@ sub kill_worker {
 
     ($pid) = $self->worker_pids() unless $pid;
 
+    # 0 would be all of the test
+    die "no worker to kill\n" unless $pid;
+
     $self->expect_log(qr/worker process $pid exited on signal 9/);
 
     # ngx_unlock_mutexes() tells of locks that the dead worker held
