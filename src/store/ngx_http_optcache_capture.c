@@ -44,6 +44,9 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
     ngx_http_optcache_response_t   resp;
     ngx_http_optcache_loc_conf_t  *olcf;
 
+    static ngx_str_t  vary = ngx_string("Vary");
+    static ngx_str_t  accept_encoding = ngx_string("Accept-Encoding");
+
     if (!ctx->store
         || r->method != NGX_HTTP_GET
         || (r->header_only && r == r->main))
@@ -89,6 +92,14 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
     }
 
     ctx->capture->entry.key = ctx->key.identity;
+
+    if (ctx->capture->gzip && !resp.varies) {
+        /* who comes next may get the other form */
+
+        if (ngx_http_compat_push_header(r, &vary, &accept_encoding) == NULL) {
+            return NGX_ERROR;
+        }
+    }
 
     if (r->header_only) {
         /* a subrequest that wants no body: what it wants is here */

@@ -159,6 +159,7 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
         break;
 
     case NGX_OPTCACHE_FIELD_VARY:
+        resp->varies = 1;
         resp->vary |= ngx_http_optcache_response_vary(&h->value);
         break;
 

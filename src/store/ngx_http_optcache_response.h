@@ -26,6 +26,7 @@ typedef struct {
     ngx_str_t                     date;           /* as the origin sent it */
 
     unsigned                      set_cookie:1;
+    unsigned                      varies:1;       /* says Vary */
     unsigned                      vary:1;         /* beyond encoding */
     unsigned                      no_transform:1;
     unsigned                      streaming:1;    /* text/event-stream */
