@@ -353,7 +353,6 @@ ngx_http_ratelimit_redis_start(ngx_http_request_t *r,
     ngx_int_t  rc;
 
     ctx->pending = 0;
-    ctx->revocation = NULL;
 
     rc = ngx_http_ratelimit_redis_limits_start(r, ctx,
                                      ngx_http_ratelimit_redis_answer_handler);
@@ -372,7 +371,7 @@ ngx_http_ratelimit_redis_start(ngx_http_request_t *r,
                                      ngx_http_ratelimit_redis_answer_handler);
 
         if (rc == NGX_ERROR) {
-            ngx_limiter_check_abandon(&ctx->check);
+            ngx_http_ratelimit_redis_cleanup(ctx);
             return NGX_ERROR;
         }
 
@@ -385,9 +384,14 @@ ngx_http_ratelimit_redis_start(ngx_http_request_t *r,
         return NGX_OK;
     }
 
+    if (ngx_http_ratelimit_redis_wait(r) != NGX_OK) {
+        ngx_http_ratelimit_redis_cleanup(ctx);
+        return NGX_ERROR;
+    }
+
     ctx->state = NGX_HTTP_RATELIMIT_REDIS_WAITING;
 
-    return ngx_http_ratelimit_redis_wait(r);
+    return NGX_OK;
 }
 
 
@@ -501,6 +505,8 @@ ngx_http_ratelimit_redis_get_ctx(ngx_http_request_t *r, ngx_uint_t create)
     return ctx;
 }
 
+
+/* Nobody waits any more: the request ends, now or with an error to come. */
 
 static void
 ngx_http_ratelimit_redis_cleanup(void *data)

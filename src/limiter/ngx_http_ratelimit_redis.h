@@ -137,12 +137,11 @@ typedef struct {
     ngx_http_ratelimit_redis_loc_conf_t  *conf;
     ngx_limiter_check_t                   check;
     ngx_uint_t                            rules[NGX_LIMITER_MAX_ZONES];
-    ngx_token_revocation_t               *revocation;
-
     /* the request */
 
     ngx_http_token_t                      token;
     ngx_http_token_status_e               token_status;  /* as checked */
+    ngx_token_revocation_t               *revocation;    /* the last one */
     ngx_array_t                          *charged;   /* .._zone_t * */
     ngx_http_ratelimit_redis_status_e     status;
     ngx_limiter_report_t                  shown;     /* to the client */

@@ -59,7 +59,6 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
 
     rlcf = ctx->conf;
-    ctx->revocation = NULL;
 
     if (!rlcf->token_required && !rlcf->token_blacklist) {
         return NGX_OK;
@@ -78,6 +77,12 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
     revocation = ngx_http_ratelimit_redis_token_revocation(r, ctx, rlcf);
     if (revocation == NULL) {
         return NGX_ERROR;
+    }
+
+    if (ctx->revocation
+        && ngx_token_revocation_answers(ctx->revocation, revocation))
+    {
+        return NGX_OK;
     }
 
     revocation->handler = handler;
@@ -286,7 +291,9 @@ ngx_http_ratelimit_redis_token_verdict(ngx_http_request_t *r,
 static ngx_http_token_status_e
 ngx_http_ratelimit_redis_token_outcome(ngx_http_ratelimit_redis_ctx_t *ctx)
 {
-    if (ctx->revocation == NULL) {
+    if (ctx->token.status != NGX_HTTP_TOKEN_OK
+        || !ctx->conf->token_blacklist)
+    {
         return ctx->token.status;
     }
 
@@ -396,6 +403,7 @@ ngx_http_ratelimit_redis_token_revoke(ngx_http_request_t *r)
     }
 
     if (ngx_http_ratelimit_redis_wait(r) != NGX_OK) {
+        ngx_token_revocation_abandon(revocation);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

@@ -90,6 +90,33 @@ ngx_token_revocation_ask(ngx_token_revocation_t *revocation)
 }
 
 
+ngx_uint_t
+ngx_token_revocation_answers(const ngx_token_revocation_t *revocation,
+    const ngx_token_revocation_t *other)
+{
+    ngx_uint_t  i;
+
+    if (revocation->revoke
+        || revocation->result == NGX_TOKEN_REVOCATION_UNAVAILABLE
+        || revocation->nkeys != other->nkeys)
+    {
+        return 0;
+    }
+
+    for (i = 0; i < other->nkeys; i++) {
+        if (revocation->keys[i].len != other->keys[i].len
+            || ngx_memcmp(revocation->keys[i].data, other->keys[i].data,
+                          other->keys[i].len)
+               != 0)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 ngx_int_t
 ngx_token_revocation_revoke(ngx_token_revocation_t *revocation)
 {

@@ -98,6 +98,15 @@ ngx_int_t ngx_token_revocation_init(ngx_token_zone_t *zone, ngx_str_t *name,
 ngx_int_t ngx_token_revocation_ask(ngx_token_revocation_t *revocation);
 
 /*
+ * Whether what was asked before answers another question: it was about the
+ * same keys, and there was an answer.
+ */
+
+ngx_uint_t ngx_token_revocation_answers(
+    const ngx_token_revocation_t *revocation,
+    const ngx_token_revocation_t *other);
+
+/*
  * Revokes: this host refuses the token when the function returns, the others
  * when the answer is CLEAR.  Returns as above.
  */
