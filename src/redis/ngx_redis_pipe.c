@@ -19,6 +19,7 @@
 static void ngx_redis_pipe_flush_handler(ngx_event_t *ev);
 static void ngx_redis_pipe_flush(ngx_redis_pipe_t *pipe);
 static void ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe);
+static void ngx_redis_pipe_sent(ngx_redis_command_t *cmd);
 static void ngx_redis_pipe_up_handler(void *data);
 static ngx_int_t ngx_redis_pipe_reply_handler(void *data, redisReply *reply);
 static void ngx_redis_pipe_quiet_handler(void *data);
@@ -170,6 +171,7 @@ ngx_redis_pipe_flush_handler(ngx_event_t *ev)
     pipe = ev->data;
 
     if (pipe->conn.state == NGX_REDIS_CONN_UP) {
+        ngx_time_update();
         ngx_redis_pipe_flush(pipe);
         return;
     }
@@ -224,9 +226,7 @@ ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe)
         }
 
         if (cmd->state == NGX_REDIS_COMMAND_WAITING) {
-            cmd->state = NGX_REDIS_COMMAND_SENT;
-            ngx_queue_remove(&cmd->queue);
-            ngx_queue_insert_tail(&pipe->sent, &cmd->queue);
+            ngx_redis_pipe_sent(cmd);
         }
 
         size = ngx_min(room, cmd->len - cmd->copied);
@@ -237,6 +237,33 @@ ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe)
 
         pipe->partial = (cmd->copied < cmd->len) ? cmd : NULL;
     }
+}
+
+
+static void
+ngx_redis_pipe_sent(ngx_redis_command_t *cmd)
+{
+    ngx_msec_t         deadline;
+    ngx_redis_pipe_t  *pipe;
+
+    pipe = cmd->pipe;
+
+    /*
+     * ngx_current_msec is the beginning of the turn of the event loop: when
+     * that has been a long one, the server is not to blame for it, and has at
+     * least half of the time from now.
+     */
+
+    deadline = ngx_current_msec + pipe->conf->timeout / 2;
+
+    if ((ngx_msec_int_t) (deadline - cmd->deadline) > 0) {
+        cmd->deadline = deadline;
+    }
+
+    cmd->state = NGX_REDIS_COMMAND_SENT;
+
+    ngx_queue_remove(&cmd->queue);
+    ngx_queue_insert_tail(&pipe->sent, &cmd->queue);
 }
 
 
@@ -375,15 +402,23 @@ ngx_redis_pipe_lost_handler(void *data, ngx_uint_t was_up)
 static void
 ngx_redis_pipe_timer_handler(ngx_event_t *ev)
 {
+    ngx_event_t       *rev;
     ngx_redis_pipe_t  *pipe;
 
     pipe = ev->data;
 
-    /* after a long turn of the event loop, the reply may be here already */
+    if (pipe->conn.state == NGX_REDIS_CONN_UP) {
 
-    if (pipe->conn.state == NGX_REDIS_CONN_UP
-        && pipe->conn.connection->read->ready)
-    {
+        /*
+         * After a long turn of the event loop the reply may be here already,
+         * and only be signalled in the next one.
+         */
+
+        rev = pipe->conn.connection->read;
+
+        rev->ready = 1;
+        rev->available = -1;
+
         ngx_redis_conn_read(&pipe->conn);
     }
 
