@@ -15,7 +15,7 @@ use Test::More;
 use Test::Nginx;
 use Time::HiRes qw/ time /;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(41);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(42);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -139,8 +139,9 @@ is($client->cmd('GET', 'k'), 'value', 'fake redis');
 is_deeply([map { $_->[0] } $fake->log()], ['SET', 'GET'], 'knows its commands');
 
 $fake->set(split => 1);
-is_deeply([pieces($client, 'GET', 'k')], [split //, "\$5\r\nvalue\r\n"],
-    'a reply byte by byte');
+my @pieces = pieces($client, 'GET', 'k');
+is(join('', @pieces), "\$5\r\nvalue\r\n", 'a reply in pieces');
+cmp_ok(scalar @pieces, '>', 3, 'of which a busy machine still sees several');
 
 $fake->set(split => undef, delay => 0.3);
 my $start = time();

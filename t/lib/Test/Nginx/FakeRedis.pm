@@ -334,9 +334,15 @@ sub _flush {
                 last;
             }
 
-            # one piece a turn, so that pieces stay pieces
             substr $out->[0][1], 0, $n, '';
             shift @$out if $out->[0][1] eq '';
+
+            # pieces stay pieces, however late this process is
+            if ($fake->{set}{split} && @$out && !$conn->{control}) {
+                my $next = time() + 0.001;
+
+                $out->[0][0] = $next if $out->[0][0] < $next;
+            }
         }
     }
 
