@@ -12,6 +12,8 @@
 
 static u_char *ngx_http_rfc9111_control_next(u_char *p, u_char *last,
     ngx_str_t *name, ngx_str_t *arg);
+static u_char *ngx_http_rfc9111_control_end(u_char *p, u_char *last);
+static u_char *ngx_http_rfc9111_control_quote(u_char *p, u_char *last);
 static ngx_uint_t ngx_http_rfc9111_control_is(ngx_str_t *name,
     const char *directive);
 static int64_t ngx_http_rfc9111_control_min(int64_t known, ngx_str_t *arg);
@@ -71,25 +73,25 @@ ngx_http_rfc9111_control_parse(ngx_str_t *line, ngx_http_rfc9111_control_t *cc)
 
 
 /*
- * Takes one member off a comma-separated list; a comma within a quoted
- * argument does not end it.
+ * Takes one member off a list.  Commas separate its members, and semicolons,
+ * since "private; max-age=60" is often meant; within a quoted argument they do
+ * not.  A quote that is never closed is a character like any other: it must
+ * not hide the directives after it.
  */
 
 static u_char *
 ngx_http_rfc9111_control_next(u_char *p, u_char *last, ngx_str_t *name,
     ngx_str_t *arg)
 {
-    ngx_uint_t  quoted;
+    u_char  *quote;
 
     ngx_str_null(arg);
 
-    while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
+    while (p < last && (*p == ' ' || *p == '\t' || *p == ',' || *p == ';')) {
         p++;
     }
 
     name->data = p;
-
-    /* "private; max-age=60" is often meant, and is private */
 
     while (p < last && *p != ',' && *p != '=' && *p != ';' && *p != ' '
            && *p != '\t')
@@ -100,49 +102,70 @@ ngx_http_rfc9111_control_next(u_char *p, u_char *last, ngx_str_t *name,
     name->len = p - name->data;
 
     if (p == last || *p != '=') {
-
-        /* "max-age =1" is no directive with an argument: read on to a comma */
-
-        while (p < last && *p != ',') {
-            p++;
-        }
-
-        return p;
+        /* "max-age =1" is no directive with an argument */
+        return ngx_http_rfc9111_control_end(p, last);
     }
 
-    p++;
+    arg->data = ++p;
 
-    quoted = (p < last && *p == '"');
+    quote = ngx_http_rfc9111_control_quote(p, last);
 
-    if (quoted) {
-        p++;
+    if (quote) {
+        arg->data++;
+        arg->len = quote - arg->data;
+
+        return ngx_http_rfc9111_control_end(quote + 1, last);
     }
 
-    arg->data = p;
-
-    while (p < last && *p != (quoted ? '"' : ',')) {
-
-        if (quoted && *p == '\\' && p + 1 < last) {
-            p++;
-        }
-
-        p++;
-    }
+    p = ngx_http_rfc9111_control_end(p, last);
 
     arg->len = p - arg->data;
 
-    while (!quoted && arg->len
+    while (arg->len
            && (arg->data[arg->len - 1] == ' '
                || arg->data[arg->len - 1] == '\t'))
     {
         arg->len--;
     }
 
-    while (p < last && *p != ',') {
+    return p;
+}
+
+
+/* The end of the member that p is in. */
+
+static u_char *
+ngx_http_rfc9111_control_end(u_char *p, u_char *last)
+{
+    while (p < last && *p != ',' && *p != ';') {
         p++;
     }
 
     return p;
+}
+
+
+/* The closing quote of a quoted string that begins at p; NULL: none does. */
+
+static u_char *
+ngx_http_rfc9111_control_quote(u_char *p, u_char *last)
+{
+    if (p == last || *p != '"') {
+        return NULL;
+    }
+
+    for (p++; p < last; p++) {
+
+        if (*p == '"') {
+            return p;
+        }
+
+        if (*p == '\\' && p + 1 < last) {
+            p++;
+        }
+    }
+
+    return NULL;
 }
 
 

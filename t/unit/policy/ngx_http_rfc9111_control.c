@@ -157,6 +157,40 @@ test_quoted(void **state)
 }
 
 
+/* what is no list of directives is searched for the strict ones all the same */
+
+static void
+test_malformed(void **state)
+{
+    static control_t  rows[] = {
+        { "private; max-age=60", PRIVATE, 60, -1 },
+        { "max-age=60; private", PRIVATE, 60, -1 },
+        { "public;no-store", PUBLIC|NO_STORE, -1, -1 },
+        { "x=1; no-store", NO_STORE, -1, -1 },
+        { "x=\"1\"; no-store", NO_STORE, -1, -1 },
+        { ";;no-store;", NO_STORE, -1, -1 },
+        { "x=\"1; no-cache\"; no-store", NO_STORE, -1, -1 },
+        { "max-age=60;x", 0, 60, -1 },
+
+        /* a quote that is not closed hides nothing */
+
+        { "x=\"a, no-store", NO_STORE, -1, -1 },
+        { "x=\", private, max-age=60", PRIVATE, 60, -1 },
+        { "x=\"a\\\", no-store", NO_STORE, -1, -1 },
+        { "x=\"a\", y=\"b, no-store", NO_STORE, -1, -1 },
+        { "x=\"a, no-store\\", 0, -1, -1 },
+        { "x=a\", no-store", NO_STORE, -1, -1 },
+        { "\"x, no-store", NO_STORE, -1, -1 },
+        { "max-age=\"60", 0, 0, -1 },
+        { "max-age=\"", 0, 0, -1 },
+        { "max-age=60\"", 0, 0, -1 },
+        { NULL, 0, 0, 0 }
+    };
+
+    control_table(rows);
+}
+
+
 /* RFC 9111, 4.2.1: in doubt a response is stale */
 
 static void
@@ -310,7 +344,8 @@ test_cuts_and_bytes(void **state)
         control_line(&cc, (char *) byte, 9);
 
         if (cc.no_store
-            != (ch == ',' || ch == ' ' || ch == '\t' || ch == '='))
+            != (ch == ',' || ch == ';' || ch == ' ' || ch == '\t'
+                || ch == '='))
         {
             fail_msg("no-store, then byte %d", (int) ch);
         }
@@ -379,6 +414,7 @@ main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_quoted),
+        cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_invalid_arguments),
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_delta),
