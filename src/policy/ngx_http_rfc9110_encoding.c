@@ -10,6 +10,7 @@
 #include "ngx_http_rfc9110_encoding.h"
 
 
+static ngx_str_t ngx_http_rfc9110_encoding_name(ngx_str_t *name);
 static u_char *ngx_http_rfc9110_encoding_next(u_char *p, u_char *last,
     ngx_str_t *coding, ngx_uint_t *taken);
 static ngx_uint_t ngx_http_rfc9110_weight(u_char *p, u_char *last);
@@ -19,7 +20,7 @@ ngx_uint_t
 ngx_http_rfc9110_accepts(ngx_str_t *line, ngx_str_t *coding)
 {
     u_char      *p, *last;
-    ngx_str_t    name;
+    ngx_str_t    name, asked;
     ngx_uint_t   taken, any;
 
     if (line == NULL) {
@@ -27,6 +28,7 @@ ngx_http_rfc9110_accepts(ngx_str_t *line, ngx_str_t *coding)
     }
 
     any = 0;
+    asked = ngx_http_rfc9110_encoding_name(coding);
 
     p = line->data;
     last = p + line->len;
@@ -34,17 +36,10 @@ ngx_http_rfc9110_accepts(ngx_str_t *line, ngx_str_t *coding)
     while (p < last) {
         p = ngx_http_rfc9110_encoding_next(p, last, &name, &taken);
 
-        /* RFC 9110, 8.4.1.3: "x-gzip" is "gzip" */
+        name = ngx_http_rfc9110_encoding_name(&name);
 
-        if (name.len > 2
-            && ngx_strncasecmp(name.data, (u_char *) "x-", 2) == 0)
-        {
-            name.data += 2;
-            name.len -= 2;
-        }
-
-        if (name.len == coding->len
-            && ngx_strncasecmp(name.data, coding->data, name.len) == 0)
+        if (name.len == asked.len
+            && ngx_strncasecmp(name.data, asked.data, name.len) == 0)
         {
             return taken;
         }
@@ -55,6 +50,28 @@ ngx_http_rfc9110_accepts(ngx_str_t *line, ngx_str_t *coding)
     }
 
     return any;
+}
+
+
+/* RFC 9110, 8.4.1.1 and 8.4.1.3: "x-gzip" is "gzip"; "x-br" is not "br" */
+
+static ngx_str_t
+ngx_http_rfc9110_encoding_name(ngx_str_t *name)
+{
+    ngx_str_t  s;
+
+    s = *name;
+
+    if ((s.len == sizeof("x-gzip") - 1
+         && ngx_strncasecmp(s.data, (u_char *) "x-gzip", s.len) == 0)
+        || (s.len == sizeof("x-compress") - 1
+            && ngx_strncasecmp(s.data, (u_char *) "x-compress", s.len) == 0))
+    {
+        s.data += 2;
+        s.len -= 2;
+    }
+
+    return s;
 }
 
 
@@ -96,7 +113,7 @@ ngx_http_rfc9110_encoding_next(u_char *p, u_char *last, ngx_str_t *coding,
 static ngx_uint_t
 ngx_http_rfc9110_weight(u_char *p, u_char *last)
 {
-    ngx_uint_t  positive;
+    ngx_uint_t  one, positive;
 
     while (p < last && (*p == ' ' || *p == '\t' || *p == ';')) {
         p++;
@@ -106,21 +123,31 @@ ngx_http_rfc9110_weight(u_char *p, u_char *last)
         return 1;
     }
 
-    if (last - p < 3 || (p[0] != 'q' && p[0] != 'Q') || p[1] != '=') {
+    if (last - p < 3 || (p[0] != 'q' && p[0] != 'Q') || p[1] != '='
+        || (p[2] != '0' && p[2] != '1'))
+    {
         return 0;
     }
 
-    p += 2;
-    positive = 0;
+    one = (p[2] == '1');
+    positive = one;
 
-    while (p < last && ((*p >= '0' && *p <= '9') || *p == '.')) {
+    p += 3;
 
-        if (*p >= '1' && *p <= '9') {
-            positive = 1;
+    if (p < last && *p == '.') {
+
+        for (p++; p < last && *p >= '0' && *p <= '9'; p++) {
+
+            if (*p != '0') {
+                /* above 1 there is none */
+                positive = !one;
+            }
         }
+    }
 
+    while (p < last && (*p == ' ' || *p == '\t')) {
         p++;
     }
 
-    return positive;
+    return (p == last) ? positive : 0;
 }

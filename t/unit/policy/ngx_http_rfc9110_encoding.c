@@ -69,12 +69,21 @@ test_aliases(void **state)
         { "x-gzip;q=0", 0, 0 },
         { "x-gzip;q=0, *", 0, 1 },
         { "x-compress", 0, 0 },
+        { "x-br", 0, 0 },
+        { "x-*", 0, 0 },
+        { "x-*;q=0, *", 1, 1 },
         { "x-", 0, 0 },
         { "x-x-gzip", 0, 0 },
         { NULL, 0, 0 }
     };
 
     encoding_table(rows);
+
+    /* also the other way round: what was stored may be called by the alias */
+
+    assert_true(encoding_accepts("gzip", 4, "x-gzip"));
+    assert_true(encoding_accepts("x-gzip", 6, "x-gzip"));
+    assert_false(encoding_accepts("br", 2, "x-gzip"));
 }
 
 
@@ -121,6 +130,21 @@ test_invalid_weights(void **state)
         { "gzip;x=1", 0, 0 },
         { "gzip;level=5;q=1", 0, 0 },
         { "gzip;q=, br", 0, 1 },
+        { "gzip;q=0.5x", 0, 0 },
+        { "gzip;q=1;x=2", 0, 0 },
+        { "gzip;q=1.5", 0, 0 },
+        { "gzip;q=2", 0, 0 },
+        { "gzip;q=9", 0, 0 },
+        { "gzip;q=0.1.1", 0, 0 },
+        { "gzip;q=.5", 0, 0 },
+        { "gzip;q=01", 0, 0 },
+        { "gzip;q=0.5 x", 0, 0 },
+
+        /* more digits than three are a harmless excess */
+
+        { "gzip;q=0.33333", 1, 0 },
+        { "gzip;q=1.0000", 1, 0 },
+        { "gzip;q=0.0000", 0, 0 },
         { NULL, 0, 0 }
     };
 
