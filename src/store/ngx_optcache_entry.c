@@ -107,8 +107,11 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     len = (uint64_t) NGX_OPTCACHE_ENTRY_HEADER + e->key.len + e->head.len
           + e->body_len + e->gzip_len;
 
+    /* a 206 or 304 is no whole answer, and nothing that we have written */
+
     if (len != value->len
         || e->status < 200 || e->status > 599
+        || e->status == 206 || e->status == 304
         || e->date < 0 || e->last_modified < -1
         || e->head.len > NGX_OPTCACHE_HEAD_MAX)
     {

@@ -425,6 +425,8 @@ test_numbers(void **state)
         { STATUS, 4, 199, NGX_DECLINED },
         { STATUS, 4, 600, NGX_DECLINED },
         { STATUS, 4, 65736, NGX_DECLINED },
+        { STATUS, 4, 206, NGX_DECLINED },
+        { STATUS, 4, 304, NGX_DECLINED },
         { STATUS, 4, 0xffffffff, NGX_DECLINED },
 
         { AGE, 4, 0xffffffff, NGX_OK },
