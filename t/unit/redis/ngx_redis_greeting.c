@@ -1,0 +1,212 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <ngx_redis_greeting.h>
+
+
+static void greeting_is(const char *text, const char *password,
+    const char *expected, ngx_uint_t replies);
+static ngx_int_t greeting_check(const char *wire, const char *text,
+    ngx_uint_t expected, const char **what, ngx_str_t *code);
+
+
+static void
+test_format(void **state)
+{
+    u_char     *p, buf[128];
+    size_t      len;
+    ngx_str_t   argv[3];
+
+    static const char  wire[] = "*3\r\n$3\r\nSET\r\n$5\r\na\0\r\nb\r\n"
+                                "$0\r\n\r\n";
+
+    ngx_str_set(&argv[0], "SET");
+    ngx_str_set(&argv[1], "a\0\r\nb");
+    ngx_str_set(&argv[2], "");
+
+    len = ngx_redis_format_len(3, argv, sizeof(buf));
+    assert_in_range(len, 1, sizeof(buf));
+
+    p = ngx_redis_format(buf, 3, argv);
+    assert_in_range(p - buf, 1, len);
+
+    assert_int_equal(p - buf, sizeof(wire) - 1);
+    assert_memory_equal(buf, wire, p - buf);
+}
+
+
+static void
+test_format_limit(void **state)
+{
+    size_t     len;
+    ngx_str_t  argv[3];
+
+    ngx_str_set(&argv[0], "ECHO");
+    ngx_str_set(&argv[1], "x");
+    argv[2] = argv[1];
+
+    len = ngx_redis_format_len(3, argv, 1000);
+
+    assert_int_equal(ngx_redis_format_len(3, argv, len), len);
+    assert_int_equal(ngx_redis_format_len(3, argv, len - 1), 0);
+    assert_int_equal(ngx_redis_format_len(3, argv, 0), 0);
+
+    /* lengths that would wrap around together */
+
+    argv[1].len = (size_t) -1 / 2;
+    argv[2].len = (size_t) -1 / 2 + 100;
+
+    assert_int_equal(ngx_redis_format_len(3, argv, 1000), 0);
+}
+
+
+static void
+test_greeting(void **state)
+{
+    greeting_is("redis://h", "", "*1\r\n$4\r\nPING\r\n", 1);
+
+    greeting_is("redis://h/12", "",
+                "*2\r\n$6\r\nSELECT\r\n$2\r\n12\r\n*1\r\n$4\r\nPING\r\n", 2);
+
+    greeting_is("redis://h", "p w",
+                "*2\r\n$4\r\nAUTH\r\n$3\r\np w\r\n*1\r\n$4\r\nPING\r\n", 2);
+
+    greeting_is("redis://bob@h/1", "p\r\n",
+                "*3\r\n$4\r\nAUTH\r\n$3\r\nbob\r\n$3\r\np\r\n\r\n"
+                "*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n*1\r\n$4\r\nPING\r\n", 3);
+}
+
+
+static void
+test_check(void **state)
+{
+    ngx_str_t    code;
+    const char  *what;
+
+    assert_int_equal(greeting_check("+PONG\r\n", "redis://h/1", 1, &what,
+                                    &code), NGX_OK);
+    assert_int_equal(greeting_check("+OK\r\n", "redis://h/1", 2, &what,
+                                    &code), NGX_OK);
+    assert_int_equal(greeting_check("+OK\r\n", "redis://h/1", 3, &what,
+                                    &code), NGX_OK);
+
+    assert_int_equal(greeting_check("-WRONGPASS secret\r\n", "redis://h/1", 3,
+                                    &what, &code), NGX_ERROR);
+    assert_string_equal(what, "AUTH");
+    assert_int_equal(code.len, 9);
+
+    assert_int_equal(greeting_check("-ERR index\r\n", "redis://h/1", 2, &what,
+                                    &code), NGX_ERROR);
+    assert_string_equal(what, "SELECT");
+
+    assert_int_equal(greeting_check("-ERR x\r\n", "redis://h", 2, &what,
+                                    &code), NGX_ERROR);
+    assert_string_equal(what, "AUTH");
+
+    assert_int_equal(greeting_check("-LOADING x\r\n", "redis://h/1", 1, &what,
+                                    &code), NGX_ERROR);
+    assert_string_equal(what, "PING");
+}
+
+
+/* what is not the answer of a Redis is none at all */
+
+static void
+test_check_odd(void **state)
+{
+    char       **row;
+    ngx_str_t    code;
+    const char  *what;
+
+    static char  *rows[] = {
+        "+OK\r\n", "+PON\r\n", "+PONGS\r\n", "+pong\r\n", ":1\r\n",
+        "$-1\r\n", "*0\r\n", "*1\r\n+PONG\r\n", "-\r\n", "+\r\n", NULL
+    };
+
+    for (row = rows; *row; row++) {
+        assert_int_equal(greeting_check(*row, "redis://h", 1, &what, &code),
+                         NGX_ERROR);
+        assert_int_not_equal(code.len, 0);
+    }
+}
+
+
+static void
+greeting_is(const char *text, const char *password, const char *expected,
+    ngx_uint_t replies)
+{
+    u_char           *p, buf[512];
+    ngx_str_t         s, pw;
+    ngx_uint_t        n;
+    const char       *err;
+    ngx_redis_url_t   url;
+
+    s.data = (u_char *) text;
+    s.len = strlen(text);
+    pw.data = (u_char *) password;
+    pw.len = strlen(password);
+
+    assert_int_equal(ngx_redis_url_parse(&s, &url, &err), NGX_OK);
+
+    p = ngx_redis_greeting_format(buf, &url, &pw, &n);
+
+    assert_int_equal(n, replies);
+    assert_int_equal(p - buf, strlen(expected));
+    assert_memory_equal(buf, expected, p - buf);
+}
+
+
+static ngx_int_t
+greeting_check(const char *wire, const char *text, ngx_uint_t expected,
+    const char **what, ngx_str_t *code)
+{
+    ngx_int_t            rc;
+    ngx_str_t            s;
+    const char          *err;
+    redisReply          *reply;
+    ngx_redis_url_t      url;
+    ngx_redis_reader_t   rd;
+
+    s.data = (u_char *) text;
+    s.len = strlen(text);
+
+    assert_int_equal(ngx_redis_url_parse(&s, &url, &err), NGX_OK);
+
+    assert_int_equal(ngx_redis_reader_init(&rd, 1000), NGX_OK);
+    assert_int_equal(ngx_redis_reader_feed(&rd, (u_char *) wire,
+                                           strlen(wire)), NGX_OK);
+    assert_int_equal(ngx_redis_reader_next(&rd, &reply), NGX_OK);
+
+    rc = ngx_redis_greeting_check(reply, &url, expected, what, code);
+
+    freeReplyObject(reply);
+    ngx_redis_reader_free(&rd);
+
+    return rc;
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_format),
+        cmocka_unit_test(test_format_limit),
+        cmocka_unit_test(test_greeting),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_check_odd),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
