@@ -17,12 +17,13 @@ out=$2
 shift 2
 
 # what our modules can use, for sources that do not tell how nginx was built
-NGX_CONF_FLAGS=(
-    --with-compat --with-debug --with-threads --with-http_ssl_module
-    --with-http_v2_module --with-http_realip_module
-    --with-http_auth_request_module --with-http_stub_status_module
-    --with-http_slice_module
-)
+NGX_CONF_FLAGS=(--with-compat --with-debug --with-threads)
+
+for module in ssl v2 realip auth_request stub_status slice addition sub \
+              gunzip gzip_static dav secure_link random_index
+do
+    NGX_CONF_FLAGS+=("--with-http_${module}_module")
+done
 
 rm -rf "$out/tree" "$out/objs"
 mkdir -p "$out"
