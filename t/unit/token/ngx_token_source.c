@@ -1,0 +1,158 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <ngx_token_digest.h>
+#include <ngx_token_source.h>
+
+
+static ngx_int_t
+parse(const char *text, size_t len, size_t *at, ngx_str_t *token)
+{
+    u_char     *p;
+    ngx_int_t   rc;
+    ngx_str_t   field;
+
+    /* what comes after the field must not be read */
+
+    p = malloc(len ? len : 1);
+    assert_non_null(p);
+    ngx_memcpy(p, text, len);
+
+    field.data = p;
+    field.len = len;
+
+    rc = ngx_token_source_bearer(&field, token);
+
+    if (rc == NGX_OK) {
+        *at = token->data - p;
+    }
+
+    free(p);
+
+    return rc;
+}
+
+
+static void
+test_fields(void **state)
+{
+    size_t       at;
+    ngx_int_t    rc;
+    ngx_str_t    token;
+    ngx_uint_t   i;
+
+    static struct {
+        const char  *text;
+        ngx_int_t    rc;
+        size_t       at;
+        size_t       len;
+    } fields[] = {
+        { "Bearer abc", NGX_OK, 7, 3 },
+        { "bearer abc", NGX_OK, 7, 3 },
+        { "BEARER abc", NGX_OK, 7, 3 },
+        { "bEaReR   abc", NGX_OK, 9, 3 },
+        { "Bearer a=", NGX_OK, 7, 2 },
+        { "Bearer a==", NGX_OK, 7, 3 },
+        { "Bearer AZaz09-._~+/=", NGX_OK, 7, 13 },
+        { "", NGX_DECLINED, 0, 0 },
+        { "B", NGX_DECLINED, 0, 0 },
+        { "Beare", NGX_DECLINED, 0, 0 },
+        { "Bearers abc", NGX_DECLINED, 0, 0 },
+        { "Basic abc", NGX_DECLINED, 0, 0 },
+        { "Bearer", NGX_ERROR, 0, 0 },
+        { "Bearer ", NGX_ERROR, 0, 0 },
+        { "Bearer    ", NGX_ERROR, 0, 0 },
+        { "Bearer =", NGX_ERROR, 0, 0 },
+        { "Bearer ==", NGX_ERROR, 0, 0 },
+        { "Bearer a b", NGX_ERROR, 0, 0 },
+        { "Bearer a ", NGX_ERROR, 0, 0 },
+        { "Bearer a=b", NGX_ERROR, 0, 0 },
+        { "Bearer a,b", NGX_ERROR, 0, 0 },
+        { "Bearer\tabc", NGX_ERROR, 0, 0 },
+        { "Bearer \tabc", NGX_ERROR, 0, 0 },
+        { "Bearer \"abc\"", NGX_ERROR, 0, 0 },
+        { NULL, 0, 0, 0 }
+    };
+
+    for (i = 0; fields[i].text; i++) {
+        rc = parse(fields[i].text, ngx_strlen(fields[i].text), &at, &token);
+
+        assert_int_equal(rc, fields[i].rc);
+
+        if (rc == NGX_OK) {
+            assert_int_equal(at, fields[i].at);
+            assert_int_equal(token.len, fields[i].len);
+        }
+    }
+}
+
+
+/* RFC 6750, 2.1: these, and no other byte */
+
+static void
+test_bytes(void **state)
+{
+    char         text[] = "Bearer x?x";
+    size_t       at;
+    ngx_uint_t   ch, good;
+    ngx_str_t    token;
+
+    for (ch = 0; ch < 256; ch++) {
+        text[8] = (char) ch;
+
+        good = (ch < 128
+                && (isalnum((int) ch)
+                    || (ch && strchr("-._~+/", (int) ch) != NULL)));
+
+        assert_int_equal(parse(text, sizeof(text) - 1, &at, &token),
+                         good ? NGX_OK : NGX_ERROR);
+    }
+}
+
+
+static void
+test_digest(void **state)
+{
+    u_char     hex[NGX_TOKEN_DIGEST_HEX + 1];
+    ngx_str_t  text;
+
+    hex[NGX_TOKEN_DIGEST_HEX] = 'x';
+
+    ngx_str_set(&text, "abc");
+    ngx_token_digest_hex(&text, hex);
+
+    assert_memory_equal(hex, "ba7816bf8f01cfea414140de5dae2223"
+                             "b00361a396177a9cb410ff61f20015adx",
+                        NGX_TOKEN_DIGEST_HEX + 1);
+
+    text.len = 0;
+    ngx_token_digest_hex(&text, hex);
+
+    assert_memory_equal(hex, "e3b0c44298fc1c149afbf4c8996fb924"
+                             "27ae41e4649b934ca495991b7852b855x",
+                        NGX_TOKEN_DIGEST_HEX + 1);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_digest)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
