@@ -13,8 +13,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 /)->has_program('curl')
-        ->plan(17);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 /)->plan(20);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -98,5 +97,20 @@ is(header(http_get('/user', port => 8081, headers => { Authorization => 'a' }),
 
 $r = http2_get('/post', method => 'POST', body => 'x' x 200000);
 is(header($r, 'X-Cache'), 'BYPASS', 'POST with a body');
+
+# many streams, and some that are left
+
+my $h2 = Test::Nginx::HTTP2->connect(port => 8080);
+my @ids = map { $h2->send($_ % 2 ? '/long' : "/new/$_") } 1 .. 20;
+
+$h2->reset($_) for @ids[0 .. 4];
+
+my @r = map { $h2->response($_) } @ids[5 .. 19];
+
+is(scalar(grep { status($_) eq '200' } @r), 15, 'streams side by side');
+is(scalar(grep { body($_) eq $text } @r), 7, 'hits as whole as ever');
+
+$h2->close();
+is(body(http2_get('/long')), $text, 'after some were left');
 
 ###############################################################################
