@@ -161,7 +161,7 @@ ngx_redis_client_choose(ngx_redis_client_t *client)
         pipe = &client->pipes[i];
 
         if (pipe->conn.state == best->conn.state) {
-            if (pipe->n < best->n) {
+            if (pipe->all.n < best->all.n) {
                 best = pipe;
             }
 
@@ -224,6 +224,7 @@ ngx_redis_client_may_connect(ngx_redis_client_t *client)
 void
 ngx_redis_client_connected(ngx_redis_client_t *client, ngx_redis_pipe_t *pipe)
 {
+    ngx_int_t   rc;
     ngx_uint_t  i;
 
     client->stats.connects++;
@@ -232,8 +233,8 @@ ngx_redis_client_connected(ngx_redis_client_t *client, ngx_redis_pipe_t *pipe)
                    "redis connected to %V, breaker:%ui", &pipe->conn.peer,
                    client->breaker.state);
 
-    ngx_redis_client_back(client, ngx_redis_breaker_probed(&client->breaker,
-                                                          ngx_current_msec));
+    rc = ngx_redis_breaker_probed(&client->breaker, ngx_current_msec);
+    ngx_redis_client_back(client, rc);
 
     if (ngx_exiting) {
         return;
@@ -295,6 +296,10 @@ ngx_redis_client_refused(ngx_redis_client_t *client, ngx_redis_pipe_t *pipe,
         return;
     }
 
+    if (ngx_redis_round_leave(&pipe->conn.round) != NGX_OK) {
+        return;
+    }
+
     if (ngx_current_msec - client->refused >= NGX_REDIS_BREAKER_CALM) {
         client->refusals = 0;
     }
@@ -347,7 +352,7 @@ ngx_redis_client_lost(ngx_redis_client_t *client, ngx_redis_pipe_t *pipe,
         rc = NGX_DECLINED;
 
         if (!pipe->leaving
-            && (pipe->n
+            && (pipe->all.n
                 || ngx_current_msec - conn->established
                    < NGX_REDIS_CLIENT_SHORT))
         {
@@ -379,15 +384,15 @@ static void
 ngx_redis_client_down(ngx_redis_client_t *client, ngx_int_t rc,
     ngx_redis_pipe_t *pipe, ngx_str_t *reason)
 {
-    ngx_redis_target_t  *t;
+    ngx_redis_server_t  *server;
 
     if (rc == NGX_OK) {
-        t = &client->targets.elts[pipe->conn.target];
+        server = ngx_redis_round_server(&pipe->conn.round);
 
         client->stats.outages++;
 
         ngx_log_error(NGX_LOG_ERR, client->log, 0,
-                      "redis \"%V\" is down: %V", &t->server->text, reason);
+                      "redis \"%V\" is down: %V", &server->text, reason);
     }
 
     if (client->breaker.state == NGX_REDIS_BREAKER_OPEN) {
@@ -396,14 +401,12 @@ ngx_redis_client_down(ngx_redis_client_t *client, ngx_int_t rc,
 }
 
 
+/* ... and of its end */
+
 static void
 ngx_redis_client_back(ngx_redis_client_t *client, ngx_int_t rc)
 {
     ngx_redis_target_t  *t;
-
-    if (client->breaker.state == NGX_REDIS_BREAKER_OPEN) {
-        return;
-    }
 
     if (rc == NGX_OK) {
         t = &client->targets.elts[client->targets.current];

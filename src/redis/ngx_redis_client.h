@@ -128,6 +128,9 @@ void ngx_redis_client_close(ngx_redis_client_t *client);
  * out of memory): the handler will not be called and the caller degrades at
  * once.  The command returned belongs to the client; it stays valid until its
  * handler is called or it is abandoned.
+ *
+ * Without a handler nobody waits: the reply is dropped, and a worker that is
+ * to exit does not stay for it.  The command returned is not to be kept then.
  */
 
 ngx_redis_command_t *ngx_redis_client_send(ngx_redis_client_t *client,

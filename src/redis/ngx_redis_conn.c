@@ -14,22 +14,11 @@
 #include "ngx_redis_tls.h"
 
 
-#define NGX_REDIS_CONN_IN  16384
-
-
-static void ngx_redis_conn_target(ngx_redis_conn_t *conn);
-static void ngx_redis_conn_resolve_handler(ngx_resolver_ctx_t *ctx);
-static void ngx_redis_conn_resolved(ngx_redis_conn_t *conn);
-static void ngx_redis_conn_next(ngx_redis_conn_t *conn);
-static ngx_int_t ngx_redis_conn_connect(ngx_redis_conn_t *conn);
-static void ngx_redis_conn_connected(ngx_redis_conn_t *conn);
+static void ngx_redis_conn_next(void *data);
+static ngx_int_t ngx_redis_conn_connect(ngx_redis_conn_t *conn,
+    ngx_addr_t *addr);
 static void ngx_redis_conn_greet(ngx_redis_conn_t *conn);
-static void ngx_redis_conn_greeted(ngx_redis_conn_t *conn,
-    redisReply *reply);
-static void ngx_redis_conn_read_handler(ngx_event_t *rev);
-static void ngx_redis_conn_write_handler(ngx_event_t *wev);
 static void ngx_redis_conn_timer_handler(ngx_event_t *ev);
-static ngx_int_t ngx_redis_conn_replies(ngx_redis_conn_t *conn);
 static ngx_err_t ngx_redis_conn_test_connect(ngx_connection_t *c);
 static void ngx_redis_conn_reason(ngx_redis_conn_t *conn, ngx_err_t err,
     const char *fmt, va_list args);
@@ -44,7 +33,9 @@ ngx_redis_conn_init(ngx_redis_conn_t *conn, ngx_redis_conf_t *conf,
     ngx_redis_targets_t *targets, ngx_pool_t *pool, ngx_log_t *log)
 {
     conn->conf = conf;
-    conn->targets = targets;
+
+    ngx_redis_round_init(&conn->round, targets, conf, ngx_redis_conn_next,
+                         conn);
 
     conn->out = ngx_pnalloc(pool, NGX_REDIS_CONN_OUT);
     if (conn->out == NULL) {
@@ -76,113 +67,58 @@ ngx_redis_conn_open(ngx_redis_conn_t *conn, ngx_uint_t quiet)
     }
 
     conn->log.log_level = quiet ? NGX_LOG_ALERT : conn->log_level;
+    conn->reason.len = 0;
 
-    conn->target = conn->targets->current;
-    conn->targets_left = conn->targets->nelts;
-
-    ngx_redis_conn_target(conn);
-}
-
-
-static void
-ngx_redis_conn_target(ngx_redis_conn_t *conn)
-{
-    ngx_int_t            rc;
-    ngx_redis_target_t  *t;
-
-    t = &conn->targets->elts[conn->target];
-
-    conn->targets_left--;
-    conn->state = NGX_REDIS_CONN_RESOLVING;
-
-    rc = ngx_redis_target_resolve(t, conn->conf, &conn->resolving,
-                                  ngx_redis_conn_resolve_handler, conn);
-
-    if (rc == NGX_DECLINED) {
-        ngx_redis_conn_resolved(conn);
-    }
-}
-
-
-static void
-ngx_redis_conn_resolve_handler(ngx_resolver_ctx_t *ctx)
-{
-    ngx_redis_conn_t  *conn;
-
-    conn = ctx->data;
-
-    ngx_redis_target_resolved(&conn->targets->elts[conn->target], ctx,
-                              conn->targets->log);
-
-    conn->resolving = NULL;
-
-    ngx_resolve_name_done(ctx);
-
-    ngx_redis_conn_resolved(conn);
-}
-
-
-static void
-ngx_redis_conn_resolved(ngx_redis_conn_t *conn)
-{
-    ngx_redis_target_t  *t;
-
-    t = &conn->targets->elts[conn->target];
-
-    conn->state = NGX_REDIS_CONN_IDLE;
-    conn->addrs_left = t->naddrs;
-    conn->addr = t->first;
-
-    if (t->naddrs == 0) {
-        ngx_redis_conn_because(conn, 0, "host not found in \"%V\"",
-                               &t->server->text);
-    }
+    ngx_redis_round_start(&conn->round);
 
     ngx_redis_conn_next(conn);
 }
 
 
-/* tries the next address; in a loop, since connect() may fail at once */
+/* in a loop, since connect() may fail at once */
 
 static void
-ngx_redis_conn_next(ngx_redis_conn_t *conn)
+ngx_redis_conn_next(void *data)
 {
-    ngx_redis_target_t  *t;
+    ngx_redis_conn_t *conn = data;
 
-    t = &conn->targets->elts[conn->target];
+    ngx_int_t            rc;
+    ngx_addr_t          *addr;
+    ngx_redis_server_t  *server;
 
-    while (conn->addrs_left) {
-        conn->addrs_left--;
-        conn->addr = conn->addr % t->naddrs;
+    do {
+        conn->state = NGX_REDIS_CONN_RESOLVING;
 
-        if (ngx_redis_conn_connect(conn) == NGX_OK) {
+        rc = ngx_redis_round_next(&conn->round, &addr);
+
+        if (rc == NGX_AGAIN) {
             return;
         }
 
-        conn->addr++;
-    }
+        conn->state = NGX_REDIS_CONN_IDLE;
 
-    if (conn->targets_left) {
-        conn->target = (conn->target + 1) % conn->targets->nelts;
-        ngx_redis_conn_target(conn);
-        return;
-    }
+        if (rc == NGX_DONE) {
 
-    conn->handlers->lost(conn->data, 0);
+            if (conn->reason.len == 0) {
+                server = ngx_redis_round_server(&conn->round);
+                ngx_redis_conn_because(conn, 0, "host not found in \"%V\"",
+                                       &server->text);
+            }
+
+            conn->handlers->lost(conn->data, 0);
+            return;
+        }
+
+    } while (ngx_redis_conn_connect(conn, addr) != NGX_OK);
 }
 
 
 static ngx_int_t
-ngx_redis_conn_connect(ngx_redis_conn_t *conn)
+ngx_redis_conn_connect(ngx_redis_conn_t *conn, ngx_addr_t *addr)
 {
     ngx_int_t               rc;
-    ngx_addr_t             *addr;
     ngx_connection_t       *c;
-    ngx_redis_target_t     *t;
     ngx_peer_connection_t   pc;
-
-    t = &conn->targets->elts[conn->target];
-    addr = &t->addrs[conn->addr];
 
     conn->peer.data = conn->peer_text;
     conn->peer.len = ngx_cpystrn(conn->peer_text, addr->name.data,
@@ -199,12 +135,14 @@ ngx_redis_conn_connect(ngx_redis_conn_t *conn)
     pc.get = ngx_event_get_peer;
     pc.log = &conn->log;
     pc.log_error = NGX_ERROR_INFO;
-    pc.so_keepalive = !t->server->url.local;
+    pc.so_keepalive = (addr->sockaddr->sa_family != AF_UNIX);
 
     rc = ngx_event_connect_peer(&pc);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
-        ngx_redis_conn_because(conn, ngx_socket_errno,
+        /* NGX_DECLINED is of connect(), NGX_ERROR is ours and was logged */
+
+        ngx_redis_conn_because(conn, rc == NGX_DECLINED ? ngx_socket_errno : 0,
                                "connect() to %V failed", &conn->peer);
         return NGX_ERROR;
     }
@@ -232,7 +170,7 @@ ngx_redis_conn_connect(ngx_redis_conn_t *conn)
 }
 
 
-static void
+void
 ngx_redis_conn_connected(ngx_redis_conn_t *conn)
 {
     ngx_err_t            err;
@@ -254,7 +192,7 @@ ngx_redis_conn_connected(ngx_redis_conn_t *conn)
 
 #if (NGX_SSL)
 
-    server = conn->targets->elts[conn->target].server;
+    server = ngx_redis_round_server(&conn->round);
 
     if (server->url.tls) {
         conn->state = NGX_REDIS_CONN_SECURING;
@@ -294,7 +232,7 @@ ngx_redis_conn_greet(ngx_redis_conn_t *conn)
 {
     ngx_redis_server_t  *server;
 
-    server = conn->targets->elts[conn->target].server;
+    server = ngx_redis_round_server(&conn->round);
 
     conn->state = NGX_REDIS_CONN_GREETING;
     conn->log.action = "greeting Redis";
@@ -315,17 +253,17 @@ ngx_redis_conn_greet(ngx_redis_conn_t *conn)
 }
 
 
-static void
+void
 ngx_redis_conn_greeted(ngx_redis_conn_t *conn, redisReply *reply)
 {
     ngx_int_t            rc;
     ngx_str_t            code;
     const char          *what;
-    ngx_redis_target_t  *t;
+    ngx_redis_server_t  *server;
 
-    t = &conn->targets->elts[conn->target];
+    server = ngx_redis_round_server(&conn->round);
 
-    rc = ngx_redis_greeting_check(reply, &t->server->url, conn->greetings,
+    rc = ngx_redis_greeting_check(reply, &server->url, conn->greetings,
                                   &what, &code);
 
     if (rc != NGX_OK) {
@@ -348,207 +286,9 @@ ngx_redis_conn_greeted(ngx_redis_conn_t *conn, redisReply *reply)
     conn->log.log_level = conn->log_level;
     conn->log.action = "talking to Redis";
 
-    conn->targets->current = conn->target;
-    t->first = conn->addr;
+    ngx_redis_round_stay(&conn->round);
 
     conn->handlers->up(conn->data);
-}
-
-
-static void
-ngx_redis_conn_read_handler(ngx_event_t *rev)
-{
-    ngx_connection_t  *c;
-    ngx_redis_conn_t  *conn;
-
-    c = rev->data;
-    conn = c->data;
-
-    if (conn->state == NGX_REDIS_CONN_UP
-        || conn->state == NGX_REDIS_CONN_GREETING)
-    {
-        ngx_redis_conn_read(conn);
-        return;
-    }
-
-    if (c->close) {
-        /* the worker is leaving */
-        conn->handlers->quiet(conn->data);
-        return;
-    }
-
-    if (conn->state == NGX_REDIS_CONN_CONNECTING && c->read->ready) {
-        ngx_redis_conn_connected(conn);
-    }
-}
-
-
-void
-ngx_redis_conn_read(ngx_redis_conn_t *conn)
-{
-    ssize_t            n;
-    ngx_uint_t         generation;
-    ngx_connection_t  *c;
-
-    static u_char      buf[NGX_REDIS_CONN_IN];
-
-    c = conn->connection;
-    generation = conn->generation;
-
-    for ( ;; ) {
-        n = c->recv(c, buf, NGX_REDIS_CONN_IN);
-
-        if (n == NGX_AGAIN) {
-            break;
-        }
-
-        if (n == 0 || n == NGX_ERROR) {
-            ngx_redis_conn_fail(conn, 0, "%V %s", &conn->peer,
-                                n ? "reset the connection"
-                                  : "closed the connection");
-            return;
-        }
-
-        conn->heard = ngx_current_msec;
-
-        if (ngx_redis_reader_feed(&conn->reader, buf, n) != NGX_OK) {
-            ngx_redis_conn_fail(conn, 0, "%s", conn->reader.err);
-            return;
-        }
-
-        if (ngx_redis_conn_replies(conn) != NGX_OK) {
-            return;
-        }
-    }
-
-    if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
-        ngx_redis_conn_fail(conn, 0, "could not wait for %V", &conn->peer);
-        return;
-    }
-
-    if (conn->generation == generation) {
-        conn->handlers->quiet(conn->data);
-    }
-}
-
-
-/* NGX_ERROR if the connection is not what it was */
-
-static ngx_int_t
-ngx_redis_conn_replies(ngx_redis_conn_t *conn)
-{
-    ngx_int_t    rc;
-    ngx_uint_t   generation;
-    redisReply  *reply;
-
-    generation = conn->generation;
-
-    for ( ;; ) {
-        rc = ngx_redis_reader_next(&conn->reader, &reply);
-
-        if (rc == NGX_AGAIN) {
-            return NGX_OK;
-        }
-
-        if (rc == NGX_ERROR) {
-            ngx_redis_conn_fail(conn, 0, "%V sent what is not understood: %s",
-                                &conn->peer, conn->reader.err);
-            return NGX_ERROR;
-        }
-
-        if (conn->state == NGX_REDIS_CONN_GREETING) {
-            ngx_redis_conn_greeted(conn, reply);
-
-            if (conn->generation != generation) {
-                return NGX_ERROR;
-            }
-
-            continue;
-        }
-
-        rc = conn->handlers->reply(conn->data, reply);
-
-        if (conn->generation != generation) {
-            return NGX_ERROR;
-        }
-
-        if (rc == NGX_ERROR) {
-            ngx_redis_conn_fail(conn, 0, "%V sent a reply to nothing",
-                                &conn->peer);
-            return NGX_ERROR;
-        }
-    }
-}
-
-
-static void
-ngx_redis_conn_write_handler(ngx_event_t *wev)
-{
-    ngx_connection_t  *c;
-    ngx_redis_conn_t  *conn;
-
-    c = wev->data;
-    conn = c->data;
-
-    switch (conn->state) {
-
-    case NGX_REDIS_CONN_CONNECTING:
-        ngx_redis_conn_connected(conn);
-        return;
-
-    case NGX_REDIS_CONN_GREETING:
-        (void) ngx_redis_conn_write(conn);
-        return;
-
-    case NGX_REDIS_CONN_UP:
-        conn->handlers->writable(conn->data);
-        return;
-
-    default:
-        return;
-    }
-}
-
-
-ngx_int_t
-ngx_redis_conn_write(ngx_redis_conn_t *conn)
-{
-    ssize_t            n;
-    ngx_connection_t  *c;
-
-    c = conn->connection;
-
-    if (!c->write->ready) {
-        return NGX_AGAIN;
-    }
-
-    while (conn->pos < conn->last) {
-
-        n = c->send(c, conn->pos, conn->last - conn->pos);
-        conn->stats->writes++;
-
-        if (n == NGX_ERROR) {
-            ngx_redis_conn_fail(conn, 0, "writing to %V failed", &conn->peer);
-            return NGX_ERROR;
-        }
-
-        if (n == NGX_AGAIN) {
-            if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
-                ngx_redis_conn_fail(conn, 0, "could not wait for %V",
-                                    &conn->peer);
-                return NGX_ERROR;
-            }
-
-            return NGX_AGAIN;
-        }
-
-        conn->pos += n;
-    }
-
-    conn->pos = conn->out;
-    conn->last = conn->out;
-
-    return NGX_OK;
 }
 
 
@@ -575,6 +315,10 @@ ngx_redis_conn_fail(ngx_redis_conn_t *conn, ngx_err_t err, const char *fmt,
     ngx_redis_conn_reason(conn, err, fmt, args);
     va_end(args);
 
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &conn->log, 0,
+                   "redis connection failed in state %d: %V", conn->state,
+                   &conn->reason);
+
     state = conn->state;
 
     ngx_redis_conn_close(conn);
@@ -586,7 +330,6 @@ ngx_redis_conn_fail(ngx_redis_conn_t *conn, ngx_err_t err, const char *fmt,
 
     /* an attempt failed, the round goes on */
 
-    conn->addr++;
     ngx_redis_conn_next(conn);
 }
 
@@ -607,10 +350,7 @@ ngx_redis_conn_close(ngx_redis_conn_t *conn)
         ngx_del_timer(&conn->timer);
     }
 
-    if (conn->resolving) {
-        ngx_resolve_name_done(conn->resolving);
-        conn->resolving = NULL;
-    }
+    ngx_redis_round_cancel(&conn->round);
 
     ngx_redis_reader_free(&conn->reader);
 
@@ -632,22 +372,6 @@ ngx_redis_conn_close(ngx_redis_conn_t *conn)
 
     if (pool) {
         ngx_destroy_pool(pool);
-    }
-}
-
-
-void
-ngx_redis_conn_leave(ngx_redis_conn_t *conn)
-{
-    ngx_redis_target_t  *t;
-
-    t = &conn->targets->elts[conn->target];
-
-    t->first = conn->addr + 1;
-
-    if (t->first >= t->naddrs) {
-        t->first = 0;
-        conn->targets->current = (conn->target + 1) % conn->targets->nelts;
     }
 }
 

@@ -11,8 +11,7 @@
  *
  *     IDLE -> RESOLVING -> CONNECTING -> SECURING -> GREETING -> UP -> IDLE
  *
- * A round goes over all addresses, beginning with the one that served last;
- * it ends with up() or, when none was left, with lost().
+ * A round ends with up() or, when there is no other address, with lost().
  */
 
 
@@ -27,7 +26,7 @@
 
 #include "ngx_redis_conf.h"
 #include "ngx_redis_reply.h"
-#include "ngx_redis_target.h"
+#include "ngx_redis_round.h"
 
 
 typedef enum {
@@ -76,12 +75,7 @@ typedef struct {
 
     ngx_redis_conf_t         *conf;
     ngx_redis_stats_t        *stats;
-    ngx_redis_targets_t      *targets;
-    ngx_uint_t                target;      /* of this round */
-    ngx_uint_t                addr;
-    ngx_uint_t                targets_left;
-    ngx_uint_t                addrs_left;
-    ngx_resolver_ctx_t       *resolving;
+    ngx_redis_round_t         round;       /* the address it is at */
 
     ngx_redis_reader_t        reader;
     ngx_uint_t                greetings;   /* replies still expected */
@@ -126,22 +120,6 @@ ngx_int_t ngx_redis_conn_init(ngx_redis_conn_t *conn, ngx_redis_conf_t *conf,
 
 void ngx_redis_conn_open(ngx_redis_conn_t *conn, ngx_uint_t quiet);
 
-/*
- * Writes conn->pos .. conn->last.  NGX_OK when all is written and the buffer
- * is empty again, NGX_AGAIN when writable() is going to be called, NGX_ERROR
- * after lost() was called.
- */
-
-ngx_int_t ngx_redis_conn_write(ngx_redis_conn_t *conn);
-
-/* The handshake is done. */
-
-void ngx_redis_conn_secured(ngx_redis_conn_t *conn);
-
-/* Reads what has come; calls reply(), quiet() or lost(). */
-
-void ngx_redis_conn_read(ngx_redis_conn_t *conn);
-
 /* Closes without calling anything. */
 
 void ngx_redis_conn_close(ngx_redis_conn_t *conn);
@@ -154,9 +132,32 @@ void ngx_redis_conn_close(ngx_redis_conn_t *conn);
 void ngx_redis_conn_fail(ngx_redis_conn_t *conn, ngx_err_t err,
     const char *fmt, ...);
 
-/* The next round begins with the address after this connection's. */
 
-void ngx_redis_conn_leave(ngx_redis_conn_t *conn);
+/* ngx_redis_conn_io.c */
+
+/*
+ * Writes conn->pos .. conn->last.  NGX_OK when all is written and the buffer
+ * is empty again, NGX_AGAIN when writable() is going to be called, NGX_ERROR
+ * after lost() was called.
+ */
+
+ngx_int_t ngx_redis_conn_write(ngx_redis_conn_t *conn);
+
+/* Reads what has come; calls reply(), quiet() or lost(). */
+
+void ngx_redis_conn_read(ngx_redis_conn_t *conn);
+
+/* the handlers of the connection's events */
+
+void ngx_redis_conn_read_handler(ngx_event_t *rev);
+void ngx_redis_conn_write_handler(ngx_event_t *wev);
+
+
+/* The steps of getting up, as events tell of them. */
+
+void ngx_redis_conn_connected(ngx_redis_conn_t *conn);
+void ngx_redis_conn_secured(ngx_redis_conn_t *conn);
+void ngx_redis_conn_greeted(ngx_redis_conn_t *conn, redisReply *reply);
 
 
 #endif /* _NGX_REDIS_CONN_H_INCLUDED_ */

@@ -8,7 +8,6 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include "ngx_redis_greeting.h"
 #include "ngx_redis_pipe.h"
 
 
@@ -19,7 +18,8 @@
 static void ngx_redis_pipe_flush_handler(ngx_event_t *ev);
 static void ngx_redis_pipe_flush(ngx_redis_pipe_t *pipe);
 static void ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe);
-static void ngx_redis_pipe_sent(ngx_redis_command_t *cmd);
+static void ngx_redis_pipe_sent(ngx_redis_pipe_t *pipe,
+    ngx_redis_command_t *cmd);
 static void ngx_redis_pipe_up_handler(void *data);
 static ngx_int_t ngx_redis_pipe_reply_handler(void *data, redisReply *reply);
 static void ngx_redis_pipe_quiet_handler(void *data);
@@ -29,10 +29,6 @@ static void ngx_redis_pipe_timer_handler(ngx_event_t *ev);
 static void ngx_redis_pipe_expire(ngx_redis_pipe_t *pipe);
 static ngx_uint_t ngx_redis_pipe_stalled(ngx_redis_pipe_t *pipe);
 static void ngx_redis_pipe_arm(ngx_redis_pipe_t *pipe);
-static void ngx_redis_pipe_take(ngx_redis_command_t *cmd);
-static void ngx_redis_pipe_done(ngx_redis_command_t *cmd,
-    ngx_redis_result_e result, redisReply *reply);
-static ngx_redis_command_t *ngx_redis_pipe_first(ngx_queue_t *queue);
 
 
 static ngx_redis_conn_handlers_t  ngx_redis_pipe_handlers = {
@@ -50,7 +46,8 @@ ngx_redis_pipe_init(ngx_redis_pipe_t *pipe, ngx_redis_client_t *client,
     ngx_log_t *log)
 {
     pipe->client = client;
-    pipe->stats = ngx_redis_client_stats(client);
+    pipe->all.stats = ngx_redis_client_stats(client);
+    pipe->all.timer = &pipe->timer;
     pipe->conf = conf;
 
     ngx_queue_init(&pipe->late);
@@ -63,7 +60,7 @@ ngx_redis_pipe_init(ngx_redis_pipe_t *pipe, ngx_redis_client_t *client,
         return NGX_ERROR;
     }
 
-    pipe->conn.stats = pipe->stats;
+    pipe->conn.stats = pipe->all.stats;
     pipe->conn.handlers = &ngx_redis_pipe_handlers;
     pipe->conn.data = pipe;
 
@@ -84,43 +81,25 @@ ngx_redis_command_t *
 ngx_redis_pipe_send(ngx_redis_pipe_t *pipe, ngx_uint_t argc, ngx_str_t *argv,
     ngx_redis_reply_pt handler, void *data)
 {
-    size_t                len;
     ngx_redis_command_t  *cmd;
 
-    if (pipe->n >= NGX_REDIS_PIPE_MAX_COMMANDS) {
+    if (pipe->all.n >= NGX_REDIS_PIPE_MAX_COMMANDS) {
         return NULL;
     }
 
-    len = ngx_redis_format_len(argc, argv,
-                               NGX_REDIS_PIPE_MAX_BYTES - pipe->bytes);
-    if (len == 0) {
-        return NULL;
-    }
-
-    cmd = ngx_alloc(sizeof(ngx_redis_command_t) + len, &pipe->conn.log);
+    cmd = ngx_redis_command_create(&pipe->all, &pipe->waiting, argc, argv,
+                                   NGX_REDIS_PIPE_MAX_BYTES, &pipe->conn.log);
     if (cmd == NULL) {
         return NULL;
     }
 
-    cmd->pipe = pipe;
-    cmd->state = NGX_REDIS_COMMAND_WAITING;
-    cmd->handler = handler;
-    cmd->data = data;
     cmd->deadline = ngx_current_msec + pipe->conf->timeout;
-    cmd->len = ngx_redis_format((u_char *) (cmd + 1), argc, argv)
-               - (u_char *) (cmd + 1);
-    cmd->copied = 0;
 
-    ngx_queue_insert_tail(&pipe->waiting, &cmd->queue);
+    ngx_log_debug3(NGX_LOG_DEBUG_EVENT, &pipe->conn.log, 0,
+                   "redis command of %uz bytes, conn state:%d in queue:%ui",
+                   cmd->len, pipe->conn.state, pipe->all.n);
 
-    pipe->n++;
-    pipe->bytes += cmd->len;
-    pipe->stats->commands++;
-
-    if (handler) {
-        pipe->awaited++;
-        pipe->timer.cancelable = 0;
-    }
+    ngx_redis_command_await(cmd, handler, data);
 
     if (!pipe->timer.timer_set) {
         ngx_add_timer(&pipe->timer, pipe->conf->timeout);
@@ -129,30 +108,6 @@ ngx_redis_pipe_send(ngx_redis_pipe_t *pipe, ngx_uint_t argc, ngx_str_t *argv,
     ngx_redis_pipe_wake(pipe);
 
     return cmd;
-}
-
-
-void
-ngx_redis_command_abandon(ngx_redis_command_t *cmd)
-{
-    ngx_redis_pipe_t  *pipe;
-
-    pipe = cmd->pipe;
-
-    if (cmd->state == NGX_REDIS_COMMAND_DONE) {
-        return;
-    }
-
-    if (cmd->handler) {
-        cmd->handler = NULL;
-        pipe->awaited--;
-        pipe->timer.cancelable = (pipe->awaited == 0);
-    }
-
-    if (cmd->state == NGX_REDIS_COMMAND_WAITING) {
-        ngx_redis_pipe_take(cmd);
-        ngx_free(cmd);
-    }
 }
 
 
@@ -194,6 +149,10 @@ ngx_redis_pipe_flush(ngx_redis_pipe_t *pipe)
             return;
         }
 
+        ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &pipe->conn.log, 0,
+                       "redis write of %uz bytes",
+                       (size_t) (pipe->conn.last - pipe->conn.pos));
+
         if (ngx_redis_conn_write(&pipe->conn) != NGX_OK) {
             return;
         }
@@ -218,7 +177,7 @@ ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe)
         cmd = pipe->partial;
 
         if (cmd == NULL) {
-            cmd = ngx_redis_pipe_first(&pipe->waiting);
+            cmd = ngx_redis_command_first(&pipe->waiting);
         }
 
         if (cmd == NULL || room == 0) {
@@ -226,13 +185,14 @@ ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe)
         }
 
         if (cmd->state == NGX_REDIS_COMMAND_WAITING) {
-            ngx_redis_pipe_sent(cmd);
+            ngx_redis_pipe_sent(pipe, cmd);
         }
 
         size = ngx_min(room, cmd->len - cmd->copied);
 
         conn->last = ngx_cpymem(conn->last,
-                                (u_char *) (cmd + 1) + cmd->copied, size);
+                                ngx_redis_command_bytes(cmd) + cmd->copied,
+                                size);
         cmd->copied += size;
 
         pipe->partial = (cmd->copied < cmd->len) ? cmd : NULL;
@@ -241,12 +201,9 @@ ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe)
 
 
 static void
-ngx_redis_pipe_sent(ngx_redis_command_t *cmd)
+ngx_redis_pipe_sent(ngx_redis_pipe_t *pipe, ngx_redis_command_t *cmd)
 {
-    ngx_msec_t         deadline;
-    ngx_redis_pipe_t  *pipe;
-
-    pipe = cmd->pipe;
+    ngx_msec_t  deadline;
 
     /*
      * ngx_current_msec is the beginning of the turn of the event loop: when
@@ -287,25 +244,27 @@ ngx_redis_pipe_reply_handler(void *data, redisReply *reply)
     ngx_redis_result_e    result;
     ngx_redis_command_t  *cmd;
 
-    cmd = ngx_redis_pipe_first(&pipe->late);
+    cmd = ngx_redis_command_first(&pipe->late);
 
     if (cmd) {
         freeReplyObject(reply);
         reply = NULL;
 
     } else {
-        cmd = ngx_redis_pipe_first(&pipe->sent);
+        cmd = ngx_redis_command_first(&pipe->sent);
     }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &pipe->conn.log, 0,
+                   "redis reply, late:%d in queue:%ui", reply == NULL,
+                   pipe->all.n);
 
     if (cmd == NULL || cmd == pipe->partial) {
         freeReplyObject(reply);
         return NGX_ERROR;
     }
 
-    ngx_redis_pipe_take(cmd);
-
     if (reply == NULL) {
-        ngx_free(cmd);
+        ngx_redis_command_free(cmd);
         return NGX_OK;
     }
 
@@ -314,15 +273,13 @@ ngx_redis_pipe_reply_handler(void *data, redisReply *reply)
     result = (reply->type == REDIS_REPLY_ERROR) ? NGX_REDIS_REFUSED
                                                 : NGX_REDIS_REPLY;
 
-    ngx_redis_pipe_done(cmd, result, reply);
-    ngx_free(cmd);
+    ngx_redis_command_end(cmd, result, reply);
 
     if (ngx_redis_reply_verdict(reply) == NGX_REDIS_VERDICT_LEAVE) {
         code = ngx_redis_reply_code(reply);
 
         pipe->leaving = 1;
 
-        ngx_redis_conn_leave(&pipe->conn);
         ngx_redis_conn_fail(&pipe->conn, 0, "%V refused a command: %V",
                             &pipe->conn.peer, &code);
     }
@@ -340,7 +297,7 @@ ngx_redis_pipe_quiet_handler(void *data)
 {
     ngx_redis_pipe_t  *pipe = data;
 
-    if (ngx_exiting && pipe->n == 0) {
+    if (ngx_exiting && pipe->all.n == 0) {
         ngx_redis_conn_close(&pipe->conn);
     }
 }
@@ -372,9 +329,8 @@ ngx_redis_pipe_lost_handler(void *data, ngx_uint_t was_up)
 
     ngx_queue_init(&dying);
 
-    while ((cmd = ngx_redis_pipe_first(&pipe->late)) != NULL) {
-        ngx_redis_pipe_take(cmd);
-        ngx_free(cmd);
+    while ((cmd = ngx_redis_command_first(&pipe->late)) != NULL) {
+        ngx_redis_command_free(cmd);
     }
 
     if (!ngx_queue_empty(&pipe->sent)) {
@@ -391,10 +347,8 @@ ngx_redis_pipe_lost_handler(void *data, ngx_uint_t was_up)
         ngx_redis_pipe_wake(pipe);
     }
 
-    while ((cmd = ngx_redis_pipe_first(&dying)) != NULL) {
-        ngx_redis_pipe_take(cmd);
-        ngx_redis_pipe_done(cmd, NGX_REDIS_CLOSED, NULL);
-        ngx_free(cmd);
+    while ((cmd = ngx_redis_command_first(&dying)) != NULL) {
+        ngx_redis_command_end(cmd, NGX_REDIS_CLOSED, NULL);
     }
 }
 
@@ -439,10 +393,10 @@ ngx_redis_pipe_expire(ngx_redis_pipe_t *pipe)
     ngx_redis_command_t  *cmd;
 
     for ( ;; ) {
-        cmd = ngx_redis_pipe_first(&pipe->sent);
+        cmd = ngx_redis_command_first(&pipe->sent);
 
         if (cmd == NULL) {
-            cmd = ngx_redis_pipe_first(&pipe->waiting);
+            cmd = ngx_redis_command_first(&pipe->waiting);
         }
 
         if (cmd == NULL
@@ -451,19 +405,21 @@ ngx_redis_pipe_expire(ngx_redis_pipe_t *pipe)
             return;
         }
 
+        ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &pipe->conn.log, 0,
+                       "redis command timed out, state:%d in queue:%ui",
+                       cmd->state, pipe->all.n);
+
         ngx_redis_client_timedout(pipe->client, pipe);
 
         if (cmd->state == NGX_REDIS_COMMAND_WAITING) {
-            ngx_redis_pipe_take(cmd);
-            ngx_redis_pipe_done(cmd, NGX_REDIS_TIMEOUT, NULL);
-            ngx_free(cmd);
+            ngx_redis_command_end(cmd, NGX_REDIS_TIMEOUT, NULL);
             continue;
         }
 
         ngx_queue_remove(&cmd->queue);
         ngx_queue_insert_tail(&pipe->late, &cmd->queue);
 
-        ngx_redis_pipe_done(cmd, NGX_REDIS_TIMEOUT, NULL);
+        ngx_redis_command_done(cmd, NGX_REDIS_TIMEOUT, NULL);
     }
 }
 
@@ -479,7 +435,7 @@ ngx_redis_pipe_stalled(ngx_redis_pipe_t *pipe)
     ngx_msec_t            timeout, overdue, silent;
     ngx_redis_command_t  *cmd;
 
-    cmd = ngx_redis_pipe_first(&pipe->late);
+    cmd = ngx_redis_command_first(&pipe->late);
 
     if (cmd == NULL) {
         return 0;
@@ -504,16 +460,16 @@ ngx_redis_pipe_arm(ngx_redis_pipe_t *pipe)
         ngx_del_timer(&pipe->timer);
     }
 
-    if (pipe->n == 0) {
+    if (pipe->all.n == 0) {
         return;
     }
 
     wait = pipe->conf->timeout;
 
-    cmd = ngx_redis_pipe_first(&pipe->sent);
+    cmd = ngx_redis_command_first(&pipe->sent);
 
     if (cmd == NULL) {
-        cmd = ngx_redis_pipe_first(&pipe->waiting);
+        cmd = ngx_redis_command_first(&pipe->waiting);
     }
 
     if (cmd) {
@@ -547,59 +503,11 @@ ngx_redis_pipe_close(ngx_redis_pipe_t *pipe)
     queues[2] = &pipe->waiting;
 
     for (i = 0; i < 3; i++) {
-        while ((cmd = ngx_redis_pipe_first(queues[i])) != NULL) {
-            ngx_redis_pipe_take(cmd);
-            ngx_free(cmd);
+        while ((cmd = ngx_redis_command_first(queues[i])) != NULL) {
+            ngx_redis_command_free(cmd);
         }
     }
 
     pipe->partial = NULL;
-    pipe->awaited = 0;
-}
-
-
-/* the command leaves its queue; the caller frees it */
-
-static void
-ngx_redis_pipe_take(ngx_redis_command_t *cmd)
-{
-    ngx_queue_remove(&cmd->queue);
-
-    cmd->pipe->n--;
-    cmd->pipe->bytes -= cmd->len;
-}
-
-
-static void
-ngx_redis_pipe_done(ngx_redis_command_t *cmd, ngx_redis_result_e result,
-    redisReply *reply)
-{
-    ngx_redis_pipe_t    *pipe;
-    ngx_redis_reply_pt   handler;
-
-    pipe = cmd->pipe;
-    handler = cmd->handler;
-
-    cmd->state = NGX_REDIS_COMMAND_DONE;
-    cmd->handler = NULL;
-
-    pipe->stats->results[result]++;
-
-    if (handler) {
-        pipe->awaited--;
-        pipe->timer.cancelable = (pipe->awaited == 0);
-
-        handler(cmd->data, result, reply);
-    }
-}
-
-
-static ngx_redis_command_t *
-ngx_redis_pipe_first(ngx_queue_t *queue)
-{
-    if (ngx_queue_empty(queue)) {
-        return NULL;
-    }
-
-    return ngx_queue_data(ngx_queue_head(queue), ngx_redis_command_t, queue);
+    pipe->all.awaited = 0;
 }

@@ -27,6 +27,7 @@
 #include <ngx_event.h>
 
 #include "ngx_redis_client.h"
+#include "ngx_redis_command.h"
 #include "ngx_redis_conn.h"
 
 
@@ -39,41 +40,16 @@
 typedef struct ngx_redis_pipe_s  ngx_redis_pipe_t;
 
 
-typedef enum {
-    NGX_REDIS_COMMAND_WAITING = 0,
-    NGX_REDIS_COMMAND_SENT,
-    NGX_REDIS_COMMAND_DONE          /* the handler was called */
-} ngx_redis_command_state_e;
-
-
-struct ngx_redis_command_s {
-    ngx_queue_t                 queue;
-    ngx_redis_pipe_t           *pipe;
-    ngx_redis_command_state_e   state;
-
-    ngx_redis_reply_pt          handler;   /* NULL: nobody waits for it */
-    void                       *data;
-    ngx_msec_t                  deadline;
-
-    size_t                      len;       /* of the bytes that follow */
-    size_t                      copied;    /* of them to the connection */
-};
-
-
 struct ngx_redis_pipe_s {
     ngx_redis_conn_t            conn;
     ngx_redis_client_t         *client;
     ngx_redis_conf_t           *conf;
-    ngx_redis_stats_t          *stats;     /* of the client */
 
+    ngx_redis_commands_t        all;
     ngx_queue_t                 late;
     ngx_queue_t                 sent;
     ngx_queue_t                 waiting;
     ngx_redis_command_t        *partial;   /* neither unwritten nor written */
-
-    ngx_uint_t                  n;         /* in all queues */
-    ngx_uint_t                  awaited;   /* of them, with a handler */
-    size_t                      bytes;     /* of all */
 
     ngx_event_t                 flush;     /* posted: the turn's commands */
     ngx_event_t                 timer;     /* the oldest deadline */

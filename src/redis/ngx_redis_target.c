@@ -14,6 +14,9 @@
 /* more are not tried one after the other */
 #define NGX_REDIS_TARGET_MAX_ADDRS  32
 
+/* a name server is waited for so long when there are addresses to try */
+#define NGX_REDIS_TARGET_PATIENCE   1000  /* ms */
+
 
 static ngx_int_t ngx_redis_target_copy(ngx_addr_t *addr,
     ngx_resolver_addr_t *found, in_port_t port, ngx_pool_t *pool);
@@ -105,6 +108,11 @@ ngx_redis_target_resolve(ngx_redis_target_t *t, ngx_redis_conf_t *conf,
     ctx->handler = handler;
     ctx->data = data;
     ctx->timeout = conf->resolver_timeout;
+
+    if (t->naddrs) {
+        ctx->timeout = ngx_min(ctx->timeout, NGX_REDIS_TARGET_PATIENCE);
+    }
+
     ctx->cancelable = 1;
 
     /* the handler may be called from within, and finds it there */

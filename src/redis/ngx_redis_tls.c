@@ -273,13 +273,16 @@ ngx_redis_tls_handshake_handler(ngx_connection_t *c)
     ngx_redis_conn_t  *conn;
 
     conn = c->data;
+    rc = X509_V_OK;
 
     if (c->ssl->handshaked) {
         ngx_redis_conn_secured(conn);
         return;
     }
 
-    rc = SSL_get_verify_result(c->ssl->connection);
+    if (conn->conf->tls_verify) {
+        rc = SSL_get_verify_result(c->ssl->connection);
+    }
 
     if (rc != X509_V_OK) {
         ngx_redis_conn_fail(conn, 0, "certificate of %V is not accepted: %s",

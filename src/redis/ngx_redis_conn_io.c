@@ -1,0 +1,232 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "ngx_redis_conn.h"
+
+
+#define NGX_REDIS_CONN_IN  16384
+
+
+static ngx_int_t ngx_redis_conn_replies(ngx_redis_conn_t *conn);
+
+
+void
+ngx_redis_conn_read_handler(ngx_event_t *rev)
+{
+    ngx_connection_t  *c;
+    ngx_redis_conn_t  *conn;
+
+    c = rev->data;
+    conn = c->data;
+
+    if (conn->state == NGX_REDIS_CONN_UP
+        || conn->state == NGX_REDIS_CONN_GREETING)
+    {
+        ngx_redis_conn_read(conn);
+        return;
+    }
+
+    if (c->close) {
+        /* the worker is leaving */
+        conn->handlers->quiet(conn->data);
+        return;
+    }
+
+    if (conn->state == NGX_REDIS_CONN_CONNECTING && c->read->ready) {
+        ngx_redis_conn_connected(conn);
+    }
+}
+
+
+void
+ngx_redis_conn_read(ngx_redis_conn_t *conn)
+{
+    ssize_t            n;
+    ngx_uint_t         generation;
+    ngx_connection_t  *c;
+
+    static u_char      buf[NGX_REDIS_CONN_IN];
+
+    c = conn->connection;
+    generation = conn->generation;
+
+    for ( ;; ) {
+        n = c->recv(c, buf, NGX_REDIS_CONN_IN);
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n == 0 || n == NGX_ERROR) {
+            ngx_redis_conn_fail(conn, 0, "%V %s", &conn->peer,
+                                n ? "reset the connection"
+                                  : "closed the connection");
+            return;
+        }
+
+        conn->heard = ngx_current_msec;
+
+        if (ngx_redis_reader_feed(&conn->reader, buf, n) != NGX_OK) {
+            ngx_redis_conn_fail(conn, 0, "%s", conn->reader.err);
+            return;
+        }
+
+        if (ngx_redis_conn_replies(conn) != NGX_OK) {
+            return;
+        }
+
+        if (!c->read->ready) {
+            break;
+        }
+    }
+
+    if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+        ngx_redis_conn_fail(conn, 0, "could not wait for %V", &conn->peer);
+        return;
+    }
+
+    if (conn->generation == generation) {
+        conn->handlers->quiet(conn->data);
+    }
+}
+
+
+/* NGX_ERROR if the connection is not what it was */
+
+static ngx_int_t
+ngx_redis_conn_replies(ngx_redis_conn_t *conn)
+{
+    ngx_int_t    rc;
+    ngx_uint_t   generation;
+    redisReply  *reply;
+
+    generation = conn->generation;
+
+    for ( ;; ) {
+        rc = ngx_redis_reader_next(&conn->reader, &reply);
+
+        if (rc == NGX_AGAIN) {
+            return NGX_OK;
+        }
+
+        if (rc == NGX_ERROR) {
+            ngx_redis_conn_fail(conn, 0, "%V sent what is not understood: %s",
+                                &conn->peer, conn->reader.err);
+            return NGX_ERROR;
+        }
+
+        if (conn->state == NGX_REDIS_CONN_GREETING) {
+            ngx_redis_conn_greeted(conn, reply);
+
+            if (conn->generation != generation) {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
+        rc = conn->handlers->reply(conn->data, reply);
+
+        if (conn->generation != generation) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_ERROR) {
+            ngx_redis_conn_fail(conn, 0, "%V sent a reply to nothing",
+                                &conn->peer);
+            return NGX_ERROR;
+        }
+    }
+}
+
+
+void
+ngx_redis_conn_write_handler(ngx_event_t *wev)
+{
+    ngx_uint_t         generation;
+    ngx_connection_t  *c;
+    ngx_redis_conn_t  *conn;
+
+    c = wev->data;
+    conn = c->data;
+    generation = conn->generation;
+
+    switch (conn->state) {
+
+    case NGX_REDIS_CONN_CONNECTING:
+        ngx_redis_conn_connected(conn);
+        break;
+
+    case NGX_REDIS_CONN_GREETING:
+        (void) ngx_redis_conn_write(conn);
+        break;
+
+    case NGX_REDIS_CONN_UP:
+        conn->handlers->writable(conn->data);
+        break;
+
+    default:
+        break;
+    }
+
+    if (conn->generation != generation) {
+        return;
+    }
+
+    /* a level-triggered event must not stay when nothing is to be written */
+
+    if (conn->state != NGX_REDIS_CONN_SECURING
+        && ngx_handle_write_event(c->write, 0) != NGX_OK)
+    {
+        ngx_redis_conn_fail(conn, 0, "could not wait for %V", &conn->peer);
+    }
+}
+
+
+ngx_int_t
+ngx_redis_conn_write(ngx_redis_conn_t *conn)
+{
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+
+    if (!c->write->ready) {
+        return NGX_AGAIN;
+    }
+
+    while (conn->pos < conn->last) {
+
+        n = c->send(c, conn->pos, conn->last - conn->pos);
+        conn->stats->writes++;
+
+        if (n == NGX_ERROR) {
+            ngx_redis_conn_fail(conn, 0, "writing to %V failed", &conn->peer);
+            return NGX_ERROR;
+        }
+
+        if (n == NGX_AGAIN) {
+            if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
+                ngx_redis_conn_fail(conn, 0, "could not wait for %V",
+                                    &conn->peer);
+                return NGX_ERROR;
+            }
+
+            return NGX_AGAIN;
+        }
+
+        conn->pos += n;
+    }
+
+    conn->pos = conn->out;
+    conn->last = conn->out;
+
+    return NGX_OK;
+}
