@@ -98,8 +98,6 @@ ngx_optcache_l1_store(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
         return NGX_DECLINED;
     }
 
-    hash = ngx_optcache_l1_hash(l1, &e->key);
-
     if (ngx_optcache_l1_lock(l1) != NGX_OK) {
         return NGX_DECLINED;
     }
@@ -112,7 +110,12 @@ ngx_optcache_l1_store(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
         return NGX_DECLINED;
     }
 
-    /* nobody else sees the node yet: it is filled without the mutex */
+    /*
+     * Nobody else sees the node yet: it is filled without the mutex.  A zone
+     * that was emptied has another secret, but not while there is a pin.
+     */
+
+    hash = ngx_optcache_l1_hash(l1, &e->key);
 
     node->tree.key = hash;
     ngx_optcache_l1_fill(node, e);
