@@ -113,7 +113,8 @@ fuzz_accepted(ngx_pool_t *pool, ngx_str_t *value, ngx_optcache_entry_t *e)
     ngx_str_t              again;
     ngx_optcache_field_t   field;
 
-    if (e->status < 200 || e->status > 599 || e->date < 0 || e->date > NOW
+    if (e->status < 200 || e->status > 599 || e->status == 206
+        || e->status == 304 || e->date < 0 || e->date > NOW
         || ngx_optcache_entry_age(e, NOW) < 0)
     {
         abort();
