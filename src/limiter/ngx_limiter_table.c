@@ -21,6 +21,14 @@
 #define ngx_limiter_table_key(table, slot)                                    \
     ((u_char *) (slot) + sizeof(ngx_limiter_slot_t) + (table)->payload)
 
+#define ngx_limiter_table_begin(table)                                        \
+    (table)->busy = 1;                                                        \
+    ngx_memory_barrier()
+
+#define ngx_limiter_table_end(table)                                          \
+    ngx_memory_barrier();                                                     \
+    (table)->busy = 0
+
 #define ngx_limiter_table_rotl(x, n)  (((x) << (n)) | ((x) >> (64 - (n))))
 
 
@@ -34,6 +42,8 @@ typedef struct {
 } ngx_limiter_slot_t;
 
 
+static uint32_t ngx_limiter_table_bucket(ngx_limiter_table_t *table,
+    ngx_str_t *key);
 static uint32_t ngx_limiter_table_find(ngx_limiter_table_t *table,
     ngx_str_t *key, uint32_t bucket);
 static uint32_t ngx_limiter_table_take(ngx_limiter_table_t *table);
@@ -123,6 +133,8 @@ ngx_limiter_table_carve(ngx_limiter_table_t *table, size_t payload)
         return NGX_ERROR;
     }
 
+    ngx_limiter_table_begin(table);
+
     table->payload = payload;
     table->stride = stride;
     table->nslots = n;
@@ -139,6 +151,8 @@ ngx_limiter_table_carve(ngx_limiter_table_t *table, size_t payload)
 
     ngx_memzero(table->buckets, nbuckets * sizeof(uint32_t));
 
+    ngx_limiter_table_end(table);
+
     return NGX_OK;
 }
 
@@ -146,20 +160,19 @@ ngx_limiter_table_carve(ngx_limiter_table_t *table, size_t payload)
 void *
 ngx_limiter_table_lookup(ngx_limiter_table_t *table, ngx_str_t *key)
 {
-    uint32_t  i, bucket;
+    uint32_t  i;
 
-    bucket = ngx_limiter_table_hash(table->seed, key->data, key->len)
-             & (table->nbuckets - 1);
-
-    i = ngx_limiter_table_find(table, key, bucket);
-
+    i = ngx_limiter_table_find(table, key, ngx_limiter_table_bucket(table,
+                                                                    key));
     if (i == 0) {
         return NULL;
     }
 
     if (table->newest != i) {
+        ngx_limiter_table_begin(table);
         ngx_limiter_table_unlink(table, i);
         ngx_limiter_table_newest(table, i);
+        ngx_limiter_table_end(table);
     }
 
     return ngx_limiter_table_slot(table, i) + 1;
@@ -178,8 +191,9 @@ ngx_limiter_table_insert(ngx_limiter_table_t *table, ngx_str_t *key)
         return payload;
     }
 
-    bucket = ngx_limiter_table_hash(table->seed, key->data, key->len)
-             & (table->nbuckets - 1);
+    bucket = ngx_limiter_table_bucket(table, key);
+
+    ngx_limiter_table_begin(table);
 
     i = ngx_limiter_table_take(table);
     slot = ngx_limiter_table_slot(table, i);
@@ -196,6 +210,8 @@ ngx_limiter_table_insert(ngx_limiter_table_t *table, ngx_str_t *key)
     ngx_limiter_table_newest(table, i);
     table->used++;
 
+    ngx_limiter_table_end(table);
+
     return slot + 1;
 }
 
@@ -203,17 +219,16 @@ ngx_limiter_table_insert(ngx_limiter_table_t *table, ngx_str_t *key)
 void
 ngx_limiter_table_remove(ngx_limiter_table_t *table, ngx_str_t *key)
 {
-    uint32_t             i, bucket;
+    uint32_t             i;
     ngx_limiter_slot_t  *slot;
 
-    bucket = ngx_limiter_table_hash(table->seed, key->data, key->len)
-             & (table->nbuckets - 1);
-
-    i = ngx_limiter_table_find(table, key, bucket);
-
+    i = ngx_limiter_table_find(table, key, ngx_limiter_table_bucket(table,
+                                                                    key));
     if (i == 0) {
         return;
     }
+
+    ngx_limiter_table_begin(table);
 
     ngx_limiter_table_unlink(table, i);
     ngx_limiter_table_unchain(table, i);
@@ -222,6 +237,22 @@ ngx_limiter_table_remove(ngx_limiter_table_t *table, ngx_str_t *key)
     slot->next = table->free;
     table->free = i;
     table->used--;
+
+    ngx_limiter_table_end(table);
+}
+
+
+/* Where a key is looked for, in a table that is known to be sound. */
+
+static uint32_t
+ngx_limiter_table_bucket(ngx_limiter_table_t *table, ngx_str_t *key)
+{
+    if (table->busy) {
+        (void) ngx_limiter_table_carve(table, table->payload);
+    }
+
+    return ngx_limiter_table_hash(table->seed, key->data, key->len)
+           & (table->nbuckets - 1);
 }
 
 

@@ -23,7 +23,9 @@
  *  24+P  key      40
  *
  * The mutex of the zone's slab pool protects everything; every function here
- * but _create() is called with it held.  No lock is taken inside.
+ * but _create() is called with it held.  No lock is taken inside.  A process
+ * that dies with the mutex held, in the middle of a change, leaves "busy" set:
+ * the next one forgets everything rather than follow links that may be torn.
  */
 
 
@@ -56,6 +58,7 @@ typedef struct {
     uint32_t                  oldest;    /* index + 1 */
 
     uint32_t                  used;
+    uint32_t                  busy;      /* links are being changed */
     uint64_t                  evicted;
 
     uint64_t                  seed[2];

@@ -250,6 +250,42 @@ test_carve(void **state)
 }
 
 
+/* as a process leaves it that died in the middle of a change */
+
+static void
+test_torn(void **state)
+{
+    ngx_uint_t            i;
+    ngx_limiter_table_t  *table;
+
+    table = table_create(16 * 4096, 8);
+    assert_non_null(table);
+
+    for (i = 0; i < 100; i++) {
+        ngx_limiter_table_insert(table, key_of(i));
+    }
+
+    assert_int_equal(table->busy, 0);
+
+    /* a chain that leads to itself */
+
+    ngx_memset(table->buckets, 0xff, table->nbuckets * sizeof(uint32_t));
+    table->busy = 1;
+
+    assert_null(ngx_limiter_table_lookup(table, key_of(1)));
+    assert_int_equal(table->used, 0);
+    assert_int_equal(table->busy, 0);
+
+    table->busy = 1;
+    ngx_limiter_table_remove(table, key_of(1));
+    assert_non_null(ngx_limiter_table_insert(table, key_of(1)));
+    assert_non_null(ngx_limiter_table_lookup(table, key_of(1)));
+    assert_int_equal(table->used, 1);
+
+    free(memory);
+}
+
+
 static void
 test_small(void **state)
 {
@@ -271,6 +307,7 @@ main(void)
         cmocka_unit_test(test_evict),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_carve),
+        cmocka_unit_test(test_torn),
         cmocka_unit_test(test_small)
     };
 
