@@ -15,7 +15,7 @@ use Digest::SHA qw/ sha256_hex /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(24);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(26);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -54,6 +54,18 @@ http {
         location = /keyless {
             token_revoke;
             token_blacklist_key $arg_c;
+        }
+
+        location = /mirror {
+            token_blacklist off;
+            mirror /logout;
+            mirror_request_body off;
+            error_page 405 =200 @mirrored;
+            empty_gif;
+        }
+
+        location @mirrored {
+            return 200;
         }
 
         location = /cookie {
@@ -116,6 +128,11 @@ is($redis->cmd('TTL', 'b:1'), 3600, 'for an hour');
 is(status(post('/again?b=1', 'k')), 401, 'a revoked one cannot do it again');
 
 is(status(post('/keyless', 'k')), 500, 'a token without a key');
+
+# a subrequest is not the client's wish
+
+is(status(post('/mirror', 'w')), 200, 'a subrequest to the logout');
+is(status(get('/x', 'w')), 200, 'revokes nothing');
 
 # with a body, on a connection that goes on
 

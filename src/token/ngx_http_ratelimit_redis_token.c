@@ -354,7 +354,9 @@ ngx_http_ratelimit_redis_token_revoke(ngx_http_request_t *r)
     rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
     rlcf = ngx_http_get_module_loc_conf(r, ngx_http_ratelimit_redis_module);
 
-    if (r->method != NGX_HTTP_POST) {
+    /* a subrequest is made by a configuration, not by whom the token is of */
+
+    if (r->method != NGX_HTTP_POST || r != r->main) {
         return ngx_http_ratelimit_redis_token_allow(r);
     }
 
