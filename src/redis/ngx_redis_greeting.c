@@ -23,7 +23,7 @@ ngx_redis_format_len(ngx_uint_t argc, ngx_str_t *argv, size_t max)
     len = NGX_REDIS_FORMAT_HEADER;
 
     for (i = 0; i < argc; i++) {
-        if (argv[i].len > max || len > max) {
+        if (argv[i].len > max) {
             return 0;
         }
 

@@ -118,7 +118,7 @@ test_refusals(void **state)
 
     /* the next outage is of the other kind */
 
-    assert_int_equal(ngx_redis_breaker_open(&b, 500, 0), NGX_OK);
+    breaker_trip(&b, 500);
     assert_int_equal(ngx_redis_breaker_probed(&b, 510), NGX_OK);
 }
 
@@ -185,6 +185,24 @@ test_jitter(void **state)
     ngx_memzero(&b, sizeof(b));
     assert_in_range(ngx_redis_breaker_delay(&b, (ngx_uint_t) -1),
                     MIN_WAIT / 2, MIN_WAIT);
+}
+
+
+/* what was waited for one of several connections is no matter of an outage */
+
+static void
+test_first_outage(void **state)
+{
+    ngx_redis_breaker_t  b;
+
+    ngx_memzero(&b, sizeof(b));
+
+    (void) ngx_redis_breaker_delay(&b, 0);
+    (void) ngx_redis_breaker_delay(&b, 0);
+
+    breaker_trip(&b, 100);
+    (void) ngx_redis_breaker_delay(&b, 0);
+    assert_int_equal(b.wait, MIN_WAIT);
 }
 
 
@@ -262,6 +280,7 @@ main(void)
         cmocka_unit_test(test_refused_then_gone),
         cmocka_unit_test(test_delay),
         cmocka_unit_test(test_jitter),
+        cmocka_unit_test(test_first_outage),
         cmocka_unit_test(test_flapping),
         cmocka_unit_test(test_wrap_around),
     };

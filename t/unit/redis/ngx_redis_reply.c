@@ -217,6 +217,58 @@ test_endless(void **state)
 }
 
 
+/* all of it is here at once: still nothing is made of it */
+
+static void
+test_large_in_one(void **state)
+{
+    size_t       len;
+    char        *wire;
+    ngx_uint_t   i;
+
+    wire = malloc(3 * MAX);
+    assert_non_null(wire);
+
+    len = sprintf(wire, "*1100\r\n");
+
+    for (i = 0; i < 1100; i++) {
+        len += sprintf(wire + len, "$10\r\n0123456789\r\n");
+    }
+
+    assert_string_equal(reply_error(wire, MAX), "too large reply");
+    assert_null(reply_error(wire, 2 * MAX));
+
+    free(wire);
+}
+
+
+/* what one reply has is not held against the next */
+
+static void
+test_elements_in_two(void **state)
+{
+    char        *wire, *p;
+    ngx_uint_t   i, n;
+
+    wire = malloc(400000);
+    assert_non_null(wire);
+
+    p = wire;
+
+    for (n = 0; n < 2; n++) {
+        p += sprintf(p, "*40000\r\n");
+
+        for (i = 0; i < 40000; i++) {
+            p += sprintf(p, ":1\r\n");
+        }
+    }
+
+    assert_null(reply_error(wire, 400000));
+
+    free(wire);
+}
+
+
 /* a reply of just the allowed length, and then another */
 
 static void
@@ -469,6 +521,8 @@ main(void)
         cmocka_unit_test(test_announced),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_endless),
+        cmocka_unit_test(test_large_in_one),
+        cmocka_unit_test(test_elements_in_two),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_integer),
         cmocka_unit_test(test_types),
