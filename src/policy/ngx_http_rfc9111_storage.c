@@ -10,17 +10,13 @@
 #include "ngx_http_rfc9111_storage.h"
 
 
+static ngx_uint_t ngx_http_rfc9111_storage_status(ngx_uint_t status);
+
+
 ngx_http_rfc9111_storage_e
 ngx_http_rfc9111_storage(ngx_http_rfc9111_storage_t *s)
 {
-    /*
-     * RFC 9111, 3: a final status.  A 206 is part of something, a 304 speaks
-     * of something else, and a 429 must not be stored (RFC 6585, 4).
-     */
-
-    if (s->status < 200 || s->status > 599 || s->status == 206
-        || s->status == 304 || s->status == 429)
-    {
+    if (!ngx_http_rfc9111_storage_status(s->status)) {
         return NGX_HTTP_RFC9111_STATUS;
     }
 
@@ -57,4 +53,31 @@ ngx_http_rfc9111_storage(ngx_http_rfc9111_storage_t *s)
     }
 
     return NGX_HTTP_RFC9111_STORE;
+}
+
+
+/*
+ * RFC 9111, 3: a final status that is an answer to everybody who asks the
+ * same.  A 206 is part of something, a 304 speaks of something else.  412,
+ * 416 and 417 answer fields that are no part of a key (If-Match, Range and
+ * Expect): whoever sends them would choose what others get.  A 429 must not
+ * be stored (RFC 6585, 4).
+ */
+
+static ngx_uint_t
+ngx_http_rfc9111_storage_status(ngx_uint_t status)
+{
+    switch (status) {
+
+    case 206:
+    case 304:
+    case 412:
+    case 416:
+    case 417:
+    case 429:
+        return 0;
+
+    default:
+        return status >= 200 && status <= 599;
+    }
 }

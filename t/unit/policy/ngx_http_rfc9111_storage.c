@@ -44,6 +44,7 @@ test_status(void **state)
         expected = NGX_HTTP_RFC9111_STORE;
 
         if (status < 200 || status > 599 || status == 206 || status == 304
+            || status == 412 || status == 416 || status == 417
             || status == 429)
         {
             expected = NGX_HTTP_RFC9111_STATUS;
