@@ -37,6 +37,8 @@ static ngx_uint_t ngx_http_optcache_cacheable(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_optcache_unsafe(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_key(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_key_t *key);
+static ngx_int_t ngx_http_optcache_key_uri(ngx_http_request_t *r,
+    ngx_str_t *uri);
 static ngx_int_t ngx_http_optcache_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
@@ -393,24 +395,56 @@ ngx_http_optcache_key(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (r == r->main) {
+    if (r == r->main && !r->internal) {
         return ngx_optcache_key_create(r->pool, &user, NGX_OPTCACHE_KEY_MAIN,
                                        NULL, &value, key);
     }
 
-    kind = r->header_only ? NGX_OPTCACHE_KEY_HEADER
-                          : NGX_OPTCACHE_KEY_SUBREQUEST;
+    if (r == r->main) {
+        kind = NGX_OPTCACHE_KEY_INTERNAL;
 
-    uri.len = r->uri.len + 1 + r->args.len;
-    uri.data = ngx_pnalloc(r->pool, uri.len);
+    } else {
+        kind = r->header_only ? NGX_OPTCACHE_KEY_HEADER
+                              : NGX_OPTCACHE_KEY_SUBREQUEST;
+    }
 
-    if (uri.data == NULL) {
+    if (ngx_http_optcache_key_uri(r, &uri) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    (void) ngx_sprintf(uri.data, "%V?%V", &r->uri, &r->args);
-
     return ngx_optcache_key_create(r->pool, &user, kind, &uri, &value, key);
+}
+
+
+/*
+ * The URI does not show a named location; that of an "if" within one has its
+ * name, but is not "named".
+ */
+
+static ngx_int_t
+ngx_http_optcache_key_uri(ngx_http_request_t *r, ngx_str_t *uri)
+{
+    ngx_str_t                  name;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    ngx_str_null(&name);
+
+    if (clcf->name.len && clcf->name.data[0] == '@') {
+        name = clcf->name;
+    }
+
+    uri->len = name.len + 1 + r->uri.len + 1 + r->args.len;
+    uri->data = ngx_pnalloc(r->pool, uri->len);
+
+    if (uri->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(uri->data, "%V%Z%V?%V", &name, &r->uri, &r->args);
+
+    return NGX_OK;
 }
 
 

@@ -24,6 +24,8 @@
  *     's'                         the shared partition, or
  *     'u' SHA-256(user)           the partition of one user
  *     'm'                         a request of a client, or
+ *     'i' length(4) uri           one that was rewritten or redirected within
+ *                                 nginx: where it has come to, or
  *     'r' length(4) uri           a subrequest: its URI and arguments, or
  *     'h' length(4) uri           one that wants the header only, as those of
  *                                 auth_request do: its entry has no body
@@ -35,6 +37,7 @@
 
 typedef enum {
     NGX_OPTCACHE_KEY_MAIN = 'm',
+    NGX_OPTCACHE_KEY_INTERNAL = 'i',
     NGX_OPTCACHE_KEY_SUBREQUEST = 'r',
     NGX_OPTCACHE_KEY_HEADER = 'h'
 } ngx_optcache_key_kind_e;
@@ -48,9 +51,10 @@ typedef struct {
 
 /*
  * Makes the identity in "pool".  "user" empty: the shared partition; it
- * enters as its SHA-256 and is kept nowhere.  "uri" is what a subrequest asks
- * for: $request_uri is its parent's and does not tell it from the parent; it
- * is not looked at for NGX_OPTCACHE_KEY_MAIN.
+ * enters as its SHA-256 and is kept nowhere.  "uri" is where a request has
+ * come to: $request_uri does not tell a subrequest from its parent, nor who
+ * was refused and sent to another page from who was let in.  It is not looked
+ * at for NGX_OPTCACHE_KEY_MAIN.
  *
  * Returns NGX_OK, NGX_DECLINED when the identity is longer than
  * NGX_OPTCACHE_KEY_MAX bytes, NGX_ERROR when out of memory.
