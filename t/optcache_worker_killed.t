@@ -33,7 +33,8 @@ http {
     optcache_valid 10m;
 
     server {
-        listen 127.0.0.1:8080 sndbuf=32k;
+        listen 127.0.0.1:8080;
+        listen 127.0.0.1:8090 sndbuf=32k;
 
         location / {
             optcache c;
@@ -130,7 +131,7 @@ my %start;
 sub slow {
     my ($uri) = @_;
 
-    my $s = http_get($uri, start => 1);
+    my $s = http_get($uri, port => 8090, start => 1);
 
     wait_for(sub { sysread $s, $start{$s}, 1000 });
 
