@@ -33,7 +33,7 @@ static ngx_int_t ngx_http_optcache_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_start(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf);
 static ngx_uint_t ngx_http_optcache_cacheable(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf);
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_unsafe(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_key(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_key_t *key);
@@ -315,7 +315,7 @@ ngx_http_optcache_start(ngx_http_request_t *r,
         return rc;
     }
 
-    if (!ngx_http_optcache_cacheable(r, olcf)) {
+    if (!ngx_http_optcache_cacheable(r, olcf, ctx)) {
         ctx->invalidate = ngx_http_optcache_unsafe(r);
         return NGX_DECLINED;
     }
@@ -342,11 +342,22 @@ ngx_http_optcache_start(ngx_http_request_t *r,
 
 static ngx_uint_t
 ngx_http_optcache_cacheable(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf)
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx)
 {
     static ngx_str_t  websocket = ngx_string("websocket");
 
     if (!(r->method & olcf->methods)) {
+        return 0;
+    }
+
+    /*
+     * What auth_request is told depends on who asks, by means that only
+     * optcache_user can name: the answer is nobody else's.
+     */
+
+    if (r != r->main && r->header_only && olcf->user == NULL
+        && ctx->key.shared)
+    {
         return 0;
     }
 
