@@ -1,0 +1,164 @@
+#!/usr/bin/perl
+
+# Copyright (C) The Optcache authors
+
+# A wrong directive is refused by "nginx -t" with a message that names what is
+# wrong with it; a right one is not.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+use Test::Nginx;
+
+my @wrong = (
+    # where, directive, message
+
+    [http => 'optcache_zone;', 'invalid number of arguments'],
+    [http => 'optcache_zone c;',
+        'invalid zone "c" in "optcache_zone", expected NAME:SIZE'],
+    [http => 'optcache_zone c:;', 'invalid size ""'],
+    [http => 'optcache_zone :1m;', '":1m"'],
+    [http => 'optcache_zone c:x;', 'invalid size "x"'],
+    [http => 'optcache_zone c:-1m;', 'invalid size "-1m"'],
+    [http => 'optcache_zone c:4k;', 'too small'],
+    [http => 'optcache_zone c:1m extra;', 'invalid number of arguments'],
+    [http => 'optcache_zone c:1m; optcache_zone c:1m;', '"c"'],
+    [server => 'optcache_zone c:1m;', 'not allowed here'],
+
+    [location => 'optcache;', 'invalid number of arguments'],
+    [location => 'optcache nosuch;', '"nosuch"'],
+    [location => 'optcache "";', 'empty zone in "optcache"'],
+    [location => 'optcache c d;', 'invalid number of arguments'],
+    [location => 'optcache c; optcache c;', 'is duplicate'],
+
+    [location => 'optcache_key;', 'invalid number of arguments'],
+    [location => 'optcache_key $nosuch;', '"nosuch"'],
+    [location => 'optcache_key a; optcache_key b;', 'is duplicate'],
+    [location => 'optcache_user $nosuch;', '"nosuch"'],
+    [location => 'optcache_user a; optcache_user b;', 'is duplicate'],
+
+    [location => 'optcache_valid;', 'invalid number of arguments'],
+    [location => 'optcache_valid x;', '"x"'],
+    [location => 'optcache_valid 99 1m;', '"99"'],
+    [location => 'optcache_valid 600 1m;', '"600"'],
+    [location => 'optcache_valid abc 1m;', '"abc"'],
+    [location => 'optcache_valid 200 -1s;', '"-1s"'],
+    [location => 'optcache_valid 200 1x;', '"1x"'],
+
+    [location => 'optcache_methods;', 'invalid number of arguments'],
+    [location => 'optcache_methods PUT;', '"PUT"'],
+    [location => 'optcache_methods get;', '"get"'],
+
+    [location => 'optcache_bypass;', 'invalid number of arguments'],
+    [location => 'optcache_bypass $nosuch;', '"nosuch"'],
+    [location => 'optcache_no_store;', 'invalid number of arguments'],
+    [location => 'optcache_no_store $nosuch;', '"nosuch"'],
+
+    [location => 'optcache_max_size;', 'invalid number of arguments'],
+    [location => 'optcache_max_size x;', 'invalid value'],
+    [location => 'optcache_max_size -1;', 'invalid value'],
+    [location => 'optcache_max_size 1m; optcache_max_size 2m;',
+        'is duplicate'],
+
+    [location => 'optcache_gzip maybe;', '"maybe"'],
+    [location => 'optcache_gzip on off;', 'invalid number of arguments'],
+    [location => 'optcache_gzip_level 0;', 'must be between 1 and 9'],
+    [location => 'optcache_gzip_level 10;', 'must be between 1 and 9'],
+    [location => 'optcache_gzip_level x;', 'invalid number'],
+    [location => 'optcache_gzip_min_length x;', 'invalid value'],
+    [location => 'optcache_gzip_types;', 'invalid number of arguments'],
+
+    [location => 'optcache_headers;', 'invalid number of arguments'],
+    [location => 'optcache_headers y;', '"y"'],
+
+    [http => 'optcache_redis_server;', 'invalid number of arguments'],
+    [http => 'optcache_redis_server 127.0.0.2:6379;', '"127.0.0.2:6379"'],
+    [http => 'optcache_redis_server http://127.0.0.1;', '"http://127.0.0.1"'],
+    [http => 'optcache_redis_server redis://;', '"redis://"'],
+    [http => 'optcache_redis_server redis://127.0.0.1:x;',
+        '"redis://127.0.0.1:x"'],
+    [http => 'optcache_redis_server redis://127.0.0.2:70000;',
+        '"redis://127.0.0.2:70000"'],
+    [http => 'optcache_redis_server redis://127.0.0.1/x;',
+        '"redis://127.0.0.1/x"'],
+    [http => 'optcache_redis_server redis://127.0.0.1 timeout=x;',
+        'invalid timeout "x"'],
+    [http => 'optcache_redis_server redis://127.0.0.1 timeout=0;',
+        'invalid timeout "0"'],
+    [http => 'optcache_redis_server redis://127.0.0.1 connections=0;',
+        'invalid connections "0"'],
+    [http => 'optcache_redis_server redis://127.0.0.1 nosuch=1;',
+        '"nosuch=1"'],
+    [http => 'optcache_redis_server redis://127.0.0.1 password_file=/no/such;',
+        '"/no/such"'],
+    [http => 'optcache_redis_server redis://127.0.0.1;'
+             . ' optcache_redis_server redis://127.0.0.1;', 'is duplicate'],
+    [http => 'optcache_redis_prefix;', 'invalid number of arguments'],
+    [http => 'optcache_redis_prefix a; optcache_redis_prefix b;',
+        'is duplicate'],
+    [server => 'optcache_redis_prefix a;', 'not allowed here'],
+);
+
+my @right = (
+    [http => 'optcache_zone d:64k; optcache_zone e:1m;'],
+    [http => 'optcache c; optcache_key k; optcache_user u;'],
+    [server => 'optcache c; optcache_headers off;'],
+    [location => 'optcache c;'],
+    [location => 'optcache off;'],
+    [location => 'optcache later;', 'optcache_zone later:1m;'],
+    [location => 'optcache_user "";'],
+    [location => 'optcache_key "";'],
+    [location => 'optcache_valid 200 301 1m; optcache_valid any 0;'],
+    [location => 'optcache_valid 200;'],
+    [location => 'optcache_methods HEAD GET;'],
+    [location => 'optcache_bypass $arg_a $arg_b; optcache_no_store 1;'],
+    [location => 'optcache_gzip on; optcache_gzip_types *;'],
+    [location => 'optcache_gzip_level 1; optcache_gzip_min_length 0;'],
+    [location => 'optcache_max_size 0;'],
+    [http => 'optcache_redis_server redis://127.0.0.1;'],
+    [http => 'optcache_redis_server redis://127.0.0.1:6379/3 timeout=1s;'],
+    [http => 'optcache_redis_server redis://[::1]:6379 connections=4;'],
+    [http => 'optcache_redis_server unix:/tmp/redis.sock:2;'],
+    [http => 'optcache_redis_prefix "";'],
+);
+
+my $t = Test::Nginx->new()->plan(@wrong + @right);
+
+###############################################################################
+
+for (@wrong) {
+    my ($where, $text, $message) = @$_;
+
+    my ($rc, $out) = check($where, $text);
+
+    ok($rc != 0 && $out =~ /^[^\n]*\[emerg\] [^\n]*\Q$message\E/m,
+        "refused: $text") or diag($out);
+}
+
+for (@right) {
+    my ($where, $text, $after) = @$_;
+
+    my ($rc, $out) = check($where, $text, $after);
+    is($rc, 0, "taken: $text") or diag($out);
+}
+
+###############################################################################
+
+sub check {
+    my ($where, $text, $after) = @_;
+
+    my %in = ($where => $text);
+
+    $in{http} = 'optcache_zone c:1m; ' . ($in{http} // '')
+        unless ($in{http} // '') =~ /optcache_zone c|optcache_zone :/
+               || $text =~ /optcache_zone;/;
+    $in{http} .= " $after" if $after;
+
+    return $t->conf_check(%in);
+}
+
+###############################################################################
