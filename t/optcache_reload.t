@@ -65,11 +65,6 @@ ok($t->reload(wait_old => 1), 'reload once more');
 is(hits(), 20, 'still there');
 is($backend->count(qr{}), 20, 'the upstream was asked once for each');
 
-# a hit that began before a reload ends after it
-
-my $s = http_connect();
-http_get('/1', socket => $s, keepalive => 1);
-
 # settings that changed
 
 configure('c:1m', 'optcache_valid 10m; optcache_gzip on;', '');
