@@ -102,10 +102,10 @@ for my $bad ('Bearer', 'Bearer =', 'Bearer a b', 'Bearer a,b', "Bearer a\x80",
 
 my $r = http_get('/x', headers => ['Authorization: Bearer a',
                                    'Authorization: Bearer b']);
-like(status($r), qr/^40[01]$/, 'two tokens');
+is(status($r), 400, 'two tokens');
 $r = http_get('/x', headers => ['Authorization: Basic a',
                                 'authorization: Bearer b']);
-like(status($r), qr/^40[01]$/, 'two schemes');
+is(status($r), 400, 'two schemes');
 
 # required
 

@@ -25,8 +25,6 @@
 static ngx_int_t ngx_http_ratelimit_redis_token_read(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf);
-static ngx_int_t ngx_http_ratelimit_redis_token_authorization(
-    ngx_http_request_t *r, ngx_str_t *token);
 static ngx_token_revocation_t *ngx_http_ratelimit_redis_token_revocation(
     ngx_http_request_t *r, ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf);
@@ -112,7 +110,13 @@ ngx_http_ratelimit_redis_token_read(ngx_http_request_t *r,
                                       : &ngx_http_ratelimit_redis_module;
 
     if (rlcf->token_source == NULL) {
-        rc = ngx_http_ratelimit_redis_token_authorization(r, &token.text);
+
+        /* nginx refuses a request that has two */
+
+        rc = r->headers_in.authorization
+             ? ngx_token_source_bearer(&r->headers_in.authorization->value,
+                                       &token.text)
+             : NGX_DECLINED;
 
     } else if (ngx_http_complex_value(r, rlcf->token_source, &token.text)
                == NGX_OK)
@@ -142,50 +146,6 @@ ngx_http_ratelimit_redis_token_read(ngx_http_request_t *r,
     ctx->token = token;
 
     return NGX_OK;
-}
-
-
-/*
- * Two Authorization fields are malformed, whatever is in them: which of them
- * a backend believes is not known here.
- */
-
-static ngx_int_t
-ngx_http_ratelimit_redis_token_authorization(ngx_http_request_t *r,
-    ngx_str_t *token)
-{
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h, *found;
-
-    found = NULL;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len != sizeof("Authorization") - 1
-                || ngx_strncasecmp(h[i].key.data, (u_char *) "Authorization",
-                                   sizeof("Authorization") - 1)
-                   != 0)
-            {
-                continue;
-            }
-
-            if (found) {
-                return NGX_ERROR;
-            }
-
-            found = &h[i];
-        }
-    }
-
-    if (found == NULL) {
-        return NGX_DECLINED;
-    }
-
-    return ngx_token_source_bearer(&found->value, token);
 }
 
 
