@@ -31,8 +31,8 @@ http {
     log_format limits $status:$ratelimit_redis_status:$ratelimit_redis_zone:$ratelimit_redis_limit:$ratelimit_redis_remaining:$ratelimit_redis_reset;
     access_log %%TESTDIR%%/limits.log limits;
 
-    ratelimit_redis_zone $arg_a zone=a:1m rate=1r/m;
-    ratelimit_redis_zone $arg_a zone=b:1m rate=1r/m;
+    ratelimit_redis_zone $http_x_user zone=a:1m rate=1r/m;
+    ratelimit_redis_zone $http_x_user zone=b:1m rate=1r/m;
     ratelimit_redis zone=a;
 
     server {
@@ -75,9 +75,9 @@ $t->run();
 
 ###############################################################################
 
-http_get('/x?a=1');
+get('/x', 1);
 
-my $r = http_get('/x?a=1');
+my $r = get('/x', 1);
 is(status($r), 429, 'refused');
 is(body($r), 'SLOW-DOWN', 'with the error page');
 is(header($r, 'Content-Type'), 'text/html', 'of its type');
@@ -86,19 +86,19 @@ is(header($r, 'X-RateLimit-Remaining'), 0, 'remaining');
 is(header($r, 'X-RateLimit-Reset'), 60, 'reset');
 is(header($r, 'Retry-After'), 60, 'retry');
 
-$r = http_get('/named?a=1');
+$r = get('/named', 1);
 is(status($r), 429, 'a named location');
 is(body($r), "named\n", 'with its own text');
 is(header($r, 'Retry-After'), 60, 'retry');
 
-is(status(http_get('/ok?a=1')), 200, 'another status');
-is(status(http_get('/redirect?a=1')), 302, 'a redirect');
+is(status(get('/ok', 1)), 200, 'another status');
+is(status(get('/redirect', 1)), 302, 'a redirect');
 
-$r = http_get('/else?a=1');
+$r = get('/else', 1);
 is(status($r), 429, 'an error page for something else');
 is(header($r, 'Content-Type'), 'application/problem+json', 'is not used');
 
-is(status(http_get('/none?a=2')), 404, 'a response that is an error itself');
+is(status(get('/none', 2)), 404, 'a response that is an error itself');
 
 $t->stop();
 
@@ -111,5 +111,12 @@ is($t->read_file('limits.log'), <<'EOF', 'variables');
 429:REJECTED:a:1:0:60
 404:PASSED:a:1:0:60
 EOF
+
+###############################################################################
+
+sub get {
+    my ($uri, $user) = @_;
+    return http_get($uri, headers => { 'X-User' => $user });
+}
 
 ###############################################################################

@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(9);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(11);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -54,6 +54,15 @@ http {
             proxy_pass http://127.0.0.1:8081;
         }
 
+        location /backend {
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /missing {
+            ratelimit_redis off;
+            error_page 404 =200 /end?a=missing;
+        }
+
         location = /end {
             ratelimit_redis zone=first;
             ratelimit_redis zone=second;
@@ -71,8 +80,11 @@ EOF
 
 $t->run_redis();
 $t->run_http_backend(8081, sub {
-    return [200, ['X-Accel-Redirect: /end?a=accel',
-                  'X-RateLimit-Limit: 9', 'X-RateLimit-Remaining: 9'], ''];
+    my ($req) = @_;
+
+    return [200, $req->{uri} =~ /accel/
+                 ? ['X-Accel-Redirect: /end?a=accel']
+                 : ['X-RateLimit-Limit: 9', 'x-ratelimit-remaining: 9'], ''];
 });
 
 $t->run();
@@ -92,10 +104,19 @@ is(header($r, 'X-RateLimit-Limit'), 2, 'which it tells');
 
 is(header(http_get('/end?a=2'), 'X-RateLimit-Remaining'), 1, 'not redirected');
 
-# a redirect of the backend, whose own idea of limits is not passed on
+# a redirect of the backend
 
-$r = http_get('/accel?a=accel');
-is(join(' ', header($r, 'X-RateLimit-Limit')), '2', 'one answer only');
-is(join(' ', header($r, 'X-RateLimit-Remaining')), '1', 'that is ours');
+is(header(http_get('/accel?a=accel'), 'X-RateLimit-Limit'), 2, 'X-Accel');
+
+# a refusal in the place of an error page is what it is
+
+is(join(' ', map { status(http_get('/missing')) } 1 .. 3), '404 404 429',
+    'refused where an error page is');
+
+# a backend's own idea of limits is not passed on
+
+$r = http_get('/backend?a=3');
+is(join(' ', header($r, 'X-RateLimit-Limit')), '3', 'one answer only');
+is(join(' ', header($r, 'X-RateLimit-Remaining')), '2', 'that is ours');
 
 ###############################################################################

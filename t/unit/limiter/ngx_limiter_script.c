@@ -504,6 +504,7 @@ test_real(void **state)
     const u_char        *v;
     uint64_t             now, end;
     ngx_limiter_item_t   item, *items[1];
+    ngx_limiter_window_t w[NGX_LIMITER_MAX_RATES];
 
     if (redis == NULL) {
         skip();
@@ -563,6 +564,14 @@ test_real(void **state)
     freeReplyObject(reply);
 
     assert_true(item.windows[0].used == 2678400000000ULL);
+
+    /* shared memory holds as much */
+
+    ngx_limiter_local_learn(&zones[0], &item.subject.key, item.windows);
+    ngx_limiter_local_look(&zones[0], &item.subject.key, w, 1);
+
+    assert_true(w[0].used == 2678400000000ULL);
+    assert_true(w[0].end == item.windows[0].end);
 
     /* the name under which Redis knows it */
 
