@@ -28,7 +28,7 @@ http {
     %%TEST_GLOBALS_HTTP%%
 
     optcache_zone c:1m;
-    optcache_redis_server redis://127.0.0.1:6379;
+    optcache_redis_server redis://127.0.0.1:6379 timeout=5s connect_timeout=5s;
 
     optcache_valid 1m;
 

@@ -36,7 +36,7 @@ http {
     optcache_zone c:4m;
     optcache_zone d:4m;
 
-    optcache_redis_server redis://127.0.0.1:6379;
+    optcache_redis_server redis://127.0.0.1:6379 timeout=5s connect_timeout=5s;
     optcache_redis_prefix test:;
 
     add_header X-Layer \$optcache_layer always;

@@ -38,7 +38,7 @@ http {
 
     optcache_zone c:8m;
     optcache_zone tiny:32k;
-    optcache_redis_server redis://127.0.0.1:6379 timeout=5s;
+    optcache_redis_server redis://127.0.0.1:6379 timeout=5s connect_timeout=5s;
 
     optcache_valid 1m;
     add_header X-Layer \$optcache_layer;

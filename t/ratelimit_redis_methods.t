@@ -26,7 +26,7 @@ events {
 http {
     %%TEST_GLOBALS_HTTP%%
 
-    ratelimit_redis_server redis://127.0.0.1:6379 timeout=2s;
+    ratelimit_redis_server redis://127.0.0.1:6379 timeout=5s connect_timeout=5s;
 
     ratelimit_redis_zone $arg_a zone=a:1m rate=1r/m;
     ratelimit_redis zone=a;

@@ -26,7 +26,7 @@ events {
 http {
     %%TEST_GLOBALS_HTTP%%
 
-    ratelimit_redis_server redis://127.0.0.1:6379 timeout=2s;
+    ratelimit_redis_server redis://127.0.0.1:6379 timeout=5s connect_timeout=5s;
 
     ratelimit_redis_zone $arg_a zone=first:1m rate=3r/m;
     ratelimit_redis_zone $arg_a zone=second:1m rate=2r/m;

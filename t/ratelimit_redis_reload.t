@@ -45,7 +45,8 @@ $t->run_redis();
 
 ###############################################################################
 
-for my $server ('', 'ratelimit_redis_server redis://127.0.0.1:6379 timeout=2s;')
+for my $server ('', 'ratelimit_redis_server redis://127.0.0.1:6379'
+                    . ' timeout=5s connect_timeout=5s;')
 {
     my $how = $server ? ', in Redis' : ', here';
     my %c = (SERVER => $server, KEY => '$arg_a', SIZE => '1m');

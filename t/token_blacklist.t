@@ -27,7 +27,7 @@ events {
 http {
     %%TEST_GLOBALS_HTTP%%
 
-    ratelimit_redis_server redis://127.0.0.1:6379 timeout=2s;
+    ratelimit_redis_server redis://127.0.0.1:6379 timeout=5s connect_timeout=5s;
 
     log_format tokens $token_status:$token_digest;
     access_log %%TESTDIR%%/tokens.log tokens;
