@@ -12,6 +12,9 @@
 
 #define NGX_REDIS_REPLY_MAX_CODE  16
 
+/* before Redis 7, then ": -CODE" of what failed in the script */
+#define NGX_REDIS_REPLY_SCRIPT    "ERR Error running script"
+
 
 #if (HIREDIS_MAJOR < 1)
 typedef int                 ngx_redis_elements_t;
@@ -33,6 +36,7 @@ static void *ngx_redis_reader_create_array(const redisReadTask *task,
 static ngx_int_t ngx_redis_reader_check_pending(ngx_redis_reader_t *rd);
 static ngx_int_t ngx_redis_reader_error(ngx_redis_reader_t *rd,
     const char *err);
+static ngx_str_t ngx_redis_reply_word(u_char *p, u_char *last);
 
 
 /*
@@ -362,8 +366,8 @@ ngx_redis_reply_error(redisReply *reply, const char *code)
 ngx_str_t
 ngx_redis_reply_code(redisReply *reply)
 {
-    size_t     i;
-    ngx_str_t  code;
+    u_char     *p, *last;
+    ngx_str_t   code, within;
 
     ngx_str_null(&code);
 
@@ -371,19 +375,53 @@ ngx_redis_reply_code(redisReply *reply)
         return code;
     }
 
-    for (i = 0; i < reply->len && reply->str[i] != ' '; i++) {
+    p = (u_char *) reply->str;
+    last = p + reply->len;
 
-        if (reply->str[i] < 'A' || reply->str[i] > 'Z'
-            || i == NGX_REDIS_REPLY_MAX_CODE)
-        {
-            return code;
+    code = ngx_redis_reply_word(p, last);
+
+    if (reply->len < sizeof(NGX_REDIS_REPLY_SCRIPT) - 1
+        || ngx_memcmp(p, NGX_REDIS_REPLY_SCRIPT,
+                      sizeof(NGX_REDIS_REPLY_SCRIPT) - 1)
+           != 0)
+    {
+        return code;
+    }
+
+    for (p += sizeof(NGX_REDIS_REPLY_SCRIPT) - 1; last - p > 3; p++) {
+
+        if (p[0] != ':' || p[1] != ' ' || p[2] != '-') {
+            continue;
+        }
+
+        within = ngx_redis_reply_word(p + 3, last);
+
+        return within.len ? within : code;
+    }
+
+    return code;
+}
+
+
+static ngx_str_t
+ngx_redis_reply_word(u_char *p, u_char *last)
+{
+    u_char     *start;
+    ngx_str_t   word;
+
+    ngx_str_null(&word);
+
+    for (start = p; p < last && *p != ' '; p++) {
+
+        if (*p < 'A' || *p > 'Z' || p - start == NGX_REDIS_REPLY_MAX_CODE) {
+            return word;
         }
     }
 
-    code.len = i;
-    code.data = (u_char *) reply->str;
+    word.len = p - start;
+    word.data = start;
 
-    return code;
+    return word;
 }
 
 

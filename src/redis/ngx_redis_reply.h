@@ -95,7 +95,8 @@ ngx_uint_t ngx_redis_reply_error(redisReply *reply, const char *code);
 /*
  * The code of an error, safe to be logged: nothing but A-Z, and at most 16 of
  * them.  What follows the code may repeat arguments, so it never is.  Empty
- * if the reply is no error or its code is odd.
+ * if the reply is no error or its code is odd.  Of an error within a script,
+ * which Redis before 7 wraps up in another, it is the inner one's.
  */
 
 ngx_str_t ngx_redis_reply_code(redisReply *reply);

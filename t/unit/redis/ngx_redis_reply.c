@@ -416,6 +416,50 @@ test_code(void **state)
 }
 
 
+/* as of Redis 6 */
+
+static void
+test_code_within_script(void **state)
+{
+    ngx_str_t    code;
+    redisReply  *reply;
+
+#define SCRIPT  "-ERR Error running script (call to f_0a): @user_script:3: "
+
+    reply = reply_of(SCRIPT "@user_script: 3: -READONLY You can't write "
+                     "against a read only replica. \r\n");
+    assert_true(ngx_redis_reply_error(reply, "READONLY"));
+    assert_int_equal(ngx_redis_reply_verdict(reply),
+                     NGX_REDIS_VERDICT_LEAVE);
+    freeReplyObject(reply);
+
+    reply = reply_of(SCRIPT "x: -OOM\r\n");
+    assert_true(ngx_redis_reply_error(reply, "OOM"));
+    freeReplyObject(reply);
+
+    reply = reply_of(SCRIPT "attempt to index a nil value\r\n");
+    assert_true(ngx_redis_reply_error(reply, "ERR"));
+    freeReplyObject(reply);
+
+    reply = reply_of(SCRIPT "x: -odd READONLY\r\n");
+    assert_true(ngx_redis_reply_error(reply, "ERR"));
+    freeReplyObject(reply);
+
+    reply = reply_of(SCRIPT ": -\r\n");
+    assert_true(ngx_redis_reply_error(reply, "ERR"));
+    freeReplyObject(reply);
+
+    reply = reply_of("-ERR unknown command: -READONLY x\r\n");
+    assert_true(ngx_redis_reply_error(reply, "ERR"));
+    freeReplyObject(reply);
+
+    reply = reply_of("-ERR Error\r\n");
+    code = ngx_redis_reply_code(reply);
+    assert_int_equal(code.len, 3);
+    freeReplyObject(reply);
+}
+
+
 static void
 test_verdict(void **state)
 {
@@ -527,6 +571,7 @@ main(void)
         cmocka_unit_test(test_integer),
         cmocka_unit_test(test_types),
         cmocka_unit_test(test_code),
+        cmocka_unit_test(test_code_within_script),
         cmocka_unit_test(test_verdict),
     };
 
