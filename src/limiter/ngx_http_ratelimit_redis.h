@@ -137,6 +137,7 @@ typedef struct {
     ngx_http_ratelimit_redis_loc_conf_t  *conf;
     ngx_limiter_check_t                   check;
     ngx_uint_t                            rules[NGX_LIMITER_MAX_ZONES];
+
     /* the request */
 
     ngx_http_token_t                      token;
@@ -172,12 +173,33 @@ ngx_int_t ngx_http_ratelimit_redis_wait(ngx_http_request_t *r);
 ngx_int_t ngx_http_ratelimit_redis_wake(ngx_http_request_t *r);
 
 
-/* _conf.c: directives */
+/* _vars.c */
+
+ngx_int_t ngx_http_ratelimit_redis_vars_add(ngx_conf_t *cf);
+
+
+/* _zone.c: a directive */
 
 char *ngx_http_ratelimit_redis_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+
+/* _rule.c: a directive, and whether each has its zone */
+
 char *ngx_http_ratelimit_redis_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_ratelimit_redis_conf_check(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf);
+
+
+/* _conf.c: the life of the configuration, and directives */
+
+void *ngx_http_ratelimit_redis_conf_create_main(ngx_conf_t *cf);
+char *ngx_http_ratelimit_redis_conf_init_main(ngx_conf_t *cf, void *conf);
+void *ngx_http_ratelimit_redis_conf_create_loc(ngx_conf_t *cf);
+char *ngx_http_ratelimit_redis_conf_merge_loc(ngx_conf_t *cf, void *parent,
+    void *child);
+
 char *ngx_http_ratelimit_redis_conf_server(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_ratelimit_redis_conf_enum(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -185,15 +207,10 @@ char *ngx_http_ratelimit_redis_conf_enum(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_ratelimit_redis_conf_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* checks that each rule has its zone */
+/* whether the value begins with one of the names, which end with NULL */
 
-char *ngx_http_ratelimit_redis_conf_check(ngx_conf_t *cf,
-    ngx_http_ratelimit_redis_main_conf_t *rmcf);
-
-/* writes rlcf->bodies */
-
-ngx_int_t ngx_http_ratelimit_redis_conf_bodies(ngx_conf_t *cf,
-    ngx_http_ratelimit_redis_loc_conf_t *rlcf);
+ngx_uint_t ngx_http_ratelimit_redis_conf_later(ngx_str_t *value,
+    const char **names);
 
 /* what a refusal by these zones says */
 

@@ -12,521 +12,15 @@
 #include "ngx_http_ratelimit_redis.h"
 
 
-typedef struct {
-    ngx_str_t                 name;
-    size_t                    size;
-    ngx_limiter_zone_t        zone;
-} ngx_http_ratelimit_redis_args_t;
+static ngx_int_t ngx_http_ratelimit_redis_conf_bodies(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf);
+static ngx_int_t ngx_http_ratelimit_redis_conf_common_bodies(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf);
 
 
-static char *ngx_http_ratelimit_redis_conf_zone_arg(ngx_conf_t *cf,
-    ngx_str_t *value, ngx_http_ratelimit_redis_args_t *args);
-static char *ngx_http_ratelimit_redis_conf_zone_size(ngx_conf_t *cf,
-    ngx_str_t *value, ngx_http_ratelimit_redis_args_t *args);
-static char *ngx_http_ratelimit_redis_conf_zone_rate(ngx_conf_t *cf,
-    ngx_str_t *value, ngx_http_ratelimit_redis_args_t *args);
-static ngx_int_t ngx_http_ratelimit_redis_conf_zone_args(ngx_conf_t *cf,
-    ngx_limiter_zone_t *zone);
-static char *ngx_http_ratelimit_redis_conf_zone_add(ngx_conf_t *cf,
-    ngx_command_t *cmd, ngx_http_ratelimit_redis_args_t *args);
-static ngx_int_t ngx_http_ratelimit_redis_conf_zone_init(
-    ngx_shm_zone_t *shm_zone, void *data);
-static char *ngx_http_ratelimit_redis_conf_rule_arg(ngx_conf_t *cf,
-    ngx_command_t *cmd, ngx_str_t *value,
-    ngx_http_ratelimit_redis_rule_t *rule);
-static ngx_uint_t ngx_http_ratelimit_redis_conf_later(ngx_str_t *value,
-    const char **names);
-
-
-/* parameters that are named already, and will be known one day */
-
-static const char  *ngx_http_ratelimit_redis_zone_later[] = {
-    "algorithm=", "burst=", "cost=", "charge=", "lease=", NULL
-};
-
-static const char  *ngx_http_ratelimit_redis_rule_later[] = {
-    "nodelay", "delay=", "stage=", NULL
-};
-
-
-char *
-ngx_http_ratelimit_redis_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    char                             *rv;
-    ngx_str_t                        *value;
-    ngx_uint_t                        i;
-    ngx_http_ratelimit_redis_args_t   args;
-
-    value = cf->args->elts;
-
-    ngx_memzero(&args, sizeof(ngx_http_ratelimit_redis_args_t));
-
-    for (i = 2; i < cf->args->nelts; i++) {
-
-        rv = ngx_http_ratelimit_redis_conf_zone_arg(cf, &value[i], &args);
-
-        if (rv != NGX_CONF_OK) {
-            return rv;
-        }
-    }
-
-    if (args.name.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" must have \"zone\" parameter", &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    if (args.zone.nrates == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" must have \"rate\" parameter", &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    return ngx_http_ratelimit_redis_conf_zone_add(cf, cmd, &args);
-}
-
-
-static char *
-ngx_http_ratelimit_redis_conf_zone_arg(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_ratelimit_redis_args_t *args)
-{
-    if (ngx_strncmp(value->data, "zone=", 5) == 0) {
-        return ngx_http_ratelimit_redis_conf_zone_size(cf, value, args);
-    }
-
-    if (ngx_strncmp(value->data, "rate=", 5) == 0) {
-        return ngx_http_ratelimit_redis_conf_zone_rate(cf, value, args);
-    }
-
-    if (ngx_strcmp(value->data, "algorithm=fixed_window") == 0) {
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_http_ratelimit_redis_conf_later(value,
-                                          ngx_http_ratelimit_redis_zone_later))
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "parameter \"%V\" of \"ratelimit_redis_zone\" "
-                           "is not supported in this version", value);
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid parameter \"%V\" of \"ratelimit_redis_zone\", "
-                       "it must be \"zone=NAME:SIZE\" or \"rate=RATE\"",
-                       value);
-
-    return NGX_CONF_ERROR;
-}
-
-
-static char *
-ngx_http_ratelimit_redis_conf_zone_size(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_ratelimit_redis_args_t *args)
-{
-    u_char     *p;
-    ssize_t     size;
-    ngx_str_t   s;
-
-    args->name.data = value->data + 5;
-
-    p = (u_char *) ngx_strchr(args->name.data, ':');
-
-    if (p == NULL || p == args->name.data) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid zone \"%V\", it must be "
-                           "\"zone=NAME:SIZE\"", value);
-        return NGX_CONF_ERROR;
-    }
-
-    args->name.len = p - args->name.data;
-
-    s.data = p + 1;
-    s.len = value->data + value->len - s.data;
-
-    size = ngx_parse_size(&s);
-
-    if (size == NGX_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid zone size \"%V\", it must be "
-                           "\"zone=NAME:SIZE\"", value);
-        return NGX_CONF_ERROR;
-    }
-
-    if (size < (ssize_t) (8 * ngx_pagesize)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "zone \"%V\" is too small, it must be at least "
-                           "%uzk", value, 8 * ngx_pagesize / 1024);
-        return NGX_CONF_ERROR;
-    }
-
-    args->size = size;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_ratelimit_redis_conf_zone_rate(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_ratelimit_redis_args_t *args)
-{
-    ngx_str_t            s;
-    ngx_uint_t           i;
-    const char          *err;
-    ngx_limiter_rate_t  *rate;
-
-    s.data = value->data + 5;
-    s.len = value->len - 5;
-
-    if (s.len && ngx_strchr(s.data, '$')) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "a variable in \"%V\" is not supported in this "
-                           "version", value);
-        return NGX_CONF_ERROR;
-    }
-
-    if (args->zone.nrates == NGX_LIMITER_MAX_RATES) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "too many rates at \"%V\", a zone has at most %d",
-                           value, NGX_LIMITER_MAX_RATES);
-        return NGX_CONF_ERROR;
-    }
-
-    rate = &args->zone.rates[args->zone.nrates];
-
-    if (ngx_limiter_rate_parse(&s, rate, &err) != NGX_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid rate \"%V\": %s",
-                           value, err);
-        return NGX_CONF_ERROR;
-    }
-
-    for (i = 0; i < args->zone.nrates; i++) {
-        if (args->zone.rates[i].period == rate->period) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "duplicate rate \"%V\": the zone has a rate "
-                               "for the same time", value);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    args->zone.nrates++;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_ratelimit_redis_conf_zone_add(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_http_ratelimit_redis_args_t *args)
-{
-    ngx_str_t                             *value;
-    ngx_shm_zone_t                        *shm_zone;
-    ngx_http_ratelimit_redis_zone_t       *rz;
-    ngx_http_compile_complex_value_t       ccv;
-    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
-
-    value = cf->args->elts;
-
-    rmcf = ngx_http_conf_get_module_main_conf(cf,
-                                              ngx_http_ratelimit_redis_module);
-
-    rz = ngx_pcalloc(cf->pool, sizeof(ngx_http_ratelimit_redis_zone_t));
-    if (rz == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value[1];
-    ccv.complex_value = &rz->key;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    rz->zone = args->zone;
-    rz->zone.name = args->name;
-    rz->zone.index = rmcf->nzones++;
-
-    if (ngx_http_ratelimit_redis_conf_zone_args(cf, &rz->zone) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    shm_zone = ngx_shared_memory_add(cf, &args->name, args->size,
-                                     &ngx_http_ratelimit_redis_module);
-    if (shm_zone == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (shm_zone->data) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "duplicate zone \"%V\" of \"%V\"",
-                           &args->name, &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    shm_zone->init = ngx_http_ratelimit_redis_conf_zone_init;
-    shm_zone->data = rz;
-
-    return NGX_CONF_OK;
-}
-
-
-/* what each call of the script would print again */
+/* writes rlcf->bodies */
 
 static ngx_int_t
-ngx_http_ratelimit_redis_conf_zone_args(ngx_conf_t *cf,
-    ngx_limiter_zone_t *zone)
-{
-    u_char      *p;
-    uint64_t     n;
-    ngx_uint_t   i;
-
-    for (i = 0; i < zone->nrates * 2; i++) {
-
-        p = ngx_pnalloc(cf->pool, NGX_INT64_LEN);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        n = (i % 2) ? zone->rates[i / 2].period : zone->rates[i / 2].limit;
-
-        zone->args[i].data = p;
-        zone->args[i].len = ngx_sprintf(p, "%uL", n) - p;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_ratelimit_redis_conf_zone_init(ngx_shm_zone_t *shm_zone, void *data)
-{
-    ngx_http_ratelimit_redis_zone_t  *orz = data;
-
-    ngx_http_ratelimit_redis_zone_t  *rz;
-
-    rz = shm_zone->data;
-
-    if (orz
-        && (rz->key.value.len != orz->key.value.len
-            || ngx_strncmp(rz->key.value.data, orz->key.value.data,
-                           rz->key.value.len)
-               != 0))
-    {
-        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
-                      "ratelimit_redis_zone \"%V\" uses the \"%V\" key "
-                      "while previously it used the \"%V\" key",
-                      &shm_zone->shm.name, &rz->key.value, &orz->key.value);
-        return NGX_ERROR;
-    }
-
-    rz->zone.shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
-
-    return ngx_limiter_local_init(&rz->zone, shm_zone->shm.log);
-}
-
-
-char *
-ngx_http_ratelimit_redis_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    ngx_http_ratelimit_redis_loc_conf_t *rlcf = conf;
-
-    char                                  *rv;
-    ngx_str_t                             *value;
-    ngx_uint_t                             i;
-    ngx_http_ratelimit_redis_rule_t       *rules, *rule, *all;
-    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
-
-    value = cf->args->elts;
-
-    if (rlcf->rules == NGX_CONF_UNSET_PTR) {
-        rlcf->rules = ngx_array_create(cf->pool, 2,
-                                      sizeof(ngx_http_ratelimit_redis_rule_t));
-        if (rlcf->rules == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-    } else if (rlcf->rules->nelts == 0
-               || ngx_strcmp(value[1].data, "off") == 0)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V off\" must be the only one on its level",
-                           &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-
-        if (cf->args->nelts != 2) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\" after \"%V off\"",
-                               &value[2], &cmd->name);
-            return NGX_CONF_ERROR;
-        }
-
-        return NGX_CONF_OK;
-    }
-
-    if (rlcf->rules->nelts == NGX_LIMITER_MAX_ZONES) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "too many \"%V\" on one level, at most %d",
-                           &cmd->name, NGX_LIMITER_MAX_ZONES);
-        return NGX_CONF_ERROR;
-    }
-
-    rule = ngx_array_push(rlcf->rules);
-    if (rule == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memzero(rule, sizeof(ngx_http_ratelimit_redis_rule_t));
-
-    rule->on_error = NGX_CONF_UNSET_UINT;
-    rule->file = cf->conf_file->file.name.data;
-    rule->line = cf->conf_file->line;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-        rv = ngx_http_ratelimit_redis_conf_rule_arg(cf, cmd, &value[i], rule);
-
-        if (rv != NGX_CONF_OK) {
-            return rv;
-        }
-    }
-
-    if (rule->shm_zone == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" must have \"zone\" parameter or be \"off\"",
-                           &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    rules = rlcf->rules->elts;
-
-    for (i = 0; i < rlcf->rules->nelts - 1; i++) {
-        if (rules[i].shm_zone == rule->shm_zone) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" has zone \"%V\" twice on one level",
-                               &cmd->name, &rule->shm_zone->shm.name);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    rmcf = ngx_http_conf_get_module_main_conf(cf,
-                                              ngx_http_ratelimit_redis_module);
-
-    all = ngx_array_push(&rmcf->rules);
-    if (all == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    *all = *rule;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_ratelimit_redis_conf_rule_arg(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, ngx_http_ratelimit_redis_rule_t *rule)
-{
-    ngx_str_t  s;
-
-    if (ngx_strncmp(value->data, "zone=", 5) == 0 && value->len > 5) {
-
-        s.data = value->data + 5;
-        s.len = value->len - 5;
-
-        rule->shm_zone = ngx_shared_memory_add(cf, &s, 0,
-                                             &ngx_http_ratelimit_redis_module);
-
-        return rule->shm_zone ? NGX_CONF_OK : NGX_CONF_ERROR;
-    }
-
-    if (ngx_strcmp(value->data, "dry_run") == 0) {
-        rule->dry_run = 1;
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strcmp(value->data, "on_error=local") == 0) {
-        rule->on_error = NGX_LIMITER_ON_ERROR_LOCAL;
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strcmp(value->data, "on_error=allow") == 0) {
-        rule->on_error = NGX_LIMITER_ON_ERROR_ALLOW;
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strcmp(value->data, "on_error=deny") == 0) {
-        rule->on_error = NGX_LIMITER_ON_ERROR_DENY;
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strcmp(value->data, "stage=access") == 0) {
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_http_ratelimit_redis_conf_later(value,
-                                          ngx_http_ratelimit_redis_rule_later))
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "parameter \"%V\" of \"%V\" is not supported in "
-                           "this version", value, &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid parameter \"%V\" of \"%V\", it must be "
-                       "\"zone=NAME\", \"dry_run\" or "
-                       "\"on_error=local|allow|deny\"", value, &cmd->name);
-
-    return NGX_CONF_ERROR;
-}
-
-
-static ngx_uint_t
-ngx_http_ratelimit_redis_conf_later(ngx_str_t *value, const char **names)
-{
-    for ( /* void */ ; *names; names++) {
-        if (ngx_strncmp(value->data, *names, ngx_strlen(*names)) == 0) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-char *
-ngx_http_ratelimit_redis_conf_check(ngx_conf_t *cf,
-    ngx_http_ratelimit_redis_main_conf_t *rmcf)
-{
-    ngx_uint_t                        i;
-    ngx_http_ratelimit_redis_rule_t  *rules;
-
-    rules = rmcf->rules.elts;
-
-    for (i = 0; i < rmcf->rules.nelts; i++) {
-
-        if (rules[i].shm_zone->data == NULL) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "unknown zone \"%V\" of \"ratelimit_redis\", there "
-                          "is no \"ratelimit_redis_zone\" with it in %s:%ui",
-                          &rules[i].shm_zone->shm.name, rules[i].file,
-                          rules[i].line);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-ngx_int_t
 ngx_http_ratelimit_redis_conf_bodies(ngx_conf_t *cf,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf)
 {
@@ -667,6 +161,209 @@ ngx_http_ratelimit_redis_conf_status(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     rlcf->status = n;
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_uint_t
+ngx_http_ratelimit_redis_conf_later(ngx_str_t *value, const char **names)
+{
+    for ( /* void */ ; *names; names++) {
+        if (ngx_strncmp(value->data, *names, ngx_strlen(*names)) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void *
+ngx_http_ratelimit_redis_conf_create_main(ngx_conf_t *cf)
+{
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_ratelimit_redis_main_conf_t));
+    if (rmcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     rmcf->nzones = 0;
+     *     rmcf->redis = NULL;
+     *     rmcf->prefix = { 0, NULL };
+     *     rmcf->token_used = 0;
+     *     rmcf->token_zone = { NULL, NULL };
+     *     rmcf->token_keys = NULL;
+     */
+
+    rmcf->token_size = NGX_CONF_UNSET_SIZE;
+
+    if (ngx_array_init(&rmcf->rules, cf->pool, 4,
+                       sizeof(ngx_http_ratelimit_redis_rule_t))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return rmcf;
+}
+
+
+char *
+ngx_http_ratelimit_redis_conf_init_main(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_ratelimit_redis_main_conf_t *rmcf = conf;
+
+    char  *rv;
+
+    if (rmcf->prefix.data == NULL) {
+        ngx_str_set(&rmcf->prefix, "rl:");
+    }
+
+    ngx_limiter_script_init(&rmcf->script);
+
+    if (ngx_http_ratelimit_redis_conf_common_bodies(cf, rmcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    rv = ngx_http_ratelimit_redis_conf_check(cf, rmcf);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    return ngx_http_ratelimit_redis_token_conf_init(cf, rmcf);
+}
+
+
+static ngx_int_t
+ngx_http_ratelimit_redis_conf_common_bodies(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf)
+{
+    ngx_http_api_problem_t  problem;
+
+    ngx_memzero(&problem, sizeof(ngx_http_api_problem_t));
+
+    problem.type = NGX_HTTP_API_PROBLEM_CAPACITY;
+    problem.title = "Request cannot be satisfied due to temporary server "
+                    "capacity constraints";
+    problem.status = NGX_HTTP_SERVICE_UNAVAILABLE;
+
+    if (ngx_http_api_problem_encode(&problem, cf->pool, &rmcf->unavailable)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* without a type the title is the status's phrase (RFC 9457, 4.2.1) */
+
+    problem.type = NULL;
+    problem.title = "Unauthorized";
+    problem.status = NGX_HTTP_UNAUTHORIZED;
+
+    if (ngx_http_api_problem_encode(&problem, cf->pool, &rmcf->unauthorized)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    problem.title = "Method Not Allowed";
+    problem.status = NGX_HTTP_NOT_ALLOWED;
+
+    return ngx_http_api_problem_encode(&problem, cf->pool,
+                                       &rmcf->not_allowed);
+}
+
+
+void *
+ngx_http_ratelimit_redis_conf_create_loc(ngx_conf_t *cf)
+{
+    ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
+
+    rlcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_ratelimit_redis_loc_conf_t));
+    if (rlcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     rlcf->bodies = NULL;
+     *     rlcf->token_source = NULL;
+     */
+
+    rlcf->rules = NGX_CONF_UNSET_PTR;
+    rlcf->status = NGX_CONF_UNSET_UINT;
+    rlcf->headers = NGX_CONF_UNSET_UINT;
+    rlcf->on_error = NGX_CONF_UNSET_UINT;
+    rlcf->log_level = NGX_CONF_UNSET_UINT;
+    rlcf->dry_run = NGX_CONF_UNSET;
+
+    rlcf->token_required = NGX_CONF_UNSET;
+    rlcf->token_blacklist = NGX_CONF_UNSET;
+    rlcf->token_keys = NGX_CONF_UNSET_PTR;
+    rlcf->token_deny = NGX_CONF_UNSET_UINT;
+    rlcf->token_revoke_ttl = NGX_CONF_UNSET;
+
+    return rlcf;
+}
+
+
+char *
+ngx_http_ratelimit_redis_conf_merge_loc(ngx_conf_t *cf, void *parent,
+    void *child)
+{
+    ngx_http_ratelimit_redis_loc_conf_t *prev = parent;
+    ngx_http_ratelimit_redis_loc_conf_t *conf = child;
+
+    if (conf->rules == NGX_CONF_UNSET_PTR) {
+
+        if (prev->rules == NGX_CONF_UNSET_PTR) {
+            prev->rules = ngx_array_create(cf->pool, 1,
+                                      sizeof(ngx_http_ratelimit_redis_rule_t));
+            if (prev->rules == NULL) {
+                return NGX_CONF_ERROR;
+            }
+        }
+
+        conf->rules = prev->rules;
+    }
+
+    ngx_conf_merge_uint_value(conf->status, prev->status,
+                              NGX_HTTP_TOO_MANY_REQUESTS);
+    ngx_conf_merge_uint_value(conf->headers, prev->headers,
+                              NGX_HTTP_RATELIMIT_REDIS_HEADERS_X);
+    ngx_conf_merge_uint_value(conf->on_error, prev->on_error,
+                              NGX_LIMITER_ON_ERROR_LOCAL);
+    ngx_conf_merge_uint_value(conf->log_level, prev->log_level, NGX_LOG_ERR);
+    ngx_conf_merge_value(conf->dry_run, prev->dry_run, 0);
+
+    if (conf->token_source == NULL) {
+        conf->token_source = prev->token_source;
+    }
+
+    ngx_conf_merge_value(conf->token_required, prev->token_required, 0);
+    ngx_conf_merge_value(conf->token_blacklist, prev->token_blacklist, 0);
+    ngx_conf_merge_ptr_value(conf->token_keys, prev->token_keys, NULL);
+    ngx_conf_merge_uint_value(conf->token_deny, prev->token_deny, 1);
+    ngx_conf_merge_value(conf->token_revoke_ttl, prev->token_revoke_ttl,
+                         30 * 24 * 60 * 60);
+
+    if (prev->bodies
+        && conf->rules == prev->rules
+        && conf->status == prev->status)
+    {
+        conf->bodies = prev->bodies;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_ratelimit_redis_conf_bodies(cf, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }

@@ -1,0 +1,212 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * The ratelimit_redis directive.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_ratelimit_redis.h"
+
+
+static char *ngx_http_ratelimit_redis_conf_rule_arg(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_str_t *value,
+    ngx_http_ratelimit_redis_rule_t *rule);
+
+
+/* parameters that are named already, and will be known one day */
+
+static const char  *ngx_http_ratelimit_redis_conf_rule_later[] = {
+    "nodelay", "delay=", "stage=", NULL
+};
+
+
+char *
+ngx_http_ratelimit_redis_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf = conf;
+
+    char                                  *rv;
+    ngx_str_t                             *value;
+    ngx_uint_t                             i;
+    ngx_http_ratelimit_redis_rule_t       *rules, *rule, *all;
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    value = cf->args->elts;
+
+    if (rlcf->rules == NGX_CONF_UNSET_PTR) {
+        rlcf->rules = ngx_array_create(cf->pool, 2,
+                                      sizeof(ngx_http_ratelimit_redis_rule_t));
+        if (rlcf->rules == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+    } else if (rlcf->rules->nelts == 0
+               || ngx_strcmp(value[1].data, "off") == 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V off\" must be the only one on its level",
+                           &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+
+        if (cf->args->nelts != 2) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" after \"%V off\"",
+                               &value[2], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    if (rlcf->rules->nelts == NGX_LIMITER_MAX_ZONES) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "too many \"%V\" on one level, at most %d",
+                           &cmd->name, NGX_LIMITER_MAX_ZONES);
+        return NGX_CONF_ERROR;
+    }
+
+    rule = ngx_array_push(rlcf->rules);
+    if (rule == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(rule, sizeof(ngx_http_ratelimit_redis_rule_t));
+
+    rule->on_error = NGX_CONF_UNSET_UINT;
+    rule->file = cf->conf_file->file.name.data;
+    rule->line = cf->conf_file->line;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        rv = ngx_http_ratelimit_redis_conf_rule_arg(cf, cmd, &value[i], rule);
+
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    if (rule->shm_zone == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" must have \"zone\" parameter or be \"off\"",
+                           &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    rules = rlcf->rules->elts;
+
+    for (i = 0; i < rlcf->rules->nelts - 1; i++) {
+        if (rules[i].shm_zone == rule->shm_zone) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" has zone \"%V\" twice on one level",
+                               &cmd->name, &rule->shm_zone->shm.name);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    rmcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_ratelimit_redis_module);
+
+    all = ngx_array_push(&rmcf->rules);
+    if (all == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *all = *rule;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_ratelimit_redis_conf_rule_arg(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_http_ratelimit_redis_rule_t *rule)
+{
+    ngx_str_t  s;
+
+    if (ngx_strncmp(value->data, "zone=", 5) == 0 && value->len > 5) {
+
+        s.data = value->data + 5;
+        s.len = value->len - 5;
+
+        rule->shm_zone = ngx_shared_memory_add(cf, &s, 0,
+                                             &ngx_http_ratelimit_redis_module);
+
+        return rule->shm_zone ? NGX_CONF_OK : NGX_CONF_ERROR;
+    }
+
+    if (ngx_strcmp(value->data, "dry_run") == 0) {
+        rule->dry_run = 1;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value->data, "on_error=local") == 0) {
+        rule->on_error = NGX_LIMITER_ON_ERROR_LOCAL;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value->data, "on_error=allow") == 0) {
+        rule->on_error = NGX_LIMITER_ON_ERROR_ALLOW;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value->data, "on_error=deny") == 0) {
+        rule->on_error = NGX_LIMITER_ON_ERROR_DENY;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value->data, "stage=access") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_ratelimit_redis_conf_later(value,
+                                          ngx_http_ratelimit_redis_conf_rule_later))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "parameter \"%V\" of \"%V\" is not supported in "
+                           "this version", value, &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\" of \"%V\", it must be "
+                       "\"zone=NAME\", \"dry_run\" or "
+                       "\"on_error=local|allow|deny\"", value, &cmd->name);
+
+    return NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_ratelimit_redis_conf_check(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf)
+{
+    ngx_uint_t                        i;
+    ngx_http_ratelimit_redis_rule_t  *rules;
+
+    rules = rmcf->rules.elts;
+
+    for (i = 0; i < rmcf->rules.nelts; i++) {
+
+        if (rules[i].shm_zone->data == NULL) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "unknown zone \"%V\" of \"ratelimit_redis\", there "
+                          "is no \"ratelimit_redis_zone\" with it in %s:%ui",
+                          &rules[i].shm_zone->shm.name, rules[i].file,
+                          rules[i].line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
