@@ -28,7 +28,8 @@ http {
 
     ratelimit_redis_server redis://127.0.0.1:6379 timeout=5s connect_timeout=5s;
 
-    log_format limits $uri:$status:$ratelimit_redis_status:$ratelimit_redis_zone:$ratelimit_redis_remaining;
+    log_format limits '$uri:$status:$ratelimit_redis_status:'
+                      '$ratelimit_redis_zone:$ratelimit_redis_remaining';
     access_log %%TESTDIR%%/limits.log limits;
 
     ratelimit_redis_zone $arg_a zone=a:1m rate=1r/m;
@@ -63,7 +64,8 @@ $t->run();
 
 my @r = map { http_get('/rule?a=1') } 1 .. 4;
 
-is(join(' ', map { status($_) } @r), '200 200 200 429', 'the other one decides');
+is(join(' ', map { status($_) } @r), '200 200 200 429',
+    'the other one decides');
 is(join(' ', map { header($_, 'X-RateLimit-Limit') } @r), '3 3 3 3',
     'and is told of');
 is(join(' ', map { header($_, 'X-RateLimit-Remaining') } @r), '2 1 0 0',

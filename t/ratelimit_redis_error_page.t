@@ -28,7 +28,9 @@ http {
 
     ratelimit_redis_server redis://127.0.0.1:6379 timeout=5s connect_timeout=5s;
 
-    log_format limits $status:$ratelimit_redis_status:$ratelimit_redis_zone:$ratelimit_redis_limit:$ratelimit_redis_remaining:$ratelimit_redis_reset;
+    log_format limits '$status:$ratelimit_redis_status:'
+                      '$ratelimit_redis_zone:$ratelimit_redis_limit:'
+                      '$ratelimit_redis_remaining:$ratelimit_redis_reset';
     access_log %%TESTDIR%%/limits.log limits;
 
     ratelimit_redis_zone $http_x_user zone=a:1m rate=1r/m;

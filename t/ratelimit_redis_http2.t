@@ -13,7 +13,8 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_v2 http_proxy /)->has_program(qw/ redis-server curl /)->plan(6);
+my $t = Test::Nginx->new()->has(qw/ http_v2 http_proxy /)
+    ->has_program(qw/ redis-server curl /)->plan(6);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -25,7 +26,8 @@ events {
 http {
     %%TEST_GLOBALS_HTTP%%
 
-    ratelimit_redis_server redis://127.0.0.1:6379 timeout=2s connect_timeout=5s;
+    ratelimit_redis_server redis://127.0.0.1:6379 timeout=2s
+                           connect_timeout=5s;
 
     ratelimit_redis_zone $arg_a zone=a:1m rate=2r/m;
     ratelimit_redis zone=a;

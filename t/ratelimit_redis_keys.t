@@ -56,8 +56,8 @@ for my $server ('', 'ratelimit_redis_server redis://127.0.0.1:6379'
 
     # every byte that a header may carry
 
-    my @keys = map { 'x' . chr($_) . 'x' } grep { $_ != 0 && $_ != 10 && $_ != 13 }
-               0 .. 255;
+    my @keys = map { 'x' . chr($_) . 'x' }
+               grep { $_ != 0 && $_ != 10 && $_ != 13 } 0 .. 255;
     my %statuses = map { $_ => 1 } map { get($_), get($_) } @keys;
     is(join(' ', keys %statuses), '200', 'every byte' . $how);
     %statuses = map { $_ => 1 } map { get($_) } @keys;
@@ -66,8 +66,10 @@ for my $server ('', 'ratelimit_redis_server redis://127.0.0.1:6379'
     # long ones that differ only in their last byte
 
     my $long = 'l' x 65000;
-    is(join(' ', map { get($long . 'a') } 1 .. 3), '200 200 429', 'long' . $how);
-    is(join(' ', map { get($long . 'b') } 1 .. 3), '200 200 429', 'other' . $how);
+    is(join(' ', map { get($long . 'a') } 1 .. 3), '200 200 429',
+        'long' . $how);
+    is(join(' ', map { get($long . 'b') } 1 .. 3), '200 200 429',
+        'other' . $how);
 
     # around the lengths at which a key is kept in another way
 

@@ -14,7 +14,8 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_v2')->has_program('redis-server')->plan(6);
+my $t = Test::Nginx->new()->has('http_v2')->has_program('redis-server')
+    ->plan(6);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 

@@ -14,7 +14,8 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_auth_request')->has_program('redis-server')->plan(4);
+my $t = Test::Nginx->new()->has('http_auth_request')
+    ->has_program('redis-server')->plan(4);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 

@@ -14,7 +14,8 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->has_program('redis-server')->plan(12);
+my $t = Test::Nginx->new()->has('http_proxy')->has_program('redis-server')
+    ->plan(12);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -68,7 +69,8 @@ $r = http_request('POST', '/x?a=1', socket => $s, keepalive => 1,
     body => 'x' x 100000);
 is(status($r), 429, 'POST');
 is(status(http_get('/x?a=1', socket => $s, keepalive => 1)), 429, 'GET after');
-is(status(http_head('/x?a=1', socket => $s, keepalive => 1)), 429, 'HEAD after');
+is(status(http_head('/x?a=1', socket => $s, keepalive => 1)), 429,
+    'HEAD after');
 
 $r = http_request('POST', '/post?a=2', socket => $s, keepalive => 1,
     body => 'x' x 100000);

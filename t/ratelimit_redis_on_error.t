@@ -26,7 +26,8 @@ events {
 http {
     %%TEST_GLOBALS_HTTP%%
 
-    ratelimit_redis_server redis://127.0.0.1:6379 timeout=50ms connect_timeout=50ms;
+    ratelimit_redis_server redis://127.0.0.1:6379 timeout=50ms
+                           connect_timeout=50ms;
 
     log_format limits $uri:$status:$ratelimit_redis_status;
     access_log %%TESTDIR%%/limits.log limits;
@@ -95,7 +96,8 @@ my $r = http_get('/deny?a=3');
 is(status($r), 503, 'deny');
 is(header($r, 'Retry-After'), 1, 'asks to come back soon');
 is(header($r, 'Content-Type'), 'application/problem+json', 'with a problem');
-like(body($r), qr/#temporary-reduced-capacity".*"status":503\}$/, 'of its type');
+like(body($r), qr/#temporary-reduced-capacity".*"status":503\}$/,
+    'of its type');
 is(header($r, 'X-RateLimit-Limit'), undef, 'and no numbers');
 
 $r = http_get('/page?a=3');

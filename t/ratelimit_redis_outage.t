@@ -26,7 +26,8 @@ events {
 http {
     %%TEST_GLOBALS_HTTP%%
 
-    ratelimit_redis_server redis://127.0.0.1:6379 timeout=100ms connect_timeout=100ms;
+    ratelimit_redis_server redis://127.0.0.1:6379 timeout=100ms
+                           connect_timeout=100ms;
 
     log_format limits $uri:$status:$ratelimit_redis_status;
     access_log %%TESTDIR%%/limits.log limits;
@@ -53,7 +54,8 @@ $t->run();
 
 ###############################################################################
 
-is(join(' ', map { status(http_get('/x?a=warm')) } 1 .. 2), '200 200', 'before');
+is(join(' ', map { status(http_get('/x?a=warm')) } 1 .. 2), '200 200',
+    'before');
 
 # what Redis last said is where local limits begin
 

@@ -96,7 +96,7 @@ is(get(3), '200 200 429', 'is another zone');
 $t->expect_log(qr/ratelimit_redis_zone "a" uses the "\$arg_b" key/);
 configure(%c, RATES => 'rate=9r/m', SIZE => '2m', KEY => '$arg_b');
 ok(!$t->reload(), 'another key is refused');
-is($t->log_count(qr/the "\$arg_b" key while previously it used the "\$arg_a" key/),
+is($t->log_count(qr/"\$arg_b" key while previously it used the "\$arg_a" key/),
     1, 'with the reason');
 is(get(1), '429', 'and the old one goes on');
 

@@ -110,7 +110,9 @@ is(status(http_get('/?a=2&b=4')), 200, 'nor does another type break anything');
 
 ###############################################################################
 
-sub names { return join ' ', sort map { $_->[0] } grep { $_->[0] =~ /^E/ } $fake->log() }
+sub names {
+    return join ' ', sort grep { /^E/ } map { $_->[0] } $fake->log();
+}
 
 
 sub calls {
