@@ -139,7 +139,7 @@ test_quoted(void **state)
         /* a comma, or a directive, within quotes is text */
 
         { "x=\"a, no-store, b\", max-age=5", 0, 5, -1 },
-        { "x=\"a\\\", no-store\", max-age=5", 0, 5, -1 },
+        { "x=\"a\\\", no-store, b\", max-age=5", 0, 5, -1 },
         { "x=\"\\\\\", no-store", NO_STORE, -1, -1 },
         { "x=\"\", no-store", NO_STORE, -1, -1 },
 
@@ -273,7 +273,8 @@ test_delta(void **state)
         { "1.0", -1 },
         { "1e3", -1 },
         { "/", -1 },
-        { ":", -1 },
+        { "1/", -1 },
+        { "1:", -1 },
         { "99999999999999999999999999x", -1 },
     };
 

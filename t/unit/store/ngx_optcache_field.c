@@ -46,6 +46,8 @@ test_id(void **state)
     assert_int_equal(field_id("Location"), NGX_OPTCACHE_FIELD_LOCATION);
 
     assert_int_equal(field_id("X-Location"), NGX_OPTCACHE_FIELD_OTHER);
+    assert_int_equal(field_id("X-RateLimit"), NGX_OPTCACHE_FIELD_OTHER);
+    assert_int_equal(field_id("RateLimiter"), NGX_OPTCACHE_FIELD_OTHER);
     assert_int_equal(field_id("Dat"), NGX_OPTCACHE_FIELD_OTHER);
     assert_int_equal(field_id("Dates"), NGX_OPTCACHE_FIELD_OTHER);
     assert_int_equal(field_id(""), NGX_OPTCACHE_FIELD_OTHER);
@@ -71,7 +73,8 @@ test_never(void **state)
 
         "RateLimit", "RateLimit-Policy", "RateLimit-Limit",
         "RateLimit-Remaining", "RateLimit-Reset", "X-RateLimit-Limit",
-        "X-RateLimit-Remaining", "x-ratelimit-reset"
+        "X-RateLimit-Remaining", "x-ratelimit-reset", "X-RateLimit-Used",
+        "RateLimit-x", "X-Rate-Limit-Limit", "x-rate-limit-y"
     };
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -61,6 +61,10 @@ test_layout(void **state)
     assert_int_equal(key.identity.len, 9);
     assert_memory_equal(key.identity.data, "sr\2\0\0\0/uk", 9);
 
+    key = key_create(pool, "", NGX_OPTCACHE_KEY_INTERNAL, "/u", "k");
+    assert_int_equal(key.identity.len, 9);
+    assert_memory_equal(key.identity.data, "si\2\0\0\0/uk", 9);
+
     key = key_create(pool, "", NGX_OPTCACHE_KEY_HEADER, "", "");
     assert_int_equal(key.identity.len, 6);
     assert_memory_equal(key.identity.data, "sh\0\0\0\0", 6);
@@ -180,6 +184,8 @@ test_look_alikes(void **state)
         { "", NGX_OPTCACHE_KEY_SUBREQUEST, "a", "b" },
         { "", NGX_OPTCACHE_KEY_SUBREQUEST, "ab", "" },
         { "", NGX_OPTCACHE_KEY_SUBREQUEST, "", "ab" },
+        { "", NGX_OPTCACHE_KEY_INTERNAL, "a", "b" },
+        { "", NGX_OPTCACHE_KEY_INTERNAL, "ab", "" },
         { "", NGX_OPTCACHE_KEY_HEADER, "", "" },
         { "", NGX_OPTCACHE_KEY_HEADER, "a", "b" },
         { "", NGX_OPTCACHE_KEY_HEADER, "ab", "" },
@@ -227,7 +233,7 @@ test_no_collision(void **state)
     ngx_optcache_key_t        key;
     ngx_optcache_key_kind_e   kinds[] = {
         NGX_OPTCACHE_KEY_MAIN, NGX_OPTCACHE_KEY_SUBREQUEST,
-        NGX_OPTCACHE_KEY_HEADER
+        NGX_OPTCACHE_KEY_HEADER, NGX_OPTCACHE_KEY_INTERNAL
     };
 
     n = 30000;
@@ -242,7 +248,7 @@ test_no_collision(void **state)
         t->user = key_random(pool);
         t->uri = key_random(pool);
         t->value = key_random(pool);
-        t->kind = kinds[random() % 3];
+        t->kind = kinds[random() % 4];
 
         rc = ngx_optcache_key_create(pool, &t->user, t->kind, &t->uri,
                                      &t->value, &key);
@@ -401,7 +407,9 @@ key_random(ngx_pool_t *pool)
     size_t     i;
     ngx_str_t  s;
 
-    static const u_char  bytes[] = { 's', 'u', 'm', 'r', 'h', 0, 1, 2 };
+    static const u_char  bytes[] = {
+        's', 'u', 'm', 'r', 'h', 'i', 0, 1, 2
+    };
 
     s.len = random() % 4;
     s.data = ngx_pnalloc(pool, 4);

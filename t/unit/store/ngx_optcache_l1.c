@@ -489,9 +489,11 @@ test_worker_died_reading(void **state)
 static void
 test_worker_died_writing(void **state)
 {
-    int      status;
-    pid_t    pid;
-    zone_t  *z = *state;
+    int                    status;
+    pid_t                  pid;
+    zone_t                *z = *state;
+    ngx_uint_t             i, n;
+    ngx_optcache_entry_t   e;
 
     assert_int_equal(l1_store(z, 1, 1, 100, 0), NGX_OK);
 
@@ -500,8 +502,12 @@ test_worker_died_writing(void **state)
 
     if (pid == 0) {
         ngx_pid = ngx_getpid();
+        z->l1->slot = NULL;
 
-        if (ngx_optcache_l1_lock(z->l1) != NGX_OK) {
+        if (ngx_optcache_l1_attach(z->l1, &z->log) != NGX_OK
+            || l1_lookup(z, 1, &e) == NULL
+            || ngx_optcache_l1_lock(z->l1) != NGX_OK)
+        {
             _exit(1);
         }
 
@@ -518,8 +524,17 @@ test_worker_died_writing(void **state)
 
     assert_true(ngx_shmtx_force_unlock(&z->l1->shpool->mutex, pid));
 
+    /* what the dead one was reading does not count, nor does its place */
+
     assert_false(l1_holds(z, 1, 1));
     assert_empty(z);
+
+    for (i = 0, n = 0; i < NGX_OPTCACHE_L1_SLOTS; i++) {
+        n += (z->l1->sh->slots[i].pid != 0);
+    }
+
+    assert_int_equal(n, 1);
+    assert_int_equal(z->l1->slot->pid, ngx_pid);
 
     assert_int_equal(l1_store(z, 1, 2, 100, 0), NGX_OK);
     assert_true(l1_holds(z, 1, 2));
