@@ -34,6 +34,7 @@ static ngx_int_t ngx_http_optcache_start(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf);
 static ngx_uint_t ngx_http_optcache_cacheable(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
+static ngx_uint_t ngx_http_optcache_two_hosts(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_optcache_unsafe(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_key(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_key_t *key);
@@ -320,7 +321,7 @@ ngx_http_optcache_start(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    ctx->store = 1;
+    ctx->store = !ngx_http_optcache_two_hosts(r);
 
     switch (ngx_http_test_predicates(r, olcf->bypass)) {
 
@@ -374,6 +375,42 @@ ngx_http_optcache_cacheable(ngx_http_request_t *r,
            || ngx_strncasecmp(r->headers_in.upgrade->value.data,
                               websocket.data, websocket.len)
               != 0;
+}
+
+
+/*
+ * RFC 9112, 3.2.2: when the request line has a host, Host means nothing.  But
+ * upstream may be told it, and would answer for a host that is not in the key.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_two_hosts(ngx_http_request_t *r)
+{
+    u_char     *p, *last;
+    ngx_str_t  *server;
+
+    if (r->headers_in.host == NULL) {
+        return 0;
+    }
+
+    server = &r->headers_in.server;
+
+    p = r->headers_in.host->value.data;
+    last = p + r->headers_in.host->value.len;
+
+    if ((size_t) (last - p) < server->len
+        || ngx_strncasecmp(p, server->data, server->len) != 0)
+    {
+        return 1;
+    }
+
+    p += server->len;
+
+    if (p < last && *p == '.') {
+        p++;
+    }
+
+    return p < last && *p != ':';
 }
 
 

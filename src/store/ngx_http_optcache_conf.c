@@ -71,7 +71,10 @@ ngx_http_optcache_conf_init_main(ngx_conf_t *cf, void *conf)
         ngx_str_set(&omcf->prefix, "oc:");
     }
 
-    if (ngx_http_optcache_conf_compile(cf, "$scheme$host$request_uri", &omcf->key)
+    /* "http" and a host that begins with "s" are not "https" and the rest */
+
+    if (ngx_http_optcache_conf_compile(cf, "$scheme://$host$request_uri",
+                                       &omcf->key)
             != NGX_OK
         || ngx_http_optcache_conf_compile(cf, "$http_authorization", &omcf->user)
             != NGX_OK)
