@@ -254,6 +254,9 @@ redis_gone() {
     show "61 times: $(tally "$codes")"
     expect '60 answered, then one refused' \
         [ "$(tally "$codes")" = '60 x 200, 1 x 429' ]
+    sleep 0.1
+    expect 'a log that tells so' \
+        [ "$(logged limit_status)" = LOCAL_REJECTED ]
     say "The same rules, counted in shared memory.  The slowest answer took" \
         "$(cut -d' ' -f2 <<<"$codes" | sort -n | tail -1) s."
 }
