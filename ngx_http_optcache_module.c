@@ -499,6 +499,7 @@ ngx_http_optcache_key_uri(ngx_http_request_t *r, ngx_str_t *uri)
 static ngx_int_t
 ngx_http_optcache_header_filter(ngx_http_request_t *r)
 {
+    ngx_int_t                 rc;
     ngx_http_optcache_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
@@ -522,7 +523,17 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    return ngx_http_next_header_filter(r);
+    rc = ngx_http_next_header_filter(r);
+
+    /* a filter that answers in place of this response clears the contexts */
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    if (ctx && ctx->capture) {
+        ngx_http_optcache_capture_filtered(r, ctx);
+    }
+
+    return rc;
 }
 
 

@@ -174,6 +174,14 @@ ngx_int_t ngx_http_optcache_capture_header(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 /*
+ * Called when the header has passed the other filters, with ctx->capture:
+ * does without the gzip form where these are going to change the body.
+ */
+
+void ngx_http_optcache_capture_filtered(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+/*
  * Takes a copy of what passes, which goes on unchanged.  Stores the entry at
  * the last buffer, if the response is known to be whole; ctx->capture is NULL
  * from then on, or as soon as it is given up.

@@ -164,6 +164,36 @@ ngx_http_optcache_capture_compressible(ngx_http_request_t *r,
 }
 
 
+/*
+ * A hit passes the same filters.  Those that change a body (SSI, sub, charset)
+ * ask for it in memory, or, like addition, take its length away; they would
+ * find nothing to change in gzip, or break it.
+ */
+
+void
+ngx_http_optcache_capture_filtered(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_http_optcache_capture_t  *cap;
+
+    cap = ctx->capture;
+
+    if (cap->gzip == NULL) {
+        return;
+    }
+
+    if (r->filter_need_in_memory
+        || r->filter_need_temporary
+        || (cap->expected != -1
+            && r->headers_out.content_length_n == -1
+            && r->headers_out.content_encoding == NULL))
+    {
+        ngx_optcache_gzip_close(cap->gzip);
+        cap->gzip = NULL;
+    }
+}
+
+
 void
 ngx_http_optcache_capture_body(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_chain_t *in)

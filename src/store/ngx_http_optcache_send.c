@@ -90,13 +90,14 @@ ngx_http_optcache_send(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 
 /*
  * The stored gzip goes to who takes it, but not to who asks for a range: a
- * range is of the form without coding, which keeps its strong validator.
+ * range is of the form without coding, which keeps its strong validator.  Nor
+ * does it go into a page, whose coding a part of it has to have.
  */
 
 static ngx_uint_t
 ngx_http_optcache_send_gzip(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 {
-    if (e->gzip_len == 0 || r->headers_in.range) {
+    if (e->gzip_len == 0 || r->headers_in.range || r != r->main) {
         return 0;
     }
 
@@ -188,23 +189,58 @@ ngx_http_optcache_send_field(ngx_http_request_t *r,
 }
 
 
+/*
+ * As it is when it comes from an upstream: filters compare the type without
+ * its charset, and the charset filter leaves a response alone that has one.
+ */
+
 static void
 ngx_http_optcache_send_type(ngx_http_request_t *r, ngx_str_t *type)
 {
-    size_t  len;
+    u_char  *p, *last, *end;
 
     r->headers_out.content_type = *type;
-
-    /* what filters compare is the type without its parameters */
-
-    for (len = 0; len < type->len; len++) {
-        if (type->data[len] == ';' || type->data[len] == ' ') {
-            break;
-        }
-    }
-
-    r->headers_out.content_type_len = len;
+    r->headers_out.content_type_len = type->len;
     r->headers_out.content_type_lowcase = NULL;
+
+    last = type->data + type->len;
+
+    for (p = type->data; p < last; p++) {
+
+        if (*p != ';') {
+            continue;
+        }
+
+        end = p;
+
+        while (p + 1 < last && p[1] == ' ') {
+            p++;
+        }
+
+        if (last - p <= (ssize_t) sizeof("charset=") - 1
+            || ngx_strncasecmp(p + 1, (u_char *) "charset=",
+                               sizeof("charset=") - 1)
+               != 0)
+        {
+            continue;
+        }
+
+        p += sizeof("charset=");
+
+        if (p < last && *p == '"') {
+            p++;
+        }
+
+        if (last > p && *(last - 1) == '"') {
+            last--;
+        }
+
+        r->headers_out.content_type_len = end - type->data;
+        r->headers_out.charset.data = p;
+        r->headers_out.charset.len = last - p;
+
+        return;
+    }
 }
 
 
