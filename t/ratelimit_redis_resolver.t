@@ -14,7 +14,7 @@ use IO::Socket::INET;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(7);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(6);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -98,8 +98,6 @@ ok(wait_for(sub { limit() eq 'LOCAL_PASSED' }), 'gone, and no name server');
 $moved = redis_elsewhere();
 
 ok(wait_for(sub { limit() eq 'PASSED' }), 'back, without a name server');
-
-ok($t->reload(wait_old => 1), 'no worker stays to resolve');
 
 ###############################################################################
 
