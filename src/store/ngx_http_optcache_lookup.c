@@ -269,9 +269,17 @@ void
 ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
     ngx_optcache_entry_t *e)
 {
+    time_t                          left;
     u_char                          ttl[NGX_TIME_T_LEN];
     ngx_str_t                       argv[5];
     ngx_http_optcache_main_conf_t  *omcf;
+
+    left = (time_t) e->lifetime - ngx_optcache_entry_age(e, ngx_time());
+
+    if (left <= 0) {
+        /* its body took longer than it is fresh; Redis takes no EX 0 */
+        return;
+    }
 
     (void) ngx_optcache_l1_store(ctx->zone, e);
 
@@ -293,10 +301,7 @@ ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
 
     ngx_str_set(&argv[3], "EX");
     argv[4].data = ttl;
-    argv[4].len = ngx_sprintf(ttl, "%T", (time_t) e->lifetime
-                                         - ngx_optcache_entry_age(e,
-                                                                  ngx_time()))
-                  - ttl;
+    argv[4].len = ngx_sprintf(ttl, "%T", left) - ttl;
 
     (void) ngx_redis_client_send(omcf->client, 5, argv, 1,
                                  ngx_http_optcache_done_handler, NULL);
