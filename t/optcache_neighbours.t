@@ -19,7 +19,7 @@ use Test::Nginx;
 my $t = Test::Nginx->new()
         ->has(qw/ http_proxy http_charset http_gunzip http_gzip_static
                   http_dav http_slice http_mirror http_sub http_realip /)
-        ->plan(32);
+        ->plan(33);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -104,6 +104,15 @@ http {
             set_real_ip_from 127.0.0.1;
             optcache_user $remote_addr;
             proxy_set_header X-Addr $remote_addr;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /action/ {
+            post_action /after;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /after {
             proxy_pass http://127.0.0.1:8081;
         }
 
@@ -218,6 +227,11 @@ for my $addr (sort keys %from) {
 }
 is(body(http_get('/realip/', %{ $from{'192.0.2.1'} })), '192.0.2.1',
     'on a hit');
+
+http_get('/after');
+http_get('/action/');
+like(http_get('/action/'), qr/^HTTP\/1.1 200 .*HIT\r.*\r\n\r\n\xc1 1$/s,
+    'something to do afterwards');
 
 http_get('/empty');
 is(header(http_get('/empty'), 'X-Cache'), 'HIT', 'a picture from memory');
