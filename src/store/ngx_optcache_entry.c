@@ -112,7 +112,9 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     if (len != value->len
         || e->status < 200 || e->status > 599
         || e->status == 206 || e->status == 304
-        || e->date < 0 || e->last_modified < -1
+        || e->date < 0
+        || e->last_modified < -1
+        || e->last_modified > NGX_OPTCACHE_TIME_MAX
         || e->head.len > NGX_OPTCACHE_HEAD_MAX)
     {
         return NGX_DECLINED;

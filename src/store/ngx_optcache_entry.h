@@ -36,6 +36,9 @@
 
 #define NGX_OPTCACHE_ENTRY_HEADER  52
 
+/* the end of 9999: ngx_http_time() writes a year of more digits all the same */
+#define NGX_OPTCACHE_TIME_MAX      253402300799
+
 
 typedef struct {
     ngx_str_t                 key;            /* the identity */
