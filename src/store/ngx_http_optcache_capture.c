@@ -10,6 +10,7 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_head.h"
 #include "ngx_http_optcache_response.h"
 
 
@@ -132,7 +133,7 @@ ngx_http_optcache_capture_create(ngx_http_request_t *r,
     cap->expected = r->headers_out.content_length_n;
     cap->limit = olcf->max_size;
 
-    if (ngx_http_optcache_response_head(r, resp, &cap->entry.head) != NGX_OK) {
+    if (ngx_http_optcache_head_write(r, resp, &cap->entry.head) != NGX_OK) {
         return NULL;
     }
 

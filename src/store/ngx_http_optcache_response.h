@@ -17,6 +17,9 @@
 #include "ngx_http_rfc9111_storage.h"
 
 
+typedef void (*ngx_http_optcache_field_pt)(ngx_table_elt_t *h, void *data);
+
+
 /* what the header of a response means to the cache */
 
 typedef struct {
@@ -43,13 +46,15 @@ typedef struct {
 ngx_int_t ngx_http_optcache_response_read(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
 
-/*
- * Writes the header fields that are stored to one piece of r->pool.  Only for
- * a response that may be stored.  NGX_ERROR when out of memory.
- */
+/* Calls the handler for each field of a list that is not deleted. */
 
-ngx_int_t ngx_http_optcache_response_head(ngx_http_request_t *r,
-    ngx_http_optcache_response_t *resp, ngx_str_t *head);
+void ngx_http_optcache_response_each(ngx_list_t *headers,
+    ngx_http_optcache_field_pt handler, void *data);
+
+/* Whether this is the name of a field, in any case. */
+
+ngx_uint_t ngx_http_optcache_response_is(ngx_table_elt_t *h,
+    const char *name);
 
 
 #endif /* _NGX_HTTP_OPTCACHE_RESPONSE_H_INCLUDED_ */

@@ -1,0 +1,259 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache.h"
+#include "ngx_http_optcache_head.h"
+
+
+typedef struct {
+    ngx_str_t                    *name;
+    ngx_uint_t                    found;
+} ngx_http_optcache_hop_t;
+
+typedef struct {
+    ngx_http_request_t           *request;
+    u_char                       *p;              /* NULL: only measure */
+    size_t                        size;
+} ngx_http_optcache_head_t;
+
+
+static void ngx_http_optcache_head_made(ngx_http_optcache_head_t *head,
+    ngx_str_t *type, ngx_str_t *date);
+static void ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data);
+static void ngx_http_optcache_head_add(ngx_http_optcache_head_t *head,
+    ngx_optcache_field_t *field);
+static ngx_int_t ngx_http_optcache_head_type(ngx_http_request_t *r,
+    ngx_str_t *type);
+static ngx_uint_t ngx_http_optcache_head_hop(ngx_http_request_t *r,
+    ngx_str_t *name);
+static void ngx_http_optcache_head_connection(ngx_table_elt_t *h, void *data);
+static ngx_uint_t ngx_http_optcache_head_listed(ngx_str_t *list,
+    ngx_str_t *name);
+
+
+ngx_int_t
+ngx_http_optcache_head_write(ngx_http_request_t *r,
+    ngx_http_optcache_response_t *resp, ngx_str_t *head)
+{
+    u_char                    date[sizeof("Mon, 28 Sep 1970 06:00:00 GMT")];
+    ngx_str_t                 type, made;
+    ngx_http_optcache_head_t  h;
+
+    if (ngx_http_optcache_head_type(r, &type) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* RFC 9110, 6.6.1: a Date stays as the origin sent it */
+
+    if (resp->date.len) {
+        made = resp->date;
+
+    } else {
+        made.data = date;
+        made.len = ngx_http_time(date, ngx_time()) - date;
+    }
+
+    ngx_memzero(&h, sizeof(ngx_http_optcache_head_t));
+
+    h.request = r;
+
+    ngx_http_optcache_head_made(&h, &type, &made);
+    ngx_http_optcache_response_each(&r->headers_out.headers,
+                                    ngx_http_optcache_head_field, &h);
+
+    head->len = h.size;
+    head->data = ngx_pnalloc(r->pool, h.size);
+
+    if (head->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    h.p = head->data;
+
+    ngx_http_optcache_head_made(&h, &type, &made);
+    ngx_http_optcache_response_each(&r->headers_out.headers,
+                                    ngx_http_optcache_head_field, &h);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_optcache_head_made(ngx_http_optcache_head_t *head, ngx_str_t *type,
+    ngx_str_t *date)
+{
+    ngx_optcache_field_t  field;
+
+    field.id = NGX_OPTCACHE_FIELD_DATE;
+    ngx_str_set(&field.name, "Date");
+    field.value = *date;
+
+    ngx_http_optcache_head_add(head, &field);
+
+    if (type->len) {
+        field.id = NGX_OPTCACHE_FIELD_CONTENT_TYPE;
+        ngx_str_set(&field.name, "Content-Type");
+        field.value = *type;
+
+        ngx_http_optcache_head_add(head, &field);
+    }
+}
+
+
+static void
+ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data)
+{
+    ngx_http_optcache_head_t *head = data;
+
+    ngx_optcache_field_t  field;
+
+    field.id = ngx_optcache_field_id(&h->key);
+    field.name = h->key;
+    field.value = h->value;
+
+    switch (field.id) {
+
+    case NGX_OPTCACHE_FIELD_NEVER:
+    case NGX_OPTCACHE_FIELD_DATE:
+    case NGX_OPTCACHE_FIELD_CONTENT_TYPE:
+        return;
+
+    case NGX_OPTCACHE_FIELD_LOCATION:
+
+        if (h != head->request->headers_out.location) {
+            field.id = NGX_OPTCACHE_FIELD_OTHER;
+        }
+
+        break;
+
+    default:
+        break;
+    }
+
+    /* RFC 9111, 3.1: fields that Connection names are of that hop alone */
+
+    if (ngx_http_optcache_head_hop(head->request, &field.name)) {
+        return;
+    }
+
+    ngx_http_optcache_head_add(head, &field);
+}
+
+
+static void
+ngx_http_optcache_head_add(ngx_http_optcache_head_t *head,
+    ngx_optcache_field_t *field)
+{
+    if (head->p) {
+        head->p = ngx_optcache_field_write(head->p, field);
+
+    } else {
+        head->size += ngx_optcache_field_size(field);
+    }
+}
+
+
+/* nginx keeps the charset apart from the type. */
+
+static ngx_int_t
+ngx_http_optcache_head_type(ngx_http_request_t *r, ngx_str_t *type)
+{
+    u_char  *p;
+
+    *type = r->headers_out.content_type;
+
+    if (type->len == 0
+        || r->headers_out.charset.len == 0
+        || r->headers_out.content_type_len != type->len)
+    {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, type->len + sizeof("; charset=") - 1
+                             + r->headers_out.charset.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    type->data = p;
+
+    p = ngx_cpymem(p, r->headers_out.content_type.data,
+                   r->headers_out.content_type.len);
+    p = ngx_cpymem(p, "; charset=", sizeof("; charset=") - 1);
+    p = ngx_cpymem(p, r->headers_out.charset.data, r->headers_out.charset.len);
+
+    type->len = p - type->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_optcache_head_hop(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_http_optcache_hop_t  hop;
+
+    if (r->upstream == NULL) {
+        return 0;
+    }
+
+    hop.name = name;
+    hop.found = 0;
+
+    ngx_http_optcache_response_each(&r->upstream->headers_in.headers,
+                                    ngx_http_optcache_head_connection, &hop);
+    return hop.found;
+}
+
+
+/* There may be several Connection fields. */
+
+static void
+ngx_http_optcache_head_connection(ngx_table_elt_t *h, void *data)
+{
+    ngx_http_optcache_hop_t *hop = data;
+
+    if (ngx_http_optcache_response_is(h, "connection")
+        && ngx_http_optcache_head_listed(&h->value, hop->name))
+    {
+        hop->found = 1;
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_optcache_head_listed(ngx_str_t *list, ngx_str_t *name)
+{
+    u_char  *p, *last, *item;
+
+    p = list->data;
+    last = p + list->len;
+
+    while (p < last) {
+
+        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
+            p++;
+        }
+
+        item = p;
+
+        while (p < last && *p != ',' && *p != ' ' && *p != '\t') {
+            p++;
+        }
+
+        if ((size_t) (p - item) == name->len
+            && ngx_strncasecmp(item, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}

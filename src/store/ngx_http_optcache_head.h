@@ -1,0 +1,31 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/* The header fields of a response as they are stored. */
+
+
+#ifndef _NGX_HTTP_OPTCACHE_HEAD_H_INCLUDED_
+#define _NGX_HTTP_OPTCACHE_HEAD_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache_response.h"
+
+
+/*
+ * Writes the header fields that are stored to one piece of r->pool, without
+ * those that are about the connection (RFC 9111, 3.1).  Only for a response
+ * that may be stored.  NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_http_optcache_head_write(ngx_http_request_t *r,
+    ngx_http_optcache_response_t *resp, ngx_str_t *head);
+
+
+#endif /* _NGX_HTTP_OPTCACHE_HEAD_H_INCLUDED_ */
