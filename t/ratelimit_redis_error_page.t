@@ -85,13 +85,13 @@ is(body($r), 'SLOW-DOWN', 'with the error page');
 is(header($r, 'Content-Type'), 'text/html', 'of its type');
 is(header($r, 'X-RateLimit-Limit'), 1, 'limit');
 is(header($r, 'X-RateLimit-Remaining'), 0, 'remaining');
-is(header($r, 'X-RateLimit-Reset'), 60, 'reset');
-is(header($r, 'Retry-After'), 60, 'retry');
+like(header($r, 'X-RateLimit-Reset'), qr/^(60|5\d)$/, 'reset');
+like(header($r, 'Retry-After'), qr/^(60|5\d)$/, 'retry');
 
 $r = get('/named', 1);
 is(status($r), 429, 'a named location');
 is(body($r), "named\n", 'with its own text');
-is(header($r, 'Retry-After'), 60, 'retry');
+like(header($r, 'Retry-After'), qr/^(60|5\d)$/, 'retry');
 
 is(status(get('/ok', 1)), 200, 'another status');
 is(status(get('/redirect', 1)), 302, 'a redirect');
@@ -104,7 +104,7 @@ is(status(get('/none', 2)), 404, 'a response that is an error itself');
 
 $t->stop();
 
-is($t->read_file('limits.log'), <<'EOF', 'variables');
+is($t->read_file('limits.log') =~ s/:5\d$/:60/mgr, <<'EOF', 'variables');
 200:PASSED:a:1:0:60
 429:REJECTED:a:1:0:60
 429:REJECTED:a:1:0:60
