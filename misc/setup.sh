@@ -16,7 +16,7 @@ declare -A packages=(
     [test]="$run perl libcmocka-dev dpkg-dev"
     [deb]="$build build-essential debhelper fakeroot"
     [bench]="$build redis-server python3 curl wrk libnginx-mod-http-lua
-             lua-resty-core lua-resty-redis"
+             lua-resty-core"
     [fuzz]="$build clang dpkg-dev"
 )
 
