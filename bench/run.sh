@@ -65,6 +65,8 @@ main() {
     each check
 
     echo "measuring: $rounds rounds, $seconds s each, $connections connections"
+    awk '$1 > 1 { print "load average " $1 ": others are at work here, which" \
+                  " spoils the rates\nmore than the CPU times" }' /proc/loadavg
     for ((round = 1; round <= rounds; round++)); do
         each measure
         echo "round $round of $rounds"
