@@ -362,11 +362,18 @@ ngx_http_optcache_cacheable(ngx_http_request_t *r,
         return 0;
     }
 
-    /* RFC 9110, 9.3.1: the body of a GET means nothing, but may change much */
+    /*
+     * RFC 9110, 9.3.1: the body of a GET means nothing, but may change much.
+     * A subrequest is sent that of its parent, once it has been read, but by
+     * auth_request, which hides it.
+     */
 
-    if (r == r->main
-        && (r->headers_in.content_length_n > 0 || r->headers_in.chunked))
-    {
+    if (r == r->main) {
+        if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
+            return 0;
+        }
+
+    } else if (r->request_body && r->request_body->bufs) {
         return 0;
     }
 

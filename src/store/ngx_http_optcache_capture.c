@@ -55,6 +55,14 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
         return NGX_OK;
     }
 
+    if (r->err_status) {
+        /*
+         * said by nginx in place of an answer; what an upstream said of its
+         * own, before it failed, is not about this
+         */
+        return NGX_OK;
+    }
+
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
 
     if (olcf->zone != ctx->zone) {
