@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(24);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(25);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -69,6 +69,13 @@ my $backend = $t->run_http_backend(8081, sub {
         return undef;
     }
 
+    if ($req->{uri} eq '/chunked') {
+        print { $req->{socket} } "HTTP/1.1 200 OK\r\n"
+            . "Transfer-Encoding: chunked\r\n\r\n"
+            . ($req->{method} eq 'GET' ? "3\r\nGET\r\n0\r\n\r\n" : '');
+        return undef;
+    }
+
     return "$req->{method} $req->{count}" . ($req->{body} // '');
 });
 
@@ -81,6 +88,9 @@ $t->run();
 is(cache(http_head('/a')), 'MISS', 'HEAD of nothing');
 is(cache(http_head('/a')), 'MISS', 'its answer is not stored');
 is(body(http_get('/a')), 'GET 1', 'and is none to a GET');
+
+http_head('/chunked');
+is(body(http_get('/chunked')), 'GET', 'nor when it has no length');
 
 my $get = http_get('/a');
 my $head = http_head('/a');
