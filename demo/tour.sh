@@ -185,6 +185,17 @@ logged_out() {
 
 
 written() {
+    step 'Bob changes his name'
+    get bob /api/v1/profile
+    expect 'X-Cache: HIT' [ "$(header X-Cache)" = HIT ]
+    post bob /api/v1/profile -d '{"name":"Robert Baker"}'
+    expect 'status 200' [ "$status" = 200 ]
+    get bob /api/v1/profile
+    expect 'X-Cache: MISS' [ "$(header X-Cache)" = MISS ]
+    expect 'the new name' [ "$(json name)" = 'Robert Baker' ]
+    say 'A write that succeeds removes what he had been answered from the' \
+        'same address.'
+
     step 'Bob saves some more'
     post bob /api/v1/allocations -d \
         "{\"day\":\"$(date +%F)\",\"goal\":\"bicycle\",\"cents\":2500}"
@@ -192,11 +203,12 @@ written() {
     get bob "/api/v1/allocations?$month"
     expect 'status 200' [ "$status" = 200 ]
     if [ "$(header X-Cache)" = HIT ]; then
-        say 'Not built yet: a write makes what was cached below its address' \
-            'go away; for now' 'max-age says how old an answer may be.'
+        say 'This month has another address than what he wrote to.  Not' \
+            'built yet: to remove all' 'that begins with it; for now max-age' \
+            'says how old an answer may be.'
     else
         expect 'X-Cache: MISS' [ "$(header X-Cache)" = MISS ]
-        say 'The write made the old answer go away.'
+        say 'The write removed all answers whose address begins like this.'
     fi
 }
 
