@@ -227,24 +227,28 @@ ngx_optcache_l1_evict(ngx_optcache_l1_t *l1)
     ngx_queue_t             *q;
     ngx_optcache_l1_node_t  *node;
 
-    n = 0;
+    for (n = 0; n < NGX_OPTCACHE_L1_SKIP; n++) {
 
-    for (q = ngx_queue_last(&l1->sh->queue);
-         q != ngx_queue_sentinel(&l1->sh->queue);
-         q = ngx_queue_prev(q))
-    {
+        if (ngx_queue_empty(&l1->sh->queue)) {
+            break;
+        }
+
+        q = ngx_queue_last(&l1->sh->queue);
         node = ngx_queue_data(q, ngx_optcache_l1_node_t, queue);
-
-        /* to evict what is being sent would lose it and free nothing */
 
         if (node->refs == 0) {
             ngx_optcache_l1_unlink(l1, node);
             return NGX_OK;
         }
 
-        if (++n == NGX_OPTCACHE_L1_SKIP) {
-            break;
-        }
+        /*
+         * To evict what is being sent would lose it and free nothing.  It is
+         * in use, so it is not the least recently used; and it must not be
+         * in the way of the next search.
+         */
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_head(&l1->sh->queue, q);
     }
 
     return NGX_DECLINED;
