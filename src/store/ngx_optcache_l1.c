@@ -391,6 +391,11 @@ ngx_optcache_l1_unpin_cleanup(void *data)
 {
     ngx_optcache_l1_cleanup_t  *up = data;
 
+    if (up->l1->slot == NULL) {
+        /* the worker has let go of all its pins and is about to exit */
+        return;
+    }
+
     if (ngx_optcache_l1_lock(up->l1) != NGX_OK) {
         ngx_optcache_l1_forget_pin(up->l1);
         return;
