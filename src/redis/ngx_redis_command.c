@@ -14,38 +14,31 @@
 
 static void ngx_redis_command_take(ngx_redis_command_t *cmd);
 static void ngx_redis_command_orphan(ngx_redis_command_t *cmd);
+static void ngx_redis_command_destroy(ngx_redis_command_t *cmd);
 
 
 ngx_redis_command_t *
 ngx_redis_command_create(ngx_redis_commands_t *all, ngx_queue_t *queue,
     ngx_uint_t argc, ngx_str_t *argv, size_t max, ngx_log_t *log)
 {
-    size_t                len;
-    u_char               *last;
     ngx_redis_command_t  *cmd;
 
-    len = ngx_redis_format_len(argc, argv, max - all->bytes);
-
-    if (len == 0) {
-        return NULL;
-    }
-
-    cmd = ngx_alloc(sizeof(ngx_redis_command_t) + len, log);
+    cmd = ngx_calloc(sizeof(ngx_redis_command_t), log);
     if (cmd == NULL) {
         return NULL;
     }
 
-    ngx_memzero(cmd, sizeof(ngx_redis_command_t));
-
-    last = ngx_redis_format(ngx_redis_command_bytes(cmd), argc, argv);
+    if (ngx_redis_format(argc, argv, max - all->bytes, &cmd->wire) != NGX_OK) {
+        ngx_free(cmd);
+        return NULL;
+    }
 
     cmd->all = all;
-    cmd->len = last - ngx_redis_command_bytes(cmd);
 
     ngx_queue_insert_tail(queue, &cmd->queue);
 
     all->n++;
-    all->bytes += cmd->len;
+    all->bytes += cmd->wire.len;
     all->stats->commands++;
 
     return cmd;
@@ -132,7 +125,7 @@ ngx_redis_command_end(ngx_redis_command_t *cmd, ngx_redis_result_e result,
 {
     ngx_redis_command_take(cmd);
     ngx_redis_command_done(cmd, result, reply);
-    ngx_free(cmd);
+    ngx_redis_command_destroy(cmd);
 }
 
 
@@ -140,6 +133,14 @@ void
 ngx_redis_command_free(ngx_redis_command_t *cmd)
 {
     ngx_redis_command_take(cmd);
+    ngx_redis_command_destroy(cmd);
+}
+
+
+static void
+ngx_redis_command_destroy(ngx_redis_command_t *cmd)
+{
+    ngx_redis_format_free(&cmd->wire);
     ngx_free(cmd);
 }
 
@@ -150,5 +151,5 @@ ngx_redis_command_take(ngx_redis_command_t *cmd)
     ngx_queue_remove(&cmd->queue);
 
     cmd->all->n--;
-    cmd->all->bytes -= cmd->len;
+    cmd->all->bytes -= cmd->wire.len;
 }

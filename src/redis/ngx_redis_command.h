@@ -49,12 +49,9 @@ struct ngx_redis_command_s {
     void                       *data;
     ngx_msec_t                  deadline;
 
-    size_t                      len;       /* of the bytes that follow */
-    size_t                      copied;    /* of them to the connection */
+    ngx_str_t                   wire;      /* as hiredis formatted it */
+    size_t                      copied;    /* of it to the connection */
 };
-
-
-#define ngx_redis_command_bytes(cmd)  ((u_char *) ((cmd) + 1))
 
 
 /*

@@ -249,6 +249,12 @@ ngx_redis_conn_greet(ngx_redis_conn_t *conn)
                                            &conn->conf->password,
                                            &conn->greetings);
 
+    if (conn->last == NULL) {
+        conn->last = conn->out;
+        ngx_redis_conn_fail(conn, 0, "out of memory");
+        return;
+    }
+
     (void) ngx_redis_conn_write(conn);
 }
 

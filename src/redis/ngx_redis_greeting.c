@@ -10,45 +10,62 @@
 #include "ngx_redis_greeting.h"
 
 
-/* "*" or "$", a length, CRLF */
-#define NGX_REDIS_FORMAT_HEADER  (1 + NGX_SIZE_T_LEN + 2)
+static u_char *ngx_redis_greeting_append(u_char *p, ngx_uint_t argc,
+    ngx_str_t *argv);
 
 
-size_t
-ngx_redis_format_len(ngx_uint_t argc, ngx_str_t *argv, size_t max)
+ngx_int_t
+ngx_redis_format(ngx_uint_t argc, ngx_str_t *argv, size_t max,
+    ngx_str_t *command)
 {
-    size_t      len;
-    ngx_uint_t  i;
+    int          n;
+    char        *wire;
+    size_t       sum, len[NGX_REDIS_MAX_ARGS];
+    ngx_uint_t   i;
+    const char  *data[NGX_REDIS_MAX_ARGS];
 
-    len = NGX_REDIS_FORMAT_HEADER;
-
-    for (i = 0; i < argc; i++) {
-        if (argv[i].len > max) {
-            return 0;
-        }
-
-        len += NGX_REDIS_FORMAT_HEADER + argv[i].len + 2;
+    if (argc > NGX_REDIS_MAX_ARGS) {
+        return NGX_ERROR;
     }
 
-    return len > max ? 0 : len;
+    sum = 0;
+
+    for (i = 0; i < argc; i++) {
+
+        /* before hiredis allocates it, and counts it in an int */
+
+        if (argv[i].len > max - sum) {
+            return NGX_ERROR;
+        }
+
+        sum += argv[i].len;
+
+        data[i] = (char *) argv[i].data;
+        len[i] = argv[i].len;
+    }
+
+    n = redisFormatCommandArgv(&wire, (int) argc, data, len);
+
+    if (n < 0) {
+        return NGX_ERROR;
+    }
+
+    if ((size_t) n > max) {
+        redisFreeCommand(wire);
+        return NGX_ERROR;
+    }
+
+    command->data = (u_char *) wire;
+    command->len = n;
+
+    return NGX_OK;
 }
 
 
-u_char *
-ngx_redis_format(u_char *p, ngx_uint_t argc, ngx_str_t *argv)
+void
+ngx_redis_format_free(ngx_str_t *command)
 {
-    ngx_uint_t  i;
-
-    p = ngx_sprintf(p, "*%ui" CRLF, argc);
-
-    for (i = 0; i < argc; i++) {
-        p = ngx_sprintf(p, "$%uz" CRLF, argv[i].len);
-        p = ngx_cpymem(p, argv[i].data, argv[i].len);
-        *p++ = CR;
-        *p++ = LF;
-    }
-
-    return p;
+    redisFreeCommand((char *) command->data);
 }
 
 
@@ -72,7 +89,7 @@ ngx_redis_greeting_format(u_char *p, ngx_redis_url_t *url,
 
         argv[n++] = *password;
 
-        p = ngx_redis_format(p, n, argv);
+        p = ngx_redis_greeting_append(p, n, argv);
         (*expected)++;
     }
 
@@ -81,13 +98,34 @@ ngx_redis_greeting_format(u_char *p, ngx_redis_url_t *url,
         argv[1].data = buf;
         argv[1].len = ngx_sprintf(buf, "%ui", url->db) - buf;
 
-        p = ngx_redis_format(p, 2, argv);
+        p = ngx_redis_greeting_append(p, 2, argv);
         (*expected)++;
     }
 
     ngx_str_set(&argv[0], "PING");
 
-    return ngx_redis_format(p, 1, argv);
+    return ngx_redis_greeting_append(p, 1, argv);
+}
+
+
+/* NULL is the end of an attempt, and taken for one by whoever comes next */
+
+static u_char *
+ngx_redis_greeting_append(u_char *p, ngx_uint_t argc, ngx_str_t *argv)
+{
+    ngx_str_t  command;
+
+    if (p == NULL
+        || ngx_redis_format(argc, argv, NGX_REDIS_GREETING_MAX, &command)
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    p = ngx_cpymem(p, command.data, command.len);
+    ngx_redis_format_free(&command);
+
+    return p;
 }
 
 

@@ -24,18 +24,27 @@
 #include "ngx_redis_url.h"
 
 
+#define NGX_REDIS_MAX_ARGS      512
+
+/* of one command of the greeting; users and passwords are from a file */
+#define NGX_REDIS_GREETING_MAX  8192
+
+
 /*
- * Appends a command in RESP and returns the end; "p" has room for
- * ngx_redis_format_len() bytes, which is 0 if the command is longer than max.
+ * Formats a command in RESP, by hiredis: NGX_OK, or NGX_ERROR when it would
+ * be longer than "max" bytes, has too many arguments, or when out of memory.
+ * The command is to be given back by ngx_redis_format_free().
  */
 
-size_t ngx_redis_format_len(ngx_uint_t argc, ngx_str_t *argv, size_t max);
-u_char *ngx_redis_format(u_char *p, ngx_uint_t argc, ngx_str_t *argv);
+ngx_int_t ngx_redis_format(ngx_uint_t argc, ngx_str_t *argv, size_t max,
+    ngx_str_t *command);
+void ngx_redis_format_free(ngx_str_t *command);
 
 
 /*
  * Appends the greeting and returns the end; *expected is set to the number of
- * replies.  "p" has room for the user, the password and 128 bytes.
+ * replies.  "p" has room for the user, the password and 128 bytes.  NULL when
+ * out of memory.
  */
 
 u_char *ngx_redis_greeting_format(u_char *p, ngx_redis_url_t *url,

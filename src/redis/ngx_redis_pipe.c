@@ -97,7 +97,7 @@ ngx_redis_pipe_send(ngx_redis_pipe_t *pipe, ngx_uint_t argc, ngx_str_t *argv,
 
     ngx_log_debug3(NGX_LOG_DEBUG_EVENT, &pipe->conn.log, 0,
                    "redis command of %uz bytes, conn state:%d in queue:%ui",
-                   cmd->len, pipe->conn.state, pipe->all.n);
+                   cmd->wire.len, pipe->conn.state, pipe->all.n);
 
     ngx_redis_command_await(cmd, handler, data);
 
@@ -188,14 +188,13 @@ ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe)
             ngx_redis_pipe_sent(pipe, cmd);
         }
 
-        size = ngx_min(room, cmd->len - cmd->copied);
+        size = ngx_min(room, cmd->wire.len - cmd->copied);
 
         conn->last = ngx_cpymem(conn->last,
-                                ngx_redis_command_bytes(cmd) + cmd->copied,
-                                size);
+                                cmd->wire.data + cmd->copied, size);
         cmd->copied += size;
 
-        pipe->partial = (cmd->copied < cmd->len) ? cmd : NULL;
+        pipe->partial = (cmd->copied < cmd->wire.len) ? cmd : NULL;
     }
 }
 

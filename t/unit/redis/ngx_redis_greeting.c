@@ -24,9 +24,7 @@ static ngx_int_t greeting_check(const char *wire, const char *text,
 static void
 test_format(void **state)
 {
-    u_char     *p, buf[128];
-    size_t      len;
-    ngx_str_t   argv[3];
+    ngx_str_t   argv[3], command;
 
     static const char  wire[] = "*3\r\n$3\r\nSET\r\n$5\r\na\0\r\nb\r\n"
                                 "$0\r\n\r\n";
@@ -35,14 +33,12 @@ test_format(void **state)
     ngx_str_set(&argv[1], "a\0\r\nb");
     ngx_str_set(&argv[2], "");
 
-    len = ngx_redis_format_len(3, argv, sizeof(buf));
-    assert_in_range(len, 1, sizeof(buf));
+    assert_int_equal(ngx_redis_format(3, argv, 1000, &command), NGX_OK);
 
-    p = ngx_redis_format(buf, 3, argv);
-    assert_in_range(p - buf, 1, len);
+    assert_int_equal(command.len, sizeof(wire) - 1);
+    assert_memory_equal(command.data, wire, command.len);
 
-    assert_int_equal(p - buf, sizeof(wire) - 1);
-    assert_memory_equal(buf, wire, p - buf);
+    ngx_redis_format_free(&command);
 }
 
 
@@ -50,24 +46,33 @@ static void
 test_format_limit(void **state)
 {
     size_t     len;
-    ngx_str_t  argv[3];
+    ngx_str_t  argv[NGX_REDIS_MAX_ARGS + 1], command;
+
+    ngx_memzero(argv, sizeof(argv));
 
     ngx_str_set(&argv[0], "ECHO");
     ngx_str_set(&argv[1], "x");
     argv[2] = argv[1];
 
-    len = ngx_redis_format_len(3, argv, 1000);
+    assert_int_equal(ngx_redis_format(3, argv, 1000, &command), NGX_OK);
 
-    assert_int_equal(ngx_redis_format_len(3, argv, len), len);
-    assert_int_equal(ngx_redis_format_len(3, argv, len - 1), 0);
-    assert_int_equal(ngx_redis_format_len(3, argv, 0), 0);
+    len = command.len;
+    ngx_redis_format_free(&command);
+
+    assert_int_equal(ngx_redis_format(3, argv, len, &command), NGX_OK);
+    ngx_redis_format_free(&command);
+
+    assert_int_equal(ngx_redis_format(3, argv, len - 1, &command), NGX_ERROR);
+    assert_int_equal(ngx_redis_format(3, argv, 0, &command), NGX_ERROR);
+    assert_int_equal(ngx_redis_format(NGX_REDIS_MAX_ARGS + 1, argv, 100000,
+                                      &command), NGX_ERROR);
 
     /* lengths that would wrap around together */
 
     argv[1].len = (size_t) -1 / 2;
     argv[2].len = (size_t) -1 / 2 + 100;
 
-    assert_int_equal(ngx_redis_format_len(3, argv, 1000), 0);
+    assert_int_equal(ngx_redis_format(3, argv, 1000, &command), NGX_ERROR);
 }
 
 
