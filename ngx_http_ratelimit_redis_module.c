@@ -27,6 +27,7 @@ static void ngx_http_ratelimit_redis_answer_handler(void *data);
 static ngx_int_t ngx_http_ratelimit_redis_decide(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx);
 static void ngx_http_ratelimit_redis_cleanup(void *data);
+static void ngx_http_ratelimit_redis_wait_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ratelimit_redis_header_filter(
     ngx_http_request_t *r);
 
@@ -249,6 +250,13 @@ ngx_http_ratelimit_redis_access_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
+    if (r->post_action) {
+
+        /* nobody's request: the client's has ended */
+
+        return NGX_DECLINED;
+    }
+
     ctx = ngx_http_ratelimit_redis_get_ctx(r, 1);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -333,6 +341,7 @@ ngx_http_ratelimit_redis_answer_handler(void *data)
 {
     ngx_http_ratelimit_redis_ctx_t *ctx = data;
 
+    ngx_int_t            rc;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
@@ -343,9 +352,16 @@ ngx_http_ratelimit_redis_answer_handler(void *data)
     r = ctx->request;
     c = r->connection;
 
+    rc = ngx_http_ratelimit_redis_wake(r);
+
+    if (rc == NGX_DECLINED) {
+        ctx->state = NGX_HTTP_RATELIMIT_REDIS_IDLE;
+        return;
+    }
+
     ctx->state = NGX_HTTP_RATELIMIT_REDIS_ANSWERED;
 
-    if (ngx_http_ratelimit_redis_wake(r) == NGX_OK) {
+    if (rc == NGX_OK) {
         r->write_event_handler = ngx_http_core_run_phases;
         ngx_http_core_run_phases(r);
 
@@ -471,15 +487,29 @@ ngx_http_ratelimit_redis_wait(ngx_http_request_t *r)
     }
 
     r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
+    r->write_event_handler = ngx_http_ratelimit_redis_wait_handler;
 
     return NGX_OK;
+}
+
+
+/* There is nothing to write; that it is set says that the request waits. */
+
+static void
+ngx_http_ratelimit_redis_wait_handler(ngx_http_request_t *r)
+{
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "ratelimit redis wait handler");
 }
 
 
 ngx_int_t
 ngx_http_ratelimit_redis_wake(ngx_http_request_t *r)
 {
+    if (r->write_event_handler != ngx_http_ratelimit_redis_wait_handler) {
+        return NGX_DECLINED;
+    }
+
     ngx_http_set_log_request(r->connection->log, r);
 
     r->read_event_handler = ngx_http_block_reading;

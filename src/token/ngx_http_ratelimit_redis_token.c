@@ -407,12 +407,14 @@ ngx_http_ratelimit_redis_token_revoke_handler(void *data)
     r = ctx->request;
     c = r->connection;
 
-    if (ngx_http_ratelimit_redis_wake(r) == NGX_OK) {
-        rc = ngx_http_ratelimit_redis_token_revoked(r, ctx);
+    rc = ngx_http_ratelimit_redis_wake(r);
 
-    } else {
-        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (rc == NGX_DECLINED) {
+        return;
     }
+
+    rc = (rc == NGX_OK) ? ngx_http_ratelimit_redis_token_revoked(r, ctx)
+                        : NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
