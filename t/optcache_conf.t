@@ -61,6 +61,7 @@ my @wrong = (
     [location => 'optcache_max_size;', 'invalid number of arguments'],
     [location => 'optcache_max_size x;', 'invalid value'],
     [location => 'optcache_max_size -1;', 'invalid value'],
+    [location => 'optcache_max_size 257m;', 'expected at most 268435456'],
     [location => 'optcache_max_size 1m; optcache_max_size 2m;',
         'is duplicate'],
 

@@ -59,3 +59,44 @@ ngx_http_rfc9111_initial_age(ngx_http_rfc9111_freshness_t *f, time_t requested,
 
     return ngx_min(ngx_max(apparent, corrected), NGX_HTTP_RFC9111_DELTA_MAX);
 }
+
+
+void
+ngx_http_rfc9111_age(ngx_http_rfc9111_freshness_t *f, ngx_str_t *line)
+{
+    u_char  *p, *last, *comma;
+
+    if (f->age != -1) {
+        return;
+    }
+
+    p = line->data;
+    last = p + line->len;
+
+    while (last > p && (*p == ' ' || *p == '\t')) {
+        p++;
+    }
+
+    comma = ngx_strlchr(p, last, ',');
+
+    if (comma) {
+        last = comma;
+    }
+
+    while (last > p && (last[-1] == ' ' || last[-1] == '\t')) {
+        last--;
+    }
+
+    f->age = ngx_http_rfc9111_delta(p, last - p);
+}
+
+
+void
+ngx_http_rfc9111_expires(ngx_http_rfc9111_freshness_t *f, time_t time)
+{
+    if (time == (time_t) NGX_ERROR) {
+        time = 0;
+    }
+
+    f->expires = (f->expires == -1) ? time : ngx_min(f->expires, time);
+}

@@ -47,4 +47,20 @@ int64_t ngx_http_rfc9111_initial_age(ngx_http_rfc9111_freshness_t *f,
     time_t requested, time_t now);
 
 
+/*
+ * Takes an Age line into account: the first member of the first line counts
+ * (RFC 9111, 5.1), and one that is no number is no Age.  Pure.
+ */
+
+void ngx_http_rfc9111_age(ngx_http_rfc9111_freshness_t *f, ngx_str_t *line);
+
+/*
+ * Takes an Expires line into account; "time" is its date, or NGX_ERROR for an
+ * invalid one ("0" above all), which is in the past (RFC 9111, 5.3).  Of
+ * several lines the earliest counts (4.2.1).  Pure.
+ */
+
+void ngx_http_rfc9111_expires(ngx_http_rfc9111_freshness_t *f, time_t time);
+
+
 #endif /* _NGX_HTTP_RFC9111_FRESHNESS_H_INCLUDED_ */

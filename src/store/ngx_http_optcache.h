@@ -30,6 +30,9 @@
 #include "ngx_optcache_l1.h"
 
 
+/* of one body; Redis takes no value of more than 512m */
+#define NGX_HTTP_OPTCACHE_MAX_SIZE     (256 * 1024 * 1024)
+
 #define NGX_HTTP_OPTCACHE_HEADERS_OFF  0
 #define NGX_HTTP_OPTCACHE_HEADERS_X    1
 

@@ -135,7 +135,8 @@ ngx_http_optcache_capture_create(ngx_http_request_t *r,
     cap->entry.date = ngx_time();
     cap->entry.last_modified = r->headers_out.last_modified_time;
     cap->entry.age = (uint32_t) resp->age;
-    cap->entry.lifetime = (uint32_t) resp->lifetime;
+    cap->entry.lifetime = (uint32_t) ngx_min(resp->lifetime,
+                                             NGX_HTTP_RFC9111_DELTA_MAX);
 
     cap->last = &cap->entry.body;
     cap->expected = r->headers_out.content_length_n;

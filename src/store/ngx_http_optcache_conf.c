@@ -185,6 +185,14 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_optcache_module);
     omcf->max_size = ngx_max(omcf->max_size, conf->max_size);
 
+    if (conf->max_size > NGX_HTTP_OPTCACHE_MAX_SIZE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid size %uz in \"optcache_max_size\", "
+                           "expected at most %d", conf->max_size,
+                           NGX_HTTP_OPTCACHE_MAX_SIZE);
+        return NGX_CONF_ERROR;
+    }
+
     return ngx_http_optcache_conf_merge_zone(cf, prev, conf);
 }
 

@@ -106,7 +106,6 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
 {
     ngx_http_optcache_response_t *resp = data;
 
-    int64_t               age;
     ngx_optcache_field_t  field;
 
     field.name = h->key;
@@ -119,13 +118,9 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
         break;
 
     case NGX_OPTCACHE_FIELD_EXPIRES:
-        /* RFC 9111, 5.3: an invalid date, "0" above all, is in the past */
-        resp->freshness.expires = ngx_parse_http_time(h->value.data,
-                                                      h->value.len);
-        if (resp->freshness.expires == NGX_ERROR) {
-            resp->freshness.expires = 0;
-        }
-
+        ngx_http_rfc9111_expires(&resp->freshness,
+                                 ngx_parse_http_time(h->value.data,
+                                                     h->value.len));
         break;
 
     case NGX_OPTCACHE_FIELD_VARY:
@@ -145,12 +140,7 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
             resp->set_cookie = 1;
 
         } else if (ngx_http_optcache_response_is(h, "age")) {
-            /* RFC 9111, 5.1: what is no number is no Age; the first counts */
-            age = ngx_http_rfc9111_delta(h->value.data, h->value.len);
-
-            if (resp->freshness.age == -1) {
-                resp->freshness.age = age;
-            }
+            ngx_http_rfc9111_age(&resp->freshness, &h->value);
         }
 
         return;
@@ -192,6 +182,9 @@ ngx_http_optcache_response_upstream(ngx_table_elt_t *h, void *data)
             || ngx_http_optcache_response_is(h, "set-cookie2"))
         {
             resp->set_cookie = 1;
+
+        } else if (ngx_http_optcache_response_is(h, "age")) {
+            ngx_http_rfc9111_age(&resp->freshness, &h->value);
         }
 
         break;

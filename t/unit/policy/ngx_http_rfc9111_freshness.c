@@ -229,6 +229,73 @@ test_initial_age_bounds(void **state)
 }
 
 
+/* RFC 9111, 5.1: the first member of the first line, if it is a number */
+
+static void
+test_age_lines(void **state)
+{
+    ngx_uint_t                    i;
+    ngx_str_t                     line;
+    ngx_http_rfc9111_freshness_t  f;
+
+    static struct {
+        const char               *text;
+        int64_t                   age;
+    }  rows[] = {
+        { "0", 0 },
+        { "7200", 7200 },
+        { " 7200\t", 7200 },
+        { "7200, 0", 7200 },
+        { "0 , 7200", 0 },
+        { "99999999999999999999", MAX },
+        { "", -1 },
+        { ",1", -1 },
+        { "-1", -1 },
+        { "1.5", -1 },
+        { "1x, 2", -1 },
+        { NULL, 0 }
+    };
+
+    for (i = 0; rows[i].text; i++) {
+        freshness_init(&f);
+        line.data = (u_char *) rows[i].text;
+        line.len = strlen(rows[i].text);
+
+        ngx_http_rfc9111_age(&f, &line);
+        assert_int_equal(f.age, rows[i].age);
+    }
+
+    freshness_init(&f);
+    ngx_str_set(&line, "5");
+    ngx_http_rfc9111_age(&f, &line);
+    ngx_str_set(&line, "9");
+    ngx_http_rfc9111_age(&f, &line);
+    assert_int_equal(f.age, 5);
+}
+
+
+/* RFC 9111, 4.2.1 and 5.3: the earliest, and an invalid one is in the past */
+
+static void
+test_expires_lines(void **state)
+{
+    ngx_http_rfc9111_freshness_t  f;
+
+    freshness_init(&f);
+    ngx_http_rfc9111_expires(&f, NOW + 60);
+    assert_int_equal(f.expires, NOW + 60);
+
+    ngx_http_rfc9111_expires(&f, NOW + 90);
+    assert_int_equal(f.expires, NOW + 60);
+
+    ngx_http_rfc9111_expires(&f, NOW + 30);
+    assert_int_equal(f.expires, NOW + 30);
+
+    ngx_http_rfc9111_expires(&f, NGX_ERROR);
+    assert_int_equal(f.expires, 0);
+}
+
+
 static void
 freshness_init(ngx_http_rfc9111_freshness_t *f)
 {
@@ -246,6 +313,8 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_nothing_said),
         cmocka_unit_test(test_s_maxage),
+        cmocka_unit_test(test_age_lines),
+        cmocka_unit_test(test_expires_lines),
         cmocka_unit_test(test_max_age_wins_over_expires),
         cmocka_unit_test(test_expires),
         cmocka_unit_test(test_expires_bounds),
