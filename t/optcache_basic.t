@@ -11,10 +11,12 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use POSIX qw/ strftime /;
+
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(26);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(28);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -60,11 +62,16 @@ http {
 
 EOF
 
+my $date = strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime(time() - 3600));
+
 my $backend = $t->run_http_backend(8081, sub {
     my ($req) = @_;
 
     my $lifetime = $req->{uri} =~ /short/ ? 1 : 60;
     my @age = $req->{uri} =~ /old/ ? ('Age: 30') : ();
+
+    return [200, ['Cache-Control: max-age=7200', "Date: $date"], '']
+        if $req->{uri} =~ /dated/;
 
     return [200, ["Cache-Control: max-age=$lifetime", 'X-Own: kept',
                   'Content-Type: text/x-own', 'ETag: "a"',
@@ -98,6 +105,11 @@ is(status($hit), 200, 'and the same status');
 
 http_get('/old');
 cmp_ok(header(http_get('/old'), 'Age'), '>=', 30, 'age of other caches counts');
+
+http_get('/dated');
+my $dated = http_get('/dated');
+is(header($dated, 'Date'), $date, 'a date of long ago stays');
+cmp_ok(header($dated, 'Age'), '>=', 3600, 'and counts as age');
 
 http_get('/short');
 ok(wait_for(sub { header(http_get('/short'), 'X-Cache') eq 'EXPIRED' }),

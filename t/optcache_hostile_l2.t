@@ -29,7 +29,7 @@ events {
 http {
     %%TEST_GLOBALS_HTTP%%
 
-    optcache_redis_server redis://127.0.0.1:6379 timeout=5s;
+    optcache_redis_server redis://127.0.0.1:6379 timeout=5s connect_timeout=5s;
     optcache_zone c:4m;
 
     add_header X-Layer $optcache_layer;

@@ -29,7 +29,7 @@ http {
     %%TEST_GLOBALS_HTTP%%
 
     optcache_zone c:4m;
-    optcache_redis_server redis://127.0.0.1:6379 timeout=30s;
+    optcache_redis_server redis://127.0.0.1:6379 timeout=30s connect_timeout=5s;
 
     optcache_valid 1m;
 
