@@ -29,6 +29,11 @@
 #endif
 
 
+/* a body that is read from Redis, whatever optcache_max_size is */
+
+#define NGX_HTTP_OPTCACHE_BODY_MIN  (32 * 1024 * 1024)
+
+
 static ngx_int_t ngx_http_optcache_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_start(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf);
@@ -659,6 +664,7 @@ ngx_http_optcache_add_variables(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_optcache_init(ngx_conf_t *cf)
 {
+    size_t                          size;
     ngx_http_handler_pt            *h;
     ngx_http_core_loc_conf_t       *clcf;
     ngx_http_core_main_conf_t      *cmcf;
@@ -672,9 +678,15 @@ ngx_http_optcache_init(ngx_conf_t *cf)
         ngx_redis_conf_resolver(omcf->redis, clcf->resolver,
                                 clcf->resolver_timeout);
 
-        /* both forms of the largest body, the head, the key and the rest */
+        /*
+         * Both forms of the largest body, the head, the key and the rest.
+         * Another host, or this one before a reload, may have stored larger
+         * ones: they must not cost the connection, and all that waits on it.
+         */
 
-        ngx_redis_conf_max_reply(omcf->redis, 2 * omcf->max_size
+        size = ngx_max(omcf->max_size, NGX_HTTP_OPTCACHE_BODY_MIN);
+
+        ngx_redis_conf_max_reply(omcf->redis, 2 * size
                                               + NGX_OPTCACHE_HEAD_MAX
                                               + NGX_OPTCACHE_KEY_MAX + 1024);
     }
