@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new(log => 'info')->has('http_proxy')->plan(4);
+my $t = Test::Nginx->new(log => 'info')->has('http_proxy')->plan(3);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -56,7 +56,7 @@ my @slow;
 for my $n (1 .. 100) {
     http_get("/slow/$n/a");
     push @slow, http_get("/slow/$n/a", start => 1);
-    wait_for(sub { sysread $slow[-1], my $start, 1000 });
+    wait_for(sub { sysread $slow[-1], my $start, 4000 });
 }
 
 http_get("/fill/$_") for 1 .. 80;
@@ -71,7 +71,7 @@ cmp_ok(scalar @new, '>=', 8, 'what is new is stored');
 # and what is being read is whole
 
 my $r = http_end($slow[0]);
-is(length($r =~ s/.*?(a+)\z/$1/rs), length($r), 'nothing but its own');
+ok(length $r > 290000 && $r !~ /[^a]/, 'nothing but its own');
 
 close $_ for @slow;
 
