@@ -9,6 +9,9 @@
 
 #include <openssl/rand.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "ngx_limiter_table.h"
 
 
@@ -28,8 +31,6 @@
 #define ngx_limiter_table_end(table)                                          \
     ngx_memory_barrier();                                                     \
     (table)->busy = 0
-
-#define ngx_limiter_table_rotl(x, n)  (((x) << (n)) | ((x) >> (64 - (n))))
 
 
 typedef struct {
@@ -91,7 +92,7 @@ ngx_limiter_table_create(ngx_slab_pool_t *shpool, size_t payload,
         return NULL;
     }
 
-    if (RAND_bytes((u_char *) table->seed, sizeof(table->seed)) != 1) {
+    if (RAND_bytes(table->secret, NGX_LIMITER_TABLE_SECRET) != 1) {
         return NULL;
     }
 
@@ -251,7 +252,10 @@ ngx_limiter_table_bucket(ngx_limiter_table_t *table, ngx_str_t *key)
         (void) ngx_limiter_table_carve(table, table->payload);
     }
 
-    return ngx_limiter_table_hash(table->seed, key->data, key->len)
+    /* clients choose keys, but not the secret: not what a chain holds */
+
+    return XXH3_64bits_withSecret(key->data, key->len, table->secret,
+                                  NGX_LIMITER_TABLE_SECRET)
            & (table->nbuckets - 1);
 }
 
@@ -366,52 +370,4 @@ ngx_limiter_table_unchain(ngx_limiter_table_t *table, uint32_t i)
     }
 
     *p = slot->next;
-}
-
-
-#define ngx_limiter_table_round(v)                                            \
-    v[0] += v[1]; v[1] = ngx_limiter_table_rotl(v[1], 13); v[1] ^= v[0];      \
-    v[0] = ngx_limiter_table_rotl(v[0], 32);                                  \
-    v[2] += v[3]; v[3] = ngx_limiter_table_rotl(v[3], 16); v[3] ^= v[2];      \
-    v[0] += v[3]; v[3] = ngx_limiter_table_rotl(v[3], 21); v[3] ^= v[0];      \
-    v[2] += v[1]; v[1] = ngx_limiter_table_rotl(v[1], 17); v[1] ^= v[2];      \
-    v[2] = ngx_limiter_table_rotl(v[2], 32)
-
-
-uint64_t
-ngx_limiter_table_hash(const uint64_t seed[2], const u_char *data, size_t len)
-{
-    size_t      i, n;
-    uint64_t    m, v[4];
-    ngx_uint_t  k;
-
-    v[0] = seed[0] ^ 0x736f6d6570736575ULL;
-    v[1] = seed[1] ^ 0x646f72616e646f6dULL;
-    v[2] = seed[0] ^ 0x6c7967656e657261ULL;
-    v[3] = seed[1] ^ 0x7465646279746573ULL;
-
-    for (i = 0; i <= len; i += 8) {
-
-        /* little-endian words; the last one ends with the length */
-
-        n = ngx_min(len - i, 8);
-        m = (n < 8) ? (uint64_t) len << 56 : 0;
-
-        for (k = 0; k < n; k++) {
-            m |= (uint64_t) data[i + k] << (8 * k);
-        }
-
-        v[3] ^= m;
-        ngx_limiter_table_round(v);
-        ngx_limiter_table_round(v);
-        v[0] ^= m;
-    }
-
-    v[2] ^= 0xff;
-
-    for (k = 0; k < 4; k++) {
-        ngx_limiter_table_round(v);
-    }
-
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
 }

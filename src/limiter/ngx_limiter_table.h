@@ -38,7 +38,10 @@
 
 
 #define NGX_LIMITER_TABLE_MAGIC    0x6f70746c      /* "optl" */
-#define NGX_LIMITER_TABLE_VERSION  1
+#define NGX_LIMITER_TABLE_VERSION  2
+
+/* random bytes that key the hash, as many as XXH3 likes to have */
+#define NGX_LIMITER_TABLE_SECRET   192
 
 #define NGX_LIMITER_TABLE_KEY      40
 
@@ -61,7 +64,7 @@ typedef struct {
     uint32_t                  busy;      /* links are being changed */
     uint64_t                  evicted;
 
-    uint64_t                  seed[2];
+    u_char                    secret[NGX_LIMITER_TABLE_SECRET];
 
     u_char                   *memory;
     size_t                    size;
@@ -95,11 +98,6 @@ void *ngx_limiter_table_lookup(ngx_limiter_table_t *table, ngx_str_t *key);
 void *ngx_limiter_table_insert(ngx_limiter_table_t *table, ngx_str_t *key);
 
 void ngx_limiter_table_remove(ngx_limiter_table_t *table, ngx_str_t *key);
-
-/* SipHash-2-4, for the table and for its test. */
-
-uint64_t ngx_limiter_table_hash(const uint64_t seed[2], const u_char *data,
-    size_t len);
 
 
 #endif /* _NGX_LIMITER_TABLE_H_INCLUDED_ */

@@ -80,41 +80,6 @@ key_of(ngx_uint_t i)
 }
 
 
-/* the vectors of the reference implementation of SipHash-2-4 */
-
-static void
-test_hash(void **state)
-{
-    u_char      in[64];
-    uint64_t    seed[2];
-    ngx_uint_t  i;
-
-    static struct {
-        size_t    len;
-        uint64_t  hash;
-    } vectors[] = {
-        { 0, 0x726fdb47dd0e0e31ULL },
-        { 1, 0x74f839c593dc67fdULL },
-        { 7, 0xab0200f58b01d137ULL },
-        { 8, 0x93f5f5799a932462ULL },
-        { 15, 0xa129ca6149be45e5ULL },
-        { 63, 0x958a324ceb064572ULL }
-    };
-
-    for (i = 0; i < 64; i++) {
-        in[i] = (u_char) i;
-    }
-
-    seed[0] = 0x0706050403020100ULL;
-    seed[1] = 0x0f0e0d0c0b0a0908ULL;
-
-    for (i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
-        assert_true(ngx_limiter_table_hash(seed, in, vectors[i].len)
-                    == vectors[i].hash);
-    }
-}
-
-
 static void
 test_evict(void **state)
 {
@@ -303,7 +268,6 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(test_hash),
         cmocka_unit_test(test_evict),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_carve),
