@@ -28,8 +28,8 @@ static ngx_int_t ngx_http_optcache_capture_buf(ngx_http_request_t *r,
     ngx_http_optcache_capture_t *cap, ngx_buf_t *b);
 static ngx_buf_t *ngx_http_optcache_capture_room(ngx_http_request_t *r,
     ngx_http_optcache_capture_t *cap, size_t left);
-static ngx_int_t ngx_http_optcache_capture_file(ngx_buf_t *b, off_t pos,
-    u_char *p, size_t size);
+static ngx_int_t ngx_http_optcache_capture_file(ngx_http_request_t *r,
+    ngx_buf_t *b, off_t pos, u_char *p, size_t size);
 static void ngx_http_optcache_capture_done(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_capture_whole(ngx_http_request_t *r,
@@ -262,7 +262,8 @@ ngx_http_optcache_capture_buf(ngx_http_request_t *r,
         if (ngx_buf_in_memory(b)) {
             ngx_memcpy(room->last, b->pos + pos, n);
 
-        } else if (ngx_http_optcache_capture_file(b, pos, room->last, n)
+        } else if (ngx_http_optcache_capture_file(r, b, pos, room->last,
+                                                  n)
                    != NGX_OK)
         {
             return NGX_ERROR;
@@ -326,15 +327,27 @@ ngx_http_optcache_capture_room(ngx_http_request_t *r,
 }
 
 
-/* A file that nginx is about to send or read itself, with its own calls. */
+/*
+ * A file that nginx is about to send or read itself, with its own calls.  With
+ * "aio" it would not wait for the disk, so neither do we; a temporary file has
+ * just been written, and is in memory.
+ */
 
 static ngx_int_t
-ngx_http_optcache_capture_file(ngx_buf_t *b, off_t pos, u_char *p, size_t size)
+ngx_http_optcache_capture_file(ngx_http_request_t *r, ngx_buf_t *b, off_t pos,
+    u_char *p, size_t size)
 {
-    ssize_t  n;
+    ssize_t                    n;
+    ngx_http_core_loc_conf_t  *clcf;
 
     if (!b->in_file || b->file->directio) {
         return NGX_ERROR;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->aio != NGX_HTTP_AIO_OFF && !b->temp_file) {
+        return NGX_DECLINED;
     }
 
     n = ngx_read_file(b->file, p, size, b->file_pos + pos);
