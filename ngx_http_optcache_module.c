@@ -22,6 +22,7 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_conf.h"
+#include "ngx_http_optcache_request.h"
 
 
 #if !(NGX_HTTP_CACHE)
@@ -37,14 +38,6 @@
 static ngx_int_t ngx_http_optcache_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_start(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf);
-static ngx_uint_t ngx_http_optcache_cacheable(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
-static ngx_uint_t ngx_http_optcache_two_hosts(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_optcache_unsafe(ngx_http_request_t *r);
-static ngx_int_t ngx_http_optcache_key(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_key_t *key);
-static ngx_int_t ngx_http_optcache_key_uri(ngx_http_request_t *r,
-    ngx_str_t *uri);
 static ngx_int_t ngx_http_optcache_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
@@ -315,18 +308,18 @@ ngx_http_optcache_start(ngx_http_request_t *r,
 
     ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
 
-    rc = ngx_http_optcache_key(r, olcf, &ctx->key);
+    rc = ngx_http_optcache_request_key(r, olcf, &ctx->key);
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    if (!ngx_http_optcache_cacheable(r, olcf, ctx)) {
-        ctx->invalidate = ngx_http_optcache_unsafe(r);
+    if (!ngx_http_optcache_request_cacheable(r, olcf, ctx)) {
+        ctx->invalidate = ngx_http_optcache_request_unsafe(r);
         return NGX_DECLINED;
     }
 
-    ctx->store = !ngx_http_optcache_two_hosts(r);
+    ctx->store = !ngx_http_optcache_request_two_hosts(r);
 
     switch (ngx_http_test_predicates(r, olcf->bypass)) {
 
@@ -343,168 +336,6 @@ ngx_http_optcache_start(ngx_http_request_t *r,
     ctx->status = NGX_HTTP_OPTCACHE_NONE;
 
     return ngx_http_optcache_lookup(r, ctx);
-}
-
-
-static ngx_uint_t
-ngx_http_optcache_cacheable(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx)
-{
-    static ngx_str_t  websocket = ngx_string("websocket");
-
-    if (!(r->method & olcf->methods)) {
-        return 0;
-    }
-
-    /*
-     * What auth_request is told depends on who asks, by means that only
-     * optcache_user can name: the answer is nobody else's.
-     */
-
-    if (r != r->main && r->header_only && olcf->user == NULL
-        && ctx->key.shared)
-    {
-        return 0;
-    }
-
-    /*
-     * RFC 9110, 9.3.1: the body of a GET means nothing, but may change much.
-     * A subrequest is sent that of its parent, once it has been read, but by
-     * auth_request, which hides it.
-     */
-
-    if (r == r->main) {
-        if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
-            return 0;
-        }
-
-    } else if (r->request_body && r->request_body->bufs) {
-        return 0;
-    }
-
-    return r->headers_in.upgrade == NULL
-           || r->headers_in.upgrade->value.len != websocket.len
-           || ngx_strncasecmp(r->headers_in.upgrade->value.data,
-                              websocket.data, websocket.len)
-              != 0;
-}
-
-
-/*
- * RFC 9112, 3.2.2: when the request line has a host, Host means nothing.  But
- * upstream may be told it, and would answer for a host that is not in the key.
- */
-
-static ngx_uint_t
-ngx_http_optcache_two_hosts(ngx_http_request_t *r)
-{
-    u_char     *p, *last;
-    ngx_str_t  *server;
-
-    if (r->headers_in.host == NULL) {
-        return 0;
-    }
-
-    server = &r->headers_in.server;
-
-    p = r->headers_in.host->value.data;
-    last = p + r->headers_in.host->value.len;
-
-    if ((size_t) (last - p) < server->len
-        || ngx_strncasecmp(p, server->data, server->len) != 0)
-    {
-        return 1;
-    }
-
-    p += server->len;
-
-    if (p < last && *p == '.') {
-        p++;
-    }
-
-    return p < last && *p != ':';
-}
-
-
-/* RFC 9110, 9.2.1; what is not known to be safe is not. */
-
-static ngx_uint_t
-ngx_http_optcache_unsafe(ngx_http_request_t *r)
-{
-    return !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS
-                          |NGX_HTTP_TRACE|NGX_HTTP_PROPFIND));
-}
-
-
-static ngx_int_t
-ngx_http_optcache_key(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_key_t *key)
-{
-    ngx_str_t                       user, value, uri;
-    ngx_optcache_key_kind_e         kind;
-    ngx_http_optcache_main_conf_t  *omcf;
-
-    omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
-
-    if (ngx_http_complex_value(r, olcf->user ? olcf->user : &omcf->user, &user)
-            != NGX_OK
-        || ngx_http_complex_value(r, olcf->key ? olcf->key : &omcf->key,
-                                  &value)
-            != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (r == r->main && !r->internal) {
-        return ngx_optcache_key_create(r->pool, &user, NGX_OPTCACHE_KEY_MAIN,
-                                       NULL, &value, key);
-    }
-
-    if (r == r->main) {
-        kind = NGX_OPTCACHE_KEY_INTERNAL;
-
-    } else {
-        kind = r->header_only ? NGX_OPTCACHE_KEY_HEADER
-                              : NGX_OPTCACHE_KEY_SUBREQUEST;
-    }
-
-    if (ngx_http_optcache_key_uri(r, &uri) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_optcache_key_create(r->pool, &user, kind, &uri, &value, key);
-}
-
-
-/*
- * The URI does not show a named location; that of an "if" within one has its
- * name, but is not "named".
- */
-
-static ngx_int_t
-ngx_http_optcache_key_uri(ngx_http_request_t *r, ngx_str_t *uri)
-{
-    ngx_str_t                  name;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    ngx_str_null(&name);
-
-    if (clcf->name.len && clcf->name.data[0] == '@') {
-        name = clcf->name;
-    }
-
-    uri->len = name.len + 1 + r->uri.len + 1 + r->args.len;
-    uri->data = ngx_pnalloc(r->pool, uri->len);
-
-    if (uri->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_sprintf(uri->data, "%V%Z%V?%V", &name, &r->uri, &r->args);
-
-    return NGX_OK;
 }
 
 

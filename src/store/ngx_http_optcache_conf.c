@@ -76,7 +76,8 @@ ngx_http_optcache_conf_init_main(ngx_conf_t *cf, void *conf)
     if (ngx_http_optcache_conf_compile(cf, "$scheme://$host$request_uri",
                                        &omcf->key)
             != NGX_OK
-        || ngx_http_optcache_conf_compile(cf, "$http_authorization", &omcf->user)
+        || ngx_http_optcache_conf_compile(cf, "$http_authorization",
+                                          &omcf->user)
             != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -362,7 +363,8 @@ ngx_http_optcache_conf_methods(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
-ngx_http_optcache_conf_redis_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_http_optcache_conf_redis_server(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
 {
     ngx_http_optcache_main_conf_t *omcf = conf;
 

@@ -1,0 +1,51 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * What a request is to the cache: whose it is, what it asks for, and whether
+ * the cache has anything to do with it.
+ */
+
+
+#ifndef _NGX_HTTP_OPTCACHE_REQUEST_H_INCLUDED_
+#define _NGX_HTTP_OPTCACHE_REQUEST_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache.h"
+
+
+/*
+ * Makes the key of a request from optcache_user and optcache_key, and from
+ * where it was redirected to or which subrequest it is.  Returns as
+ * ngx_optcache_key_create() does.
+ */
+
+ngx_int_t ngx_http_optcache_request_key(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_key_t *key);
+
+/*
+ * Whether the request may be answered from the cache, and its answer stored:
+ * method, body (RFC 9110, 9.3.1), WebSocket, and subrequests of auth_request
+ * that nothing tells apart.  Needs ctx->key.
+ */
+
+ngx_uint_t ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
+
+/* Whether Host names another host than the request line (RFC 9112, 3.2.2). */
+
+ngx_uint_t ngx_http_optcache_request_two_hosts(ngx_http_request_t *r);
+
+/* Whether the method is unsafe (RFC 9110, 9.2.1), or not known to be safe. */
+
+ngx_uint_t ngx_http_optcache_request_unsafe(ngx_http_request_t *r);
+
+
+#endif /* _NGX_HTTP_OPTCACHE_REQUEST_H_INCLUDED_ */
