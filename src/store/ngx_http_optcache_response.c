@@ -13,6 +13,7 @@
 #include "ngx_http_optcache_response.h"
 
 
+static void ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_upstream(ngx_table_elt_t *h,
     void *data);
@@ -27,6 +28,7 @@ ngx_int_t
 ngx_http_optcache_response_read(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp)
 {
+    ngx_http_rfc9111_control_t     request;
     ngx_http_rfc9111_storage_t     storage;
     ngx_http_rfc9111_storage_e     reason;
     ngx_http_optcache_loc_conf_t  *olcf;
@@ -59,7 +61,15 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
 
     ngx_memzero(&storage, sizeof(ngx_http_rfc9111_storage_t));
 
+    /* RFC 9111, 5.2.1.5: a client may ask that nothing be stored, too */
+
+    ngx_http_rfc9111_control_init(&request);
+    ngx_http_optcache_response_each(&r->headers_in.headers,
+                                    ngx_http_optcache_response_asked,
+                                    &request);
+
     storage.cc = resp->freshness.cc;
+    storage.cc.no_store |= request.no_store;
     storage.status = r->headers_out.status;
     storage.lifetime = resp->lifetime - resp->age;
     storage.shared = ctx->key.shared;
@@ -97,6 +107,17 @@ ngx_http_optcache_response_each(ngx_list_t *headers,
                 handler(&h[i], data);
             }
         }
+    }
+}
+
+
+static void
+ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data)
+{
+    ngx_http_rfc9111_control_t *request = data;
+
+    if (ngx_optcache_field_id(&h->key) == NGX_OPTCACHE_FIELD_CACHE_CONTROL) {
+        ngx_http_rfc9111_control_parse(&h->value, request);
     }
 }
 
