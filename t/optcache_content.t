@@ -125,7 +125,8 @@ $t->run_fastcgi(8082, sub {
 
     return "Status: 500 no\r\nCache-Control: max-age=60\r\n\r\nerror"
         if $params->{REQUEST_URI} =~ /error/;
-    return "Set-Cookie: a=b\r\n\r\ncookie" if $params->{REQUEST_URI} =~ /cookie/;
+    return "Set-Cookie: a=b\r\n\r\ncookie"
+        if $params->{REQUEST_URI} =~ /cookie/;
     return "Content-Type: text/x-own\r\nX-Own: a\r\n\r\n$large";
 });
 

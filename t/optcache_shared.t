@@ -111,7 +111,7 @@ http_get('/default/3', headers => $authorization);
 is(cache(http_get('/default/3', headers => $authorization)), 'MISS',
     's-maxage is no lifetime in the partition of a user');
 
-is(body(http_get('/default/3')), 'session=A', 'what was stored is what is sent');
+is(body(http_get('/default/3')), 'session=A', 'what was stored is sent');
 
 ###############################################################################
 

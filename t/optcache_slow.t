@@ -65,7 +65,8 @@ $t->run();
 
 my @uris = map { ("/header/$_", "/body/$_") } qw/ short long /;
 my @s = map { http_get($_, start => 1) } @uris;
-is(join(' ', map { body(http_end($_)) } @s), 'body body body body', 'slow ones');
+is(join(' ', map { body(http_end($_)) } @s), 'body body body body',
+    'slow ones');
 
 for my $uri ('/header/long', '/body/long') {
     cmp_ok(header(http_get($uri), 'Age') // -1, '>=', 1, "age of $uri");

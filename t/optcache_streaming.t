@@ -70,7 +70,8 @@ $t->run_http_backend(8081, sub {
 
     print $s "HTTP/1.1 200 OK\r\n"
         . ($req->{uri} =~ /buffered/ ? "X-Accel-Buffering: no\r\n" : '')
-        . ($chunked ? "Transfer-Encoding: chunked\r\n" : "Connection: close\r\n")
+        . ($chunked ? "Transfer-Encoding: chunked\r\n"
+                    : "Connection: close\r\n")
         . ($req->{uri} =~ /events/ ? "Content-Type: text/event-stream\r\n" : '')
         . "\r\n";
 

@@ -60,7 +60,8 @@ $t->run();
 ###############################################################################
 
 http_get('/big/a');
-is(header(http_get('/big/a'), 'X-Cache'), 'HIT', 'an entry larger than half of the zone');
+is(header(http_get('/big/a'), 'X-Cache'), 'HIT',
+    'an entry larger than half of the zone');
 
 for my $round (1 .. 3) {
     my @slow = map { slow('/big/a') } 1 .. 4;
@@ -81,8 +82,8 @@ is(body(http_get('/big/b')), $line x 70000, 'whole');
 # and many small ones
 
 http_get("/small/$_") for 'a' .. 'z';
-is(scalar(grep { header(http_get("/small/$_"), 'X-Cache') eq 'HIT' } 'a' .. 'z'),
-    26, 'and many small ones');
+is(scalar(grep { header(http_get("/small/$_"), 'X-Cache') eq 'HIT' }
+    'a' .. 'z'), 26, 'and many small ones');
 
 # removed while it is being sent: those who have it get the rest of it
 

@@ -141,8 +141,9 @@ for my $n (1 .. 60) {
 
 is(header(http_get('/full/p/10000'), 'X-Cache'), 'MISS', 'removed');
 is(header(http_get('/full/p/10000'), 'X-Cache'), 'HIT', 'and stored again');
-cmp_ok(scalar(grep { header(http_get("/full/last$_/10000"), 'X-Cache') eq 'HIT' }
-    1 .. 30), '>=', 25, 'beside the others');
+cmp_ok(scalar(grep {
+    header(http_get("/full/last$_/10000"), 'X-Cache') eq 'HIT';
+} 1 .. 30), '>=', 25, 'beside the others');
 
 is($t->log_count(qr/could not allocate|no memory/), 0, 'no cry about memory');
 
