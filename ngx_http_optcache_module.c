@@ -124,7 +124,7 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
 
     { ngx_string("optcache_valid"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
-      ngx_http_file_cache_valid_set_slot,
+      ngx_http_optcache_conf_valid,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_optcache_loc_conf_t, valid),
       NULL },
@@ -173,14 +173,14 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
 
     { ngx_string("optcache_gzip_level"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_num_slot,
+      ngx_http_optcache_conf_gzip_level,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_optcache_loc_conf_t, gzip_level),
       &ngx_http_optcache_gzip_level_bounds },
 
     { ngx_string("optcache_headers"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_optcache_conf_headers,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_optcache_loc_conf_t, headers),
       &ngx_http_optcache_headers },

@@ -16,6 +16,8 @@ static ngx_int_t ngx_http_optcache_conf_compile(ngx_conf_t *cf, char *text,
     ngx_http_complex_value_t *cv);
 static char *ngx_http_optcache_conf_merge_zone(ngx_conf_t *cf,
     ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf);
+static char *ngx_http_optcache_conf_expect(ngx_conf_t *cf, ngx_command_t *cmd,
+    char *rv, const char *expected);
 
 
 ngx_str_t  ngx_http_optcache_gzip_types[] = {
@@ -373,4 +375,62 @@ ngx_http_optcache_conf_redis_server(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     return ngx_redis_conf_parse(cf, &omcf->redis);
+}
+
+
+char *
+ngx_http_optcache_conf_valid(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_http_optcache_conf_expect(cf, cmd,
+                         ngx_http_file_cache_valid_set_slot(cf, cmd, conf),
+                         "codes of 100 to 599 or \"any\", and a time");
+}
+
+
+char *
+ngx_http_optcache_conf_headers(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_http_optcache_conf_expect(cf, cmd,
+                                     ngx_conf_set_enum_slot(cf, cmd, conf),
+                                     "\"off\" or \"x\"");
+}
+
+
+char *
+ngx_http_optcache_conf_gzip_level(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    return ngx_http_optcache_conf_expect(cf, cmd,
+                                     ngx_conf_set_num_slot(cf, cmd, conf),
+                                     "a number of 1 to 9");
+}
+
+
+/* NGX_CONF_ERROR: the slot has logged what it did not like, and not where */
+
+static char *
+ngx_http_optcache_conf_expect(ngx_conf_t *cf, ngx_command_t *cmd, char *rv,
+    const char *expected)
+{
+    ngx_str_t  *value;
+
+    if (rv != NGX_CONF_ERROR) {
+        return rv;
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\", expected %s",
+                           &value[1], &cmd->name, expected);
+
+    } else {
+        /* of several values, the slot has said which one */
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid values in \"%V\", expected %s",
+                           &cmd->name, expected);
+    }
+
+    return NGX_CONF_ERROR;
 }

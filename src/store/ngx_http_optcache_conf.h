@@ -42,6 +42,15 @@ char *ngx_http_optcache_conf_methods(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_optcache_conf_redis_server(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* Slots of nginx that do not say themselves what they are and expect. */
+
+char *ngx_http_optcache_conf_valid(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_optcache_conf_headers(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_optcache_conf_gzip_level(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 
 /* the default of optcache_gzip_types */
 
