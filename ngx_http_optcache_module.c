@@ -335,6 +335,10 @@ ngx_http_optcache_start(ngx_http_request_t *r,
 
     ctx->status = NGX_HTTP_OPTCACHE_NONE;
 
+    if (ctx->zone->slot == NULL) {
+        ngx_optcache_l1_attach_late(ctx->zone, r->connection->log);
+    }
+
     return ngx_http_optcache_lookup(r, ctx);
 }
 

@@ -41,6 +41,7 @@ typedef struct {
     ngx_optcache_l1_shctx_t  *sh;
     ngx_slab_pool_t          *shpool;
     ngx_optcache_l1_slot_t   *slot;        /* this worker's pins */
+    time_t                    tried;       /* to get a slot, epoch seconds */
     ngx_str_t                 name;
 } ngx_optcache_l1_t;
 
@@ -60,6 +61,13 @@ ngx_optcache_l1_t *ngx_optcache_l1_create(ngx_conf_t *cf, ngx_str_t *name,
  */
 
 ngx_int_t ngx_optcache_l1_attach(ngx_optcache_l1_t *l1, ngx_log_t *log);
+
+/*
+ * Tries again, at most once a second, for a worker that could not be
+ * registered when it started; says so in the log when it succeeds.
+ */
+
+void ngx_optcache_l1_attach_late(ngx_optcache_l1_t *l1, ngx_log_t *log);
 
 /* Takes this worker out of the list (exit_process). */
 

@@ -30,6 +30,7 @@ static ngx_optcache_l1_piece_t *ngx_optcache_l1_alloc_piece(
     ngx_optcache_l1_t *l1, size_t size);
 static void ngx_optcache_l1_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static const char *ngx_optcache_l1_take_slot(ngx_optcache_l1_t *l1);
 static void ngx_optcache_l1_release_slot(ngx_optcache_l1_t *l1,
     ngx_optcache_l1_slot_t *slot);
 
@@ -361,18 +362,49 @@ ngx_optcache_l1_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
 ngx_int_t
 ngx_optcache_l1_attach(ngx_optcache_l1_t *l1, ngx_log_t *log)
 {
+    const char  *why;
+
+    why = ngx_optcache_l1_take_slot(l1);
+
+    if (why) {
+        ngx_log_error(NGX_LOG_CRIT, log, 0,
+                      "optcache zone \"%V\" %s, this worker does not use it "
+                      "for now", &l1->name, why);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_optcache_l1_attach_late(ngx_optcache_l1_t *l1, ngx_log_t *log)
+{
+    if (l1->tried == ngx_time()) {
+        return;
+    }
+
+    l1->tried = ngx_time();
+
+    if (ngx_optcache_l1_take_slot(l1) == NULL) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "optcache zone \"%V\" is used by this worker from now "
+                      "on", &l1->name);
+    }
+}
+
+
+/* NULL, or why there is none; also gives back the pins of dead workers */
+
+static const char *
+ngx_optcache_l1_take_slot(ngx_optcache_l1_t *l1)
+{
     ngx_uint_t               i;
     ngx_optcache_l1_slot_t  *slot, *unused;
 
     if (ngx_optcache_l1_lock(l1) != NGX_OK) {
-
-        /* a slot cannot be told from garbage; the next worker may be luckier */
-
-        ngx_log_error(NGX_LOG_CRIT, log, 0,
-                      "optcache zone \"%V\" was left broken by a worker that "
-                      "died and is still being read, this worker does not "
-                      "use it", &l1->name);
-        return NGX_ERROR;
+        /* a slot cannot be told from garbage */
+        return "was left broken by a worker that died and is still being read";
     }
 
     unused = NULL;
@@ -399,14 +431,7 @@ ngx_optcache_l1_attach(ngx_optcache_l1_t *l1, ngx_log_t *log)
 
     ngx_optcache_l1_unlock(l1);
 
-    if (unused == NULL) {
-        ngx_log_error(NGX_LOG_CRIT, log, 0,
-                      "optcache zone \"%V\" has more than %d workers, this "
-                      "one does not use it", &l1->name, NGX_OPTCACHE_L1_SLOTS);
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return unused ? NULL : "has too many workers";
 }
 
 

@@ -388,9 +388,25 @@ test_not_attached(void **state)
     assert_int_equal(ngx_optcache_l1_attach(&other, &z->log), NGX_ERROR);
     assert_null(other.slot);
 
+    ngx_time_init();
+
+    ngx_optcache_l1_attach_late(&other, &z->log);
+    assert_null(other.slot);
+
     for (i = 0; i < NGX_OPTCACHE_L1_SLOTS; i++) {
         z->l1->sh->slots[i].pid = 0;
     }
+
+    /* once a second is enough */
+
+    ngx_optcache_l1_attach_late(&other, &z->log);
+    assert_null(other.slot);
+
+    other.tried--;
+    ngx_optcache_l1_attach_late(&other, &z->log);
+    assert_non_null(other.slot);
+
+    ngx_optcache_l1_detach(&other);
 
     assert_int_equal(ngx_optcache_l1_attach(z->l1, &z->log), NGX_OK);
     assert_true(l1_holds(z, 1, 1));
