@@ -16,6 +16,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_ratelimit_redis.h"
+#include "ngx_http_wait.h"
 #include "ngx_limiter_headers.h"
 
 
@@ -27,7 +28,6 @@ static void ngx_http_ratelimit_redis_answer_handler(void *data);
 static ngx_int_t ngx_http_ratelimit_redis_decide(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx);
 static void ngx_http_ratelimit_redis_cleanup(void *data);
-static void ngx_http_ratelimit_redis_wait_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ratelimit_redis_header_filter(
     ngx_http_request_t *r);
 
@@ -325,7 +325,7 @@ ngx_http_ratelimit_redis_start(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (ngx_http_ratelimit_redis_wait(r) != NGX_OK) {
+    if (ngx_http_wait_begin(r) != NGX_OK) {
         ngx_http_ratelimit_redis_cleanup(ctx);
         return NGX_ERROR;
     }
@@ -352,7 +352,7 @@ ngx_http_ratelimit_redis_answer_handler(void *data)
     r = ctx->request;
     c = r->connection;
 
-    rc = ngx_http_ratelimit_redis_wake(r);
+    rc = ngx_http_wait_end(r);
 
     if (rc == NGX_DECLINED) {
         ctx->state = NGX_HTTP_RATELIMIT_REDIS_IDLE;
@@ -467,54 +467,6 @@ ngx_http_ratelimit_redis_cleanup(void *data)
     if (ctx->revocation) {
         ngx_token_revocation_abandon(ctx->revocation);
     }
-}
-
-
-ngx_int_t
-ngx_http_ratelimit_redis_wait(ngx_http_request_t *r)
-{
-    ngx_event_t  *rev;
-
-    rev = r->connection->read;
-
-    /* a client that has left already is noticed, too */
-
-    if (rev->ready) {
-        ngx_post_event(rev, &ngx_posted_events);
-
-    } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_ratelimit_redis_wait_handler;
-
-    return NGX_OK;
-}
-
-
-/* There is nothing to write; that it is set says that the request waits. */
-
-static void
-ngx_http_ratelimit_redis_wait_handler(ngx_http_request_t *r)
-{
-    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "ratelimit redis wait handler");
-}
-
-
-ngx_int_t
-ngx_http_ratelimit_redis_wake(ngx_http_request_t *r)
-{
-    if (r->write_event_handler != ngx_http_ratelimit_redis_wait_handler) {
-        return NGX_DECLINED;
-    }
-
-    ngx_http_set_log_request(r->connection->log, r);
-
-    r->read_event_handler = ngx_http_block_reading;
-
-    return ngx_handle_read_event(r->connection->read, 0);
 }
 
 

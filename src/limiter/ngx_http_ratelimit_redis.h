@@ -167,15 +167,6 @@ ngx_http_ratelimit_redis_ctx_t *ngx_http_ratelimit_redis_get_ctx(
 ngx_redis_client_t *ngx_http_ratelimit_redis_client(void);
 ngx_limiter_redis_t *ngx_http_ratelimit_redis_worker(void);
 
-/*
- * A request that waits notices a client that leaves, and may then be taken
- * elsewhere (post_action): _wake() returns NGX_DECLINED if it no longer waits
- * and must be left alone.  Both return NGX_OK or NGX_ERROR else.
- */
-
-ngx_int_t ngx_http_ratelimit_redis_wait(ngx_http_request_t *r);
-ngx_int_t ngx_http_ratelimit_redis_wake(ngx_http_request_t *r);
-
 
 /* _vars.c */
 

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_wait.h"
 
 
 static void ngx_http_optcache_lookup_found(ngx_http_request_t *r,
@@ -119,11 +120,12 @@ ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
     cln->handler = ngx_http_optcache_lookup_cleanup;
     cln->data = ctx;
 
-    ctx->waiting = 1;
-
-    if (r == r->main) {
-        r->read_event_handler = ngx_http_test_reading;
+    if (ngx_http_wait_begin(r) != NGX_OK) {
+        ngx_http_optcache_lookup_cleanup(ctx);
+        return NGX_ERROR;
     }
+
+    ctx->waiting = 1;
 
     return NGX_AGAIN;
 }
@@ -135,30 +137,43 @@ ngx_http_optcache_reply_handler(void *data, ngx_redis_result_e result,
 {
     ngx_http_optcache_ctx_t *ctx = data;
 
+    ngx_int_t            rc;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
     r = ctx->request;
     c = r->connection;
 
-    ngx_http_set_log_request(c->log, r);
+    ctx->command = NULL;
+    ctx->waiting = 0;
+
+    /* the request may wait for something else by now, as its post_action */
+
+    if (ngx_http_get_module_ctx(r, ngx_http_optcache_module) != ctx) {
+        return;
+    }
+
+    rc = ngx_http_wait_end(r);
+
+    if (rc == NGX_DECLINED) {
+        return;
+    }
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, c->log, 0,
                    "optcache l2 reply, result:%ui type:%d",
                    (ngx_uint_t) result, reply ? reply->type : 0);
 
-    ctx->command = NULL;
-    ctx->waiting = 0;
-
     if (result == NGX_REDIS_REPLY && reply->type == REDIS_REPLY_STRING) {
         ngx_http_optcache_lookup_reply(r, ctx, reply);
     }
 
-    if (r == r->main) {
-        r->read_event_handler = ngx_http_block_reading;
-    }
+    if (rc == NGX_OK) {
+        r->write_event_handler = ngx_http_core_run_phases;
+        ngx_http_core_run_phases(r);
 
-    r->write_event_handler(r);
+    } else {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    }
 
     ngx_http_run_posted_requests(c);
 }

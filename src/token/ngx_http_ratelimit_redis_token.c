@@ -19,6 +19,7 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_ratelimit_redis.h"
+#include "ngx_http_wait.h"
 #include "ngx_token_source.h"
 
 
@@ -364,7 +365,7 @@ ngx_http_ratelimit_redis_token_revoke(ngx_http_request_t *r)
         return ngx_http_ratelimit_redis_token_revoked(r, ctx);
     }
 
-    if (ngx_http_ratelimit_redis_wait(r) != NGX_OK) {
+    if (ngx_http_wait_begin(r) != NGX_OK) {
         ngx_token_revocation_abandon(revocation);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -407,7 +408,7 @@ ngx_http_ratelimit_redis_token_revoke_handler(void *data)
     r = ctx->request;
     c = r->connection;
 
-    rc = ngx_http_ratelimit_redis_wake(r);
+    rc = ngx_http_wait_end(r);
 
     if (rc == NGX_DECLINED) {
         return;
