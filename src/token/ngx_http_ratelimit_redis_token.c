@@ -128,6 +128,10 @@ ngx_http_ratelimit_redis_token_read(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    if (rc == NGX_OK && !ngx_token_source_canonical(&token.text)) {
+        rc = NGX_ERROR;
+    }
+
     switch (rc) {
 
     case NGX_OK:

@@ -14,6 +14,8 @@
 
 
 static ngx_uint_t ngx_token_source_b64token(const ngx_str_t *token);
+static ngx_uint_t ngx_token_source_part(u_char *p, u_char *last);
+static ngx_int_t ngx_token_source_sextet(u_char ch);
 
 
 ngx_int_t
@@ -78,4 +80,97 @@ ngx_token_source_b64token(const ngx_str_t *token)
     }
 
     return end > 0;
+}
+
+
+ngx_uint_t
+ngx_token_source_canonical(const ngx_str_t *token)
+{
+    u_char      *p, *dot, *last;
+    ngx_uint_t   dots;
+
+    last = token->data + token->len;
+    dots = 0;
+
+    for (p = token->data; p < last; p++) {
+        dots += (*p == '.');
+    }
+
+    if (dots != 2) {
+        return 1;
+    }
+
+    for (p = token->data; /* void */ ; p = dot + 1) {
+
+        dot = ngx_strlchr(p, last, '.');
+
+        if (!ngx_token_source_part(p, dot ? dot : last)) {
+            return 0;
+        }
+
+        if (dot == NULL) {
+            return 1;
+        }
+    }
+}
+
+
+/* 4 characters are 3 bytes, 2 and 3 are one and two: 4 and 2 bits are over */
+
+static ngx_uint_t
+ngx_token_source_part(u_char *p, u_char *last)
+{
+    size_t     len;
+    ngx_int_t  n;
+
+    len = last - p;
+    n = 0;
+
+    for ( /* void */ ; p < last; p++) {
+        n = ngx_token_source_sextet(*p);
+
+        if (n == NGX_ERROR) {
+            return 0;
+        }
+    }
+
+    switch (len % 4) {
+
+    case 1:
+        return 0;
+
+    case 2:
+        return (n & 0x0f) == 0;
+
+    case 3:
+        return (n & 0x03) == 0;
+
+    default:
+        return 1;
+    }
+}
+
+
+/* RFC 4648, 5 */
+
+static ngx_int_t
+ngx_token_source_sextet(u_char ch)
+{
+    if (ch >= 'A' && ch <= 'Z') {
+        return ch - 'A';
+    }
+
+    if (ch >= 'a' && ch <= 'z') {
+        return ch - 'a' + 26;
+    }
+
+    if (ch >= '0' && ch <= '9') {
+        return ch - '0' + 52;
+    }
+
+    if (ch == '-') {
+        return 62;
+    }
+
+    return (ch == '_') ? 63 : NGX_ERROR;
 }

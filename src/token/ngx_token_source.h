@@ -28,4 +28,16 @@
 ngx_int_t ngx_token_source_bearer(const ngx_str_t *field, ngx_str_t *token);
 
 
+/*
+ * Whether there is no other way to write the same token.  One of three parts
+ * between dots is taken for a JWS in compact form (RFC 7515, 7.1): its parts
+ * are base64url without padding, and the bits that the last character of a
+ * part does not need are zero (RFC 4648, 3.5).  Else a revoked token would be
+ * another one to us, and the same to a decoder that is not so strict.  Of
+ * other tokens nothing is known: they are taken as they are.
+ */
+
+ngx_uint_t ngx_token_source_canonical(const ngx_str_t *token);
+
+
 #endif /* _NGX_TOKEN_SOURCE_H_INCLUDED_ */

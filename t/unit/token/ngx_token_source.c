@@ -145,11 +145,62 @@ test_digest(void **state)
 }
 
 
+/* two ways to write a token are two digests, but one token to its issuer */
+
+static void
+test_canonical(void **state)
+{
+    size_t       i;
+    ngx_str_t    token;
+
+    static struct {
+        const char  *text;
+        ngx_uint_t   canonical;
+    } rows[] = {
+        { "", 1 },
+        { "opaque", 1 },
+        { "opaque==", 1 },
+        { "one.dot=", 1 },
+        { "three.dots.are.none=", 1 },
+
+        { "eyJh.eyJz.c2ln", 1 },
+        { "eyJh.eyJz.", 1 },
+        { "eyJh.eyJz.QQ", 1 },
+        { "eyJh.eyJz.QUE", 1 },
+        { "eyJh.eyJz.-_-_", 1 },
+
+        { "eyJh.eyJz.Q", 0 },
+        { "eyJh.eyJz.QQ=", 0 },
+        { "eyJh.eyJz.QQ==", 0 },
+        { "eyJh.eyJz.QR", 0 },
+        { "eyJh.eyJz.Qf", 0 },
+        { "eyJh.eyJz.QUF", 0 },
+        { "eyJh.eyJz.QUG", 0 },
+        { "QR.eyJz.c2ln", 0 },
+        { "eyJh.QUF.c2ln", 0 },
+        { "eyJh=.eyJz.c2ln", 0 },
+        { "eyJh.eyJz.c2l+", 0 },
+        { "eyJh.eyJz.c2l/", 0 },
+        { "eyJh.eyJz.c2 n", 0 },
+        { NULL, 0 }
+    };
+
+    for (i = 0; rows[i].text; i++) {
+        token.data = (u_char *) rows[i].text;
+        token.len = strlen(rows[i].text);
+
+        assert_int_equal(ngx_token_source_canonical(&token),
+                         rows[i].canonical);
+    }
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_canonical),
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_digest)
     };
