@@ -45,7 +45,6 @@ typedef struct {
 
 
 typedef struct {
-    ngx_uint_t                  nzones;
     ngx_array_t                 rules;     /* all: .._rule_t */
 
     ngx_redis_conf_t           *redis;

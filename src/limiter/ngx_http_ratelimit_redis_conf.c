@@ -192,7 +192,6 @@ ngx_http_ratelimit_redis_conf_create_main(ngx_conf_t *cf)
     /*
      * set by ngx_pcalloc():
      *
-     *     rmcf->nzones = 0;
      *     rmcf->redis = NULL;
      *     rmcf->prefix = { 0, NULL };
      *     rmcf->token_used = 0;

@@ -76,27 +76,35 @@ static ngx_int_t
 ngx_http_ratelimit_redis_limits_items(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx)
 {
-    ngx_uint_t                             i, k, n, at;
-    ngx_uint_t                             order[NGX_LIMITER_MAX_ZONES];
-    ngx_uint_t                             index[NGX_LIMITER_MAX_ZONES];
-    ngx_http_ratelimit_redis_rule_t       *rules;
-    ngx_http_ratelimit_redis_zone_t       *rz;
+    ngx_str_t                        *name, *names[NGX_LIMITER_MAX_ZONES];
+    ngx_uint_t                        i, k, n, order[NGX_LIMITER_MAX_ZONES];
+    ngx_http_ratelimit_redis_rule_t  *rules;
 
     rules = ctx->conf->rules->elts;
     n = ctx->conf->rules->nelts;
 
-    /* locks are taken in the order of the items */
+    /*
+     * Locks are taken in the order of the items, which is that of the names:
+     * workers of two configurations lock the same zones, whichever of them
+     * each defines first.
+     */
 
     for (i = 0; i < n; i++) {
-        rz = rules[i].shm_zone->data;
-        at = rz->zone.index;
+        name = &rules[i].shm_zone->shm.name;
 
-        for (k = i; k > 0 && index[k - 1] > at; k--) {
-            index[k] = index[k - 1];
+        for (k = i; k > 0; k--) {
+            if (ngx_memn2cmp(names[k - 1]->data, name->data,
+                             names[k - 1]->len, name->len)
+                < 0)
+            {
+                break;
+            }
+
+            names[k] = names[k - 1];
             order[k] = order[k - 1];
         }
 
-        index[k] = at;
+        names[k] = name;
         order[k] = i;
     }
 

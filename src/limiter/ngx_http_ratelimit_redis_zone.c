@@ -214,16 +214,12 @@ static char *
 ngx_http_ratelimit_redis_conf_zone_add(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_ratelimit_redis_args_t *args)
 {
-    ngx_str_t                             *value;
-    ngx_shm_zone_t                        *shm_zone;
-    ngx_http_ratelimit_redis_zone_t       *rz;
-    ngx_http_compile_complex_value_t       ccv;
-    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+    ngx_str_t                         *value;
+    ngx_shm_zone_t                    *shm_zone;
+    ngx_http_ratelimit_redis_zone_t   *rz;
+    ngx_http_compile_complex_value_t   ccv;
 
     value = cf->args->elts;
-
-    rmcf = ngx_http_conf_get_module_main_conf(cf,
-                                              ngx_http_ratelimit_redis_module);
 
     rz = ngx_pcalloc(cf->pool, sizeof(ngx_http_ratelimit_redis_zone_t));
     if (rz == NULL) {
@@ -242,7 +238,6 @@ ngx_http_ratelimit_redis_conf_zone_add(ngx_conf_t *cf, ngx_command_t *cmd,
 
     rz->zone = args->zone;
     rz->zone.name = args->name;
-    rz->zone.index = rmcf->nzones++;
 
     if (ngx_http_ratelimit_redis_conf_zone_args(cf, &rz->zone) != NGX_OK) {
         return NGX_CONF_ERROR;

@@ -18,7 +18,7 @@
  *    14  used       2   the high 16 bits
  *
  * Locks: one mutex per zone, the one of its slab pool.  Several are taken in
- * the order of zone->index.
+ * the order of the zones' names, which a reload does not change.
  */
 
 
@@ -36,7 +36,6 @@
 
 typedef struct {
     ngx_str_t                 name;
-    ngx_uint_t                index;     /* order of definition */
 
     ngx_limiter_rate_t        rates[NGX_LIMITER_MAX_RATES];
     ngx_uint_t                nrates;

@@ -232,7 +232,6 @@ zone_create(ngx_uint_t z)
 
     ngx_memzero(&zones[z], sizeof(ngx_limiter_zone_t));
 
-    zones[z].index = z;
     zones[z].name.data = ngx_pnalloc(pool, 8);
     zones[z].name.len = ngx_sprintf(zones[z].name.data, "z%ui", z)
                         - zones[z].name.data;
@@ -306,7 +305,7 @@ model_ask(ngx_limiter_item_t **items, ngx_uint_t n, ngx_uint_t subject,
         zone = items[i]->zone;
         room[i] = 1;
 
-        ngx_memcpy(copy[i], model[zone->index][subject], sizeof(copy[i]));
+        ngx_memcpy(copy[i], model[zone - zones][subject], sizeof(copy[i]));
 
         for (k = 0; k < zone->nrates; k++) {
             model_window(&copy[i][k], &zone->rates[k], now);
@@ -329,7 +328,7 @@ model_ask(ngx_limiter_item_t **items, ngx_uint_t n, ngx_uint_t subject,
         }
 
         if (room[i]) {
-            ngx_memcpy(model[zone->index][subject], copy[i], sizeof(copy[i]));
+            ngx_memcpy(model[zone - zones][subject], copy[i], sizeof(copy[i]));
         }
     }
 
