@@ -135,6 +135,7 @@ ngx_limiter_check_send(ngx_limiter_check_t *check, ngx_uint_t eval)
     ngx_limiter_redis_t  *redis;
 
     redis = check->redis;
+    check->eval = eval;
 
     argc = ngx_limiter_script_args(redis->script, check->asked, check->nasked,
                                    &redis->prefix, eval, argv, check->pool);
@@ -161,7 +162,10 @@ ngx_limiter_check_reply_handler(void *data, ngx_redis_result_e result,
 
     check->command = NULL;
 
+    /* once: who has no script after EVAL will not have it the next time */
+
     if (result == NGX_REDIS_REFUSED
+        && !check->eval
         && ngx_strncmp(reply->str, "NOSCRIPT", sizeof("NOSCRIPT") - 1) == 0
         && ngx_limiter_check_send(check, 1) == NGX_OK)
     {

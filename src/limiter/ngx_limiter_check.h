@@ -49,7 +49,7 @@ struct ngx_limiter_check_s {
 
     /* set by the caller */
 
-    ngx_limiter_item_t       *items;     /* in the order of zone->index */
+    ngx_limiter_item_t       *items;     /* in the order of names */
     ngx_uint_t                nitems;
     ngx_limiter_redis_t      *redis;
     ngx_pool_t               *pool;
@@ -64,6 +64,7 @@ struct ngx_limiter_check_s {
     /* private */
 
     ngx_redis_command_t      *command;
+    ngx_uint_t                eval;      /* the script was sent whole */
     ngx_uint_t                nasked;
     ngx_limiter_item_t       *asked[NGX_LIMITER_MAX_ZONES];
 };
