@@ -88,7 +88,7 @@ is(status(get('/x', 't')), 200, 'all is well again');
 
 # a logout that Redis does not hear of
 
-$fake->set(only => 'SET', reply => { SET => "-ERR x\r\n" });
+$fake->set(only => 'EVAL', reply => { EVAL => "-ERR x\r\n" });
 
 $r = post('/logout', 'l');
 is(status($r) . header($r, 'X-Status'), '503revoked', 'revoked, but not said');

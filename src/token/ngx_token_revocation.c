@@ -12,6 +12,21 @@
 #include "ngx_token_revocation.h"
 
 
+/*
+ * A token that was revoked for longer, by an application or for ever, stays
+ * so: whoever has it must not shorten that by a logout.
+ */
+
+static u_char  ngx_token_revocation_script[] =
+    "local t = redis.call('PTTL', KEYS[1])\n"
+    "\n"
+    "if t == -1 or t > ARGV[1] * 1000 then\n"
+    "  return redis.status_reply('OK')\n"
+    "end\n"
+    "\n"
+    "return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])\n";
+
+
 static ngx_uint_t ngx_token_revocation_known(
     ngx_token_revocation_t *revocation);
 static void ngx_token_revocation_remember(ngx_token_revocation_t *revocation);
@@ -135,15 +150,15 @@ ngx_token_revocation_revoke(ngx_token_revocation_t *revocation)
         return NGX_OK;
     }
 
-    ngx_str_set(&argv[0], "SET");
+    ngx_str_set(&argv[0], "EVAL");
+    ngx_str_set(&argv[1], ngx_token_revocation_script);
     ngx_str_set(&argv[2], "1");
-    ngx_str_set(&argv[3], "EX");
 
     argv[4].data = buf;
     argv[4].len = ngx_sprintf(buf, "%T", revocation->ttl) - buf;
 
     for (i = 0; i < revocation->nkeys; i++) {
-        argv[1] = revocation->keys[i];
+        argv[3] = revocation->keys[i];
 
         if (ngx_token_revocation_send(revocation, 5, argv) != NGX_OK) {
             return NGX_OK;
@@ -260,7 +275,8 @@ ngx_token_revocation_send(ngx_token_revocation_t *revocation, ngx_uint_t argc,
 
     question->revocation = revocation;
     question->command = ngx_redis_client_send(revocation->client, argc, argv,
-                                      1, ngx_token_revocation_reply_handler,
+                                      revocation->revoke ? 3 : 1,
+                                      ngx_token_revocation_reply_handler,
                                       question);
 
     if (question->command == NULL) {
