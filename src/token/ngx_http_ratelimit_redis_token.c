@@ -26,6 +26,8 @@
 static ngx_int_t ngx_http_ratelimit_redis_token_read(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf);
+static ngx_uint_t ngx_http_ratelimit_redis_token_ambiguous(
+    ngx_http_request_t *r, ngx_str_t *source, ngx_str_t *text);
 static ngx_token_revocation_t *ngx_http_ratelimit_redis_token_revocation(
     ngx_http_request_t *r, ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf);
@@ -124,6 +126,14 @@ ngx_http_ratelimit_redis_token_read(ngx_http_request_t *r,
     {
         rc = token.text.len ? NGX_OK : NGX_DECLINED;
 
+        if (!ngx_token_source_plain(&token.text)
+            || ngx_http_ratelimit_redis_token_ambiguous(r,
+                                                  &rlcf->token_source->value,
+                                                  &token.text))
+        {
+            rc = NGX_ERROR;
+        }
+
     } else {
         return NGX_ERROR;
     }
@@ -151,6 +161,63 @@ ngx_http_ratelimit_redis_token_read(ngx_http_request_t *r,
     ctx->token = token;
 
     return NGX_OK;
+}
+
+
+/*
+ * Whether an argument or a cookie that a token is taken from is there more
+ * often than nginx saw: another may be the one that the backend takes.
+ */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_token_ambiguous(ngx_http_request_t *r,
+    ngx_str_t *source, ngx_str_t *text)
+{
+    ngx_str_t         name;
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    name = *source;
+
+    if (name.len > 2 && name.data[1] == '{') {
+        /* ${name} */
+        name.data++;
+        name.len -= 2;
+    }
+
+    if (name.len > 5 && ngx_strncmp(name.data + 1, "arg_", 4) == 0) {
+        name.data += 5;
+        name.len -= 5;
+
+        n = ngx_token_source_args(&r->args, &name);
+
+        return n > 1 || (n == 1 && text->len == 0);
+    }
+
+    if (name.len <= 8 || ngx_strncmp(name.data + 1, "cookie_", 7) != 0) {
+        return 0;
+    }
+
+    n = 0;
+    name.data += 8;
+    name.len -= 8;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == sizeof("Cookie") - 1
+                && ngx_strncasecmp(h[i].key.data, (u_char *) "Cookie",
+                                   sizeof("Cookie") - 1)
+                   == 0)
+            {
+                n += ngx_token_source_cookies(&h[i].value, &name);
+            }
+        }
+    }
+
+    return n > 1 || (n == 1 && text->len == 0);
 }
 
 

@@ -14,6 +14,10 @@
 
 
 static ngx_uint_t ngx_token_source_b64token(const ngx_str_t *token);
+static ngx_uint_t ngx_token_source_count(const ngx_str_t *text,
+    const ngx_str_t *name, u_char separator);
+static ngx_uint_t ngx_token_source_named(u_char *p, u_char *last,
+    const ngx_str_t *name);
 static ngx_uint_t ngx_token_source_part(u_char *p, u_char *last);
 static ngx_int_t ngx_token_source_sextet(u_char ch);
 
@@ -173,4 +177,114 @@ ngx_token_source_sextet(u_char ch)
     }
 
     return (ch == '_') ? 63 : NGX_ERROR;
+}
+
+
+ngx_uint_t
+ngx_token_source_plain(const ngx_str_t *token)
+{
+    u_char  ch;
+    size_t  i;
+
+    for (i = 0; i < token->len; i++) {
+        ch = token->data[i];
+
+        if (ch <= ' ' || ch >= 0x7f || ch == '"' || ch == '%' || ch == '\\') {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+ngx_uint_t
+ngx_token_source_args(const ngx_str_t *query, const ngx_str_t *name)
+{
+    return ngx_token_source_count(query, name, '&');
+}
+
+
+ngx_uint_t
+ngx_token_source_cookies(const ngx_str_t *field, const ngx_str_t *name)
+{
+    return ngx_token_source_count(field, name, ';');
+}
+
+
+static ngx_uint_t
+ngx_token_source_count(const ngx_str_t *text, const ngx_str_t *name,
+    u_char separator)
+{
+    u_char      *p, *start, *equal, *last;
+    ngx_uint_t   n;
+
+    n = 0;
+    start = text->data;
+    last = start + text->len;
+    equal = NULL;
+
+    for (p = start; p <= last; p++) {
+
+        if (p < last && *p != separator) {
+            if (*p == '=' && equal == NULL) {
+                equal = p;
+            }
+
+            continue;
+        }
+
+        if (equal
+            && p - equal > 1
+            && ngx_token_source_named(start, equal, name))
+        {
+            n++;
+        }
+
+        start = p + 1;
+        equal = NULL;
+    }
+
+    return n;
+}
+
+
+static ngx_uint_t
+ngx_token_source_named(u_char *p, u_char *last, const ngx_str_t *name)
+{
+    u_char     ch;
+    size_t     i;
+    ngx_int_t  n;
+
+    while (p < last && (*p == ' ' || *p == '\t')) {
+        p++;
+    }
+
+    while (p < last && (last[-1] == ' ' || last[-1] == '\t')) {
+        last--;
+    }
+
+    for (i = 0; i < name->len; i++) {
+
+        if (p == last) {
+            return 0;
+        }
+
+        ch = *p++;
+
+        if (ch == '%' && last - p >= 2) {
+            n = ngx_hextoi(p, 2);
+
+            if (n != NGX_ERROR) {
+                ch = (u_char) n;
+                p += 2;
+            }
+        }
+
+        if (ngx_tolower(ch) != ngx_tolower(name->data[i])) {
+            return 0;
+        }
+    }
+
+    return p == last;
 }

@@ -27,6 +27,25 @@
 
 ngx_int_t ngx_token_source_bearer(const ngx_str_t *field, ngx_str_t *token);
 
+/*
+ * Whether the value of token_source can be read in one way only.  Whitespace,
+ * quotes, backslashes, percent signs and what is not ASCII are not: one
+ * backend takes them as they are and another decodes, trims or unquotes them,
+ * and would accept a revoked token in a form whose digest nobody revoked.
+ */
+
+ngx_uint_t ngx_token_source_plain(const ngx_str_t *token);
+
+/*
+ * How many arguments of a query, or cookies of a Cookie field, have the name,
+ * in any case and percent-encoded or not, and a value that is not empty.
+ */
+
+ngx_uint_t ngx_token_source_args(const ngx_str_t *query,
+    const ngx_str_t *name);
+ngx_uint_t ngx_token_source_cookies(const ngx_str_t *field,
+    const ngx_str_t *name);
+
 
 /*
  * Whether there is no other way to write the same token.  One of three parts

@@ -1,0 +1,100 @@
+#!/usr/bin/perl
+
+# Copyright (C) The Optcache authors
+
+# Who has a revoked token makes no other of it: neither by a form that a
+# backend decodes, trims or unquotes, nor by a second argument or cookie.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Digest::SHA qw/ sha256_hex /;
+use Test::More;
+use Test::Nginx;
+
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(15);
+
+$t->write_file_expand('nginx.conf', <<'EOF');
+
+%%TEST_GLOBALS%%
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ratelimit_redis_server redis://127.0.0.1:6379 timeout=5s connect_timeout=5s;
+
+    server {
+        listen 127.0.0.1:8080;
+
+        token_blacklist on;
+        add_header X-Status $token_status always;
+
+        location /query {
+            token_source $arg_token;
+        }
+
+        location /braces {
+            token_source ${arg_token};
+        }
+
+        location /cookie {
+            token_source $cookie_session;
+        }
+
+        location /field {
+            token_source $http_x_token;
+        }
+    }
+}
+
+EOF
+
+$t->write_file($_, 'SEE-THIS') for qw/ query braces cookie field /;
+
+my $redis = $t->run_redis();
+
+$t->run();
+
+###############################################################################
+
+$redis->cmd('SETEX', 'blacklist:' . sha256_hex('abc'), 60, 1);
+
+for my $uri ('/query', '/braces') {
+    is(get("$uri?token=abc"), '401 revoked', "$uri, revoked");
+    is(get("$uri?token=%61bc"), '401 malformed', 'encoded');
+}
+
+is(get('/query?token=x&token=abc'), '401 malformed', 'the last of two');
+is(get('/query?token=&a=1&token=abc'), '401 malformed', 'or of none');
+is(get('/query?Token=x&token=abc'), '401 malformed', 'in another case');
+is(get('/query?%74oken=abc'), '401 malformed', 'by an encoded name');
+is(get('/query?token=&a=token=abc&tokens=abc&token'), '200 none', 'none');
+is(get('/query?token=x&tok=abc&b'), '200 ok', 'one');
+
+is(cookie('session=abc'), '401 revoked', 'a cookie');
+is(cookie('session=x; session=abc'), '401 malformed', 'the last of two');
+is(join(' ', map { cookie("session=$_") } '"abc"', 'abc ;', "a\\bc", "\xe1"),
+    join(' ', ('401 malformed') x 4), 'quoted, trimmed, escaped');
+is(cookie('a=b; sessions=abc;session=x'), '200 ok', 'one');
+
+is(join(' ', map { get('/field', "X-Token: $_") } "a\tb", 'a b', 'a:b,c'),
+    '401 malformed 401 malformed 200 ok', 'a field');
+
+###############################################################################
+
+sub cookie { return get('/cookie', "Cookie: $_[0]") }
+
+
+sub get {
+    my ($uri, @fields) = @_;
+    my $r = http_get($uri, headers => \@fields);
+    return status($r) . ' ' . (header($r, 'X-Status') // '');
+}
+
+###############################################################################
