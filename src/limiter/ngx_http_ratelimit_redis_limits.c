@@ -264,16 +264,16 @@ ngx_http_ratelimit_redis_limits_passed(ngx_http_ratelimit_redis_ctx_t *ctx)
     for (i = 0; i < ctx->check.nitems; i++) {
         item = &ctx->check.items[i];
 
-        zone = ngx_array_push(ctx->charged);
-        if (zone == NULL) {
-            return NGX_ERROR;
-        }
-
-        *zone = item->zone;
-
         switch (item->verdict) {
 
         case NGX_LIMITER_PASSED:
+            zone = ngx_array_push(ctx->charged);
+            if (zone == NULL) {
+                return NGX_ERROR;
+            }
+
+            *zone = item->zone;
+
             ngx_http_ratelimit_redis_limits_note(ctx,
                         item->local ? NGX_HTTP_RATELIMIT_REDIS_LOCAL_PASSED
                                     : NGX_HTTP_RATELIMIT_REDIS_PASSED);
