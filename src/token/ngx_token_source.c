@@ -93,6 +93,15 @@ ngx_token_source_canonical(const ngx_str_t *token)
     u_char      *p, *dot, *last;
     ngx_uint_t   dots;
 
+    /* a header is an object: so begins what "{" and '"' or a space become */
+
+    if (token->len < 2
+        || token->data[0] != 'e'
+        || (token->data[1] != 'w' && token->data[1] != 'y'))
+    {
+        return 1;
+    }
+
     last = token->data + token->len;
     dots = 0;
 
@@ -100,7 +109,7 @@ ngx_token_source_canonical(const ngx_str_t *token)
         dots += (*p == '.');
     }
 
-    if (dots != 2) {
+    if (dots != 2 && dots != 4) {
         return 1;
     }
 

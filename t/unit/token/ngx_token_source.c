@@ -162,6 +162,18 @@ test_canonical(void **state)
         { "opaque==", 1 },
         { "one.dot=", 1 },
         { "three.dots.are.none=", 1 },
+        { "eyJh.three.dots.none=", 1 },
+
+        /* opaque ones that have as many parts */
+        { "ya29.c.b0Aa=", 1 },
+        { "a.b.c", 1 },
+        { "ez.b.c", 1 },
+        { "e", 1 },
+        { "a.b.c.d.e", 1 },
+
+        { "eyJh..QUE.QUE.QQ", 1 },
+        { "eyJh..QUE.QUE.QR", 0 },
+        { "eyJh..QUE.QUE.QQ==", 0 },
 
         { "eyJh.eyJz.c2ln", 1 },
         { "eyJh.eyJz.", 1 },
@@ -176,7 +188,8 @@ test_canonical(void **state)
         { "eyJh.eyJz.Qf", 0 },
         { "eyJh.eyJz.QUF", 0 },
         { "eyJh.eyJz.QUG", 0 },
-        { "QR.eyJz.c2ln", 0 },
+        { "eyR.eyJz.c2ln", 0 },
+        { "ewogICJh.eyJz.QR", 0 },
         { "eyJh.QUF.c2ln", 0 },
         { "eyJh=.eyJz.c2ln", 0 },
         { "eyJh.eyJz.c2l+", 0 },
