@@ -30,6 +30,7 @@ struct ngx_redis_client_s {
 
     ngx_event_t               timer;       /* the next probe */
     ngx_redis_stats_t         stats;
+    ngx_uint_t                era;
 
     unsigned                  closed:1;
 };
@@ -63,6 +64,7 @@ ngx_redis_client_create(ngx_cycle_t *cycle, ngx_redis_conf_t *conf)
 
     client->conf = conf;
     client->log = cycle->log;
+    client->era = 1;
 
     client->timer.handler = ngx_redis_client_timer_handler;
     client->timer.data = client;
@@ -206,6 +208,22 @@ ngx_redis_client_state(ngx_redis_client_t *client)
 }
 
 
+ngx_int_t
+ngx_redis_client_slot(ngx_redis_client_t *client, ngx_str_t *key)
+{
+    /* there is one server */
+
+    return NGX_DECLINED;
+}
+
+
+ngx_uint_t
+ngx_redis_client_era(ngx_redis_client_t *client)
+{
+    return client->era;
+}
+
+
 ngx_redis_stats_t *
 ngx_redis_client_stats(ngx_redis_client_t *client)
 {
@@ -346,6 +364,8 @@ ngx_redis_client_lost(ngx_redis_client_t *client, ngx_redis_pipe_t *pipe,
     conn = &pipe->conn;
 
     if (was_up) {
+        client->era++;
+
         ngx_log_error(NGX_LOG_INFO, client->log, 0, "redis: %V",
                       &conn->reason);
 

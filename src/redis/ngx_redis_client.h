@@ -144,6 +144,23 @@ ngx_redis_command_t *ngx_redis_client_send(ngx_redis_client_t *client,
 
 void ngx_redis_command_abandon(ngx_redis_command_t *cmd);
 
+/*
+ * The hash slot of a key when the client is of a cluster: one command may
+ * only have keys of one slot.  NGX_DECLINED when it is of one server, where
+ * all keys may be in one command.
+ */
+
+ngx_int_t ngx_redis_client_slot(ngx_redis_client_t *client, ngx_str_t *key);
+
+/*
+ * Counts, from 1, the times that what servers remembered may have been lost
+ * or have fallen back: a connection that was up was lost, or the keys of a
+ * slot are with another server than before.  Never less than it was; it is to
+ * be compared with what it was when something was learned from Redis.
+ */
+
+ngx_uint_t ngx_redis_client_era(ngx_redis_client_t *client);
+
 /* The state, and whether send() would be accepted now. */
 
 ngx_redis_state_e ngx_redis_client_state(ngx_redis_client_t *client);
