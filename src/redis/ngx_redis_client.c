@@ -371,7 +371,7 @@ ngx_redis_client_lost(ngx_redis_client_t *client, ngx_redis_pipe_t *pipe,
 
         rc = NGX_DECLINED;
 
-        if (!pipe->leaving
+        if (!pipe->leaving && !conn->moved
             && (pipe->all.n
                 || ngx_current_msec - conn->established
                    < NGX_REDIS_CLIENT_SHORT))

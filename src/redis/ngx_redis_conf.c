@@ -9,6 +9,8 @@
 #include <ngx_event.h>
 
 #include "ngx_redis_conf.h"
+#include "ngx_redis_master.h"
+#include "ngx_redis_sentinel.h"
 #include "ngx_redis_tls.h"
 
 
@@ -39,6 +41,8 @@ static char *ngx_redis_conf_password_file(ngx_conf_t *cf,
     ngx_redis_conf_t *conf, ngx_str_t *value);
 static char *ngx_redis_conf_unsupported(ngx_conf_t *cf,
     ngx_redis_conf_t *conf, ngx_str_t *value);
+static char *ngx_redis_conf_sentinel(ngx_conf_t *cf,
+    ngx_redis_conf_t *conf, ngx_str_t *value);
 static char *ngx_redis_conf_tls_verify(ngx_conf_t *cf,
     ngx_redis_conf_t *conf, ngx_str_t *value);
 static char *ngx_redis_conf_tls_ca(ngx_conf_t *cf, ngx_redis_conf_t *conf,
@@ -56,7 +60,7 @@ static ngx_redis_conf_param_t  ngx_redis_conf_params[] = {
     { ngx_string("tls_verify="), ngx_redis_conf_tls_verify },
     { ngx_string("tls_ca="), ngx_redis_conf_tls_ca },
     { ngx_string("tls_name="), ngx_redis_conf_tls_name },
-    { ngx_string("sentinel="), ngx_redis_conf_unsupported },
+    { ngx_string("sentinel="), ngx_redis_conf_sentinel },
 
     { ngx_null_string, NULL }
 };
@@ -65,10 +69,11 @@ static ngx_redis_conf_param_t  ngx_redis_conf_params[] = {
 char *
 ngx_redis_conf_parse(ngx_conf_t *cf, ngx_redis_conf_t **confp)
 {
-    char              *rv;
-    ngx_str_t         *value;
-    ngx_uint_t         i;
-    ngx_redis_conf_t  *conf;
+    char                *rv;
+    ngx_str_t           *value;
+    ngx_uint_t           i;
+    ngx_redis_conf_t    *conf;
+    ngx_redis_server_t  *server;
 
     if (*confp) {
         return "is duplicate";
@@ -108,6 +113,19 @@ ngx_redis_conf_parse(ngx_conf_t *cf, ngx_redis_conf_t **confp)
                            "\"%V\" has no URL, expected \"redis://host\", "
                            "\"rediss://host\" or \"unix:/path\"", &value[0]);
         return NGX_CONF_ERROR;
+    }
+
+    rv = ngx_redis_sentinel_conf(cf, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    server = conf->servers.elts;
+
+    for (i = 0; i < conf->servers.nelts; i++) {
+        if (ngx_redis_conf_addrs(cf, &server[i]) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     ngx_conf_init_uint_value(conf->connections, 1);
@@ -194,10 +212,6 @@ ngx_redis_conf_server(ngx_conf_t *cf, ngx_redis_conf_t *conf, ngx_str_t *arg)
 
     server->text = *arg;
     server->url = url;
-
-    if (ngx_redis_conf_addrs(cf, server) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
 
     return NGX_CONF_OK;
 }
@@ -340,11 +354,34 @@ ngx_redis_conf_unsupported(ngx_conf_t *cf, ngx_redis_conf_t *conf,
     ngx_str_t *value)
 {
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"cluster\" and \"sentinel\" in \"%V\" are "
+                       "\"cluster\" in \"%V\" is "
                        "not supported in this version, expected URLs of "
                        "standalone servers", &conf->directive);
 
     return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_redis_conf_sentinel(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *value)
+{
+    if (conf->sentinel.len) {
+        return "has duplicate \"sentinel\"";
+    }
+
+    if (!ngx_redis_master_name_valid(value)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid sentinel \"%V\" in \"%V\", expected "
+                           "the name of a master, of 1 to %d printable "
+                           "bytes", value, &conf->directive,
+                           NGX_REDIS_MASTER_MAX_NAME);
+        return NGX_CONF_ERROR;
+    }
+
+    conf->sentinel = *value;
+
+    return NGX_CONF_OK;
 }
 
 

@@ -47,6 +47,8 @@ typedef struct {
 struct ngx_redis_conf_s {
     ngx_str_t           directive;
     ngx_array_t         servers;         /* of ngx_redis_server_t */
+    ngx_str_t           sentinel;        /* the master's name; not empty: the
+                                            servers are sentinels */
     ngx_str_t           password;        /* never logged */
 
     ngx_uint_t          connections;     /* of each worker */

@@ -11,6 +11,7 @@
 
 #include "ngx_redis_conn.h"
 #include "ngx_redis_greeting.h"
+#include "ngx_redis_sentinel.h"
 #include "ngx_redis_tls.h"
 
 
@@ -18,6 +19,8 @@ static void ngx_redis_conn_next(void *data);
 static ngx_int_t ngx_redis_conn_connect(ngx_redis_conn_t *conn,
     ngx_addr_t *addr);
 static void ngx_redis_conn_greet(ngx_redis_conn_t *conn);
+static void ngx_redis_conn_say(ngx_redis_conn_t *conn,
+    ngx_redis_server_t *server);
 static void ngx_redis_conn_timer_handler(ngx_event_t *ev);
 static ngx_err_t ngx_redis_conn_test_connect(ngx_connection_t *c);
 static void ngx_redis_conn_reason(ngx_redis_conn_t *conn, ngx_err_t err,
@@ -55,6 +58,10 @@ ngx_redis_conn_init(ngx_redis_conn_t *conn, ngx_redis_conf_t *conf,
     conn->timer.log = &conn->log;
     conn->timer.cancelable = 1;
 
+    if (targets->sentinel) {
+        ngx_redis_sentinel_join(targets->sentinel, conn);
+    }
+
     return NGX_OK;
 }
 
@@ -68,6 +75,7 @@ ngx_redis_conn_open(ngx_redis_conn_t *conn, ngx_uint_t quiet)
 
     conn->log.log_level = quiet ? NGX_LOG_ALERT : conn->log_level;
     conn->reason.len = 0;
+    conn->moved = 0;
 
     ngx_redis_round_start(&conn->round);
 
@@ -101,7 +109,10 @@ ngx_redis_conn_next(void *data)
 
             if (conn->reason.len == 0) {
                 server = ngx_redis_round_server(&conn->round);
-                ngx_redis_conn_because(conn, 0, "host not found in \"%V\"",
+                ngx_redis_conn_because(conn, 0, "%s \"%V\"",
+                                       conn->round.targets->sentinel
+                                       ? "no sentinel tells of"
+                                       : "host not found in",
                                        &server->text);
             }
 
@@ -236,18 +247,45 @@ ngx_redis_conn_greet(ngx_redis_conn_t *conn)
 
     conn->state = NGX_REDIS_CONN_GREETING;
     conn->log.action = "greeting Redis";
+    conn->authed = 0;
 
-    if (ngx_redis_reader_init(&conn->reader, conn->conf->max_reply)
+    if (ngx_redis_reader_init(&conn->reader,
+                              conn->sentinel ? NGX_REDIS_CONN_SENTINEL_REPLY
+                                             : conn->conf->max_reply)
         != NGX_OK)
     {
         ngx_redis_conn_fail(conn, 0, "out of memory");
         return;
     }
 
+    conn->words = NGX_REDIS_GREETING_PING;
+
+    if (!conn->sentinel) {
+
+        if (conn->conf->password.len) {
+            conn->words |= NGX_REDIS_GREETING_AUTH;
+        }
+
+        if (server->url.db) {
+            conn->words |= NGX_REDIS_GREETING_SELECT;
+        }
+
+        if (conn->round.targets->sentinel) {
+            conn->words |= NGX_REDIS_GREETING_ROLE;
+        }
+    }
+
+    ngx_redis_conn_say(conn, server);
+}
+
+
+static void
+ngx_redis_conn_say(ngx_redis_conn_t *conn, ngx_redis_server_t *server)
+{
     conn->pos = conn->out;
-    conn->last = ngx_redis_greeting_format(conn->out, &server->url,
-                                           &conn->conf->password,
-                                           &conn->greetings);
+    conn->last = ngx_redis_greeting_format(conn->out, conn->words,
+                                           &server->url,
+                                           &conn->conf->password);
 
     if (conn->last == NULL) {
         conn->last = conn->out;
@@ -267,21 +305,31 @@ ngx_redis_conn_greeted(ngx_redis_conn_t *conn, redisReply *reply)
     const char          *what;
     ngx_redis_server_t  *server;
 
-    server = ngx_redis_round_server(&conn->round);
-
-    rc = ngx_redis_greeting_check(reply, &server->url, conn->greetings,
-                                  &what, &code);
+    rc = ngx_redis_greeting_check(reply, &conn->words, &what, &code);
 
     if (rc != NGX_OK) {
-        ngx_redis_conn_fail(conn, 0, "%s refused by %V: %V", what,
-                            &conn->peer, &code);
+
+        if (conn->sentinel && !conn->authed && conn->conf->password.len
+            && ngx_redis_reply_error(reply, "NOAUTH"))
+        {
+            conn->authed = 1;
+            conn->words |= NGX_REDIS_GREETING_AUTH;
+
+            server = ngx_redis_round_server(&conn->round);
+            ngx_redis_conn_say(conn, server);
+
+        } else {
+            ngx_redis_conn_fail(conn, 0, "%s refused by %V: %V", what,
+                                &conn->peer, &code);
+        }
+
         freeReplyObject(reply);
         return;
     }
 
     freeReplyObject(reply);
 
-    if (--conn->greetings) {
+    if (conn->words) {
         return;
     }
 
@@ -341,6 +389,57 @@ ngx_redis_conn_fail(ngx_redis_conn_t *conn, ngx_err_t err, const char *fmt,
 
 
 void
+ngx_redis_conn_skip(ngx_redis_conn_t *conn, const char *fmt, ...)
+{
+    va_list  args;
+
+    va_start(args, fmt);
+    ngx_redis_conn_reason(conn, 0, fmt, args);
+    va_end(args);
+
+    ngx_redis_conn_close(conn);
+
+    ngx_redis_conn_next(conn);
+}
+
+
+void
+ngx_redis_conn_go_on(ngx_redis_conn_t *conn)
+{
+    ngx_redis_conn_next(conn);
+}
+
+
+void
+ngx_redis_conn_move(ngx_redis_conn_t *conn, const char *fmt, ...)
+{
+    va_list                 args;
+    ngx_redis_conn_state_e  state;
+
+    va_start(args, fmt);
+    ngx_redis_conn_reason(conn, 0, fmt, args);
+    va_end(args);
+
+    state = conn->state;
+
+    ngx_redis_conn_close(conn);
+
+    if (state == NGX_REDIS_CONN_UP) {
+        conn->moved = 1;
+        conn->handlers->lost(conn->data, 1);
+    }
+
+    if (ngx_exiting
+        && (state == NGX_REDIS_CONN_UP || state == NGX_REDIS_CONN_IDLE))
+    {
+        return;
+    }
+
+    ngx_redis_conn_open(conn, 1);
+}
+
+
+void
 ngx_redis_conn_close(ngx_redis_conn_t *conn)
 {
     ngx_pool_t        *pool;
@@ -348,7 +447,7 @@ ngx_redis_conn_close(ngx_redis_conn_t *conn)
 
     conn->generation++;
     conn->state = NGX_REDIS_CONN_IDLE;
-    conn->greetings = 0;
+    conn->words = 0;
     conn->pos = conn->out;
     conn->last = conn->out;
 

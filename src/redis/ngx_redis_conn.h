@@ -5,9 +5,9 @@
 
 
 /*
- * A connection to one of the configured addresses: resolves, connects,
- * greets (AUTH, SELECT, PING), carries bytes out and whole replies in.  It
- * knows nothing of commands.
+ * A connection to one of the configured addresses, or to the master that
+ * sentinels name: resolves, connects, greets (AUTH, SELECT, PING), carries
+ * bytes out and whole replies in.  It knows nothing of commands.
  *
  *     IDLE -> RESOLVING -> CONNECTING -> SECURING -> GREETING -> UP -> IDLE
  *
@@ -78,7 +78,7 @@ typedef struct {
     ngx_redis_round_t         round;       /* the address it is at */
 
     ngx_redis_reader_t        reader;
-    ngx_uint_t                greetings;   /* replies still expected */
+    ngx_uint_t                words;       /* greeted, not answered yet */
 
     u_char                   *out;         /* NGX_REDIS_CONN_OUT bytes */
     u_char                   *pos;         /* what is left to be written */
@@ -97,12 +97,24 @@ typedef struct {
 
     ngx_redis_conn_handlers_t  *handlers;
     void                     *data;
+
+    ngx_queue_t               queue;       /* of the sentinel's connections */
+
+    unsigned                  sentinel:1;  /* this is to one: it has no
+                                              databases, and is sent the
+                                              password when it asks for it */
+    unsigned                  authed:1;    /* ... and was */
+    unsigned                  moved:1;     /* lost for another master */
 } ngx_redis_conn_t;
 
 
 /* the bytes that leave in one write at most */
 
 #define NGX_REDIS_CONN_OUT  65536
+
+/* the bytes of a reply of a sentinel, which tells a host and a port */
+
+#define NGX_REDIS_CONN_SENTINEL_REPLY  4096
 
 
 /*
@@ -131,6 +143,21 @@ void ngx_redis_conn_close(ngx_redis_conn_t *conn);
 
 void ngx_redis_conn_fail(ngx_redis_conn_t *conn, ngx_err_t err,
     const char *fmt, ...);
+
+/* Closes for a reason and goes on with the round, even if it is up. */
+
+void ngx_redis_conn_skip(ngx_redis_conn_t *conn, const char *fmt, ...);
+
+/* The same from lost(), to which the reason is known. */
+
+void ngx_redis_conn_go_on(ngx_redis_conn_t *conn);
+
+/*
+ * The master is another: begins anew, whatever the state.  lost() is called
+ * if the connection was up, with conn->moved set: nothing has failed.
+ */
+
+void ngx_redis_conn_move(ngx_redis_conn_t *conn, const char *fmt, ...);
 
 
 /* ngx_redis_conn_io.c */

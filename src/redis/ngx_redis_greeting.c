@@ -70,16 +70,14 @@ ngx_redis_format_free(ngx_str_t *command)
 
 
 u_char *
-ngx_redis_greeting_format(u_char *p, ngx_redis_url_t *url,
-    ngx_str_t *password, ngx_uint_t *expected)
+ngx_redis_greeting_format(u_char *p, ngx_uint_t words, ngx_redis_url_t *url,
+    ngx_str_t *password)
 {
     u_char      buf[NGX_INT_T_LEN];
     ngx_str_t   argv[3];
     ngx_uint_t  n;
 
-    *expected = 1;
-
-    if (password->len) {
+    if (words & NGX_REDIS_GREETING_AUTH) {
         ngx_str_set(&argv[0], "AUTH");
         n = 1;
 
@@ -90,21 +88,27 @@ ngx_redis_greeting_format(u_char *p, ngx_redis_url_t *url,
         argv[n++] = *password;
 
         p = ngx_redis_greeting_append(p, n, argv);
-        (*expected)++;
     }
 
-    if (url->db) {
+    if (words & NGX_REDIS_GREETING_SELECT) {
         ngx_str_set(&argv[0], "SELECT");
         argv[1].data = buf;
         argv[1].len = ngx_sprintf(buf, "%ui", url->db) - buf;
 
         p = ngx_redis_greeting_append(p, 2, argv);
-        (*expected)++;
     }
 
-    ngx_str_set(&argv[0], "PING");
+    if (words & NGX_REDIS_GREETING_ROLE) {
+        ngx_str_set(&argv[0], "ROLE");
+        p = ngx_redis_greeting_append(p, 1, argv);
+    }
 
-    return ngx_redis_greeting_append(p, 1, argv);
+    if (words & NGX_REDIS_GREETING_PING) {
+        ngx_str_set(&argv[0], "PING");
+        p = ngx_redis_greeting_append(p, 1, argv);
+    }
+
+    return p;
 }
 
 
@@ -130,29 +134,51 @@ ngx_redis_greeting_append(u_char *p, ngx_uint_t argc, ngx_str_t *argv)
 
 
 ngx_int_t
-ngx_redis_greeting_check(redisReply *reply, ngx_redis_url_t *url,
-    ngx_uint_t expected, const char **what, ngx_str_t *code)
+ngx_redis_greeting_check(redisReply *reply, ngx_uint_t *words,
+    const char **what, ngx_str_t *code)
 {
-    ngx_str_t   text;
+    ngx_str_t    text;
+    ngx_uint_t   word;
     const char  *good;
 
+    /* the lowest bit */
+    word = *words & (~*words + 1);
+
     good = "OK";
-
-    if (expected == 1) {
-        *what = "PING";
-        good = "PONG";
-
-    } else if (expected == 2 && url->db) {
-        *what = "SELECT";
-
-    } else {
-        *what = "AUTH";
-    }
 
     *code = ngx_redis_reply_code(reply);
 
     if (code->len == 0) {
         ngx_str_set(code, "unexpected reply");
+    }
+
+    switch (word) {
+
+    case NGX_REDIS_GREETING_AUTH:
+        *what = "AUTH";
+        break;
+
+    case NGX_REDIS_GREETING_SELECT:
+        *what = "SELECT";
+        break;
+
+    case NGX_REDIS_GREETING_ROLE:
+        *what = "ROLE";
+        good = "master";
+
+        /* "slave" and "sentinel" have other elements, and others in time */
+
+        if (ngx_redis_reply_array_min(reply, 1) == NGX_OK) {
+            reply = reply->element[0];
+            ngx_str_set(code, "not a master");
+        }
+
+        break;
+
+    default: /* NGX_REDIS_GREETING_PING */
+        *what = "PING";
+        good = "PONG";
+        break;
     }
 
     if (ngx_redis_reply_string(reply, &text) != NGX_OK
@@ -161,6 +187,8 @@ ngx_redis_greeting_check(redisReply *reply, ngx_redis_url_t *url,
     {
         return NGX_ERROR;
     }
+
+    *words &= ~word;
 
     return NGX_OK;
 }

@@ -8,9 +8,11 @@
 #include <ngx_core.h>
 
 #include "ngx_redis_round.h"
+#include "ngx_redis_sentinel.h"
 
 
 static ngx_int_t ngx_redis_round_target(ngx_redis_round_t *round);
+static ngx_int_t ngx_redis_round_resolve(ngx_redis_round_t *round);
 static void ngx_redis_round_resolve_handler(ngx_resolver_ctx_t *ctx);
 
 
@@ -33,6 +35,13 @@ ngx_redis_round_start(ngx_redis_round_t *round)
     round->target = round->targets->current + round->targets->nelts - 1;
     round->targets_left = round->targets->nelts;
     round->addrs_left = 0;
+
+    if (round->targets->sentinel) {
+        round->targets_left = ngx_redis_sentinel_count(
+                                                    round->targets->sentinel);
+        round->master = 0;
+        round->asked = 0;
+    }
 }
 
 
@@ -68,11 +77,26 @@ ngx_redis_round_next(ngx_redis_round_t *round, ngx_addr_t **addr)
 static ngx_int_t
 ngx_redis_round_target(ngx_redis_round_t *round)
 {
-    ngx_int_t            rc;
-    ngx_redis_target_t  *t;
-
     round->targets_left--;
     round->target = (round->target + 1) % round->targets->nelts;
+
+    if (round->targets->sentinel) {
+        ngx_redis_sentinel_wait(round->targets->sentinel, round,
+                                round->asked);
+        round->asked = 1;
+
+        return NGX_AGAIN;
+    }
+
+    return ngx_redis_round_resolve(round);
+}
+
+
+static ngx_int_t
+ngx_redis_round_resolve(ngx_redis_round_t *round)
+{
+    ngx_int_t            rc;
+    ngx_redis_target_t  *t;
 
     t = &round->targets->elts[round->target];
 
@@ -119,6 +143,35 @@ ngx_redis_round_resolve_handler(ngx_resolver_ctx_t *ctx)
 }
 
 
+void
+ngx_redis_round_told(ngx_redis_round_t *round, ngx_int_t rc)
+{
+    ngx_uint_t  master;
+
+    if (rc != NGX_OK) {
+        round->targets_left = 0;
+        round->handler(round->data);
+        return;
+    }
+
+    master = ngx_redis_sentinel_master(round->targets->sentinel);
+
+    if (round->master == master) {
+
+        /* it has failed in this round, another sentinel may know better */
+
+        round->handler(round->data);
+        return;
+    }
+
+    round->master = master;
+
+    if (ngx_redis_round_resolve(round) == NGX_OK) {
+        round->handler(round->data);
+    }
+}
+
+
 ngx_redis_server_t *
 ngx_redis_round_server(ngx_redis_round_t *round)
 {
@@ -131,6 +184,7 @@ ngx_redis_round_stay(ngx_redis_round_t *round)
 {
     round->targets->current = round->target;
     round->targets->elts[round->target].first = round->addr;
+    round->targets->left = 0;
 }
 
 
@@ -138,6 +192,19 @@ ngx_int_t
 ngx_redis_round_leave(ngx_redis_round_t *round)
 {
     ngx_redis_target_t  *t;
+
+    if (round->targets->sentinel) {
+
+        /* they are asked each time, there is nothing to remember */
+
+        if (round->targets->left) {
+            return NGX_DECLINED;
+        }
+
+        round->targets->left = 1;
+
+        return NGX_OK;
+    }
 
     t = &round->targets->elts[round->target];
 
@@ -162,5 +229,10 @@ ngx_redis_round_cancel(ngx_redis_round_t *round)
     if (round->resolving) {
         ngx_resolve_name_done(round->resolving);
         round->resolving = NULL;
+    }
+
+    if (round->waiting) {
+        ngx_queue_remove(&round->queue);
+        round->waiting = 0;
     }
 }

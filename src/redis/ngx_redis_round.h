@@ -8,6 +8,9 @@
  * A walk over the addresses of a client, to find one that serves: each URL
  * once, each of its addresses once, beginning with those that served last.
  * Names are resolved on the way.
+ *
+ * With sentinels it is a walk over what they say: while the master that one
+ * names does not serve, another one is asked.
  */
 
 
@@ -34,11 +37,19 @@ typedef struct {
     void                    (*handler)(void *data);
     void                     *data;
 
+    ngx_queue_t               queue;         /* of who waits for a sentinel */
+    ngx_uint_t                master;        /* the one that was told of */
+
     unsigned                  within:1;      /* the resolver's call */
+    unsigned                  asked:1;       /* a sentinel, in this round */
+    unsigned                  waiting:1;     /* ... which has not answered */
 } ngx_redis_round_t;
 
 
-/* "handler" is called when a name was resolved: then ask for the next. */
+/*
+ * "handler" is called when a name was resolved, or a sentinel has answered:
+ * then ask for the next.
+ */
 
 void ngx_redis_round_init(ngx_redis_round_t *round,
     ngx_redis_targets_t *targets, ngx_redis_conf_t *conf,
@@ -74,6 +85,13 @@ ngx_int_t ngx_redis_round_leave(ngx_redis_round_t *round);
 /* The handler is not called any more. */
 
 void ngx_redis_round_cancel(ngx_redis_round_t *round);
+
+/*
+ * To be called by the sentinels when the target is the master, or with
+ * another code than NGX_OK when none of them tells where it is.
+ */
+
+void ngx_redis_round_told(ngx_redis_round_t *round, ngx_int_t rc);
 
 
 #endif /* _NGX_REDIS_ROUND_H_INCLUDED_ */

@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 
 #include "ngx_redis_target.h"
+#include "ngx_redis_sentinel.h"
 
 
 /* more are not tried one after the other */
@@ -24,6 +25,29 @@ static ngx_int_t ngx_redis_target_copy(ngx_addr_t *addr,
 
 ngx_int_t
 ngx_redis_targets_init(ngx_redis_targets_t *targets, ngx_redis_conf_t *conf,
+    ngx_pool_t *pool, ngx_log_t *log)
+{
+    if (conf->sentinel.len == 0) {
+        return ngx_redis_targets_urls(targets, conf, pool, log);
+    }
+
+    targets->elts = ngx_pcalloc(pool, sizeof(ngx_redis_target_t));
+    if (targets->elts == NULL) {
+        return NGX_ERROR;
+    }
+
+    targets->nelts = 1;
+    targets->log = log;
+
+    targets->sentinel = ngx_redis_sentinel_create(conf, targets->elts, pool,
+                                                  log);
+
+    return targets->sentinel ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_redis_targets_urls(ngx_redis_targets_t *targets, ngx_redis_conf_t *conf,
     ngx_pool_t *pool, ngx_log_t *log)
 {
     ngx_uint_t           i;
@@ -54,16 +78,15 @@ ngx_redis_targets_init(ngx_redis_targets_t *targets, ngx_redis_conf_t *conf,
 void
 ngx_redis_targets_free(ngx_redis_targets_t *targets)
 {
-    ngx_uint_t           i;
-    ngx_redis_target_t  *t;
+    ngx_uint_t  i;
 
-    t = targets->elts;
+    if (targets->sentinel) {
+        ngx_redis_sentinel_close(targets->sentinel);
+    }
 
     for (i = 0; i < targets->nelts; i++) {
-        if (t[i].pool) {
-            ngx_destroy_pool(t[i].pool);
-            t[i].pool = NULL;
-            t[i].naddrs = 0;
+        if (targets->elts[i].pool) {
+            ngx_redis_target_forget(&targets->elts[i]);
         }
     }
 }
@@ -73,6 +96,10 @@ ngx_uint_t
 ngx_redis_targets_addrs(ngx_redis_targets_t *targets)
 {
     ngx_uint_t  i, n;
+
+    if (targets->sentinel) {
+        return ngx_redis_sentinel_count(targets->sentinel) + 1;
+    }
 
     n = 0;
 
@@ -185,6 +212,20 @@ ngx_redis_target_resolved(ngx_redis_target_t *t, ngx_resolver_ctx_t *ctx,
 failed:
 
     ngx_destroy_pool(pool);
+}
+
+
+void
+ngx_redis_target_forget(ngx_redis_target_t *t)
+{
+    if (t->pool) {
+        ngx_destroy_pool(t->pool);
+        t->pool = NULL;
+    }
+
+    t->addrs = NULL;
+    t->naddrs = 0;
+    t->first = 0;
 }
 
 

@@ -5,8 +5,9 @@
 
 
 /*
- * The addresses a client may connect to: those of the configuration, or what
- * the resolver said last.  Shared by the connections of a client.
+ * The addresses a client may connect to: those of the configuration, what the
+ * resolver said last, or with "sentinel=" that of the master alone.  Shared
+ * by the connections of a client.
  */
 
 
@@ -21,7 +22,10 @@
 #include "ngx_redis_conf.h"
 
 
-/* one URL */
+typedef struct ngx_redis_sentinel_s  ngx_redis_sentinel_t;
+
+
+/* one URL, or the master */
 
 typedef struct {
     ngx_redis_server_t       *server;
@@ -37,6 +41,9 @@ typedef struct {
     ngx_uint_t                nelts;
     ngx_uint_t                current;   /* the target to try first */
     ngx_log_t                *log;       /* of the client */
+
+    ngx_redis_sentinel_t     *sentinel;  /* tells of the only target, or NULL */
+    unsigned                  left:1;    /* by a connection, no other came up */
 } ngx_redis_targets_t;
 
 
@@ -45,9 +52,17 @@ typedef struct {
 ngx_int_t ngx_redis_targets_init(ngx_redis_targets_t *targets,
     ngx_redis_conf_t *conf, ngx_pool_t *pool, ngx_log_t *log);
 
+/* The same for the URLs as they are, be they of sentinels. */
+
+ngx_int_t ngx_redis_targets_urls(ngx_redis_targets_t *targets,
+    ngx_redis_conf_t *conf, ngx_pool_t *pool, ngx_log_t *log);
+
 void ngx_redis_targets_free(ngx_redis_targets_t *targets);
 
-/* The number of all addresses. */
+/*
+ * The number of all addresses; with sentinels, how often they may be asked
+ * before it is to be taken that they know of no other master.
+ */
 
 ngx_uint_t ngx_redis_targets_addrs(ngx_redis_targets_t *targets);
 
@@ -70,6 +85,10 @@ ngx_int_t ngx_redis_target_resolve(ngx_redis_target_t *t,
 
 void ngx_redis_target_resolved(ngx_redis_target_t *t,
     ngx_resolver_ctx_t *ctx, ngx_log_t *log);
+
+/* Forgets what was found. */
+
+void ngx_redis_target_forget(ngx_redis_target_t *t);
 
 
 #endif /* _NGX_REDIS_TARGET_H_INCLUDED_ */

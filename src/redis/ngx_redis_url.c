@@ -23,7 +23,6 @@ static ngx_int_t ngx_redis_url_parse_db(u_char *p, u_char *last,
     ngx_redis_url_t *url, const char **err);
 static ngx_int_t ngx_redis_url_number(u_char *p, u_char *last,
     ngx_uint_t max, ngx_uint_t *value);
-static ngx_uint_t ngx_redis_url_host_valid(ngx_str_t *host, ngx_uint_t ipv6);
 
 
 ngx_int_t
@@ -191,6 +190,7 @@ ngx_redis_url_parse_host(u_char *p, u_char *last, ngx_redis_url_t *url,
     }
 
     url->port = (in_port_t) port;
+    url->ported = 1;
 
     return NGX_OK;
 }
@@ -239,7 +239,7 @@ ngx_redis_url_number(u_char *p, u_char *last, ngx_uint_t max,
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_redis_url_host_valid(ngx_str_t *host, ngx_uint_t ipv6)
 {
     size_t           i;

@@ -19,6 +19,7 @@ typedef struct {
     in_port_t                 port;      /* 6379 unless written; 0 for unix */
     ngx_uint_t                db;        /* 0 unless written */
 
+    unsigned                  ported:1;  /* the port was written */
     unsigned                  tls:1;     /* rediss:// */
     unsigned                  local:1;   /* unix: */
 } ngx_redis_url_t;
@@ -35,6 +36,13 @@ typedef struct {
 
 ngx_int_t ngx_redis_url_parse(ngx_str_t *text, ngx_redis_url_t *url,
     const char **err);
+
+/*
+ * 1 if that is a host name or an IPv4 address, or with "ipv6" an IPv6 address
+ * without its [].
+ */
+
+ngx_uint_t ngx_redis_url_host_valid(ngx_str_t *host, ngx_uint_t ipv6);
 
 
 #endif /* _NGX_REDIS_URL_H_INCLUDED_ */

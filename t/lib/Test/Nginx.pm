@@ -31,6 +31,7 @@ use Test::Nginx::Port qw/ port /;
 use Test::Nginx::Postgres;
 use Test::Nginx::Process;
 use Test::Nginx::Redis;
+use Test::Nginx::Sentinel;
 
 push @EXPORT, @Test::Nginx::Client::EXPORT;
 
@@ -567,6 +568,12 @@ sub run_redis {
 sub run_postgres {
     my ($self, %o) = @_;
     return Test::Nginx::Postgres->run(dir => $self->{dir}, %o);
+}
+
+
+sub run_sentinels {
+    my ($self, %o) = @_;
+    return Test::Nginx::Sentinel->run(dir => $self->{dir}, %o);
 }
 
 

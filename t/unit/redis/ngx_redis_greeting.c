@@ -16,9 +16,9 @@
 
 
 static void greeting_is(const char *text, const char *password,
-    const char *expected, ngx_uint_t replies);
-static ngx_int_t greeting_check(const char *wire, const char *text,
-    ngx_uint_t expected, const char **what, ngx_str_t *code);
+    ngx_uint_t words, const char *expected);
+static ngx_int_t greeting_check(const char *wire, ngx_uint_t *words,
+    const char **what, ngx_str_t *code);
 
 
 static void
@@ -79,17 +79,23 @@ test_format_limit(void **state)
 static void
 test_greeting(void **state)
 {
-    greeting_is("redis://h", "", "*1\r\n$4\r\nPING\r\n", 1);
+    greeting_is("redis://h", "", NGX_REDIS_GREETING_PING,
+                "*1\r\n$4\r\nPING\r\n");
 
     greeting_is("redis://h/12", "",
-                "*2\r\n$6\r\nSELECT\r\n$2\r\n12\r\n*1\r\n$4\r\nPING\r\n", 2);
+                NGX_REDIS_GREETING_SELECT|NGX_REDIS_GREETING_PING,
+                "*2\r\n$6\r\nSELECT\r\n$2\r\n12\r\n*1\r\n$4\r\nPING\r\n");
 
     greeting_is("redis://h", "p w",
-                "*2\r\n$4\r\nAUTH\r\n$3\r\np w\r\n*1\r\n$4\r\nPING\r\n", 2);
+                NGX_REDIS_GREETING_AUTH|NGX_REDIS_GREETING_PING,
+                "*2\r\n$4\r\nAUTH\r\n$3\r\np w\r\n*1\r\n$4\r\nPING\r\n");
 
     greeting_is("redis://bob@h/1", "p\r\n",
+                NGX_REDIS_GREETING_AUTH|NGX_REDIS_GREETING_SELECT
+                |NGX_REDIS_GREETING_ROLE|NGX_REDIS_GREETING_PING,
                 "*3\r\n$4\r\nAUTH\r\n$3\r\nbob\r\n$3\r\np\r\n\r\n"
-                "*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n*1\r\n$4\r\nPING\r\n", 3);
+                "*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n*1\r\n$4\r\nROLE\r\n"
+                "*1\r\n$4\r\nPING\r\n");
 }
 
 
@@ -97,31 +103,40 @@ static void
 test_check(void **state)
 {
     ngx_str_t    code;
+    ngx_uint_t   words;
     const char  *what;
 
-    assert_int_equal(greeting_check("+PONG\r\n", "redis://h/1", 1, &what,
-                                    &code), NGX_OK);
-    assert_int_equal(greeting_check("+OK\r\n", "redis://h/1", 2, &what,
-                                    &code), NGX_OK);
-    assert_int_equal(greeting_check("+OK\r\n", "redis://h/1", 3, &what,
-                                    &code), NGX_OK);
+    words = NGX_REDIS_GREETING_AUTH|NGX_REDIS_GREETING_SELECT
+            |NGX_REDIS_GREETING_ROLE|NGX_REDIS_GREETING_PING;
 
-    assert_int_equal(greeting_check("-WRONGPASS secret\r\n", "redis://h/1", 3,
-                                    &what, &code), NGX_ERROR);
+    assert_int_equal(greeting_check("-WRONGPASS secret\r\n", &words, &what,
+                                    &code), NGX_ERROR);
     assert_string_equal(what, "AUTH");
     assert_int_equal(code.len, 9);
 
-    assert_int_equal(greeting_check("-ERR index\r\n", "redis://h/1", 2, &what,
-                                    &code), NGX_ERROR);
+    assert_int_equal(greeting_check("+OK\r\n", &words, &what, &code), NGX_OK);
+
+    assert_int_equal(greeting_check("-ERR index\r\n", &words, &what, &code),
+                     NGX_ERROR);
     assert_string_equal(what, "SELECT");
 
-    assert_int_equal(greeting_check("-ERR x\r\n", "redis://h", 2, &what,
-                                    &code), NGX_ERROR);
-    assert_string_equal(what, "AUTH");
+    assert_int_equal(greeting_check("+OK\r\n", &words, &what, &code), NGX_OK);
 
-    assert_int_equal(greeting_check("-LOADING x\r\n", "redis://h/1", 1, &what,
-                                    &code), NGX_ERROR);
+    assert_int_equal(greeting_check("-NOPERM x\r\n", &words, &what, &code),
+                     NGX_ERROR);
+    assert_string_equal(what, "ROLE");
+
+    assert_int_equal(greeting_check("*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n",
+                                    &words, &what, &code), NGX_OK);
+
+    assert_int_equal(greeting_check("-LOADING x\r\n", &words, &what, &code),
+                     NGX_ERROR);
     assert_string_equal(what, "PING");
+    assert_int_equal(words, NGX_REDIS_GREETING_PING);
+
+    assert_int_equal(greeting_check("+PONG\r\n", &words, &what, &code),
+                     NGX_OK);
+    assert_int_equal(words, 0);
 }
 
 
@@ -132,6 +147,7 @@ test_check_odd(void **state)
 {
     char       **row;
     ngx_str_t    code;
+    ngx_uint_t   words;
     const char  *what;
 
     static char  *rows[] = {
@@ -140,20 +156,52 @@ test_check_odd(void **state)
     };
 
     for (row = rows; *row; row++) {
-        assert_int_equal(greeting_check(*row, "redis://h", 1, &what, &code),
+        words = NGX_REDIS_GREETING_PING;
+
+        assert_int_equal(greeting_check(*row, &words, &what, &code),
                          NGX_ERROR);
+        assert_int_equal(words, NGX_REDIS_GREETING_PING);
+        assert_int_not_equal(code.len, 0);
+    }
+}
+
+
+/* only a master is one */
+
+static void
+test_check_role(void **state)
+{
+    char       **row;
+    ngx_str_t    code;
+    ngx_uint_t   words;
+    const char  *what;
+
+    static char  *rows[] = {
+        "*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$9\r\nconnected\r\n:0\r\n",
+        "*2\r\n$8\r\nsentinel\r\n*1\r\n$1\r\nm\r\n",
+        "*1\r\n$7\r\nmasters\r\n", "*1\r\n$5\r\nmaste\r\n",
+        "*1\r\n$6\r\nMASTER\r\n", "*1\r\n*1\r\n$6\r\nmaster\r\n",
+        "*1\r\n$-1\r\n", "*1\r\n:1\r\n", "*0\r\n", "*-1\r\n", "+OK\r\n",
+        "+PONG\r\n", "$0\r\n\r\n", NULL
+    };
+
+    for (row = rows; *row; row++) {
+        words = NGX_REDIS_GREETING_ROLE|NGX_REDIS_GREETING_PING;
+
+        assert_int_equal(greeting_check(*row, &words, &what, &code),
+                         NGX_ERROR);
+        assert_string_equal(what, "ROLE");
         assert_int_not_equal(code.len, 0);
     }
 }
 
 
 static void
-greeting_is(const char *text, const char *password, const char *expected,
-    ngx_uint_t replies)
+greeting_is(const char *text, const char *password, ngx_uint_t words,
+    const char *expected)
 {
     u_char           *p, buf[512];
     ngx_str_t         s, pw;
-    ngx_uint_t        n;
     const char       *err;
     ngx_redis_url_t   url;
 
@@ -164,36 +212,27 @@ greeting_is(const char *text, const char *password, const char *expected,
 
     assert_int_equal(ngx_redis_url_parse(&s, &url, &err), NGX_OK);
 
-    p = ngx_redis_greeting_format(buf, &url, &pw, &n);
+    p = ngx_redis_greeting_format(buf, words, &url, &pw);
 
-    assert_int_equal(n, replies);
     assert_int_equal(p - buf, strlen(expected));
     assert_memory_equal(buf, expected, p - buf);
 }
 
 
 static ngx_int_t
-greeting_check(const char *wire, const char *text, ngx_uint_t expected,
-    const char **what, ngx_str_t *code)
+greeting_check(const char *wire, ngx_uint_t *words, const char **what,
+    ngx_str_t *code)
 {
     ngx_int_t            rc;
-    ngx_str_t            s;
-    const char          *err;
     redisReply          *reply;
-    ngx_redis_url_t      url;
     ngx_redis_reader_t   rd;
-
-    s.data = (u_char *) text;
-    s.len = strlen(text);
-
-    assert_int_equal(ngx_redis_url_parse(&s, &url, &err), NGX_OK);
 
     assert_int_equal(ngx_redis_reader_init(&rd, 1000), NGX_OK);
     assert_int_equal(ngx_redis_reader_feed(&rd, (u_char *) wire,
                                            strlen(wire)), NGX_OK);
     assert_int_equal(ngx_redis_reader_next(&rd, &reply), NGX_OK);
 
-    rc = ngx_redis_greeting_check(reply, &url, expected, what, code);
+    rc = ngx_redis_greeting_check(reply, words, what, code);
 
     freeReplyObject(reply);
     ngx_redis_reader_free(&rd);
@@ -211,6 +250,7 @@ main(void)
         cmocka_unit_test(test_greeting),
         cmocka_unit_test(test_check),
         cmocka_unit_test(test_check_odd),
+        cmocka_unit_test(test_check_role),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
