@@ -27,6 +27,7 @@ static void ngx_redis_conn_reason(ngx_redis_conn_t *conn, ngx_err_t err,
     const char *fmt, va_list args);
 static void ngx_redis_conn_because(ngx_redis_conn_t *conn, ngx_err_t err,
     const char *fmt, ...);
+static void ngx_redis_conn_because_nowhere(ngx_redis_conn_t *conn);
 static u_char *ngx_redis_conn_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
 
@@ -90,9 +91,8 @@ ngx_redis_conn_next(void *data)
 {
     ngx_redis_conn_t *conn = data;
 
-    ngx_int_t            rc;
-    ngx_addr_t          *addr;
-    ngx_redis_server_t  *server;
+    ngx_int_t    rc;
+    ngx_addr_t  *addr;
 
     do {
         conn->state = NGX_REDIS_CONN_RESOLVING;
@@ -108,12 +108,7 @@ ngx_redis_conn_next(void *data)
         if (rc == NGX_DONE) {
 
             if (conn->reason.len == 0) {
-                server = ngx_redis_round_server(&conn->round);
-                ngx_redis_conn_because(conn, 0, "%s \"%V\"",
-                                       conn->round.targets->sentinel
-                                       ? "no sentinel tells of"
-                                       : "host not found in",
-                                       &server->text);
+                ngx_redis_conn_because_nowhere(conn);
             }
 
             conn->handlers->lost(conn->data, 0);
@@ -528,6 +523,29 @@ ngx_redis_conn_because(ngx_redis_conn_t *conn, ngx_err_t err, const char *fmt,
     va_start(args, fmt);
     ngx_redis_conn_reason(conn, err, fmt, args);
     va_end(args);
+}
+
+
+/* there was no address to go to */
+
+static void
+ngx_redis_conn_because_nowhere(ngx_redis_conn_t *conn)
+{
+    ngx_redis_server_t    *server;
+    ngx_redis_sentinel_t  *s;
+
+    s = conn->round.targets->sentinel;
+
+    if (s && conn->round.master == 0) {
+        ngx_redis_conn_because(conn, 0, "no sentinel tells of it: %V",
+                               ngx_redis_sentinel_reason(s));
+        return;
+    }
+
+    server = ngx_redis_round_server(&conn->round);
+
+    ngx_redis_conn_because(conn, 0, "host not found in \"%V\"",
+                           s ? &server->url.host : &server->text);
 }
 
 

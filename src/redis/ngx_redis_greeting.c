@@ -139,12 +139,14 @@ ngx_redis_greeting_check(redisReply *reply, ngx_uint_t *words,
 {
     ngx_str_t    text;
     ngx_uint_t   word;
+    redisReply  *said;
     const char  *good;
 
     /* the lowest bit */
     word = *words & (~*words + 1);
 
     good = "OK";
+    said = reply;
 
     *code = ngx_redis_reply_code(reply);
 
@@ -166,10 +168,12 @@ ngx_redis_greeting_check(redisReply *reply, ngx_uint_t *words,
         *what = "ROLE";
         good = "master";
 
-        /* "slave" and "sentinel" have other elements, and others in time */
+        said = NULL;
+
+        /* what follows the role is another thing for each */
 
         if (ngx_redis_reply_array_min(reply, 1) == NGX_OK) {
-            reply = reply->element[0];
+            said = reply->element[0];
             ngx_str_set(code, "not a master");
         }
 
@@ -181,7 +185,7 @@ ngx_redis_greeting_check(redisReply *reply, ngx_uint_t *words,
         break;
     }
 
-    if (ngx_redis_reply_string(reply, &text) != NGX_OK
+    if (ngx_redis_reply_string(said, &text) != NGX_OK
         || text.len != ngx_strlen(good)
         || ngx_memcmp(text.data, good, text.len) != 0)
     {

@@ -161,6 +161,13 @@ ngx_redis_sentinel_count(ngx_redis_sentinel_t *s)
 }
 
 
+ngx_str_t *
+ngx_redis_sentinel_reason(ngx_redis_sentinel_t *s)
+{
+    return &s->conn.reason;
+}
+
+
 ngx_uint_t
 ngx_redis_sentinel_master(ngx_redis_sentinel_t *s)
 {

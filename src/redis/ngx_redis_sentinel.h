@@ -65,6 +65,10 @@ void ngx_redis_sentinel_join(ngx_redis_sentinel_t *s,
 
 ngx_uint_t ngx_redis_sentinel_count(ngx_redis_sentinel_t *s);
 
+/* Why the last of them did not tell, if it did not; for the log. */
+
+ngx_str_t *ngx_redis_sentinel_reason(ngx_redis_sentinel_t *s);
+
 /* Which master it is, as a number that changes with it; 0: none yet. */
 
 ngx_uint_t ngx_redis_sentinel_master(ngx_redis_sentinel_t *s);

@@ -182,7 +182,7 @@ test_check_role(void **state)
         "*1\r\n$7\r\nmasters\r\n", "*1\r\n$5\r\nmaste\r\n",
         "*1\r\n$6\r\nMASTER\r\n", "*1\r\n*1\r\n$6\r\nmaster\r\n",
         "*1\r\n$-1\r\n", "*1\r\n:1\r\n", "*0\r\n", "*-1\r\n", "+OK\r\n",
-        "+PONG\r\n", "$0\r\n\r\n", NULL
+        "+PONG\r\n", "$0\r\n\r\n", "+master\r\n", "$6\r\nmaster\r\n", NULL
     };
 
     for (row = rows; *row; row++) {
