@@ -8,14 +8,11 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <cjson/cJSON.h>
-
+#include "ngx_http_api_json.h"
 #include "ngx_http_api_problem.h"
+#include "ngx_http_api_response.h"
 
 
-static ngx_int_t ngx_http_api_problem_fill(cJSON *json,
-    ngx_http_api_problem_t *problem, ngx_pool_t *pool);
-static cJSON *ngx_http_api_problem_string(ngx_str_t *text, ngx_pool_t *pool);
 static ngx_uint_t ngx_http_api_problem_foreign(ngx_http_request_t *r,
     ngx_uint_t status);
 
@@ -24,107 +21,33 @@ ngx_int_t
 ngx_http_api_problem_encode(ngx_http_api_problem_t *problem, ngx_pool_t *pool,
     ngx_str_t *body)
 {
-    char       *text;
-    cJSON      *json;
-    ngx_int_t   rc;
+    ngx_uint_t            i;
+    ngx_http_api_json_t  *json;
 
-    json = cJSON_CreateObject();
-    if (json == NULL) {
-        return NGX_ERROR;
+    json = ngx_http_api_json_create(pool);
+
+    if (problem->type) {
+        ngx_http_api_json_text(json, "type", problem->type);
     }
 
-    text = NULL;
-    rc = ngx_http_api_problem_fill(json, problem, pool);
-
-    if (rc == NGX_OK) {
-        text = cJSON_PrintUnformatted(json);
-        rc = NGX_ERROR;
-    }
-
-    cJSON_Delete(json);
-
-    if (text) {
-        body->len = ngx_strlen(text);
-        body->data = ngx_pnalloc(pool, body->len + 1);
-
-        if (body->data) {
-            ngx_memcpy(body->data, text, body->len);
-            body->data[body->len++] = LF;
-            rc = NGX_OK;
-        }
-
-        cJSON_free(text);
-    }
-
-    return rc;
-}
-
-
-static ngx_int_t
-ngx_http_api_problem_fill(cJSON *json, ngx_http_api_problem_t *problem,
-    ngx_pool_t *pool)
-{
-    cJSON       *item, *list;
-    ngx_uint_t   i;
-
-    if (problem->type
-        && cJSON_AddStringToObject(json, "type", problem->type) == NULL)
-    {
-        return NGX_ERROR;
-    }
-
-    if (cJSON_AddStringToObject(json, "title", problem->title) == NULL
-        || cJSON_AddNumberToObject(json, "status", problem->status) == NULL)
-    {
-        return NGX_ERROR;
-    }
+    ngx_http_api_json_text(json, "title", problem->title);
+    ngx_http_api_json_number(json, "status", problem->status);
 
     if (problem->detail.len) {
-        item = ngx_http_api_problem_string(&problem->detail, pool);
+        ngx_http_api_json_string(json, "detail", &problem->detail);
+    }
 
-        if (item == NULL) {
-            return NGX_ERROR;
+    if (problem->list) {
+        ngx_http_api_json_array(json, problem->list);
+
+        for (i = 0; i < problem->nnames; i++) {
+            ngx_http_api_json_string(json, NULL, &problem->names[i]);
         }
 
-        cJSON_AddItemToObject(json, "detail", item);
+        ngx_http_api_json_end(json);
     }
 
-    if (problem->list == NULL) {
-        return NGX_OK;
-    }
-
-    list = cJSON_AddArrayToObject(json, problem->list);
-    if (list == NULL) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < problem->nnames; i++) {
-        item = ngx_http_api_problem_string(&problem->names[i], pool);
-
-        if (item == NULL) {
-            return NGX_ERROR;
-        }
-
-        cJSON_AddItemToArray(list, item);
-    }
-
-    return NGX_OK;
-}
-
-
-static cJSON *
-ngx_http_api_problem_string(ngx_str_t *text, ngx_pool_t *pool)
-{
-    u_char  *p;
-
-    p = ngx_pnalloc(pool, text->len + 1);
-    if (p == NULL) {
-        return NULL;
-    }
-
-    ngx_cpystrn(p, text->data, text->len + 1);
-
-    return cJSON_CreateString((char *) p);
+    return ngx_http_api_json_encode(json, body);
 }
 
 
@@ -170,60 +93,33 @@ ngx_int_t
 ngx_http_api_problem_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *body)
 {
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    ngx_chain_t   out;
+    static ngx_str_t  type = ngx_string("application/problem+json");
 
     if (ngx_http_api_problem_foreign(r, status)) {
         return status;
     }
 
-    /* no "100 Continue" for a body that nobody wants */
+    return ngx_http_api_response_send(r, status, &type, body);
+}
 
-    r->expect_tested = 1;
 
-    if (ngx_http_discard_request_body(r) != NGX_OK) {
-        r->keepalive = 0;
+ngx_int_t
+ngx_http_api_problem(ngx_http_request_t *r, ngx_uint_t status,
+    const char *title, const char *detail)
+{
+    ngx_str_t               body;
+    ngx_http_api_problem_t  problem;
+
+    ngx_memzero(&problem, sizeof(ngx_http_api_problem_t));
+
+    problem.title = title;
+    problem.status = status;
+    problem.detail.data = (u_char *) detail;
+    problem.detail.len = ngx_strlen(detail);
+
+    if (ngx_http_api_problem_encode(&problem, r->pool, &body) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* a code that an error_page set before this one would win over it */
-
-    r->err_status = status;
-
-    r->headers_out.status = status;
-    r->headers_out.status_line.len = 0;
-
-    ngx_str_set(&r->headers_out.content_type, "application/problem+json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
-    r->headers_out.charset.len = 0;
-
-    ngx_http_clear_content_length(r);
-    ngx_http_clear_accept_ranges(r);
-    ngx_http_clear_last_modified(r);
-    ngx_http_clear_etag(r);
-
-    r->headers_out.content_length_n = body->len;
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
-
-    b->pos = body->data;
-    b->last = body->data + body->len;
-    b->memory = 1;
-    b->last_buf = (r == r->main) ? 1 : 0;
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_api_problem_send(r, status, &body);
 }

@@ -27,7 +27,7 @@
     "#temporary-reduced-capacity"
 
 
-/* text is UTF-8 without NUL; what is NULL or empty is left out */
+/* what is NULL or empty is left out */
 
 typedef struct {
     const char               *type;
@@ -62,6 +62,11 @@ ngx_int_t ngx_http_api_problem_encode(ngx_http_api_problem_t *problem,
 
 ngx_int_t ngx_http_api_problem_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *body);
+
+/* Both, for a problem that has these two members and no more. */
+
+ngx_int_t ngx_http_api_problem(ngx_http_request_t *r, ngx_uint_t status,
+    const char *title, const char *detail);
 
 
 #endif /* _NGX_HTTP_API_PROBLEM_H_INCLUDED_ */
