@@ -26,11 +26,7 @@ use Test::Nginx::Resp;
 sub run {
     my ($class, %o) = @_;
 
-    my $self = bless {
-        dir => $o{dir},
-        name => $o{name} || 'mymaster',
-        conf => $o{conf} || '',
-    }, $class;
+    my $self = bless { name => $o{name} || 'mymaster' }, $class;
 
     my ($first, @others) = @{ $o{redis} || [6379, 6380, 6381] };
     my @args = ('--repl-diskless-sync-delay', 0, '--repl-timeout', 5,
@@ -51,7 +47,10 @@ sub run {
     _wait(sub { $self->_followed() }, 'no replica');
 
     for my $port (@{ $o{sentinels} || [26379, 26380, 26381] }) {
-        push @{ $self->{sentinels} }, $self->_sentinel(port($port), $master);
+        push @{ $self->{sentinels} }, $class->one(
+            dir => $o{dir}, name => $self->{name}, port => $port,
+            master => $master, conf => $o{conf},
+        );
     }
 
     _wait(sub { $self->ready() }, 'sentinels did not meet');
@@ -69,28 +68,31 @@ sub _followed {
 }
 
 
-sub _sentinel {
-    my ($self, $port, $master) = @_;
+# One sentinel: one(dir => DIR, port => 26379, name => 'mymaster',
+#                   master => PORT that it watches, conf => 'more lines')
 
-    my $conf = "$self->{dir}/sentinel-$port.conf";
-    my $name = $self->{name};
-    my $quorum = 2;
+sub one {
+    my ($class, %o) = @_;
+
+    my $port = port($o{port} || 26379);
+    my $conf = "$o{dir}/sentinel-$port.conf";
+    my $name = $o{name} || 'mymaster';
 
     # it writes what it learns into this file
 
     open my $fh, '>', $conf or die "$conf: $!\n";
-    print $fh "port $port\nbind 127.0.0.1\ndir $self->{dir}\n"
-              . "sentinel monitor $name 127.0.0.1 $master $quorum\n"
+    print $fh "port $port\nbind 127.0.0.1\ndir $o{dir}\n"
+              . "sentinel monitor $name 127.0.0.1 $o{master} 2\n"
               . "sentinel down-after-milliseconds $name 1000\n"
               . "sentinel failover-timeout $name 4000\n"
               . "sentinel parallel-syncs $name 2\n"
-              . "$self->{conf}\n";
+              . ($o{conf} // '') . "\n";
     close $fh or die "$conf: $!\n";
 
     my $sentinel = bless {
         process => Test::Nginx::Process->start(
             exec => ['redis-server', $conf, '--sentinel'],
-            log => "$self->{dir}/sentinel-$port.log",
+            log => "$o{dir}/sentinel-$port.log",
         ),
         client => Test::Nginx::Resp->new(port => $port),
         port => $port,
