@@ -38,13 +38,6 @@
 
 
 /*
- * Checks the URLs of a directive with "sentinel=", and gives them their port.
- * NGX_CONF_OK, or NGX_CONF_ERROR after logging.
- */
-
-char *ngx_redis_sentinel_conf(ngx_conf_t *cf, ngx_redis_conf_t *conf);
-
-/*
  * Creates what asks the sentinels, with memory from the pool; "target" will
  * be the master.  NULL when out of memory.
  */
@@ -82,6 +75,16 @@ ngx_uint_t ngx_redis_sentinel_master(ngx_redis_sentinel_t *s);
 
 void ngx_redis_sentinel_wait(ngx_redis_sentinel_t *s,
     ngx_redis_round_t *round, ngx_uint_t doubt);
+
+
+/* ngx_redis_sentinel_conf.c */
+
+/*
+ * Checks the URLs of a directive with "sentinel=", and gives them their port.
+ * NGX_CONF_OK, or NGX_CONF_ERROR after logging.
+ */
+
+char *ngx_redis_sentinel_conf(ngx_conf_t *cf, ngx_redis_conf_t *conf);
 
 
 #endif /* _NGX_REDIS_SENTINEL_H_INCLUDED_ */
