@@ -12,7 +12,11 @@
 #include "ngx_redis_greeting.h"
 
 
+#define NGX_REDIS_COMMAND_ASKING  "*1\r\n$6\r\nASKING\r\n"
+
+
 static void ngx_redis_command_take(ngx_redis_command_t *cmd);
+static void ngx_redis_command_calm(ngx_redis_command_t *cmd);
 static void ngx_redis_command_orphan(ngx_redis_command_t *cmd);
 static void ngx_redis_command_destroy(ngx_redis_command_t *cmd);
 
@@ -34,6 +38,7 @@ ngx_redis_command_create(ngx_redis_commands_t *all, ngx_queue_t *queue,
     }
 
     cmd->all = all;
+    cmd->slot = -1;
 
     ngx_queue_insert_tail(queue, &cmd->queue);
 
@@ -80,9 +85,121 @@ ngx_redis_command_abandon(ngx_redis_command_t *cmd)
 {
     ngx_redis_command_orphan(cmd);
 
+    cmd->abandoned = 1;
+
     if (cmd->state == NGX_REDIS_COMMAND_WAITING) {
         ngx_redis_command_free(cmd);
     }
+}
+
+
+void
+ngx_redis_command_move(ngx_redis_command_t *cmd, ngx_redis_commands_t *all,
+    ngx_queue_t *queue)
+{
+    ngx_redis_command_take(cmd);
+
+    if (cmd->handler) {
+        cmd->all->awaited--;
+        cmd->all->timer->cancelable = (cmd->all->awaited == 0);
+
+        all->awaited++;
+        all->timer->cancelable = 0;
+    }
+
+    all->n++;
+    all->bytes += cmd->wire.len;
+
+    cmd->all = all;
+    cmd->state = NGX_REDIS_COMMAND_WAITING;
+    cmd->copied = 0;
+    cmd->asking = 0;
+    cmd->asked = 0;
+
+    ngx_queue_insert_tail(queue, &cmd->queue);
+}
+
+
+void
+ngx_redis_command_hurry(ngx_redis_command_t *cmd, ngx_queue_t *queue)
+{
+    ngx_queue_t          *q;
+    ngx_redis_command_t  *other;
+
+    /* they come about in the order they were sent in: this is a short way */
+
+    for (q = ngx_queue_last(queue);
+         q != ngx_queue_sentinel(queue);
+         q = ngx_queue_prev(q))
+    {
+        other = ngx_queue_data(q, ngx_redis_command_t, hurry);
+
+        if ((ngx_msec_int_t) (other->deadline - cmd->deadline) <= 0) {
+            break;
+        }
+    }
+
+    ngx_queue_insert_after(q, &cmd->hurry);
+    cmd->hurried = 1;
+}
+
+
+static void
+ngx_redis_command_calm(ngx_redis_command_t *cmd)
+{
+    if (cmd->hurried) {
+        ngx_queue_remove(&cmd->hurry);
+        cmd->hurried = 0;
+    }
+}
+
+
+u_char *
+ngx_redis_command_copy(ngx_redis_command_t *cmd, u_char *p, size_t room)
+{
+    size_t     size, skip;
+    ngx_str_t  part;
+
+    skip = 0;
+
+    if (cmd->asking) {
+        ngx_str_set(&part, NGX_REDIS_COMMAND_ASKING);
+        skip = part.len;
+
+        if (cmd->copied < skip) {
+            size = ngx_min(room, skip - cmd->copied);
+
+            p = ngx_cpymem(p, part.data + cmd->copied, size);
+            cmd->copied += size;
+            room -= size;
+
+            if (cmd->copied < skip) {
+                return p;
+            }
+        }
+    }
+
+    size = ngx_min(room, cmd->wire.len - (cmd->copied - skip));
+
+    p = ngx_cpymem(p, cmd->wire.data + (cmd->copied - skip), size);
+    cmd->copied += size;
+
+    return p;
+}
+
+
+ngx_uint_t
+ngx_redis_command_whole(ngx_redis_command_t *cmd)
+{
+    size_t  len;
+
+    len = cmd->wire.len;
+
+    if (cmd->asking) {
+        len += sizeof(NGX_REDIS_COMMAND_ASKING) - 1;
+    }
+
+    return cmd->copied == len;
 }
 
 
@@ -94,6 +211,17 @@ ngx_redis_command_first(ngx_queue_t *queue)
     }
 
     return ngx_queue_data(ngx_queue_head(queue), ngx_redis_command_t, queue);
+}
+
+
+ngx_redis_command_t *
+ngx_redis_command_hurried(ngx_queue_t *queue)
+{
+    if (ngx_queue_empty(queue)) {
+        return NULL;
+    }
+
+    return ngx_queue_data(ngx_queue_head(queue), ngx_redis_command_t, hurry);
 }
 
 
@@ -110,6 +238,7 @@ ngx_redis_command_done(ngx_redis_command_t *cmd, ngx_redis_result_e result,
     cmd->state = NGX_REDIS_COMMAND_DONE;
 
     ngx_redis_command_orphan(cmd);
+    ngx_redis_command_calm(cmd);
 
     cmd->all->stats->results[result]++;
 
@@ -149,6 +278,7 @@ static void
 ngx_redis_command_take(ngx_redis_command_t *cmd)
 {
     ngx_queue_remove(&cmd->queue);
+    ngx_redis_command_calm(cmd);
 
     cmd->all->n--;
     cmd->all->bytes -= cmd->wire.len;

@@ -51,6 +51,18 @@ struct ngx_redis_command_s {
 
     ngx_str_t                   wire;      /* as hiredis formatted it */
     size_t                      copied;    /* of it to the connection */
+
+    /* what follows is of clusters only */
+
+    ngx_queue_t                 hurry;     /* by deadline, if "hurried" */
+    ngx_int_t                   slot;      /* of its key, or -1 */
+    ngx_uint_t                  hops;      /* how often it was sent on */
+
+    unsigned                    hurried:1;
+    unsigned                    asking:1;  /* "ASKING" is written before it */
+    unsigned                    asked:1;   /* and has not been answered */
+    unsigned                    retried:1; /* after a refusal */
+    unsigned                    abandoned:1;
 };
 
 
@@ -68,9 +80,31 @@ ngx_redis_command_t *ngx_redis_command_create(ngx_redis_commands_t *all,
 void ngx_redis_command_await(ngx_redis_command_t *cmd,
     ngx_redis_reply_pt handler, void *data);
 
+/*
+ * Takes it from where it is and appends it to another queue, in state
+ * WAITING: it was not executed, and is to be written anew.
+ */
+
+void ngx_redis_command_move(ngx_redis_command_t *cmd,
+    ngx_redis_commands_t *all, ngx_queue_t *queue);
+
+/* Enters it in a queue that is ordered by deadlines, by its link "hurry". */
+
+void ngx_redis_command_hurry(ngx_redis_command_t *cmd, ngx_queue_t *queue);
+
+/*
+ * Copies what has not been copied yet, up to "room" bytes, and returns the
+ * new end; ngx_redis_command_whole() then tells whether it was all.
+ */
+
+u_char *ngx_redis_command_copy(ngx_redis_command_t *cmd, u_char *p,
+    size_t room);
+ngx_uint_t ngx_redis_command_whole(ngx_redis_command_t *cmd);
+
 /* The first of a queue, or NULL. */
 
 ngx_redis_command_t *ngx_redis_command_first(ngx_queue_t *queue);
+ngx_redis_command_t *ngx_redis_command_hurried(ngx_queue_t *queue);
 
 /*
  * Calls the handler, if there is one.  The command is DONE then, but not

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "ngx_redis_cluster.h"
 #include "ngx_redis_conf.h"
 #include "ngx_redis_master.h"
 #include "ngx_redis_sentinel.h"
@@ -38,8 +39,6 @@ static char *ngx_redis_conf_connect_timeout(ngx_conf_t *cf,
 static char *ngx_redis_conf_timeout(ngx_conf_t *cf, ngx_redis_conf_t *conf,
     ngx_str_t *value);
 static char *ngx_redis_conf_password_file(ngx_conf_t *cf,
-    ngx_redis_conf_t *conf, ngx_str_t *value);
-static char *ngx_redis_conf_unsupported(ngx_conf_t *cf,
     ngx_redis_conf_t *conf, ngx_str_t *value);
 static char *ngx_redis_conf_sentinel(ngx_conf_t *cf,
     ngx_redis_conf_t *conf, ngx_str_t *value);
@@ -120,6 +119,11 @@ ngx_redis_conf_parse(ngx_conf_t *cf, ngx_redis_conf_t **confp)
         return rv;
     }
 
+    rv = ngx_redis_cluster_conf(cf, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
     server = conf->servers.elts;
 
     for (i = 0; i < conf->servers.nelts; i++) {
@@ -172,7 +176,14 @@ ngx_redis_conf_param(ngx_conf_t *cf, ngx_redis_conf_t *conf, ngx_str_t *arg)
     }
 
     if (arg->len == 7 && ngx_strncmp(arg->data, "cluster", 7) == 0) {
-        return ngx_redis_conf_unsupported(cf, conf, arg);
+
+        if (conf->cluster) {
+            return "has duplicate \"cluster\"";
+        }
+
+        conf->cluster = 1;
+
+        return NGX_CONF_OK;
     }
 
     return ngx_redis_conf_server(cf, conf, arg);
@@ -346,19 +357,6 @@ ngx_redis_conf_timeout(ngx_conf_t *cf, ngx_redis_conf_t *conf,
     }
 
     return ngx_redis_conf_msec(cf, conf, value, "timeout", &conf->timeout);
-}
-
-
-static char *
-ngx_redis_conf_unsupported(ngx_conf_t *cf, ngx_redis_conf_t *conf,
-    ngx_str_t *value)
-{
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"cluster\" in \"%V\" is "
-                       "not supported in this version, expected URLs of "
-                       "standalone servers", &conf->directive);
-
-    return NGX_CONF_ERROR;
 }
 
 

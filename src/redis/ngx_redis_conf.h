@@ -62,6 +62,7 @@ struct ngx_redis_conf_s {
     ngx_str_t           tls_name;        /* empty: the host of the URL */
     ngx_str_t           tls_ca;          /* empty: what the system trusts */
     ngx_flag_t          tls_verify;
+    ngx_flag_t          cluster;         /* the servers are seeds */
 #if (NGX_SSL)
     ngx_ssl_t          *ssl;             /* NULL: no rediss:// URL */
 #endif

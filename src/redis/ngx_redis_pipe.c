@@ -8,7 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include "ngx_redis_pipe.h"
+#include "ngx_redis_node.h"
 
 
 /* a reply that is late by so many timeouts is not waited for any more */
@@ -27,6 +27,7 @@ static void ngx_redis_pipe_writable_handler(void *data);
 static void ngx_redis_pipe_lost_handler(void *data, ngx_uint_t was_up);
 static void ngx_redis_pipe_timer_handler(ngx_event_t *ev);
 static void ngx_redis_pipe_expire(ngx_redis_pipe_t *pipe);
+static ngx_redis_command_t *ngx_redis_pipe_due(ngx_redis_pipe_t *pipe);
 static ngx_uint_t ngx_redis_pipe_stalled(ngx_redis_pipe_t *pipe);
 static void ngx_redis_pipe_arm(ngx_redis_pipe_t *pipe);
 
@@ -41,20 +42,21 @@ static ngx_redis_conn_handlers_t  ngx_redis_pipe_handlers = {
 
 
 ngx_int_t
-ngx_redis_pipe_init(ngx_redis_pipe_t *pipe, ngx_redis_client_t *client,
-    ngx_redis_conf_t *conf, ngx_redis_targets_t *targets, ngx_pool_t *pool,
-    ngx_log_t *log)
+ngx_redis_pipe_init(ngx_redis_pipe_t *pipe, ngx_redis_node_t *node,
+    ngx_pool_t *pool)
 {
-    pipe->client = client;
-    pipe->all.stats = ngx_redis_client_stats(client);
+    pipe->node = node;
+    pipe->all.stats = node->stats;
     pipe->all.timer = &pipe->timer;
-    pipe->conf = conf;
+    pipe->conf = node->conf;
 
     ngx_queue_init(&pipe->late);
     ngx_queue_init(&pipe->sent);
     ngx_queue_init(&pipe->waiting);
+    ngx_queue_init(&pipe->hurried);
 
-    if (ngx_redis_conn_init(&pipe->conn, conf, targets, pool, log)
+    if (ngx_redis_conn_init(&pipe->conn, node->conf, &node->targets, pool,
+                            node->log)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -111,6 +113,34 @@ ngx_redis_pipe_send(ngx_redis_pipe_t *pipe, ngx_uint_t argc, ngx_str_t *argv,
 }
 
 
+ngx_int_t
+ngx_redis_pipe_take(ngx_redis_pipe_t *pipe, ngx_redis_command_t *cmd,
+    ngx_uint_t asking)
+{
+    if (pipe->all.n >= NGX_REDIS_PIPE_MAX_COMMANDS
+        || cmd->wire.len > NGX_REDIS_PIPE_MAX_BYTES - pipe->all.bytes)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_log_debug4(NGX_LOG_DEBUG_EVENT, &pipe->conn.log, 0,
+                   "redis command of slot %i taken over, asking:%ui "
+                   "conn state:%d in queue:%ui",
+                   cmd->slot, asking, pipe->conn.state, pipe->all.n);
+
+    ngx_redis_command_move(cmd, &pipe->all, &pipe->waiting);
+    ngx_redis_command_hurry(cmd, &pipe->hurried);
+
+    cmd->asking = (asking != 0);
+    cmd->asked = cmd->asking;
+
+    ngx_redis_pipe_arm(pipe);
+    ngx_redis_pipe_wake(pipe);
+
+    return NGX_OK;
+}
+
+
 void
 ngx_redis_pipe_wake(ngx_redis_pipe_t *pipe)
 {
@@ -132,7 +162,7 @@ ngx_redis_pipe_flush_handler(ngx_event_t *ev)
     }
 
     if (pipe->conn.state == NGX_REDIS_CONN_IDLE
-        && ngx_redis_client_may_connect(pipe->client))
+        && ngx_redis_node_may_connect(pipe->node))
     {
         ngx_redis_conn_open(&pipe->conn, 0);
     }
@@ -165,7 +195,7 @@ ngx_redis_pipe_flush(ngx_redis_pipe_t *pipe)
 static void
 ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe)
 {
-    size_t                size, room;
+    size_t                room;
     ngx_redis_conn_t     *conn;
     ngx_redis_command_t  *cmd;
 
@@ -188,13 +218,9 @@ ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe)
             ngx_redis_pipe_sent(pipe, cmd);
         }
 
-        size = ngx_min(room, cmd->wire.len - cmd->copied);
+        conn->last = ngx_redis_command_copy(cmd, conn->last, room);
 
-        conn->last = ngx_cpymem(conn->last,
-                                cmd->wire.data + cmd->copied, size);
-        cmd->copied += size;
-
-        pipe->partial = (cmd->copied < cmd->wire.len) ? cmd : NULL;
+        pipe->partial = ngx_redis_command_whole(cmd) ? NULL : cmd;
     }
 }
 
@@ -207,12 +233,12 @@ ngx_redis_pipe_sent(ngx_redis_pipe_t *pipe, ngx_redis_command_t *cmd)
     /*
      * ngx_current_msec is the beginning of the turn of the event loop: when
      * that has been a long one, the server is not to blame for it, and has at
-     * least half of the time from now.
+     * least half of the time from now.  Once: not at each redirection.
      */
 
     deadline = ngx_current_msec + pipe->conf->timeout / 2;
 
-    if ((ngx_msec_int_t) (deadline - cmd->deadline) > 0) {
+    if (!cmd->hurried && (ngx_msec_int_t) (deadline - cmd->deadline) > 0) {
         cmd->deadline = deadline;
     }
 
@@ -228,9 +254,11 @@ ngx_redis_pipe_up_handler(void *data)
 {
     ngx_redis_pipe_t  *pipe = data;
 
-    ngx_redis_client_connected(pipe->client, pipe);
+    ngx_redis_node_connected(pipe->node, pipe);
 
-    ngx_redis_pipe_wake(pipe);
+    if (pipe->conn.state == NGX_REDIS_CONN_UP) {
+        ngx_redis_pipe_wake(pipe);
+    }
 }
 
 
@@ -245,36 +273,44 @@ ngx_redis_pipe_reply_handler(void *data, redisReply *reply)
 
     cmd = ngx_redis_command_first(&pipe->late);
 
-    if (cmd) {
-        freeReplyObject(reply);
-        reply = NULL;
-
-    } else {
+    if (cmd == NULL) {
         cmd = ngx_redis_command_first(&pipe->sent);
     }
 
     ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &pipe->conn.log, 0,
-                   "redis reply, late:%d in queue:%ui", reply == NULL,
-                   pipe->all.n);
+                   "redis reply, state:%d in queue:%ui",
+                   cmd ? (int) cmd->state : -1, pipe->all.n);
+
+    if (cmd && cmd->asked) {
+        /* to "ASKING"; if that was refused, so is what follows */
+        cmd->asked = 0;
+        freeReplyObject(reply);
+        return NGX_OK;
+    }
 
     if (cmd == NULL || cmd == pipe->partial) {
         freeReplyObject(reply);
         return NGX_ERROR;
     }
 
-    if (reply == NULL) {
+    if (cmd->state == NGX_REDIS_COMMAND_DONE) {
         ngx_redis_command_free(cmd);
+        freeReplyObject(reply);
         return NGX_OK;
     }
 
-    ngx_redis_client_answered(pipe->client, pipe, reply);
+    ngx_redis_node_answered(pipe->node, pipe, reply);
 
     result = (reply->type == REDIS_REPLY_ERROR) ? NGX_REDIS_REFUSED
                                                 : NGX_REDIS_REPLY;
 
-    ngx_redis_command_end(cmd, result, reply);
+    if (ngx_redis_node_moved(pipe->node, pipe, cmd, reply) != NGX_OK) {
+        ngx_redis_command_end(cmd, result, reply);
+    }
 
-    if (ngx_redis_reply_verdict(reply) == NGX_REDIS_VERDICT_LEAVE) {
+    if (ngx_redis_reply_verdict(reply) == NGX_REDIS_VERDICT_LEAVE
+        && pipe->conn.state == NGX_REDIS_CONN_UP)
+    {
         code = ngx_redis_reply_code(reply);
 
         pipe->leaving = 1;
@@ -296,9 +332,15 @@ ngx_redis_pipe_quiet_handler(void *data)
 {
     ngx_redis_pipe_t  *pipe = data;
 
-    if (ngx_exiting && pipe->all.n == 0) {
+    if (pipe->all.n) {
+        return;
+    }
+
+    if (ngx_exiting || pipe->node->closed) {
         ngx_redis_conn_close(&pipe->conn);
     }
+
+    ngx_redis_node_quiet(pipe->node);
 }
 
 
@@ -320,7 +362,7 @@ ngx_redis_pipe_lost_handler(void *data, ngx_uint_t was_up)
 
     pipe->partial = NULL;
 
-    again = ngx_redis_client_lost(pipe->client, pipe, was_up);
+    again = ngx_redis_node_lost(pipe->node, pipe, was_up);
 
     pipe->leaving = 0;
 
@@ -349,6 +391,8 @@ ngx_redis_pipe_lost_handler(void *data, ngx_uint_t was_up)
     while ((cmd = ngx_redis_command_first(&dying)) != NULL) {
         ngx_redis_command_end(cmd, NGX_REDIS_CLOSED, NULL);
     }
+
+    ngx_redis_node_quiet(pipe->node);
 }
 
 
@@ -392,11 +436,7 @@ ngx_redis_pipe_expire(ngx_redis_pipe_t *pipe)
     ngx_redis_command_t  *cmd;
 
     for ( ;; ) {
-        cmd = ngx_redis_command_first(&pipe->sent);
-
-        if (cmd == NULL) {
-            cmd = ngx_redis_command_first(&pipe->waiting);
-        }
+        cmd = ngx_redis_pipe_due(pipe);
 
         if (cmd == NULL
             || (ngx_msec_int_t) (cmd->deadline - ngx_current_msec) > 0)
@@ -408,18 +448,63 @@ ngx_redis_pipe_expire(ngx_redis_pipe_t *pipe)
                        "redis command timed out, state:%d in queue:%ui",
                        cmd->state, pipe->all.n);
 
-        ngx_redis_client_timedout(pipe->client, pipe);
+        ngx_redis_node_timedout(pipe->node, pipe);
 
         if (cmd->state == NGX_REDIS_COMMAND_WAITING) {
             ngx_redis_command_end(cmd, NGX_REDIS_TIMEOUT, NULL);
             continue;
         }
 
-        ngx_queue_remove(&cmd->queue);
-        ngx_queue_insert_tail(&pipe->late, &cmd->queue);
+        if (cmd == ngx_redis_command_first(&pipe->sent)) {
+            ngx_queue_remove(&cmd->queue);
+            ngx_queue_insert_tail(&pipe->late, &cmd->queue);
+        }
 
         ngx_redis_command_done(cmd, NGX_REDIS_TIMEOUT, NULL);
     }
+}
+
+
+/*
+ * The command with the earliest deadline.  Deadlines do not ascend where a
+ * hurried command is behind others, but none of these is behind its own.
+ */
+
+static ngx_redis_command_t *
+ngx_redis_pipe_due(ngx_redis_pipe_t *pipe)
+{
+    ngx_redis_command_t  *cmd, *hurried;
+
+    for ( ;; ) {
+        cmd = ngx_redis_command_first(&pipe->sent);
+
+        if (cmd == NULL || cmd->state != NGX_REDIS_COMMAND_DONE) {
+            break;
+        }
+
+        /* timed out when others were before it */
+
+        ngx_queue_remove(&cmd->queue);
+        ngx_queue_insert_tail(&pipe->late, &cmd->queue);
+    }
+
+    if (cmd == NULL) {
+        cmd = ngx_redis_command_first(&pipe->waiting);
+    }
+
+    if (cmd == NULL) {
+        return NULL;
+    }
+
+    hurried = ngx_redis_command_hurried(&pipe->hurried);
+
+    if (hurried == NULL
+        || (ngx_msec_int_t) (hurried->deadline - cmd->deadline) >= 0)
+    {
+        return cmd;
+    }
+
+    return hurried;
 }
 
 
@@ -465,11 +550,7 @@ ngx_redis_pipe_arm(ngx_redis_pipe_t *pipe)
 
     wait = pipe->conf->timeout;
 
-    cmd = ngx_redis_command_first(&pipe->sent);
-
-    if (cmd == NULL) {
-        cmd = ngx_redis_command_first(&pipe->waiting);
-    }
+    cmd = ngx_redis_pipe_due(pipe);
 
     if (cmd) {
         left = cmd->deadline - ngx_current_msec;

@@ -31,6 +31,7 @@ use Test::Nginx::Port qw/ port /;
 use Test::Nginx::Postgres;
 use Test::Nginx::Process;
 use Test::Nginx::Redis;
+use Test::Nginx::RedisCluster;
 use Test::Nginx::Sentinel;
 
 push @EXPORT, @Test::Nginx::Client::EXPORT;
@@ -574,6 +575,12 @@ sub run_postgres {
 sub run_sentinels {
     my ($self, %o) = @_;
     return Test::Nginx::Sentinel->run(dir => $self->{dir}, %o);
+}
+
+
+sub run_redis_cluster {
+    my ($self, %o) = @_;
+    return Test::Nginx::RedisCluster->run(dir => $self->{dir}, %o);
 }
 
 
