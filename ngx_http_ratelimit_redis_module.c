@@ -576,8 +576,9 @@ ngx_http_ratelimit_redis_init_process(ngx_cycle_t *cycle)
 
     ngx_memzero(shared, sizeof(ngx_limiter_redis_t));
 
-    shared->script = &rmcf->script;
+    shared->scripts = &rmcf->scripts;
     shared->prefix = rmcf->prefix;
+    shared->log = cycle->log;
 
     if (rmcf->redis == NULL) {
         return NGX_OK;
@@ -585,13 +586,19 @@ ngx_http_ratelimit_redis_init_process(ngx_cycle_t *cycle)
 
     shared->client = ngx_redis_client_create(cycle, rmcf->redis);
 
-    return shared->client ? NGX_OK : NGX_ERROR;
+    if (shared->client == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_ratelimit_redis_fleet_start(cycle, rmcf, shared);
 }
 
 
 static void
 ngx_http_ratelimit_redis_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_http_ratelimit_redis_fleet_stop(&ngx_http_ratelimit_redis_shared);
+
     if (ngx_http_ratelimit_redis_shared.client) {
         ngx_redis_client_close(ngx_http_ratelimit_redis_shared.client);
         ngx_http_ratelimit_redis_shared.client = NULL;

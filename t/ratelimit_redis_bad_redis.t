@@ -159,6 +159,11 @@ sub spoiled {
 
 sub restart {
     $t->stop();
+
+    # nobody counts on the host that has just been stopped
+
+    $redis->cmd('DEL', 'rl:{fleet}');
+
     $t->run();
 
     wait_for(sub {

@@ -58,6 +58,6 @@ my @r = map { http_get('/x?a=1') } 1 .. 3;
 
 is(join(' ', map { status($_) // 'none' } @r), '200 200 429', 'answered');
 is(header($r[0], 'X-Status'), 'LOCAL_PASSED', 'by this host');
-is(scalar($fake->log('EVAL')), 1, 'asked once');
+is(scalar($fake->log('EVAL')), 2, 'asked once each');
 
 ###############################################################################

@@ -76,7 +76,7 @@ for my $server ('', 'ratelimit_redis_server redis://127.0.0.1:6379'
     my %wrong = map { $_ => 1 }
                 grep { join(' ', get('n' x $_), get('n' x $_), get('n' x $_))
                        ne '200 200 429' }
-                31 .. 41, 127 .. 130;
+                31 .. 42, 127 .. 130;
     is(join(' ', sort keys %wrong), '', 'all lengths' . $how);
 
     # what another one is written as
@@ -93,12 +93,12 @@ for my $server ('', 'ratelimit_redis_server redis://127.0.0.1:6379'
 
 my @keys = @{ $redis->cmd('KEYS', '*') };
 
-ok((grep { $_ eq 'p:k:' . 'n' x 128 } @keys), 'a key as it is');
-ok(!(grep { length > 128 + 4 } @keys), 'none is longer');
-ok((grep { $_ eq 'p:k:sha256:' . sha256_hex('l' x 65000 . 'a') } @keys),
+ok((grep { $_ eq 'p:k:{' . 'n' x 39 . '}' } @keys), 'a key as it is');
+ok(!(grep { length > 71 + 6 } @keys), 'none is longer');
+ok((grep { $_ eq 'p:k:{sha256:' . sha256_hex('l' x 65000 . 'a') . '}' } @keys),
     'a long one is hashed');
-ok((grep { $_ eq "p:k:x\xffx" } @keys), 'a byte as it is');
-is(scalar(grep { /^p:k:sha256:/ } @keys), 6, 'and nothing else is hashed');
+ok((grep { $_ eq "p:k:{x\xffx}" } @keys), 'a byte as it is');
+is(scalar(grep { /^p:k:\{sha256:/ } @keys), 11, 'and nothing else is hashed');
 unlike($t->error_log(), qr/lll/, 'no key is logged');
 is($t->log_count(qr/too (big|large|long)/), 0, 'nor found too long');
 

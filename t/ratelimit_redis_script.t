@@ -73,9 +73,12 @@ my ($eval) = grep { $_->[0] eq 'EVALSHA' } @now;
 my ($first) = grep { $_->[0] eq 'EVAL' } @log;
 
 is($eval->[1], sha1_hex($first->[1]), 'by its name');
-is(join(' ', @$eval[2 .. $#$eval]),
-    '2 rl:a:1 rl:b:1 2 1 0 100 60000 1000 3600000 1 1 0 100 60000',
+is(join(' ', @$eval[2 .. 4]), '2 rl:a:{1} rl:b:{1}',
     'and asks for all zones at once');
+is(unpack('H*', join '', @$eval[5 .. 6]),
+    '010002' . number(0, 1, 1, 0, 0, 0) . rate(60000, 100) . rate(3600000, 1000)
+    . '010001' . number(0, 1, 1, 0, 0, 0) . rate(60000, 100),
+    'with what there is to know');
 
 # the script does no more than it must
 
@@ -98,14 +101,14 @@ is(scalar($fake->log('SCRIPT')), 0, 'never SCRIPT LOAD');
 
 # a value that nobody of us wrote
 
-$redis->cmd('SET', 'rl:a:2', 'x' x 17);
+$redis->cmd('SET', 'rl:a:{2}', 'x' x 17);
 is(header(http_get('/?a=2&b=2'), 'X-RateLimit-Remaining'), 99,
     'a strange value is as good as none');
-$redis->cmd('SET', 'rl:a:2', "\x01" . 'x' x 1600);
+$redis->cmd('SET', 'rl:a:{2}', "\x01" . 'x' x 1600);
 is(header(http_get('/?a=2&b=3'), 'X-RateLimit-Remaining'), 99, 'a long one');
 
-$redis->cmd('DEL', 'rl:a:2');
-$redis->cmd('LPUSH', 'rl:a:2', 'x');
+$redis->cmd('DEL', 'rl:a:{2}');
+$redis->cmd('LPUSH', 'rl:a:{2}', 'x');
 is(status(http_get('/?a=2&b=4')), 200, 'nor does another type break anything');
 
 ###############################################################################
@@ -113,6 +116,12 @@ is(status(http_get('/?a=2&b=4')), 200, 'nor does another type break anything');
 sub names {
     return join ' ', sort grep { /^E/ } map { $_->[0] } $fake->log();
 }
+
+
+sub number { return join '', map { sprintf '%012x', $_ } @_ }
+
+
+sub rate { return sprintf '%08x%012x', @_ }
 
 
 sub calls {

@@ -76,31 +76,31 @@ like(body($r), qr/"violated-policies":\["a"\]/, 'and who does not');
 $r = http_get('/b?b=1');
 is(status($r), 200, 'the other zone has room');
 is(header($r, 'X-RateLimit-Remaining'), 1, 'for what was refused, too');
-is(used('rl:b:1'), 4, 'as Redis knows');
-is(used('rl:a:1'), 3, 'in both zones');
+is(used('rl:b:{1}'), 4, 'as Redis knows');
+is(used('rl:a:{1}'), 3, 'in both zones');
 
 # the same, but decided by Redis and not by what is known here: the windows
 # are changed behind nginx's back
 
-$redis->cmd('SET', 'rl:a:2', window(60000, 3), 'PX', 60000);
-$redis->cmd('SET', 'rl:b:2', window(60000, 5), 'PX', 60000);
+$redis->cmd('SET', 'rl:a:{2}', window(60000, 3), 'PX', 60000);
+$redis->cmd('SET', 'rl:b:{2}', window(60000, 5), 'PX', 60000);
 
 $r = http_get('/both?a=2&b=3');
 is(status($r), 429, 'refused by the first of two');
-is($redis->cmd('EXISTS', 'rl:b:3'), 0, 'which charges the second nothing');
+is($redis->cmd('EXISTS', 'rl:b:{3}'), 0, 'which charges the second nothing');
 
 $r = http_get('/both?a=3&b=2');
 is(status($r), 429, 'refused by the second of two');
-is($redis->cmd('EXISTS', 'rl:a:3'), 0, 'which charges the first nothing');
+is($redis->cmd('EXISTS', 'rl:a:{3}'), 0, 'which charges the first nothing');
 
-$redis->cmd('SET', 'rl:a:4', window(60000, 3), 'PX', 60000);
-$redis->cmd('SET', 'rl:b:4', window(50000, 5), 'PX', 60000);
+$redis->cmd('SET', 'rl:a:{4}', window(60000, 3), 'PX', 60000);
+$redis->cmd('SET', 'rl:b:{4}', window(50000, 5), 'PX', 60000);
 
 $r = http_get('/both?a=4&b=4');
 like(body($r), qr/"violated-policies":\["a"\]/, 'another rate is not counted');
 
-$redis->cmd('SET', 'rl:b:5', window(60000, 5), 'PX', 60000);
-$redis->cmd('SET', 'rl:a:5', window(60000, 3), 'PX', 60000);
+$redis->cmd('SET', 'rl:b:{5}', window(60000, 5), 'PX', 60000);
+$redis->cmd('SET', 'rl:a:{5}', window(60000, 3), 'PX', 60000);
 
 $r = http_get('/both?a=5&b=5');
 like(body($r), qr/"violated-policies":\["a","b"\]/, 'both refuse');

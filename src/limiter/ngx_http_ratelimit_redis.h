@@ -49,7 +49,9 @@ typedef struct {
 
     ngx_redis_conf_t           *redis;
     ngx_str_t                   prefix;
-    ngx_limiter_script_t        script;
+    ngx_limiter_scripts_t       scripts;
+    ngx_array_t                 zones;     /* ngx_limiter_zone_t * */
+    ngx_shm_zone_t             *fleet;
 
     ngx_str_t                   unavailable;       /* bodies */
     ngx_str_t                   unauthorized;
@@ -170,6 +172,15 @@ ngx_limiter_redis_t *ngx_http_ratelimit_redis_worker(void);
 /* _vars.c */
 
 ngx_int_t ngx_http_ratelimit_redis_vars_add(ngx_conf_t *cf);
+
+
+/* _fleet.c: the memory hosts know of each other in; a worker's part in it */
+
+char *ngx_http_ratelimit_redis_fleet_conf(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf);
+ngx_int_t ngx_http_ratelimit_redis_fleet_start(ngx_cycle_t *cycle,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf, ngx_limiter_redis_t *redis);
+void ngx_http_ratelimit_redis_fleet_stop(ngx_limiter_redis_t *redis);
 
 
 /* _zone.c: a directive */

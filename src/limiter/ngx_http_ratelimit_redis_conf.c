@@ -203,7 +203,10 @@ ngx_http_ratelimit_redis_conf_create_main(ngx_conf_t *cf)
 
     if (ngx_array_init(&rmcf->rules, cf->pool, 4,
                        sizeof(ngx_http_ratelimit_redis_rule_t))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&rmcf->zones, cf->pool, 4,
+                          sizeof(ngx_limiter_zone_t *))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -223,13 +226,19 @@ ngx_http_ratelimit_redis_conf_init_main(ngx_conf_t *cf, void *conf)
         ngx_str_set(&rmcf->prefix, "rl:");
     }
 
-    ngx_limiter_script_init(&rmcf->script);
-
-    if (ngx_http_ratelimit_redis_conf_common_bodies(cf, rmcf) != NGX_OK) {
+    if (ngx_limiter_scripts_init(&rmcf->scripts, cf->pool) != NGX_OK
+        || ngx_http_ratelimit_redis_conf_common_bodies(cf, rmcf) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
     rv = ngx_http_ratelimit_redis_conf_check(cf, rmcf);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    rv = ngx_http_ratelimit_redis_fleet_conf(cf, rmcf);
 
     if (rv != NGX_CONF_OK) {
         return rv;

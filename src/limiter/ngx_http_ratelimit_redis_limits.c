@@ -108,7 +108,7 @@ ngx_http_ratelimit_redis_limits_items(ngx_http_request_t *r,
         order[k] = i;
     }
 
-    ctx->check.items = ngx_palloc(r->pool, n * sizeof(ngx_limiter_item_t));
+    ctx->check.items = ngx_pcalloc(r->pool, n * sizeof(ngx_limiter_item_t));
     if (ctx->check.items == NULL) {
         return NGX_ERROR;
     }
@@ -156,7 +156,9 @@ ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
     }
 
     item->zone = &rz->zone;
-    item->cost = 1;
+    item->policy = &rz->zone.policy;
+    item->need = 1;
+    item->take = 1;
     item->on_error = rules[rule].on_error;
     item->soft = (ctx->conf->dry_run || rules[rule].dry_run);
     item->local = 0;

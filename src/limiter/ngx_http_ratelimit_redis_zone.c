@@ -29,8 +29,6 @@ static char *ngx_http_ratelimit_redis_conf_zone_size(ngx_conf_t *cf,
     ngx_str_t *value, ngx_http_ratelimit_redis_args_t *args);
 static char *ngx_http_ratelimit_redis_conf_zone_rate(ngx_conf_t *cf,
     ngx_str_t *value, ngx_http_ratelimit_redis_args_t *args);
-static ngx_int_t ngx_http_ratelimit_redis_conf_zone_args(ngx_conf_t *cf,
-    ngx_limiter_zone_t *zone);
 static char *ngx_http_ratelimit_redis_conf_zone_add(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_http_ratelimit_redis_args_t *args);
 static ngx_int_t ngx_http_ratelimit_redis_conf_zone_init(
@@ -71,7 +69,7 @@ ngx_http_ratelimit_redis_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_ERROR;
     }
 
-    if (args.zone.nrates == 0) {
+    if (args.zone.policy.nrates == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" must have \"rate\" parameter", &cmd->name);
         return NGX_CONF_ERROR;
@@ -94,6 +92,23 @@ ngx_http_ratelimit_redis_conf_zone_arg(ngx_conf_t *cf, ngx_str_t *value,
     }
 
     if (ngx_strcmp(value->data, "algorithm=fixed_window") == 0) {
+        args->zone.policy.algorithm = 1;
+        return NGX_CONF_OK;
+    }
+    if (ngx_strcmp(value->data, "algorithm=sliding_window") == 0) {
+        args->zone.policy.algorithm = 2;
+        return NGX_CONF_OK;
+    }
+    if (ngx_strcmp(value->data, "algorithm=gcra") == 0) {
+        args->zone.policy.algorithm = 3;
+        return NGX_CONF_OK;
+    }
+    if (ngx_strncmp(value->data, "burst=", 6) == 0) {
+        args->zone.policy.burst = ngx_atoi(value->data+6,value->len-6);
+        return NGX_CONF_OK;
+    }
+    if (ngx_strncmp(value->data, "lease=", 6) == 0) {
+        args->zone.lease = ngx_atoi(value->data+6,value->len-6);
         return NGX_CONF_OK;
     }
 
@@ -180,14 +195,14 @@ ngx_http_ratelimit_redis_conf_zone_rate(ngx_conf_t *cf, ngx_str_t *value,
         return NGX_CONF_ERROR;
     }
 
-    if (args->zone.nrates == NGX_LIMITER_MAX_RATES) {
+    if (args->zone.policy.nrates == NGX_LIMITER_MAX_RATES) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "too many rates at \"%V\", a zone has at most %d",
                            value, NGX_LIMITER_MAX_RATES);
         return NGX_CONF_ERROR;
     }
 
-    rate = &args->zone.rates[args->zone.nrates];
+    rate = &args->zone.policy.rates[args->zone.policy.nrates];
 
     if (ngx_limiter_rate_parse(&s, rate, &err) != NGX_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid rate \"%V\": %s",
@@ -195,8 +210,8 @@ ngx_http_ratelimit_redis_conf_zone_rate(ngx_conf_t *cf, ngx_str_t *value,
         return NGX_CONF_ERROR;
     }
 
-    for (i = 0; i < args->zone.nrates; i++) {
-        if (args->zone.rates[i].period == rate->period) {
+    for (i = 0; i < args->zone.policy.nrates; i++) {
+        if (args->zone.policy.rates[i].period == rate->period) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "duplicate rate \"%V\": the zone has a rate "
                                "for the same time", value);
@@ -204,7 +219,7 @@ ngx_http_ratelimit_redis_conf_zone_rate(ngx_conf_t *cf, ngx_str_t *value,
         }
     }
 
-    args->zone.nrates++;
+    args->zone.policy.nrates++;
 
     return NGX_CONF_OK;
 }
@@ -216,8 +231,10 @@ ngx_http_ratelimit_redis_conf_zone_add(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_str_t                         *value;
     ngx_shm_zone_t                    *shm_zone;
+    ngx_limiter_zone_t               **zone;
     ngx_http_ratelimit_redis_zone_t   *rz;
     ngx_http_compile_complex_value_t   ccv;
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
 
     value = cf->args->elts;
 
@@ -237,11 +254,10 @@ ngx_http_ratelimit_redis_conf_zone_add(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     rz->zone = args->zone;
+    rz->zone.policy.algorithm = args->zone.policy.algorithm
+                                ? args->zone.policy.algorithm
+                                : NGX_LIMITER_FIXED_WINDOW;
     rz->zone.name = args->name;
-
-    if (ngx_http_ratelimit_redis_conf_zone_args(cf, &rz->zone) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
 
     shm_zone = ngx_shared_memory_add(cf, &args->name, args->size,
                                      &ngx_http_ratelimit_redis_module);
@@ -259,34 +275,17 @@ ngx_http_ratelimit_redis_conf_zone_add(ngx_conf_t *cf, ngx_command_t *cmd,
     shm_zone->init = ngx_http_ratelimit_redis_conf_zone_init;
     shm_zone->data = rz;
 
-    return NGX_CONF_OK;
-}
+    rmcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_ratelimit_redis_module);
 
-
-/* what each call of the script would print again */
-
-static ngx_int_t
-ngx_http_ratelimit_redis_conf_zone_args(ngx_conf_t *cf,
-    ngx_limiter_zone_t *zone)
-{
-    u_char      *p;
-    uint64_t     n;
-    ngx_uint_t   i;
-
-    for (i = 0; i < zone->nrates * 2; i++) {
-
-        p = ngx_pnalloc(cf->pool, NGX_INT64_LEN);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        n = (i % 2) ? zone->rates[i / 2].period : zone->rates[i / 2].limit;
-
-        zone->args[i].data = p;
-        zone->args[i].len = ngx_sprintf(p, "%uL", n) - p;
+    zone = ngx_array_push(&rmcf->zones);
+    if (zone == NULL) {
+        return NGX_CONF_ERROR;
     }
 
-    return NGX_OK;
+    *zone = &rz->zone;
+
+    return NGX_CONF_OK;
 }
 
 

@@ -8,18 +8,28 @@
 #include <ngx_core.h>
 
 #include "ngx_limiter_check.h"
+#include "ngx_limiter_mirror.h"
+#include "ngx_limiter_task.h"
 
 
 static ngx_int_t ngx_limiter_check_known(ngx_limiter_check_t *check);
-static ngx_int_t ngx_limiter_check_send(ngx_limiter_check_t *check,
-    ngx_uint_t eval);
-static void ngx_limiter_check_reply_handler(void *data,
-    ngx_redis_result_e result, redisReply *reply);
-static void ngx_limiter_check_learn(ngx_limiter_check_t *check);
+static ngx_int_t ngx_limiter_check_look(ngx_limiter_check_t *check,
+    ngx_limiter_item_t *item);
+static void ngx_limiter_check_lease(ngx_limiter_check_t *check,
+    ngx_limiter_item_t *item);
+static ngx_int_t ngx_limiter_check_send(ngx_limiter_check_t *check);
+static ngx_int_t ngx_limiter_check_group(ngx_limiter_check_t *check);
+static void ngx_limiter_check_answer_handler(ngx_limiter_ask_t *ask,
+    ngx_int_t rc);
+static void ngx_limiter_check_learn(ngx_limiter_check_t *check,
+    ngx_limiter_group_t *group);
+static void ngx_limiter_check_finish(ngx_limiter_check_t *check);
 static void ngx_limiter_check_degrade(ngx_limiter_check_t *check);
 static void ngx_limiter_check_local(ngx_limiter_check_t *check);
-static void ngx_limiter_check_log(ngx_limiter_check_t *check,
-    ngx_redis_result_e result, redisReply *reply);
+static void ngx_limiter_check_room(ngx_limiter_check_t *check,
+    ngx_limiter_item_t *item, ngx_limiter_entry_t *entry);
+static void ngx_limiter_check_back(ngx_limiter_check_t *check);
+static void ngx_limiter_check_tally(ngx_limiter_check_t *check);
 
 
 ngx_int_t
@@ -29,8 +39,15 @@ ngx_limiter_check_start(ngx_limiter_check_t *check)
     ngx_uint_t  i;
 
     check->result = NGX_LIMITER_CHECK_PASSED;
-    check->command = NULL;
+    check->ngroups = 0;
+    check->pending = 0;
     check->nasked = 0;
+    check->now = ngx_limiter_local_now();
+
+    for (i = 0; i < check->nitems; i++) {
+        check->items[i].now = check->now;
+        check->items[i].verdict = NGX_LIMITER_PASSED;
+    }
 
     if (check->redis->client == NULL) {
 
@@ -39,175 +56,324 @@ ngx_limiter_check_start(ngx_limiter_check_t *check)
         }
 
         ngx_limiter_check_local(check);
+        ngx_limiter_check_tally(check);
 
         return NGX_OK;
     }
 
-    if (ngx_limiter_check_known(check) == NGX_BUSY) {
-        return NGX_OK;
+    check->era = (uint16_t) ngx_limiter_fleet_era(check->redis->fleet);
+
+    rc = ngx_limiter_check_known(check);
+
+    if (rc == NGX_AGAIN) {
+        rc = ngx_limiter_check_send(check);
     }
 
-    if (check->nasked == 0) {
-        return NGX_OK;
-    }
-
-    rc = ngx_limiter_check_send(check, 0);
-
-    if (rc == NGX_DECLINED) {
-        ngx_limiter_check_degrade(check);
-        return NGX_OK;
-    }
-
-    return (rc == NGX_OK) ? NGX_AGAIN : rc;
-}
-
-
-void
-ngx_limiter_check_abandon(ngx_limiter_check_t *check)
-{
-    if (check->command) {
-        ngx_redis_command_abandon(check->command);
-        check->command = NULL;
-    }
-}
-
-
-/*
- * What is used in a window never decreases: a subject that had nothing left
- * when Redis last spoke of it has nothing left until the window ends, and
- * Redis need not be asked.  A limit raised by a reload counts at once, for
- * it is compared with the rates of now.
- *
- * Returns NGX_BUSY if the request is refused; else leaves in "asked" those
- * who must be asked.
- */
-
-static ngx_int_t
-ngx_limiter_check_known(ngx_limiter_check_t *check)
-{
-    uint64_t             now;
-    ngx_int_t            rc;
-    ngx_uint_t           i;
-    ngx_limiter_item_t  *item;
-
-    rc = NGX_OK;
-    now = ngx_limiter_local_now();
-
-    for (i = 0; i < check->nitems; i++) {
-        item = &check->items[i];
-
-        ngx_limiter_local_look(item->zone, &item->subject.key, item->windows,
-                               now);
-
-        if (ngx_limiter_window_check(item->windows, item->zone->rates,
-                                     item->zone->nrates, item->cost)
-            == NGX_OK)
-        {
-            item->verdict = NGX_LIMITER_PASSED;
-            check->asked[check->nasked++] = item;
-            continue;
-        }
-
-        item->verdict = NGX_LIMITER_REJECTED;
-
-        if (ngx_redis_client_state(check->redis->client) == NGX_REDIS_DOWN) {
-            item->local = 1;
-        }
-
-        if (!item->soft) {
-            rc = NGX_BUSY;
-        }
-    }
-
-    if (rc == NGX_BUSY) {
-        check->result = NGX_LIMITER_CHECK_REJECTED;
+    if (rc == NGX_OK) {
+        ngx_limiter_check_finish(check);
     }
 
     return rc;
 }
 
 
-static ngx_int_t
-ngx_limiter_check_send(ngx_limiter_check_t *check, ngx_uint_t eval)
+void
+ngx_limiter_check_abandon(ngx_limiter_check_t *check)
 {
-    ngx_str_t             argv[NGX_LIMITER_SCRIPT_ARGS];
-    ngx_uint_t            argc;
-    ngx_limiter_redis_t  *redis;
+    ngx_uint_t  i;
 
-    redis = check->redis;
-    check->eval = eval;
-
-    argc = ngx_limiter_script_args(redis->script, check->asked, check->nasked,
-                                   &redis->prefix, eval, argv, check->pool);
-    if (argc == 0) {
-        return NGX_ERROR;
+    for (i = 0; i < check->ngroups; i++) {
+        ngx_limiter_ask_abandon(&check->groups[i].ask);
     }
 
-    check->command = ngx_redis_client_send(redis->client, argc, argv, 3,
-                                           ngx_limiter_check_reply_handler,
-                                           check);
+    check->pending = 0;
+}
 
-    return check->command ? NGX_OK : NGX_DECLINED;
+
+/*
+ * Units of a window are given back seldom and come back by themselves with
+ * time: a subject that had nothing left when Redis last spoke of it has
+ * nothing left until then, and Redis need not be asked.  A limit raised by a
+ * reload or a variable counts at once, for it is compared with the rates of
+ * now.
+ *
+ * Returns NGX_OK if all is known, NGX_AGAIN if those in "asked" must be asked.
+ */
+
+static ngx_int_t
+ngx_limiter_check_known(ngx_limiter_check_t *check)
+{
+    ngx_int_t            rc;
+    ngx_uint_t           i;
+    ngx_limiter_item_t  *item;
+
+    for (i = 0; i < check->nitems; i++) {
+        item = &check->items[i];
+
+        item->share.hosts = ngx_limiter_fleet_hosts(check->redis->fleet);
+
+        rc = ngx_limiter_check_look(check, item);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_AGAIN) {
+            check->asked[check->nasked++] = item;
+            continue;
+        }
+
+        if (rc == NGX_OK) {
+            continue;
+        }
+
+        /* rc == NGX_BUSY */
+
+        item->verdict = NGX_LIMITER_REJECTED;
+        ngx_limiter_local_tally(item->zone, NGX_LIMITER_TALLY_KNOWN, 1);
+
+        if (ngx_redis_client_state(check->redis->client) == NGX_REDIS_DOWN) {
+            item->local = 1;
+        }
+
+        if (!item->soft) {
+            check->result = NGX_LIMITER_CHECK_REJECTED;
+        }
+    }
+
+    if (check->result == NGX_LIMITER_CHECK_PASSED && check->nasked) {
+        return NGX_AGAIN;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_limiter_check_look(ngx_limiter_check_t *check, ngx_limiter_item_t *item)
+{
+    ngx_int_t            rc;
+    ngx_limiter_look_t   look;
+    ngx_limiter_carry_t  carry[NGX_LIMITER_MAX_RATES];
+
+    look.era = check->era;
+
+    rc = ngx_limiter_mirror_look(item, &look, carry);
+
+    if (look.refill) {
+        ngx_limiter_check_lease(check, item);
+    }
+
+    if (look.carry) {
+        item->carry = ngx_palloc(check->pool, item->policy->nrates
+                                              * sizeof(ngx_limiter_carry_t));
+        if (item->carry == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(item->carry, carry,
+                   item->policy->nrates * sizeof(ngx_limiter_carry_t));
+    }
+
+    return rc;
 }
 
 
 static void
-ngx_limiter_check_reply_handler(void *data, ngx_redis_result_e result,
-    redisReply *reply)
+ngx_limiter_check_lease(ngx_limiter_check_t *check, ngx_limiter_item_t *item)
 {
-    ngx_limiter_check_t *check = data;
+    ngx_limiter_item_t  lease;
 
-    uint64_t   now;
-    ngx_int_t  rc;
+    lease = *item;
+    lease.add = 0;
+    lease.sub = 0;
+    lease.carry = NULL;
 
-    check->command = NULL;
+    ngx_limiter_task(check->redis, &lease, NGX_LIMITER_TASK_LEASE);
+}
 
-    /* once: who has no script after EVAL will not have it the next time */
 
-    if (result == NGX_REDIS_REFUSED
-        && !check->eval
-        && ngx_strncmp(reply->str, "NOSCRIPT", sizeof("NOSCRIPT") - 1) == 0
-        && ngx_limiter_check_send(check, 1) == NGX_OK)
-    {
+static ngx_int_t
+ngx_limiter_check_send(ngx_limiter_check_t *check)
+{
+    ngx_int_t             rc;
+    ngx_uint_t            i;
+    ngx_limiter_group_t  *group;
+
+    if (ngx_limiter_check_group(check) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < check->ngroups; i++) {
+        group = &check->groups[i];
+
+        group->rc = NGX_ERROR;
+
+        rc = ngx_limiter_ask(&group->ask);
+
+        if (rc == NGX_ERROR) {
+            ngx_limiter_check_abandon(check);
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_OK) {
+            check->pending++;
+        }
+    }
+
+    return check->pending ? NGX_AGAIN : NGX_OK;
+}
+
+
+/* all in one group, or in a cluster one for each slot */
+
+static ngx_int_t
+ngx_limiter_check_group(ngx_limiter_check_t *check)
+{
+    ngx_int_t             slot;
+    ngx_str_t             key;
+    ngx_uint_t            i, k;
+    ngx_limiter_item_t   *item;
+    ngx_limiter_group_t  *group;
+
+    check->groups = NULL;
+    slot = NGX_DECLINED;
+
+    for (i = 0; i < check->nasked; i++) {
+        item = check->asked[i];
+
+        if (check->nasked > 1) {
+
+            if (ngx_limiter_script_key(&key, item, &check->redis->prefix,
+                                       check->pool)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            slot = ngx_redis_client_slot(check->redis->client, &key);
+        }
+
+        for (k = 0; k < check->ngroups; k++) {
+            if (check->groups[k].slot == slot) {
+                break;
+            }
+        }
+
+        if (k == check->ngroups) {
+
+            if (k == 0) {
+                check->groups = ngx_palloc(check->pool,
+                                    (slot == NGX_DECLINED ? 1 : check->nasked)
+                                    * sizeof(ngx_limiter_group_t));
+                if (check->groups == NULL) {
+                    return NGX_ERROR;
+                }
+            }
+
+            group = &check->groups[check->ngroups++];
+
+            group->slot = slot;
+
+            group->ask.redis = check->redis;
+            group->ask.items = group->items;
+            group->ask.nitems = 0;
+            group->ask.pool = check->pool;
+            group->ask.log = check->log;
+            group->ask.handler = ngx_limiter_check_answer_handler;
+            group->ask.data = check;
+            group->ask.command = NULL;
+        }
+
+        group = &check->groups[k];
+        group->items[group->ask.nitems++] = item;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_limiter_check_answer_handler(ngx_limiter_ask_t *ask, ngx_int_t rc)
+{
+    ngx_limiter_check_t *check = ask->data;
+
+    ngx_limiter_group_t  *group;
+
+    group = (ngx_limiter_group_t *) ask;
+    group->rc = rc;
+
+    if (rc != NGX_ERROR) {
+        ngx_limiter_check_learn(check, group);
+    }
+
+    if (--check->pending) {
         return;
     }
 
-    rc = NGX_ERROR;
-    now = ngx_limiter_local_now();
-
-    if (result == NGX_REDIS_REPLY) {
-        rc = ngx_limiter_script_reply(reply, check->asked, check->nasked, now);
-    }
-
-    if (rc == NGX_ERROR) {
-        ngx_limiter_check_log(check, result, reply);
-        ngx_limiter_check_degrade(check);
-
-    } else {
-        check->redis->degraded = 0;
-        ngx_limiter_check_learn(check);
-
-        if (rc == NGX_BUSY) {
-            check->result = NGX_LIMITER_CHECK_REJECTED;
-        }
-    }
+    ngx_limiter_check_finish(check);
 
     check->handler(check->data);
 }
 
 
 static void
-ngx_limiter_check_learn(ngx_limiter_check_t *check)
+ngx_limiter_check_learn(ngx_limiter_check_t *check, ngx_limiter_group_t *group)
 {
-    ngx_uint_t           i;
-    ngx_limiter_item_t  *item;
+    ngx_uint_t  i;
 
-    for (i = 0; i < check->nasked; i++) {
-        item = check->asked[i];
+    for (i = 0; i < group->ask.nitems; i++) {
 
-        ngx_limiter_local_learn(item->zone, &item->subject.key,
-                                item->windows);
+        if (!group->items[i]->peek) {
+            ngx_limiter_mirror_learn(group->items[i], check->era,
+                                     group->ask.sent);
+        }
     }
+
+    if (group->rc == NGX_BUSY) {
+        check->result = NGX_LIMITER_CHECK_REJECTED;
+    }
+}
+
+
+/*
+ * Every answer is there.  Those Redis did not give are given here; then either
+ * all is well, or what has been counted in vain is given back.
+ */
+
+static void
+ngx_limiter_check_finish(ngx_limiter_check_t *check)
+{
+    ngx_uint_t            i, k;
+    ngx_limiter_item_t   *item;
+    ngx_limiter_group_t  *group;
+
+    check->nasked = 0;
+
+    for (i = 0; i < check->ngroups; i++) {
+        group = &check->groups[i];
+
+        if (group->rc != NGX_ERROR) {
+            continue;
+        }
+
+        for (k = 0; k < group->ask.nitems; k++) {
+            item = group->items[k];
+
+            ngx_limiter_mirror_restore(item);
+            check->asked[check->nasked++] = item;
+        }
+    }
+
+    if (check->nasked) {
+        ngx_limiter_check_degrade(check);
+    }
+
+    if (check->result != NGX_LIMITER_CHECK_PASSED) {
+        ngx_limiter_check_back(check);
+    }
+
+    ngx_limiter_check_tally(check);
 }
 
 
@@ -232,7 +398,10 @@ ngx_limiter_check_degrade(ngx_limiter_check_t *check)
 
         item->verdict = NGX_LIMITER_SKIPPED;
 
-        if (item->on_error == NGX_LIMITER_ON_ERROR_DENY && !item->soft) {
+        if (item->on_error == NGX_LIMITER_ON_ERROR_DENY
+            && !item->soft
+            && check->result == NGX_LIMITER_CHECK_PASSED)
+        {
             check->result = NGX_LIMITER_CHECK_UNAVAILABLE;
         }
     }
@@ -253,95 +422,205 @@ ngx_limiter_check_degrade(ngx_limiter_check_t *check)
 static void
 ngx_limiter_check_local(ngx_limiter_check_t *check)
 {
-    uint64_t             now;
-    ngx_uint_t           i;
-    ngx_limiter_item_t  *item;
+    ngx_uint_t            i, n;
+    ngx_limiter_item_t   *item, **asked;
+    ngx_limiter_share_t  *share;
+    ngx_limiter_entry_t   entry, *entries;
 
-    for (i = 0; i < check->nasked; i++) {
-        ngx_limiter_local_lock(check->asked[i]->zone);
+    n = check->nasked;
+    asked = check->asked;
+    entries = &entry;
+
+    if (n > 1) {
+        entries = ngx_palloc(check->pool, n * sizeof(ngx_limiter_entry_t));
+
+        if (entries == NULL) {
+            check->result = NGX_LIMITER_CHECK_UNAVAILABLE;
+            return;
+        }
     }
 
-    now = ngx_limiter_local_now();
+    for (i = 0; i < n; i++) {
+        ngx_limiter_local_lock(asked[i]->zone);
+    }
 
-    for (i = 0; i < check->nasked; i++) {
-        item = check->asked[i];
+    check->now = ngx_limiter_local_now();
 
-        ngx_limiter_local_load(item->zone, &item->subject.key, item->windows,
-                               now);
+    for (i = 0; i < n; i++) {
+        ngx_limiter_check_room(check, asked[i], &entries[i]);
+    }
 
-        if (ngx_limiter_window_check(item->windows, item->zone->rates,
-                                     item->zone->nrates, item->cost)
-            == NGX_OK)
+    for (i = 0; i < n; i++) {
+        item = asked[i];
+
+        if (check->result == NGX_LIMITER_CHECK_PASSED
+            && item->verdict == NGX_LIMITER_PASSED
+            && !item->peek)
         {
-            item->verdict = NGX_LIMITER_PASSED;
-            continue;
-        }
+            share = item->share.hosts ? &item->share : NULL;
 
-        item->verdict = NGX_LIMITER_REJECTED;
-
-        if (!item->soft) {
-            check->result = NGX_LIMITER_CHECK_REJECTED;
-        }
-    }
-
-    if (check->result == NGX_LIMITER_CHECK_PASSED) {
-
-        for (i = 0; i < check->nasked; i++) {
-            item = check->asked[i];
-
-            if (item->verdict != NGX_LIMITER_PASSED) {
-                continue;
-            }
-
-            ngx_limiter_window_count(item->windows, item->zone->nrates,
-                                     item->cost);
+            ngx_limiter_state_count(&entries[i].state, item->policy,
+                                    item->take, share);
             ngx_limiter_local_save(item->zone, &item->subject.key,
-                                   item->windows);
+                                   &entries[i]);
         }
+
+        item->state = entries[i].state;
     }
 
-    for (i = check->nasked; i > 0; i--) {
-        ngx_limiter_local_unlock(check->asked[i - 1]->zone);
+    for (i = n; i > 0; i--) {
+        ngx_limiter_local_unlock(asked[i - 1]->zone);
     }
 }
 
 
-/*
- * The client logs what happens to its connection; an answer that is whole and
- * of no use is logged here, once until there is a good one again.  What Redis
- * said is not trusted with the log: only the word its errors begin with.
- */
+static void
+ngx_limiter_check_room(ngx_limiter_check_t *check, ngx_limiter_item_t *item,
+    ngx_limiter_entry_t *entry)
+{
+    ngx_int_t             rc;
+    ngx_limiter_share_t  *share;
+
+    item->now = check->now;
+
+    rc = ngx_limiter_local_load(item->zone, &item->subject.key, item->policy,
+                                entry, check->now);
+
+    if (rc != NGX_OK) {
+        entry->era = check->era;
+    }
+
+    share = NULL;
+
+    if (check->redis->client) {
+        ngx_limiter_fleet_share(check->redis->fleet,
+                                ngx_crc32_short(item->subject.key.data,
+                                                item->subject.key.len),
+                                &item->share);
+        share = &item->share;
+    }
+
+    if (ngx_limiter_state_room(&entry->state, item->policy, check->now, share)
+        >= item->need)
+    {
+        item->verdict = NGX_LIMITER_PASSED;
+        return;
+    }
+
+    item->verdict = NGX_LIMITER_REJECTED;
+
+    if (!item->soft) {
+        check->result = NGX_LIMITER_CHECK_REJECTED;
+    }
+}
+
+
+/* the request is refused: what it has used is given back */
 
 static void
-ngx_limiter_check_log(ngx_limiter_check_t *check, ngx_redis_result_e result,
-    redisReply *reply)
+ngx_limiter_check_back(ngx_limiter_check_t *check)
 {
-    size_t  len;
+    ngx_uint_t           i;
+    ngx_limiter_item_t  *item;
 
-    if (check->redis->degraded) {
-        return;
-    }
+    for (i = 0; i < check->nitems; i++) {
+        item = &check->items[i];
 
-    if (result == NGX_REDIS_REPLY) {
-        check->redis->degraded = 1;
-        ngx_log_error(NGX_LOG_ERR, check->log, 0,
-                      "redis sent an unexpected reply of type %d to the "
-                      "script of limits", reply->type);
-        return;
-    }
+        ngx_limiter_mirror_unspend(item);
 
-    if (result != NGX_REDIS_REFUSED) {
-        return;
-    }
+        if (item->carry && item->told == 0) {
 
-    for (len = 0; len < (size_t) reply->len && len < 32; len++) {
-        if (reply->str[len] < 'A' || reply->str[len] > 'Z') {
-            break;
+            /* nobody was asked, so nobody was told */
+
+            ngx_limiter_mirror_restore(item);
+        }
+
+        if (item->granted) {
+            item->add = 0;
+            item->sub = item->granted;
+            item->carry = NULL;
+            item->granted = 0;
+
+            ngx_limiter_task(check->redis, item, NGX_LIMITER_TASK_REFUND);
         }
     }
+}
 
-    check->redis->degraded = 1;
-    ngx_log_error(NGX_LOG_ERR, check->log, 0,
-                  "redis refused the script of limits: \"%*s\"",
-                  len, reply->str);
+
+static void
+ngx_limiter_check_tally(ngx_limiter_check_t *check)
+{
+    ngx_uint_t            i;
+    ngx_limiter_item_t   *item;
+    ngx_limiter_tally_e   what;
+
+    for (i = 0; i < check->nitems; i++) {
+        item = &check->items[i];
+
+        if (item->peek) {
+            continue;
+        }
+
+        switch (item->verdict) {
+
+        case NGX_LIMITER_REJECTED:
+            what = item->soft ? NGX_LIMITER_TALLY_DRY_RUN
+                              : NGX_LIMITER_TALLY_REJECTED;
+            break;
+
+        case NGX_LIMITER_SKIPPED:
+            what = NGX_LIMITER_TALLY_SKIPPED;
+            break;
+
+        default: /* NGX_LIMITER_PASSED */
+
+            if (check->result != NGX_LIMITER_CHECK_PASSED) {
+
+                /* refused by another zone, and not counted in this one */
+
+                continue;
+            }
+
+            what = NGX_LIMITER_TALLY_PASSED;
+        }
+
+        ngx_limiter_local_tally(item->zone, what, 1);
+
+        if (item->local) {
+            ngx_limiter_local_tally(item->zone, NGX_LIMITER_TALLY_LOCAL, 1);
+        }
+
+        if (item->leased) {
+            ngx_limiter_local_tally(item->zone, NGX_LIMITER_TALLY_LEASED, 1);
+        }
+    }
+}
+
+
+void
+ngx_limiter_check_book(ngx_limiter_redis_t *redis, ngx_limiter_item_t *item,
+    uint64_t add, uint64_t sub)
+{
+    ngx_limiter_item_t  book;
+
+    if (add == 0 && sub == 0) {
+        return;
+    }
+
+    if (add) {
+        ngx_limiter_local_tally(item->zone, NGX_LIMITER_TALLY_BOOKED, add);
+    }
+
+    if (redis->client == NULL) {
+        ngx_limiter_mirror_book(item, add, sub, NULL);
+        return;
+    }
+
+    book = *item;
+    book.add = add;
+    book.sub = sub;
+    book.carry = NULL;
+    book.share.hosts = ngx_limiter_fleet_hosts(redis->fleet);
+
+    ngx_limiter_task(redis, &book, NGX_LIMITER_TASK_BOOK);
 }

@@ -17,6 +17,7 @@
 #include <ngx_core.h>
 
 #include "ngx_limiter_local.h"
+#include "ngx_limiter_state.h"
 #include "ngx_limiter_subject.h"
 
 
@@ -38,19 +39,61 @@ typedef enum {
 } ngx_limiter_verdict_e;
 
 
+/*
+ * Knowledge of a subject's records that Redis may have lost, or never had, to
+ * be taken into account before anything is decided; of the records of the
+ * rates, in their order, as they were on this host at the time of sending.
+ */
+
+typedef struct {
+    uint64_t                  left;      /* ms the window lasts; 0: nothing is
+                                            known; gcra: 1 */
+    uint64_t                  used;      /* what Redis is known to have had */
+    uint64_t                  prev;
+    uint64_t                  own;       /* to be added; gcra: the level, not
+                                            times the hosts any more */
+    uint64_t                  own_prev;
+    uint64_t                  back;      /* to be taken away afterwards */
+} ngx_limiter_carry_t;
+
+
 typedef struct {
     ngx_limiter_zone_t       *zone;
+    ngx_limiter_policy_t     *policy;    /* the zone's, or this request's */
     ngx_limiter_subject_t     subject;
-    uint64_t                  cost;
+
+    /*
+     * If "need" units have room, max(take, min(want, room)) are counted.  A
+     * request of cost c needs and takes c; one that is charged later needs 1
+     * and takes none; who leases wants more than it needs.
+     */
+
+    uint64_t                  need;
+    uint64_t                  take;
+    uint64_t                  want;
+
+    /* units booked before that, room or not, and units given back */
+
+    uint64_t                  add;
+    uint64_t                  sub;
+
+    ngx_limiter_carry_t      *carry;     /* one for each rate, or NULL */
     ngx_limiter_on_error_e    on_error;
 
     /* the answer */
 
     ngx_limiter_verdict_e     verdict;
-    ngx_limiter_window_t      windows[NGX_LIMITER_MAX_RATES];
+    uint64_t                  granted;   /* units counted in Redis */
+    uint64_t                  told;      /* ms, the clock of Redis */
+    uint64_t                  now;       /* ngx_limiter_local_now() of it */
+    ngx_limiter_state_t       state;     /* as it was left; times are of that
+                                            clock */
+    ngx_limiter_share_t       share;     /* hosts 0: not decided by a share */
 
     unsigned                  soft:1;    /* dry run: refuses nobody */
+    unsigned                  peek:1;    /* looks only: counts nothing */
     unsigned                  local:1;   /* decided here, for want of Redis */
+    unsigned                  leased:1;  /* paid from a lease */
 } ngx_limiter_item_t;
 
 

@@ -10,16 +10,50 @@
 #include "ngx_limiter_local.h"
 
 
-/* so many windows fit before a reload with more rates forgets what is known */
-#define NGX_LIMITER_LOCAL_WINDOWS  4
+/* so many records fit before a reload with more rates forgets what is known */
+#define NGX_LIMITER_LOCAL_RECORDS  3
+
+/* rates from variables: those of one plan beside those of another */
+#define NGX_LIMITER_LOCAL_VARIABLE  4
+
+
+typedef struct {
+    uint32_t                  lease;
+    uint32_t                  lease_end;
+    uint32_t                  told;
+    uint16_t                  era;
+    uint16_t                  refill;
+} ngx_limiter_local_head_t;
 
 
 typedef struct {
     uint32_t                  period;
-    uint32_t                  used_low;
-    uint64_t                  end:48;
-    uint64_t                  used_high:16;
-} ngx_limiter_packed_t;
+    uint32_t                  own_low;
+    uint64_t                  time:48;
+    uint64_t                  own_high:16;
+    uint64_t                  used:48;
+    uint64_t                  unused:16;
+} ngx_limiter_local_record_t;
+
+
+/* behind a record of a sliding_window zone */
+
+typedef struct {
+    uint32_t                  prev;
+    uint32_t                  own_prev;
+} ngx_limiter_local_prev_t;
+
+
+static void ngx_limiter_local_head(void *payload, ngx_limiter_entry_t *entry);
+static void ngx_limiter_local_records(ngx_limiter_zone_t *zone, void *payload,
+    ngx_limiter_state_t *state);
+static size_t ngx_limiter_local_stride(ngx_uint_t algorithm);
+static void ngx_limiter_local_read(ngx_limiter_record_t *record,
+    const u_char *p, ngx_uint_t algorithm);
+static void ngx_limiter_local_write(u_char *p,
+    const ngx_limiter_record_t *record, ngx_uint_t algorithm);
+static ngx_int_t ngx_limiter_local_layout(ngx_limiter_zone_t *zone,
+    size_t payload);
 
 
 uint64_t
@@ -37,11 +71,15 @@ ngx_int_t
 ngx_limiter_local_init(ngx_limiter_zone_t *zone, ngx_log_t *log)
 {
     size_t                payload;
-    ngx_int_t             rc;
+    ngx_uint_t            n;
     ngx_limiter_table_t  *table;
 
-    payload = ngx_max(zone->nrates, NGX_LIMITER_LOCAL_WINDOWS)
-              * sizeof(ngx_limiter_packed_t);
+    n = zone->variable ? NGX_LIMITER_LOCAL_VARIABLE
+                       : NGX_LIMITER_LOCAL_RECORDS;
+    n = ngx_max(n, zone->policy.nrates);
+
+    payload = sizeof(ngx_limiter_local_head_t)
+              + n * ngx_limiter_local_stride(zone->policy.algorithm);
 
     table = zone->shpool->data;
 
@@ -56,6 +94,7 @@ ngx_limiter_local_init(ngx_limiter_zone_t *zone, ngx_log_t *log)
             return NGX_ERROR;
         }
 
+        table->format = zone->policy.algorithm;
         zone->table = table;
 
         return NGX_OK;
@@ -73,93 +112,256 @@ ngx_limiter_local_init(ngx_limiter_zone_t *zone, ngx_log_t *log)
 
     zone->table = table;
 
-    if (table->payload >= payload) {
+    if (ngx_limiter_local_layout(zone, payload) != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "ratelimit_redis_zone \"%V\" is too small for its "
+                      "rates", &zone->name);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Workers of the old configuration read the new layout from the table: they
+ * may meet records of another algorithm for as long as they live, and take
+ * nothing from them.
+ */
+
+static ngx_int_t
+ngx_limiter_local_layout(ngx_limiter_zone_t *zone, size_t payload)
+{
+    ngx_int_t             rc;
+    ngx_limiter_table_t  *table;
+
+    table = zone->table;
+
+    if (table->format == zone->policy.algorithm && table->payload >= payload) {
         return NGX_OK;
     }
 
-    /* workers of the old configuration read the new layout from the table */
-
     ngx_limiter_local_lock(zone);
-    rc = ngx_limiter_table_carve(table, payload);
-    ngx_limiter_local_unlock(zone);
 
-    if (rc != NGX_OK) {
-        ngx_log_error(NGX_LOG_EMERG, log, 0,
-                      "ratelimit_redis_zone \"%V\" is too small for %ui rates",
-                      &zone->name, zone->nrates);
-    }
+    rc = ngx_limiter_table_carve(table, payload);
+    table->format = zone->policy.algorithm;
+
+    ngx_limiter_local_unlock(zone);
 
     return rc;
 }
 
 
-void
-ngx_limiter_local_look(ngx_limiter_zone_t *zone, ngx_str_t *key,
-    ngx_limiter_window_t *w, uint64_t now)
-{
-    ngx_limiter_local_lock(zone);
-    ngx_limiter_local_load(zone, key, w, now);
-    ngx_limiter_local_unlock(zone);
-}
-
-
-void
-ngx_limiter_local_learn(ngx_limiter_zone_t *zone, ngx_str_t *key,
-    const ngx_limiter_window_t *w)
-{
-    ngx_limiter_local_lock(zone);
-    ngx_limiter_local_save(zone, key, w);
-    ngx_limiter_local_unlock(zone);
-}
-
-
-void
+ngx_int_t
 ngx_limiter_local_load(ngx_limiter_zone_t *zone, ngx_str_t *key,
-    ngx_limiter_window_t *w, uint64_t now)
+    const ngx_limiter_policy_t *policy, ngx_limiter_entry_t *entry,
+    uint64_t now)
 {
-    ngx_uint_t             i, n;
-    ngx_limiter_packed_t  *p;
-    ngx_limiter_window_t   from[NGX_LIMITER_MAX_RATES];
+    void                 *p;
+    ngx_limiter_state_t   from;
 
-    n = 0;
     p = ngx_limiter_table_lookup(zone->table, key);
 
-    if (p) {
-        n = zone->table->payload / sizeof(ngx_limiter_packed_t);
-        n = ngx_min(n, NGX_LIMITER_MAX_RATES);
+    if (p == NULL || zone->table->format != policy->algorithm) {
+        ngx_memzero(entry, offsetof(ngx_limiter_entry_t, state));
+        entry->slot = NULL;
 
-        for (i = 0; i < n; i++) {
-            from[i].period = p[i].period;
-            from[i].end = p[i].end;
-            from[i].used = (uint64_t) p[i].used_high << 32 | p[i].used_low;
-        }
+        from.n = 0;
+        (void) ngx_limiter_state_open(&entry->state, policy, &from, now);
+
+        return NGX_DECLINED;
     }
 
-    ngx_limiter_window_open(w, zone->rates, zone->nrates, from, n, now);
+    ngx_limiter_local_head(p, entry);
+    ngx_limiter_local_records(zone, p, &from);
+
+    (void) ngx_limiter_state_open(&entry->state, policy, &from, now);
+
+    return NGX_OK;
 }
 
 
 void
 ngx_limiter_local_save(ngx_limiter_zone_t *zone, ngx_str_t *key,
-    const ngx_limiter_window_t *w)
+    const ngx_limiter_entry_t *entry)
 {
-    ngx_uint_t             i, n;
-    ngx_limiter_packed_t  *p;
+    size_t                     stride;
+    u_char                    *p;
+    ngx_uint_t                 i, n, algorithm;
+    ngx_limiter_local_head_t  *head;
 
-    p = ngx_limiter_table_insert(zone->table, key);
-    n = zone->table->payload / sizeof(ngx_limiter_packed_t);
+    algorithm = zone->policy.algorithm;
 
-    for (i = 0; i < n; i++) {
-
-        if (i >= zone->nrates) {
-            /* a window of no period is never found */
-            ngx_memzero(&p[i], sizeof(ngx_limiter_packed_t));
-            continue;
-        }
-
-        p[i].period = (uint32_t) w[i].period;
-        p[i].end = w[i].end;
-        p[i].used_low = (uint32_t) w[i].used;
-        p[i].used_high = w[i].used >> 32;
+    if (zone->table->format != algorithm) {
+        return;
     }
+
+    head = ngx_limiter_table_insert(zone->table, key);
+
+    head->lease = entry->lease;
+    head->lease_end = entry->lease_end;
+    head->told = entry->told;
+    head->era = entry->era;
+    head->refill = entry->refill;
+
+    p = (u_char *) (head + 1);
+    stride = ngx_limiter_local_stride(algorithm);
+    n = (zone->table->payload - sizeof(ngx_limiter_local_head_t)) / stride;
+
+    for (i = 0; i < n; i++, p += stride) {
+
+        if (i < entry->state.n) {
+            ngx_limiter_local_write(p, &entry->state.records[i], algorithm);
+
+        } else {
+            /* a record of no period is none */
+            ngx_memzero(p, sizeof(uint32_t));
+        }
+    }
+}
+
+
+void
+ngx_limiter_local_unpack(ngx_limiter_zone_t *zone, void *payload,
+    ngx_limiter_entry_t *entry)
+{
+    ngx_limiter_local_head(payload, entry);
+    ngx_limiter_local_records(zone, payload, &entry->state);
+}
+
+
+void
+ngx_limiter_local_spend(ngx_limiter_entry_t *entry)
+{
+    ngx_limiter_local_head_t  *head;
+
+    head = entry->slot;
+
+    head->lease = entry->lease;
+    head->refill = entry->refill;
+}
+
+
+static void
+ngx_limiter_local_head(void *payload, ngx_limiter_entry_t *entry)
+{
+    ngx_limiter_local_head_t  *head;
+
+    head = payload;
+
+    entry->lease = head->lease;
+    entry->lease_end = head->lease_end;
+    entry->told = head->told;
+    entry->era = head->era;
+    entry->refill = head->refill;
+    entry->slot = payload;
+}
+
+
+static void
+ngx_limiter_local_records(ngx_limiter_zone_t *zone, void *payload,
+    ngx_limiter_state_t *state)
+{
+    size_t                 stride;
+    u_char                *p;
+    ngx_uint_t             i, n, algorithm;
+    ngx_limiter_record_t  *record;
+
+    algorithm = zone->table->format;
+
+    p = (u_char *) payload + sizeof(ngx_limiter_local_head_t);
+    stride = ngx_limiter_local_stride(algorithm);
+    n = (zone->table->payload - sizeof(ngx_limiter_local_head_t)) / stride;
+    n = ngx_min(n, NGX_LIMITER_MAX_RATES);
+
+    state->n = 0;
+
+    for (i = 0; i < n; i++, p += stride) {
+
+        record = &state->records[state->n];
+        ngx_limiter_local_read(record, p, algorithm);
+
+        if (record->period) {
+            state->n++;
+        }
+    }
+}
+
+
+static size_t
+ngx_limiter_local_stride(ngx_uint_t algorithm)
+{
+    return sizeof(ngx_limiter_local_record_t)
+           + (algorithm == NGX_LIMITER_SLIDING_WINDOW
+              ? sizeof(ngx_limiter_local_prev_t) : 0);
+}
+
+
+static void
+ngx_limiter_local_read(ngx_limiter_record_t *record, const u_char *p,
+    ngx_uint_t algorithm)
+{
+    const ngx_limiter_local_prev_t    *prev;
+    const ngx_limiter_local_record_t  *from;
+
+    from = (const ngx_limiter_local_record_t *) p;
+
+    record->period = from->period;
+    record->time = from->time;
+    record->used = from->used;
+    record->own = (uint64_t) from->own_high << 32 | from->own_low;
+    record->prev = 0;
+    record->own_prev = 0;
+
+    if (algorithm == NGX_LIMITER_SLIDING_WINDOW) {
+        prev = (const ngx_limiter_local_prev_t *) (from + 1);
+
+        record->prev = prev->prev;
+        record->own_prev = prev->own_prev;
+    }
+}
+
+
+static void
+ngx_limiter_local_write(u_char *p, const ngx_limiter_record_t *record,
+    ngx_uint_t algorithm)
+{
+    ngx_limiter_local_prev_t    *prev;
+    ngx_limiter_local_record_t  *to;
+
+    to = (ngx_limiter_local_record_t *) p;
+
+    to->period = (uint32_t) record->period;
+    to->time = record->time;
+    to->used = record->used;
+    to->own_low = (uint32_t) record->own;
+    to->own_high = record->own >> 32;
+
+    if (algorithm == NGX_LIMITER_SLIDING_WINDOW) {
+        prev = (ngx_limiter_local_prev_t *) (to + 1);
+
+        prev->prev = ngx_min(record->prev, NGX_MAX_UINT32_VALUE);
+        prev->own_prev = ngx_min(record->own_prev, NGX_MAX_UINT32_VALUE);
+    }
+}
+
+
+void
+ngx_limiter_local_forget(ngx_limiter_zone_t *zone, ngx_str_t *key)
+{
+    ngx_limiter_table_remove(zone->table, key);
+}
+
+
+void
+ngx_limiter_local_forget_all(ngx_limiter_zone_t *zone)
+{
+    (void) ngx_limiter_table_carve(zone->table, zone->table->payload);
+}
+
+
+uint64_t
+ngx_limiter_local_tallied(ngx_limiter_zone_t *zone, ngx_limiter_tally_e what)
+{
+    return ngx_limiter_table_counted(zone->table, what);
 }

@@ -7,15 +7,27 @@
 /*
  * The limits of this host, in the shared memory of a zone.  Without Redis
  * they are the limits; with it they mirror what it last said, which refuses
- * a subject that has nothing left without asking again, and takes over with
- * what is known when Redis does not answer.
+ * a subject that has nothing left without asking again, holds the units that
+ * were leased, and takes over when Redis does not answer: with this host's
+ * share of what was left then.
  *
- * Windows in a slot of ngx_limiter_table.h, 16 bytes each:
+ * The payload of a slot of ngx_limiter_table.h:
  *
- *     0  period     4   ms
- *     4  used       4   the low 32 bits
- *     8  end        6   ms of the clock below
- *    14  used       2   the high 16 bits
+ *     0  lease       4   units taken from Redis and not spent yet
+ *     4  lease_end   4   ms, the low bits of the clock below
+ *     8  told        4   ms, the low bits of the clock of Redis when it spoke
+ *    12  era         2   of ngx_limiter_fleet.h, when it did
+ *    14  refill      2   1/16 s, low bits: until then a lease is on its way
+ *    16  records         24 bytes for each rate, 32 in a sliding_window zone:
+ *
+ *     0  period      4   ms; 0: no record
+ *     4  own, low    4   see ngx_limiter_state.h
+ *     8  time        6   ms of the clock below
+ *    14  own, high   2
+ *    16  used        6
+ *    22  (unused)    2
+ *    24  prev        4   sliding_window only, whose limits are below 2^32
+ *    28  own_prev    4
  *
  * Locks: one mutex per zone, the one of its slab pool.  Several are taken in
  * the order of the zones' names, which a reload does not change.
@@ -30,22 +42,36 @@
 #include <ngx_core.h>
 
 #include "ngx_limiter_rate.h"
+#include "ngx_limiter_state.h"
 #include "ngx_limiter_table.h"
-#include "ngx_limiter_window.h"
 
 
 typedef struct {
     ngx_str_t                 name;
 
-    ngx_limiter_rate_t        rates[NGX_LIMITER_MAX_RATES];
-    ngx_uint_t                nrates;
+    /* algorithm and burst; the rates too, unless one is from a variable */
+    ngx_limiter_policy_t      policy;
 
-    /* the numbers of "rates" as text, for the script */
-    ngx_str_t                 args[NGX_LIMITER_MAX_RATES * 2];
+    uint64_t                  lease;     /* units at a time; 0 or 1: none */
 
     ngx_slab_pool_t          *shpool;
     ngx_limiter_table_t      *table;
+
+    unsigned                  variable:1;  /* items have their own policy */
 } ngx_limiter_zone_t;
+
+
+/* a slot's payload, unpacked */
+
+typedef struct {
+    uint32_t                  lease;
+    uint32_t                  lease_end;
+    uint32_t                  told;
+    uint16_t                  era;
+    uint16_t                  refill;
+    void                     *slot;      /* it is in; NULL: in none yet */
+    ngx_limiter_state_t       state;
+} ngx_limiter_entry_t;
 
 
 /*
@@ -58,37 +84,76 @@ uint64_t ngx_limiter_local_now(void);
 
 /*
  * Makes the table of a zone, or checks the one that is there and makes room
- * in it for the rates the zone has now; then everything known is forgotten.
- * Called by the zone's init handler.  Errors are logged.
+ * in it for the rates the zone has now; when it is laid out anew, everything
+ * known is forgotten.  Called by the zone's init handler.  Errors are logged.
  */
 
 ngx_int_t ngx_limiter_local_init(ngx_limiter_zone_t *zone, ngx_log_t *log);
 
 /*
- * Opens "w" (zone->nrates windows) as they stand at "now".  The key is
- * the one in shared memory, of ngx_limiter_subject.h.  Changes nothing but the
- * order of use.
+ * All below are called with the zone locked.  The key is the one in shared
+ * memory, of ngx_limiter_subject.h.
+ *
+ * _load() reads what is known into "entry", its state as it is at "now" under
+ * the policy; returns NGX_DECLINED when nothing is known, and the entry is that
+ * of a new subject.  _save() stores an entry, at the cost of the least recently
+ * used one if there is no room.
  */
 
-void ngx_limiter_local_look(ngx_limiter_zone_t *zone, ngx_str_t *key,
-    ngx_limiter_window_t *w, uint64_t now);
-
-/* Remembers what Redis said. */
-
-void ngx_limiter_local_learn(ngx_limiter_zone_t *zone, ngx_str_t *key,
-    const ngx_limiter_window_t *w);
-
-/* The same two for a caller that holds the locks of several zones. */
-
-void ngx_limiter_local_load(ngx_limiter_zone_t *zone, ngx_str_t *key,
-    ngx_limiter_window_t *w, uint64_t now);
+ngx_int_t ngx_limiter_local_load(ngx_limiter_zone_t *zone, ngx_str_t *key,
+    const ngx_limiter_policy_t *policy, ngx_limiter_entry_t *entry,
+    uint64_t now);
 void ngx_limiter_local_save(ngx_limiter_zone_t *zone, ngx_str_t *key,
-    const ngx_limiter_window_t *w);
+    const ngx_limiter_entry_t *entry);
+
+/*
+ * Stores no more than entry->lease and entry->refill of an entry that was
+ * loaded under this same lock, and has a slot.
+ */
+
+void ngx_limiter_local_spend(ngx_limiter_entry_t *entry);
+
+/* The payload of a slot, as it is stored: for whoever walks the table. */
+
+void ngx_limiter_local_unpack(ngx_limiter_zone_t *zone, void *payload,
+    ngx_limiter_entry_t *entry);
+
+/* Forgets one subject; forgets all. */
+
+void ngx_limiter_local_forget(ngx_limiter_zone_t *zone, ngx_str_t *key);
+void ngx_limiter_local_forget_all(ngx_limiter_zone_t *zone);
 
 #define ngx_limiter_local_lock(zone)                                          \
     ngx_shmtx_lock(&(zone)->shpool->mutex)
 #define ngx_limiter_local_unlock(zone)                                        \
     ngx_shmtx_unlock(&(zone)->shpool->mutex)
+
+
+/*
+ * What was decided in a zone on this host, since its memory was made: counted
+ * without the lock, in a slot of the worker's, and summed when it is read.
+ */
+
+typedef enum {
+    NGX_LIMITER_TALLY_PASSED = 0,        /* all that were let in */
+    NGX_LIMITER_TALLY_DELAYED,           /* those of them that had to wait */
+    NGX_LIMITER_TALLY_REJECTED,          /* all that were refused */
+    NGX_LIMITER_TALLY_KNOWN,             /* those of them nobody had to ask */
+    NGX_LIMITER_TALLY_DRY_RUN,           /* would have been refused */
+    NGX_LIMITER_TALLY_SKIPPED,           /* not decided, for want of Redis */
+    NGX_LIMITER_TALLY_LOCAL,             /* decided here, for want of Redis */
+    NGX_LIMITER_TALLY_LEASED,            /* paid from a lease */
+    NGX_LIMITER_TALLY_BOOKED,            /* units charged afterwards */
+    NGX_LIMITER_TALLIES
+} ngx_limiter_tally_e;
+
+#define ngx_limiter_local_tally(zone, what, n)                                \
+    (void) ngx_atomic_fetch_add(ngx_limiter_table_counter((zone)->table,      \
+                                                          ngx_worker, what),  \
+                                n)
+
+uint64_t ngx_limiter_local_tallied(ngx_limiter_zone_t *zone,
+    ngx_limiter_tally_e what);
 
 
 #endif /* _NGX_LIMITER_LOCAL_H_INCLUDED_ */

@@ -49,20 +49,33 @@ static void
 ngx_limiter_report_item(ngx_limiter_report_t *report,
     const ngx_limiter_item_t *item, ngx_uint_t busy)
 {
-    ngx_uint_t           i;
-    ngx_limiter_zone_t  *zone;
+    uint64_t                    ms;
+    ngx_uint_t                  i;
+    const ngx_limiter_share_t  *share;
 
-    zone = item->zone;
+    share = (item->local && item->share.hosts) ? &item->share : NULL;
 
-    i = ngx_limiter_window_tightest(item->windows, zone->rates, zone->nrates,
-                                    item->cost, busy);
+    i = ngx_limiter_state_tightest(&item->state, item->policy,
+                                   busy ? item->need : 0, item->now, share);
 
-    report->zone = zone;
-    report->limit = zone->rates[i].limit;
-    report->period = zone->rates[i].period;
-    report->remaining = ngx_limiter_window_remaining(&item->windows[i],
-                                                     &zone->rates[i]);
-    report->end = item->windows[i].end;
+    report->zone = item->zone;
+    report->rate = i;
+    report->limit = item->policy->rates[i].limit;
+    report->period = item->policy->rates[i].period;
+    report->remaining = ngx_limiter_state_rate_room(&item->state, item->policy,
+                                                    i, item->now, share);
+
+    if (busy) {
+        ms = ngx_limiter_state_retry(&item->state, item->policy, i, item->need,
+                                     item->now, share);
+
+    } else {
+        ms = ngx_limiter_state_reset(&item->state, item->policy, i,
+                                     item->now);
+    }
+
+    report->end = (ms == NGX_LIMITER_NEVER) ? NGX_LIMITER_NEVER
+                                            : item->now + ms;
 }
 
 

@@ -21,6 +21,7 @@
 
 typedef struct {
     ngx_limiter_zone_t       *zone;      /* NULL: nothing to tell */
+    ngx_uint_t                rate;      /* index of it in the policy */
     uint64_t                  limit;
     uint64_t                  remaining;
     uint64_t                  period;    /* ms */

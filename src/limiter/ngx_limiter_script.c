@@ -6,111 +6,64 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_sha1.h>
 
 #include "ngx_limiter_script.h"
 
 
-static u_char  ngx_limiter_script_text[] =
-    "local t = redis.call('TIME')\n"
-    "local now = t[1] * 1000 + (t[2] - t[2] % 1000) / 1000\n"
-    "local out, zones, a, o = {1}, {}, 1, 2\n"
-    "\n"
-    "for z = 1, #KEYS do\n"
-    "  local n, cost = tonumber(ARGV[a]), tonumber(ARGV[a + 1])\n"
-    "  local zone = {n = n, cost = cost, room = true, at = o, ttl = 0}\n"
-    "  local soft = ARGV[a + 2] == '1'\n"
-    "  local old, v = {}, redis.call('GET', KEYS[z])\n"
-    "\n"
-    "  if v and #v <= 129 and #v % 16 == 1 and string.byte(v) == 1 then\n"
-    "    local f = '>' .. string.rep('I4I6I6', (#v - 1) / 16)\n"
-    "    old = {struct.unpack(f, v, 2)}\n"
-    "  end\n"
-    "\n"
-    "  a = a + 3\n"
-    "\n"
-    "  for i = 1, n do\n"
-    "    local limit, period = tonumber(ARGV[a]), tonumber(ARGV[a + 1])\n"
-    "    local fin, used = now + period, 0\n"
-    "    a = a + 2\n"
-    "\n"
-    "    for k = 1, #old - 3, 3 do\n"
-    "      if old[k] == period and old[k + 1] > now then\n"
-    "        used, fin = old[k + 2], math.min(fin, old[k + 1])\n"
-    "        break\n"
-    "      end\n"
-    "    end\n"
-    "\n"
-    "    if used + cost > limit then\n"
-    "      zone.room = false\n"
-    "    end\n"
-    "\n"
-    "    zone[#zone + 1] = period\n"
-    "    zone[#zone + 1] = fin\n"
-    "    zone[#zone + 1] = used + cost\n"
-    "    zone.ttl = math.max(zone.ttl, fin - now)\n"
-    "\n"
-    "    out[o + i * 2 - 1] = used\n"
-    "    out[o + i * 2] = fin - now\n"
-    "  end\n"
-    "\n"
-    "  out[o] = zone.room and 1 or 0\n"
-    "  o = o + 1 + n * 2\n"
-    "  zones[z] = zone\n"
-    "\n"
-    "  if not zone.room and not soft then\n"
-    "    out[1] = 0\n"
-    "  end\n"
-    "end\n"
-    "\n"
-    "if out[1] == 0 then\n"
-    "  return out\n"
-    "end\n"
-    "\n"
-    "for z = 1, #KEYS do\n"
-    "  local zone = zones[z]\n"
-    "\n"
-    "  if zone.room then\n"
-    "    local f = '>' .. string.rep('I4I6I6', zone.n)\n"
-    "    redis.call('SET', KEYS[z],\n"
-    "               '\\1' .. struct.pack(f, unpack(zone)), 'PX', zone.ttl)\n"
-    "\n"
-    "    for i = 1, zone.n do\n"
-    "      local k = zone.at + i * 2 - 1\n"
-    "      out[k] = out[k] + zone.cost\n"
-    "    end\n"
-    "  end\n"
-    "end\n"
-    "\n"
-    "return out\n";
+#define NGX_LIMITER_SCRIPT_SOFT   1
+#define NGX_LIMITER_SCRIPT_CARRY  2
+#define NGX_LIMITER_SCRIPT_PEEK   4
+
+#define NGX_LIMITER_SCRIPT_HEAD   39    /* bytes of an argument, .. */
+#define NGX_LIMITER_SCRIPT_RATE   10    /* of a rate in it, */
+#define NGX_LIMITER_SCRIPT_CARRIED  36  /* of what is carried */
+
+#define NGX_LIMITER_SCRIPT_BEGIN  7     /* bytes of a reply, .. */
+#define NGX_LIMITER_SCRIPT_ZONE   9     /* of a zone in it */
 
 
-static ngx_int_t ngx_limiter_script_number(ngx_str_t *arg, uint64_t n,
-    ngx_pool_t *pool);
-static ngx_int_t ngx_limiter_script_key(ngx_str_t *arg,
-    ngx_limiter_item_t *item, ngx_str_t *prefix, ngx_pool_t *pool);
-static ngx_int_t ngx_limiter_script_integers(redisReply *reply, size_t n);
-static ngx_int_t ngx_limiter_script_verdict(redisReply *reply,
-    ngx_limiter_item_t **items, ngx_uint_t n);
+/* a zone's part of a reply, checked */
+
+typedef struct {
+    ngx_uint_t                room;
+    uint64_t                  granted;
+    ngx_limiter_state_t       state;     /* times are those of Redis */
+} ngx_limiter_answer_t;
 
 
-void
-ngx_limiter_script_init(ngx_limiter_script_t *script)
+static ngx_int_t ngx_limiter_script_arg(ngx_str_t *arg,
+    ngx_limiter_item_t *item, ngx_pool_t *pool);
+static u_char *ngx_limiter_script_put(u_char *p, uint64_t n, ngx_uint_t bytes);
+static uint64_t ngx_limiter_script_get(u_char *p, ngx_uint_t bytes);
+static ngx_int_t ngx_limiter_script_answer(ngx_limiter_answer_t *answer,
+    ngx_limiter_item_t *item, u_char **pos, u_char *last, uint64_t now);
+static ngx_int_t ngx_limiter_script_value(ngx_limiter_state_t *state,
+    ngx_uint_t algorithm, u_char *p, size_t len);
+static void ngx_limiter_script_take(ngx_limiter_item_t *item,
+    ngx_limiter_answer_t *answer, uint64_t told, uint64_t now);
+
+
+ngx_limiter_script_t *
+ngx_limiter_script_choose(ngx_limiter_scripts_t *scripts,
+    ngx_limiter_item_t **items, ngx_uint_t n)
 {
-    u_char      digest[20];
-    ngx_sha1_t  sha1;
+    ngx_limiter_item_t  *item;
 
-    script->text.data = ngx_limiter_script_text;
-    script->text.len = sizeof(ngx_limiter_script_text) - 1;
+    item = items[0];
 
-    ngx_sha1_init(&sha1);
-    ngx_sha1_update(&sha1, script->text.data, script->text.len);
-    ngx_sha1_final(digest, &sha1);
+    if (n > 1
+        || item->zone->variable
+        || item->carry
+        || item->add
+        || item->sub
+        || item->soft
+        || item->peek)
+    {
+        return &scripts->general;
+    }
 
-    ngx_hex_dump(script->hex, digest, sizeof(digest));
-
-    script->sha1.data = script->hex;
-    script->sha1.len = NGX_LIMITER_SCRIPT_SHA1;
+    return &scripts->single[item->policy->algorithm - 1]
+                           [item->policy->nrates - 1];
 }
 
 
@@ -119,78 +72,44 @@ ngx_limiter_script_args(ngx_limiter_script_t *script,
     ngx_limiter_item_t **items, ngx_uint_t n, ngx_str_t *prefix,
     ngx_uint_t eval, ngx_str_t *argv, ngx_pool_t *pool)
 {
-    ngx_str_t           *arg;
-    ngx_uint_t           i, k;
-    ngx_limiter_zone_t  *zone;
+    ngx_uint_t        i;
 
-    arg = argv;
+    static ngx_str_t  numbers[] = {
+        ngx_string("0"), ngx_string("1"), ngx_string("2"), ngx_string("3"),
+        ngx_string("4"), ngx_string("5"), ngx_string("6"), ngx_string("7"),
+        ngx_string("8"), ngx_string("9"), ngx_string("10"), ngx_string("11"),
+        ngx_string("12"), ngx_string("13"), ngx_string("14"),
+        ngx_string("15"), ngx_string("16")
+    };
 
     if (eval) {
-        ngx_str_set(&arg[0], "EVAL");
-        arg[1] = script->text;
+        ngx_str_set(&argv[0], "EVAL");
+        argv[1] = script->text;
 
     } else {
-        ngx_str_set(&arg[0], "EVALSHA");
-        arg[1] = script->sha1;
+        ngx_str_set(&argv[0], "EVALSHA");
+        argv[1] = script->sha1;
     }
 
-    if (ngx_limiter_script_number(&arg[2], n, pool) != NGX_OK) {
-        return 0;
-    }
-
-    arg += 3;
+    argv[2] = numbers[n];
 
     for (i = 0; i < n; i++) {
-        if (ngx_limiter_script_key(arg++, items[i], prefix, pool) != NGX_OK) {
-            return 0;
-        }
-    }
 
-    for (i = 0; i < n; i++) {
-        zone = items[i]->zone;
-
-        if (ngx_limiter_script_number(arg++, zone->nrates, pool) != NGX_OK
-            || ngx_limiter_script_number(arg++, items[i]->cost, pool)
-               != NGX_OK
-            || ngx_limiter_script_number(arg++, items[i]->soft, pool)
+        if (ngx_limiter_script_key(&argv[3 + i], items[i], prefix, pool)
+            != NGX_OK
+            || ngx_limiter_script_arg(&argv[3 + n + i], items[i], pool)
                != NGX_OK)
         {
             return 0;
         }
-
-        for (k = 0; k < zone->nrates * 2; k++) {
-            *arg++ = zone->args[k];
-        }
     }
 
-    return arg - argv;
+    return 3 + 2 * n;
 }
 
 
-static ngx_int_t
-ngx_limiter_script_number(ngx_str_t *arg, uint64_t n, ngx_pool_t *pool)
-{
-    static u_char  digits[] = "0123456789";
-
-    if (n < 10) {
-        arg->data = &digits[n];
-        arg->len = 1;
-        return NGX_OK;
-    }
-
-    arg->data = ngx_pnalloc(pool, NGX_INT64_LEN);
-    if (arg->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    arg->len = ngx_sprintf(arg->data, "%uL", n) - arg->data;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_limiter_script_key(ngx_str_t *arg, ngx_limiter_item_t *item,
+ngx_int_t
+ngx_limiter_script_key(ngx_str_t *key, ngx_limiter_item_t *item,
     ngx_str_t *prefix, ngx_pool_t *pool)
 {
     u_char     *p;
@@ -199,21 +118,117 @@ ngx_limiter_script_key(ngx_str_t *arg, ngx_limiter_item_t *item,
     name = &item->zone->name;
     subject = &item->subject.text;
 
-    p = ngx_pnalloc(pool, prefix->len + name->len + 1 + subject->len);
+    p = ngx_pnalloc(pool, prefix->len + name->len + 3 + subject->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->data = p;
+
+    p = ngx_cpymem(p, prefix->data, prefix->len);
+    p = ngx_cpymem(p, name->data, name->len);
+    *p++ = ':';
+    *p++ = '{';
+    p = ngx_cpymem(p, subject->data, subject->len);
+    *p++ = '}';
+
+    key->len = p - key->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_limiter_script_arg(ngx_str_t *arg, ngx_limiter_item_t *item,
+    ngx_pool_t *pool)
+{
+    size_t                 len;
+    u_char                *p;
+    ngx_uint_t             i, flags;
+    ngx_limiter_carry_t   *carry;
+    ngx_limiter_policy_t  *policy;
+
+    policy = item->policy;
+    carry = item->carry;
+
+    len = NGX_LIMITER_SCRIPT_HEAD + policy->nrates * NGX_LIMITER_SCRIPT_RATE;
+
+    if (carry) {
+        len += policy->nrates * NGX_LIMITER_SCRIPT_CARRIED;
+    }
+
+    p = ngx_pnalloc(pool, len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     arg->data = p;
+    arg->len = len;
 
-    p = ngx_cpymem(p, prefix->data, prefix->len);
-    p = ngx_cpymem(p, name->data, name->len);
-    *p++ = ':';
-    p = ngx_cpymem(p, subject->data, subject->len);
+    flags = (item->soft ? NGX_LIMITER_SCRIPT_SOFT : 0)
+            | (carry ? NGX_LIMITER_SCRIPT_CARRY : 0)
+            | (item->peek ? NGX_LIMITER_SCRIPT_PEEK : 0);
 
-    arg->len = p - arg->data;
+    *p++ = (u_char) policy->algorithm;
+    *p++ = (u_char) flags;
+    *p++ = (u_char) policy->nrates;
+
+    p = ngx_limiter_script_put(p, policy->burst, 6);
+    p = ngx_limiter_script_put(p, item->need, 6);
+    p = ngx_limiter_script_put(p, item->take, 6);
+    p = ngx_limiter_script_put(p, item->want, 6);
+    p = ngx_limiter_script_put(p, item->add, 6);
+    p = ngx_limiter_script_put(p, item->sub, 6);
+
+    for (i = 0; i < policy->nrates; i++) {
+        p = ngx_limiter_script_put(p, policy->rates[i].period, 4);
+        p = ngx_limiter_script_put(p, policy->rates[i].limit, 6);
+    }
+
+    if (carry == NULL) {
+        return NGX_OK;
+    }
+
+    for (i = 0; i < policy->nrates; i++) {
+        p = ngx_limiter_script_put(p, carry[i].left, 6);
+        p = ngx_limiter_script_put(p, carry[i].used, 6);
+        p = ngx_limiter_script_put(p, carry[i].prev, 6);
+        p = ngx_limiter_script_put(p, carry[i].own, 6);
+        p = ngx_limiter_script_put(p, carry[i].own_prev, 6);
+        p = ngx_limiter_script_put(p, carry[i].back, 6);
+    }
 
     return NGX_OK;
+}
+
+
+/* big-endian; a number that is too large for its bytes becomes the largest */
+
+static u_char *
+ngx_limiter_script_put(u_char *p, uint64_t n, ngx_uint_t bytes)
+{
+    if (n >> (8 * bytes)) {
+        n = ((uint64_t) 1 << (8 * bytes)) - 1;
+    }
+
+    while (bytes--) {
+        *p++ = (u_char) (n >> (8 * bytes));
+    }
+
+    return p;
+}
+
+
+static uint64_t
+ngx_limiter_script_get(u_char *p, ngx_uint_t bytes)
+{
+    uint64_t  n;
+
+    for (n = 0; bytes; bytes--) {
+        n = n << 8 | *p++;
+    }
+
+    return n;
 }
 
 
@@ -221,96 +236,157 @@ ngx_int_t
 ngx_limiter_script_reply(redisReply *reply, ngx_limiter_item_t **items,
     ngx_uint_t n, uint64_t now)
 {
-    size_t                 len;
-    ngx_uint_t             i, k;
-    redisReply           **e;
-    ngx_limiter_window_t  *w;
+    u_char                *p, *last;
+    uint64_t               told;
+    ngx_uint_t             i, counted, all;
+    ngx_limiter_answer_t   answers[NGX_LIMITER_MAX_ZONES];
 
-    len = 1;
-
-    for (i = 0; i < n; i++) {
-        len += 1 + items[i]->zone->nrates * 2;
+    if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 0) {
+        return NGX_DECLINED;
     }
 
-    if (ngx_limiter_script_integers(reply, len) != NGX_OK
-        || ngx_limiter_script_verdict(reply, items, n) != NGX_OK)
+    if (reply->type != REDIS_REPLY_STRING
+        || (size_t) reply->len < NGX_LIMITER_SCRIPT_BEGIN)
     {
         return NGX_ERROR;
     }
 
-    e = reply->element + 1;
+    p = (u_char *) reply->str;
+    last = p + reply->len;
+
+    counted = *p;
+    told = ngx_limiter_script_get(p + 1, 6);
+
+    p += NGX_LIMITER_SCRIPT_BEGIN;
+    all = 1;
 
     for (i = 0; i < n; i++) {
 
-        items[i]->verdict = (*e)->integer ? NGX_LIMITER_PASSED
-                                          : NGX_LIMITER_REJECTED;
-        items[i]->local = 0;
+        if (ngx_limiter_script_answer(&answers[i], items[i], &p, last, told)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
 
-        e++;
-
-        for (k = 0; k < items[i]->zone->nrates; k++) {
-            w = &items[i]->windows[k];
-
-            w->period = items[i]->zone->rates[k].period;
-            w->used = (*e++)->integer;
-            w->end = now + ngx_min((uint64_t) (*e)->integer, w->period);
-
-            e++;
+        if (!answers[i].room && !items[i]->soft) {
+            all = 0;
         }
     }
 
-    return reply->element[0]->integer ? NGX_OK : NGX_BUSY;
-}
+    /* counted if, and only if, each that is not soft had room */
 
-
-/* what a window can hold: 48 bits, and not negative */
-
-static ngx_int_t
-ngx_limiter_script_integers(redisReply *reply, size_t n)
-{
-    size_t       i;
-    redisReply  *e;
-
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != n) {
+    if (p != last || counted != all) {
         return NGX_ERROR;
     }
 
     for (i = 0; i < n; i++) {
-        e = reply->element[i];
 
-        if (e->type != REDIS_REPLY_INTEGER
-            || e->integer < 0
-            || e->integer >= 1LL << 47)
-        {
+        if (answers[i].granted && !counted) {
             return NGX_ERROR;
         }
+    }
+
+    for (i = 0; i < n; i++) {
+        ngx_limiter_script_take(items[i], &answers[i], told, now);
+    }
+
+    return counted ? NGX_OK : NGX_BUSY;
+}
+
+
+static ngx_int_t
+ngx_limiter_script_answer(ngx_limiter_answer_t *answer,
+    ngx_limiter_item_t *item, u_char **pos, u_char *last, uint64_t now)
+{
+    u_char               *p;
+    size_t                len;
+    ngx_limiter_state_t   stored;
+
+    p = *pos;
+
+    if (last - p < NGX_LIMITER_SCRIPT_ZONE || p[0] > 1) {
+        return NGX_ERROR;
+    }
+
+    answer->room = p[0];
+    answer->granted = ngx_limiter_script_get(p + 1, 6);
+    len = ngx_limiter_script_get(p + 7, 2);
+
+    p += NGX_LIMITER_SCRIPT_ZONE;
+
+    if ((size_t) (last - p) < len
+        || answer->granted > ngx_max(item->take, item->want)
+        || (answer->granted && (!answer->room || item->peek))
+        || ngx_limiter_script_value(&stored, item->policy->algorithm, p, len)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    *pos = p + len;
+
+    (void) ngx_limiter_state_open(&answer->state, item->policy, &stored, now);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_limiter_script_value(ngx_limiter_state_t *state, ngx_uint_t algorithm,
+    u_char *p, size_t len)
+{
+    size_t                 width;
+    ngx_limiter_record_t  *record;
+
+    state->n = 0;
+
+    if (len == 0) {
+        return NGX_OK;
+    }
+
+    width = (algorithm == NGX_LIMITER_SLIDING_WINDOW) ? 22 : 16;
+
+    if (p[0] != algorithm
+        || (len - 1) % width
+        || (len - 1) / width > NGX_LIMITER_MAX_RATES)
+    {
+        return NGX_ERROR;
+    }
+
+    for (p++, len--; len; p += width, len -= width) {
+
+        record = &state->records[state->n++];
+
+        record->period = ngx_limiter_script_get(p, 4);
+        record->time = ngx_limiter_script_get(p + 4, 6);
+        record->used = ngx_limiter_script_get(p + 10, 6);
+        record->prev = (width == 22) ? ngx_limiter_script_get(p + 16, 6) : 0;
+        record->own = 0;
+        record->own_prev = 0;
     }
 
     return NGX_OK;
 }
 
 
-/* all were counted if, and only if, each that is not soft had room */
-
-static ngx_int_t
-ngx_limiter_script_verdict(redisReply *reply, ngx_limiter_item_t **items,
-    ngx_uint_t n)
+static void
+ngx_limiter_script_take(ngx_limiter_item_t *item, ngx_limiter_answer_t *answer,
+    uint64_t told, uint64_t now)
 {
-    size_t      at;
-    long long   counted;
-    ngx_uint_t  i;
+    ngx_uint_t             i;
+    ngx_limiter_record_t  *record;
 
-    at = 1;
-    counted = 1;
+    item->verdict = answer->room ? NGX_LIMITER_PASSED : NGX_LIMITER_REJECTED;
+    item->granted = answer->granted;
+    item->told = told;
+    item->now = now;
+    item->local = 0;
+    item->state = answer->state;
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < item->state.n; i++) {
+        record = &item->state.records[i];
 
-        if (!items[i]->soft && reply->element[at]->integer == 0) {
-            counted = 0;
-        }
-
-        at += 1 + items[i]->zone->nrates * 2;
+        record->time = (record->time + now > told) ? record->time + now - told
+                                                   : 0;
     }
-
-    return (reply->element[0]->integer == counted) ? NGX_OK : NGX_ERROR;
 }

@@ -20,7 +20,8 @@
 #include "ngx_limiter_table.h"
 
 
-#define NGX_LIMITER_SUBJECT_MAX  128
+/* longer ones are hashed: the key in shared memory tells the one in Redis */
+#define NGX_LIMITER_SUBJECT_MAX  (NGX_LIMITER_TABLE_KEY - 1)
 
 
 typedef struct {
@@ -40,6 +41,14 @@ typedef struct {
 
 ngx_int_t ngx_limiter_subject_init(ngx_limiter_subject_t *subject,
     ngx_str_t *raw, ngx_pool_t *pool);
+
+/*
+ * The subject of a key that was found in shared memory; everything is copied
+ * to the pool.
+ */
+
+ngx_int_t ngx_limiter_subject_from_key(ngx_limiter_subject_t *subject,
+    const ngx_str_t *key, ngx_pool_t *pool);
 
 
 #endif /* _NGX_LIMITER_SUBJECT_H_INCLUDED_ */

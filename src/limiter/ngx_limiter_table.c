@@ -17,6 +17,9 @@
 
 #define NGX_LIMITER_TABLE_MIN_SLOTS  32
 
+/* what no key's length is: the slot is on the list of free ones */
+#define NGX_LIMITER_TABLE_FREE       255
+
 #define ngx_limiter_table_slot(table, i)                                      \
     ((ngx_limiter_slot_t *)                                                   \
          ((table)->slots + (size_t) ((i) - 1) * (table)->stride))
@@ -236,10 +239,49 @@ ngx_limiter_table_remove(ngx_limiter_table_t *table, ngx_str_t *key)
 
     slot = ngx_limiter_table_slot(table, i);
     slot->next = table->free;
+    slot->len = NGX_LIMITER_TABLE_FREE;
     table->free = i;
     table->used--;
 
     ngx_limiter_table_end(table);
+}
+
+
+void *
+ngx_limiter_table_walk(ngx_limiter_table_t *table, uint32_t i, ngx_str_t *key)
+{
+    ngx_limiter_slot_t  *slot;
+
+    if (table->busy || i >= table->taken) {
+        return NULL;
+    }
+
+    slot = ngx_limiter_table_slot(table, i + 1);
+
+    if (slot->len == NGX_LIMITER_TABLE_FREE) {
+        return NULL;
+    }
+
+    key->data = ngx_limiter_table_key(table, slot);
+    key->len = slot->len;
+
+    return slot + 1;
+}
+
+
+uint64_t
+ngx_limiter_table_counted(ngx_limiter_table_t *table, ngx_uint_t i)
+{
+    uint64_t    sum;
+    ngx_uint_t  k;
+
+    sum = 0;
+
+    for (k = 0; k < NGX_LIMITER_TABLE_COPIES; k++) {
+        sum += table->counters[k][i];
+    }
+
+    return sum;
 }
 
 

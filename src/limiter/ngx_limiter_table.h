@@ -38,12 +38,16 @@
 
 
 #define NGX_LIMITER_TABLE_MAGIC    0x6f70746c      /* "optl" */
-#define NGX_LIMITER_TABLE_VERSION  2
+#define NGX_LIMITER_TABLE_VERSION  3
 
 /* random bytes that key the hash, as many as XXH3 likes to have */
 #define NGX_LIMITER_TABLE_SECRET   192
 
 #define NGX_LIMITER_TABLE_KEY      40
+
+/* counters of the table's user, in so many copies that workers seldom meet */
+#define NGX_LIMITER_TABLE_COUNTERS  16
+#define NGX_LIMITER_TABLE_COPIES    16
 
 
 typedef struct {
@@ -63,6 +67,11 @@ typedef struct {
     uint32_t                  used;
     uint32_t                  busy;      /* links are being changed */
     uint64_t                  evicted;
+
+    uint32_t                  format;    /* of the payload, its user's own */
+
+    ngx_atomic_t              counters[NGX_LIMITER_TABLE_COPIES]
+                                      [NGX_LIMITER_TABLE_COUNTERS];
 
     u_char                    secret[NGX_LIMITER_TABLE_SECRET];
 
@@ -98,6 +107,21 @@ void *ngx_limiter_table_lookup(ngx_limiter_table_t *table, ngx_str_t *key);
 void *ngx_limiter_table_insert(ngx_limiter_table_t *table, ngx_str_t *key);
 
 void ngx_limiter_table_remove(ngx_limiter_table_t *table, ngx_str_t *key);
+
+/*
+ * The payload of slot i (from 0 to table->taken - 1) and its key, which points
+ * into the slot; NULL if the slot is not in use.
+ */
+
+void *ngx_limiter_table_walk(ngx_limiter_table_t *table, uint32_t i,
+    ngx_str_t *key);
+
+/* Counters, which _carve() leaves alone; changed by atomic operations only. */
+
+#define ngx_limiter_table_counter(table, worker, i)                           \
+    (&(table)->counters[(worker) % NGX_LIMITER_TABLE_COPIES][i])
+
+uint64_t ngx_limiter_table_counted(ngx_limiter_table_t *table, ngx_uint_t i);
 
 
 #endif /* _NGX_LIMITER_TABLE_H_INCLUDED_ */

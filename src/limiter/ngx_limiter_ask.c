@@ -1,0 +1,155 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_limiter_ask.h"
+
+
+static ngx_int_t ngx_limiter_ask_send(ngx_limiter_ask_t *ask, ngx_uint_t eval);
+static void ngx_limiter_ask_reply_handler(void *data,
+    ngx_redis_result_e result, redisReply *reply);
+static void ngx_limiter_ask_log(ngx_limiter_ask_t *ask,
+    ngx_redis_result_e result, redisReply *reply);
+
+
+ngx_int_t
+ngx_limiter_ask(ngx_limiter_ask_t *ask)
+{
+    ask->command = NULL;
+    ask->script = ngx_limiter_script_choose(ask->redis->scripts, ask->items,
+                                            ask->nitems);
+
+    return ngx_limiter_ask_send(ask, 0);
+}
+
+
+void
+ngx_limiter_ask_abandon(ngx_limiter_ask_t *ask)
+{
+    if (ask->command) {
+        ngx_redis_command_abandon(ask->command);
+        ask->command = NULL;
+    }
+}
+
+
+static ngx_int_t
+ngx_limiter_ask_send(ngx_limiter_ask_t *ask, ngx_uint_t eval)
+{
+    ngx_str_t             argv[NGX_LIMITER_SCRIPT_ARGS];
+    ngx_uint_t            argc;
+    ngx_limiter_redis_t  *redis;
+
+    redis = ask->redis;
+
+    ask->eval = eval;
+    ask->sent = ngx_limiter_local_now();
+
+    argc = ngx_limiter_script_args(ask->script, ask->items, ask->nitems,
+                                   &redis->prefix, eval, argv, ask->pool);
+    if (argc == 0) {
+        return NGX_ERROR;
+    }
+
+    ask->command = ngx_redis_client_send(redis->client, argc, argv, 3,
+                                         ngx_limiter_ask_reply_handler, ask);
+
+    return ask->command ? NGX_OK : NGX_DECLINED;
+}
+
+
+static void
+ngx_limiter_ask_reply_handler(void *data, ngx_redis_result_e result,
+    redisReply *reply)
+{
+    ngx_limiter_ask_t *ask = data;
+
+    ngx_int_t  rc;
+
+    ask->command = NULL;
+
+    /* once: who has no script after EVAL will not have it the next time */
+
+    if (result == NGX_REDIS_REFUSED
+        && !ask->eval
+        && ngx_strncmp(reply->str, "NOSCRIPT", sizeof("NOSCRIPT") - 1) == 0
+        && ngx_limiter_ask_send(ask, 1) == NGX_OK)
+    {
+        return;
+    }
+
+    rc = NGX_ERROR;
+
+    if (result == NGX_REDIS_REPLY) {
+
+        rc = ngx_limiter_script_reply(reply, ask->items, ask->nitems,
+                                      ngx_limiter_local_now());
+
+        if (rc == NGX_DECLINED) {
+            rc = NGX_ERROR;
+
+            if (ask->script != &ask->redis->scripts->general) {
+                ask->script = &ask->redis->scripts->general;
+
+                if (ngx_limiter_ask_send(ask, 0) == NGX_OK) {
+                    return;
+                }
+            }
+        }
+    }
+
+    if (rc == NGX_ERROR) {
+        ngx_limiter_ask_log(ask, result, reply);
+
+    } else {
+        ask->redis->degraded = 0;
+    }
+
+    ask->handler(ask, rc);
+}
+
+
+/*
+ * The client logs what happens to its connection; an answer that is whole and
+ * of no use is logged here, once until there is a good one again.  What Redis
+ * said is not trusted with the log: only the word its errors begin with.
+ */
+
+static void
+ngx_limiter_ask_log(ngx_limiter_ask_t *ask, ngx_redis_result_e result,
+    redisReply *reply)
+{
+    size_t  len;
+
+    if (ask->redis->degraded) {
+        return;
+    }
+
+    if (result == NGX_REDIS_REPLY) {
+        ask->redis->degraded = 1;
+        ngx_log_error(NGX_LOG_ERR, ask->log, 0,
+                      "redis sent an unexpected reply of type %d to the "
+                      "script of limits", reply->type);
+        return;
+    }
+
+    if (result != NGX_REDIS_REFUSED) {
+        return;
+    }
+
+    for (len = 0; len < (size_t) reply->len && len < 32; len++) {
+        if (reply->str[len] < 'A' || reply->str[len] > 'Z') {
+            break;
+        }
+    }
+
+    ask->redis->degraded = 1;
+    ngx_log_error(NGX_LOG_ERR, ask->log, 0,
+                  "redis refused the script of limits: \"%*s\"",
+                  len, reply->str);
+}

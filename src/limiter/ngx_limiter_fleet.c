@@ -1,0 +1,390 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <openssl/rand.h>
+
+#include "ngx_limiter_fleet.h"
+#include "ngx_limiter_local.h"
+
+
+#define NGX_LIMITER_FLEET_MAGIC    0x6f70666c      /* "opfl" */
+#define NGX_LIMITER_FLEET_VERSION  1
+
+#define NGX_LIMITER_FLEET_BEAT     1000    /* ms between two signs of life */
+#define NGX_LIMITER_FLEET_LATE     3000    /* ms, then another worker does it */
+
+/* more hosts than these are not believed in */
+#define NGX_LIMITER_FLEET_MAX      1000
+
+
+struct ngx_limiter_fleet_s {
+    ngx_limiter_fleet_shm_t       *shm;
+    ngx_redis_client_t            *client;
+    ngx_str_t                      key;
+
+    ngx_uint_t                     era;       /* of the client, as last seen */
+    uint32_t                       reconciled;   /* era */
+    ngx_redis_command_t           *command;
+    ngx_event_t                    timer;
+
+    ngx_limiter_fleet_handlers_t  *handlers;
+    void                          *data;
+};
+
+
+/*
+ * Scores are times, which are above a million million milliseconds since 2001,
+ * or the count of resets, which is below.  A host that was not seen for five
+ * seconds is gone.  Numbers are sent as text, for Redis prints doubles slowly
+ * and old ones with an exponent.
+ */
+
+static u_char  ngx_limiter_fleet_script[] =
+    "local t = redis.call('TIME')\n"
+    "local now = t[1] * 1000 + (t[2] - t[2] % 1000) / 1000\n"
+    "local key, id = KEYS[1], ARGV[1]\n"
+    "local known = redis.call('ZSCORE', key, id)\n"
+    "\n"
+    "redis.call('ZADD', key, string.format('%.0f', now), id)\n"
+    "redis.call('ZREMRANGEBYSCORE', key, '1000000000000',\n"
+    "           string.format('%.0f', now - 5000))\n"
+    "redis.call('PEXPIRE', key, '86400000')\n"
+    "\n"
+    "local ids = redis.call('ZRANGEBYSCORE', key, '1000000000000', '+inf')\n"
+    "local rank = 0\n"
+    "\n"
+    "for i = 1, #ids do\n"
+    "  if ids[i] < id then\n"
+    "    rank = rank + 1\n"
+    "  end\n"
+    "end\n"
+    "\n"
+    "local resets = redis.call('ZSCORE', key, '" NGX_LIMITER_FLEET_RESETS "')\n"
+    "\n"
+    "return {#ids, rank, tonumber(resets or '0'), known and 1 or 0}\n";
+
+
+static ngx_uint_t ngx_limiter_fleet_keep(ngx_limiter_fleet_t *fleet,
+    uint64_t now);
+static void ngx_limiter_fleet_timer_handler(ngx_event_t *ev);
+static void ngx_limiter_fleet_beat(ngx_limiter_fleet_t *fleet);
+static void ngx_limiter_fleet_reply_handler(void *data,
+    ngx_redis_result_e result, redisReply *reply);
+static ngx_int_t ngx_limiter_fleet_reply(redisReply *reply);
+
+
+ngx_int_t
+ngx_limiter_fleet_init(ngx_slab_pool_t *shpool, ngx_log_t *log)
+{
+    u_char                    id[NGX_LIMITER_FLEET_ID / 2];
+    ngx_limiter_fleet_shm_t  *shm;
+
+    shm = shpool->data;
+
+    if (shm) {
+
+        if (shm->magic == NGX_LIMITER_FLEET_MAGIC
+            && shm->version == NGX_LIMITER_FLEET_VERSION)
+        {
+            return NGX_OK;
+        }
+
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "the zone of the limits' fleet was laid out by another "
+                      "version of the module, nginx must be restarted");
+        return NGX_ERROR;
+    }
+
+    shm = ngx_slab_calloc(shpool, sizeof(ngx_limiter_fleet_shm_t));
+
+    if (shm == NULL || RAND_bytes(id, sizeof(id)) != 1) {
+        return NGX_ERROR;
+    }
+
+    shm->magic = NGX_LIMITER_FLEET_MAGIC;
+    shm->version = NGX_LIMITER_FLEET_VERSION;
+    shm->hosts = 1;
+    shm->era = 1;
+
+    ngx_hex_dump(shm->id, id, sizeof(id));
+
+    shpool->data = shm;
+
+    return NGX_OK;
+}
+
+
+ngx_limiter_fleet_t *
+ngx_limiter_fleet_create(ngx_cycle_t *cycle, ngx_slab_pool_t *shpool,
+    ngx_redis_client_t *client, ngx_str_t *prefix)
+{
+    u_char               *p;
+    ngx_limiter_fleet_t  *fleet;
+
+    fleet = ngx_pcalloc(cycle->pool, sizeof(ngx_limiter_fleet_t));
+    if (fleet == NULL) {
+        return NULL;
+    }
+
+    p = ngx_pnalloc(cycle->pool, prefix->len + sizeof("{fleet}") - 1);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    fleet->key.data = p;
+    p = ngx_cpymem(p, prefix->data, prefix->len);
+    p = ngx_cpymem(p, "{fleet}", sizeof("{fleet}") - 1);
+    fleet->key.len = p - fleet->key.data;
+
+    fleet->shm = shpool->data;
+    fleet->client = client;
+    fleet->era = ngx_redis_client_era(client);
+    fleet->reconciled = (uint32_t) fleet->shm->era;
+
+    fleet->timer.handler = ngx_limiter_fleet_timer_handler;
+    fleet->timer.data = fleet;
+    fleet->timer.log = cycle->log;
+    fleet->timer.cancelable = 1;
+
+    /* at once, but not all workers in the same moment */
+
+    ngx_add_timer(&fleet->timer, 1 + ngx_worker * 10 % 100);
+
+    return fleet;
+}
+
+
+void
+ngx_limiter_fleet_listen(ngx_limiter_fleet_t *fleet,
+    ngx_limiter_fleet_handlers_t *handlers, void *data)
+{
+    fleet->handlers = handlers;
+    fleet->data = data;
+}
+
+
+void
+ngx_limiter_fleet_close(ngx_limiter_fleet_t *fleet)
+{
+    if (fleet->timer.timer_set) {
+        ngx_del_timer(&fleet->timer);
+    }
+
+    (void) ngx_atomic_cmp_set(&fleet->shm->keeper, ngx_pid, 0);
+}
+
+
+/* Whether this worker is the one that minds the host. */
+
+static ngx_uint_t
+ngx_limiter_fleet_keep(ngx_limiter_fleet_t *fleet, uint64_t now)
+{
+    ngx_atomic_uint_t         keeper;
+    ngx_limiter_fleet_shm_t  *shm;
+
+    shm = fleet->shm;
+    keeper = shm->keeper;
+
+    if (ngx_exiting) {
+        (void) ngx_atomic_cmp_set(&shm->keeper, ngx_pid, 0);
+        return 0;
+    }
+
+    if (keeper != (ngx_atomic_uint_t) ngx_pid) {
+
+        if (keeper && now - shm->beat < NGX_LIMITER_FLEET_LATE) {
+            return 0;
+        }
+
+        if (!ngx_atomic_cmp_set(&shm->keeper, keeper, ngx_pid)) {
+            return 0;
+        }
+    }
+
+    shm->beat = now;
+
+    return 1;
+}
+
+
+static void
+ngx_limiter_fleet_timer_handler(ngx_event_t *ev)
+{
+    ngx_limiter_fleet_t  *fleet;
+
+    fleet = ev->data;
+
+    if (ngx_exiting) {
+        ngx_limiter_fleet_close(fleet);
+        return;
+    }
+
+    if (ngx_limiter_fleet_keep(fleet, ngx_limiter_local_now())) {
+        ngx_limiter_fleet_beat(fleet);
+    }
+
+    ngx_add_timer(&fleet->timer, NGX_LIMITER_FLEET_BEAT);
+}
+
+
+static void
+ngx_limiter_fleet_beat(ngx_limiter_fleet_t *fleet)
+{
+    ngx_str_t  argv[5];
+
+    if (fleet->command) {
+        return;
+    }
+
+    ngx_str_set(&argv[0], "EVAL");
+    ngx_str_set(&argv[1], ngx_limiter_fleet_script);
+    ngx_str_set(&argv[2], "1");
+
+    argv[3] = fleet->key;
+
+    argv[4].data = fleet->shm->id;
+    argv[4].len = NGX_LIMITER_FLEET_ID;
+
+    fleet->command = ngx_redis_client_send(fleet->client, 5, argv, 3,
+                                           ngx_limiter_fleet_reply_handler,
+                                           fleet);
+}
+
+
+static void
+ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
+    redisReply *reply)
+{
+    ngx_limiter_fleet_t *fleet = data;
+
+    uint32_t                  era;
+    ngx_uint_t                lost;
+    ngx_atomic_uint_t         resets;
+    ngx_limiter_fleet_shm_t  *shm;
+
+    fleet->command = NULL;
+    shm = fleet->shm;
+
+    if (result != NGX_REDIS_REPLY || ngx_limiter_fleet_reply(reply) != NGX_OK) {
+        return;
+    }
+
+    shm->hosts = reply->element[0]->integer;
+    shm->rank = reply->element[1]->integer;
+    shm->heard = ngx_limiter_local_now();
+
+    resets = reply->element[2]->integer;
+    lost = (shm->known && reply->element[3]->integer == 0);
+
+    era = ngx_limiter_fleet_era(fleet);
+
+    if (resets != shm->resets) {
+
+        /* not when this host has just begun to listen, or Redis to speak */
+
+        if (shm->known && !lost && fleet->handlers) {
+            fleet->handlers->forgotten(fleet->data);
+        }
+
+        shm->resets = resets;
+    }
+
+    shm->known = 1;
+
+    if (lost) {
+        ngx_log_error(NGX_LOG_WARN, fleet->timer.log, 0,
+                      "redis has forgotten the limits, it is told of them "
+                      "again");
+    }
+
+    if ((lost || era != fleet->reconciled) && fleet->handlers) {
+        fleet->reconciled = era;
+        fleet->handlers->back(fleet->data, lost);
+    }
+}
+
+
+static ngx_int_t
+ngx_limiter_fleet_reply(redisReply *reply)
+{
+    ngx_uint_t   i;
+    redisReply  *e;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < 4; i++) {
+        e = reply->element[i];
+
+        if (e->type != REDIS_REPLY_INTEGER || e->integer < 0) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (reply->element[0]->integer < 1
+        || reply->element[0]->integer > NGX_LIMITER_FLEET_MAX
+        || reply->element[1]->integer >= reply->element[0]->integer)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_limiter_fleet_share(ngx_limiter_fleet_t *fleet, uint32_t hash,
+    ngx_limiter_share_t *share)
+{
+    share->hosts = ngx_limiter_fleet_hosts(fleet);
+    share->rank = (fleet->shm->rank + hash) % share->hosts;
+}
+
+
+uint32_t
+ngx_limiter_fleet_era(ngx_limiter_fleet_t *fleet)
+{
+    ngx_uint_t  era;
+
+    era = ngx_redis_client_era(fleet->client);
+
+    if (era != fleet->era) {
+        fleet->era = era;
+        (void) ngx_atomic_fetch_add(&fleet->shm->era, 1);
+    }
+
+    return (uint32_t) fleet->shm->era;
+}
+
+
+ngx_uint_t
+ngx_limiter_fleet_hosts(ngx_limiter_fleet_t *fleet)
+{
+    ngx_uint_t  hosts;
+
+    hosts = fleet->shm->hosts;
+
+    return ngx_max(hosts, 1);
+}
+
+
+ngx_str_t *
+ngx_limiter_fleet_key(ngx_limiter_fleet_t *fleet)
+{
+    return &fleet->key;
+}
+
+
+void
+ngx_limiter_fleet_told(ngx_limiter_fleet_t *fleet)
+{
+    (void) ngx_atomic_fetch_add(&fleet->shm->resets, 1);
+}

@@ -1,0 +1,632 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_limiter_state.h"
+
+
+/* products stay below this, so that sums of two of them are exact doubles */
+#define NGX_LIMITER_STATE_EXACT  ((uint64_t) 1 << 52)
+
+#define ngx_limiter_state_sub(a, b)  (((a) > (b)) ? (a) - (b) : 0)
+
+
+static const ngx_limiter_record_t *ngx_limiter_state_find(
+    const ngx_limiter_state_t *from, uint64_t period);
+static ngx_uint_t ngx_limiter_state_fixed(ngx_limiter_record_t *record,
+    uint64_t now);
+static ngx_uint_t ngx_limiter_state_sliding(ngx_limiter_record_t *record,
+    uint64_t now);
+static ngx_uint_t ngx_limiter_state_gcra(ngx_limiter_record_t *record,
+    uint64_t limit, uint64_t now);
+static void ngx_limiter_state_keep(ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, const ngx_limiter_state_t *from,
+    uint64_t now);
+static uint64_t ngx_limiter_state_part(uint64_t units,
+    const ngx_limiter_share_t *share);
+static uint64_t ngx_limiter_state_sliding_room(
+    const ngx_limiter_record_t *record, uint64_t limit, uint64_t left,
+    const ngx_limiter_share_t *share);
+static uint64_t ngx_limiter_state_gcra_room(const ngx_limiter_record_t *record,
+    uint64_t burst, const ngx_limiter_share_t *share);
+static uint64_t ngx_limiter_state_sliding_retry(
+    const ngx_limiter_record_t *record, uint64_t limit, uint64_t need,
+    uint64_t left);
+static uint64_t ngx_limiter_state_search(const ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, ngx_uint_t i, uint64_t need,
+    uint64_t now, const ngx_limiter_share_t *share);
+static uint64_t ngx_limiter_state_ceil(uint64_t a, uint64_t b);
+
+
+ngx_int_t
+ngx_limiter_policy_check(ngx_uint_t algorithm, uint64_t burst,
+    const ngx_limiter_rate_t *rate, const char **err)
+{
+    if (algorithm == NGX_LIMITER_SLIDING_WINDOW
+        && rate->limit >= NGX_LIMITER_STATE_EXACT / rate->period)
+    {
+        *err = "the rate is too large for a sliding window of this length";
+        return NGX_ERROR;
+    }
+
+    if (algorithm == NGX_LIMITER_GCRA
+        && burst + 1 > NGX_LIMITER_MAX_COUNT / rate->period / 2)
+    {
+        *err = "the burst is too large for a rate of this period";
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_limiter_state_open(ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, const ngx_limiter_state_t *from,
+    uint64_t now)
+{
+    uint64_t                     period;
+    ngx_uint_t                   i, stepped;
+    ngx_limiter_record_t        *record;
+    const ngx_limiter_record_t  *found;
+
+    stepped = 0;
+    state->n = policy->nrates;
+
+    for (i = 0; i < policy->nrates; i++) {
+
+        period = policy->rates[i].period;
+        record = &state->records[i];
+        found = ngx_limiter_state_find(from, period);
+
+        if (found) {
+            *record = *found;
+
+        } else {
+            ngx_memzero(record, sizeof(ngx_limiter_record_t));
+            record->period = period;
+        }
+
+        switch (policy->algorithm) {
+
+        case NGX_LIMITER_FIXED_WINDOW:
+            stepped |= ngx_limiter_state_fixed(record, now);
+            break;
+
+        case NGX_LIMITER_SLIDING_WINDOW:
+            stepped |= ngx_limiter_state_sliding(record, now);
+            break;
+
+        default: /* NGX_LIMITER_GCRA */
+            stepped |= ngx_limiter_state_gcra(record, policy->rates[i].limit,
+                                              now);
+        }
+    }
+
+    if (from->n) {
+        ngx_limiter_state_keep(state, policy, from, now);
+    }
+
+    return stepped;
+}
+
+
+static const ngx_limiter_record_t *
+ngx_limiter_state_find(const ngx_limiter_state_t *from, uint64_t period)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < from->n; i++) {
+        if (from->records[i].period == period) {
+            return &from->records[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_limiter_state_fixed(ngx_limiter_record_t *record, uint64_t now)
+{
+    if (record->time <= now) {
+        record->time = now + record->period;
+        record->used = 0;
+        record->own = 0;
+
+        return 0;
+    }
+
+    if (record->time > now + record->period) {
+        record->time = now + record->period;
+        return 1;
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_limiter_state_sliding(ngx_limiter_record_t *record, uint64_t now)
+{
+    if (record->time > now + record->period) {
+        record->time = now + record->period;
+        return 1;
+    }
+
+    if (record->time > now) {
+        return 0;
+    }
+
+    if (now - record->time < record->period) {
+        record->time += record->period;
+        record->prev = record->used;
+        record->own_prev = record->own;
+
+    } else {
+        record->time = now + record->period;
+        record->prev = 0;
+        record->own_prev = 0;
+    }
+
+    record->used = 0;
+    record->own = 0;
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_limiter_state_gcra(ngx_limiter_record_t *record, uint64_t limit,
+    uint64_t now)
+{
+    uint64_t  elapsed, leak;
+
+    if (record->time > now) {
+        record->time = now;
+        return (record->used || record->own) ? 1 : 0;
+    }
+
+    elapsed = now - record->time;
+    record->time = now;
+
+    if (record->used == 0 && record->own == 0) {
+        return 0;
+    }
+
+    /* neither of the levels is above 2^48: no leak need be, either */
+
+    if (limit && elapsed > 2 * NGX_LIMITER_MAX_COUNT / limit) {
+        leak = 2 * NGX_LIMITER_MAX_COUNT;
+
+    } else {
+        leak = elapsed * limit;
+    }
+
+    if (leak < record->used) {
+        record->used -= leak;
+        return 0;
+    }
+
+    leak -= record->used;
+
+    record->used = 0;
+    record->own = ngx_limiter_state_sub(record->own, leak);
+
+    return 0;
+}
+
+
+/* those of other periods; nobody knows how a level among them leaks */
+
+static void
+ngx_limiter_state_keep(ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, const ngx_limiter_state_t *from,
+    uint64_t now)
+{
+    uint64_t                     end;
+    ngx_uint_t                   i, k;
+    const ngx_limiter_record_t  *record;
+
+    for (i = 0; i < from->n; i++) {
+        record = &from->records[i];
+
+        for (k = 0; k < policy->nrates; k++) {
+            if (policy->rates[k].period == record->period) {
+                break;
+            }
+        }
+
+        if (k < policy->nrates || state->n == NGX_LIMITER_MAX_RATES) {
+            continue;
+        }
+
+        end = record->time;
+
+        if (policy->algorithm != NGX_LIMITER_FIXED_WINDOW) {
+            end += record->period;
+        }
+
+        if (end > now) {
+            state->records[state->n++] = *record;
+        }
+    }
+}
+
+
+uint64_t
+ngx_limiter_state_room(const ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, uint64_t now,
+    const ngx_limiter_share_t *share)
+{
+    uint64_t    room, least;
+    ngx_uint_t  i;
+
+    least = NGX_LIMITER_MAX_COUNT;
+
+    for (i = 0; i < policy->nrates; i++) {
+        room = ngx_limiter_state_rate_room(state, policy, i, now, share);
+        least = ngx_min(least, room);
+    }
+
+    return least;
+}
+
+
+uint64_t
+ngx_limiter_state_rate_room(const ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, ngx_uint_t i, uint64_t now,
+    const ngx_limiter_share_t *share)
+{
+    uint64_t                     limit, left;
+    const ngx_limiter_record_t  *record;
+
+    record = &state->records[i];
+    limit = policy->rates[i].limit;
+
+    switch (policy->algorithm) {
+
+    case NGX_LIMITER_FIXED_WINDOW:
+
+        if (share == NULL) {
+            return ngx_limiter_state_sub(limit, record->used + record->own);
+        }
+
+        left = ngx_limiter_state_sub(limit, record->used);
+
+        return ngx_limiter_state_sub(ngx_limiter_state_part(left, share),
+                                     record->own);
+
+    case NGX_LIMITER_SLIDING_WINDOW:
+        left = ngx_limiter_state_sub(record->time, now);
+
+        return ngx_limiter_state_sliding_room(record, limit, left, share);
+
+    default: /* NGX_LIMITER_GCRA */
+
+        if (limit == 0) {
+            return 0;
+        }
+
+        return ngx_limiter_state_gcra_room(record, policy->burst, share);
+    }
+}
+
+
+/* this host's part of some units: those left over go by rank */
+
+static uint64_t
+ngx_limiter_state_part(uint64_t units, const ngx_limiter_share_t *share)
+{
+    return units / share->hosts
+           + (share->rank < units % share->hosts ? 1 : 0);
+}
+
+
+static uint64_t
+ngx_limiter_state_sliding_room(const ngx_limiter_record_t *record,
+    uint64_t limit, uint64_t left, const ngx_limiter_share_t *share)
+{
+    uint64_t  period, total, own;
+
+    period = record->period;
+
+    total = ngx_limiter_state_sub(limit * period,
+                                  record->used * period + record->prev * left);
+    own = record->own * period + record->own_prev * left;
+
+    if (share && share->hosts > 1) {
+        total = ngx_limiter_state_part(total / period, share) * period;
+    }
+
+    return ngx_limiter_state_sub(total, own) / period;
+}
+
+
+static uint64_t
+ngx_limiter_state_gcra_room(const ngx_limiter_record_t *record, uint64_t burst,
+    const ngx_limiter_share_t *share)
+{
+    uint64_t  unit, total;
+
+    unit = record->period;
+    total = ngx_limiter_state_sub((burst + 1) * unit, record->used);
+
+    if (share) {
+        unit *= share->hosts;
+        total = (record->used == 0) ? ngx_max(total, unit) : total;
+    }
+
+    return ngx_limiter_state_sub(total, record->own) / unit;
+}
+
+
+void
+ngx_limiter_state_count(ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, uint64_t units,
+    const ngx_limiter_share_t *share)
+{
+    uint64_t    n, unit, *count;
+    ngx_uint_t  i;
+
+    for (i = 0; i < policy->nrates; i++) {
+
+        count = share ? &state->records[i].own : &state->records[i].used;
+        unit = 1;
+
+        if (policy->algorithm == NGX_LIMITER_GCRA) {
+            unit = policy->rates[i].period * (share ? share->hosts : 1);
+        }
+
+        n = (units > NGX_LIMITER_MAX_COUNT / unit) ? NGX_LIMITER_MAX_COUNT
+                                                   : units * unit;
+
+        *count = ngx_min(*count + n, NGX_LIMITER_MAX_COUNT);
+    }
+}
+
+
+void
+ngx_limiter_state_uncount(ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, uint64_t units)
+{
+    uint64_t    n, unit;
+    ngx_uint_t  i;
+
+    for (i = 0; i < policy->nrates; i++) {
+
+        unit = (policy->algorithm == NGX_LIMITER_GCRA)
+               ? policy->rates[i].period : 1;
+
+        n = (units > NGX_LIMITER_MAX_COUNT / unit) ? NGX_LIMITER_MAX_COUNT
+                                                   : units * unit;
+
+        state->records[i].used = ngx_limiter_state_sub(state->records[i].used,
+                                                       n);
+    }
+}
+
+
+uint64_t
+ngx_limiter_state_retry(const ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, ngx_uint_t i, uint64_t need,
+    uint64_t now, const ngx_limiter_share_t *share)
+{
+    const ngx_limiter_rate_t    *rate;
+    const ngx_limiter_record_t  *record;
+
+    rate = &policy->rates[i];
+    record = &state->records[i];
+
+    if (rate->limit == 0 || need > ngx_limiter_policy_capacity(policy, i)) {
+        return NGX_LIMITER_NEVER;
+    }
+
+    if (ngx_limiter_state_rate_room(state, policy, i, now, share) >= need) {
+        return 0;
+    }
+
+    if (policy->algorithm == NGX_LIMITER_FIXED_WINDOW) {
+        return record->time - now;
+    }
+
+    if (share && share->hosts > 1) {
+        return ngx_limiter_state_search(state, policy, i, need, now, share);
+    }
+
+    if (policy->algorithm == NGX_LIMITER_GCRA) {
+        return ngx_limiter_state_ceil(record->used + record->own
+                                      + need * rate->period
+                                      - (policy->burst + 1) * rate->period,
+                                      rate->limit);
+    }
+
+    return ngx_limiter_state_sliding_retry(record, rate->limit, need,
+                                           record->time - now);
+}
+
+
+/*
+ * In this window the one before fades; if that is not enough, this one fades
+ * in the next.
+ */
+
+static uint64_t
+ngx_limiter_state_sliding_retry(const ngx_limiter_record_t *record,
+    uint64_t limit, uint64_t need, uint64_t left)
+{
+    uint64_t  used, prev, room, wait;
+
+    used = record->used + record->own;
+    prev = record->prev + record->own_prev;
+
+    if (used + need <= limit && prev) {
+        room = (limit - used - need) * record->period;
+        wait = ngx_limiter_state_ceil(ngx_limiter_state_sub(prev * left, room),
+                                      prev);
+
+        return ngx_min(wait, left);
+    }
+
+    if (used == 0) {
+        return left;
+    }
+
+    room = (limit - need) * record->period;
+
+    return left + ngx_limiter_state_ceil(
+                      ngx_limiter_state_sub(used * record->period, room),
+                      used);
+}
+
+
+/* A share has no formula: room never shrinks while nobody comes. */
+
+static uint64_t
+ngx_limiter_state_search(const ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, ngx_uint_t i, uint64_t need,
+    uint64_t now, const ngx_limiter_share_t *share)
+{
+    uint64_t              low, high, mid;
+    ngx_limiter_state_t   later;
+
+    low = 0;
+    high = ngx_limiter_state_reset(state, policy, i, now);
+
+    while (high - low > 1) {
+        mid = low + (high - low) / 2;
+
+        (void) ngx_limiter_state_open(&later, policy, state, now + mid);
+
+        if (ngx_limiter_state_rate_room(&later, policy, i, now + mid, share)
+            >= need)
+        {
+            high = mid;
+
+        } else {
+            low = mid;
+        }
+    }
+
+    return high;
+}
+
+
+static uint64_t
+ngx_limiter_state_ceil(uint64_t a, uint64_t b)
+{
+    return a / b + (a % b ? 1 : 0);
+}
+
+
+uint64_t
+ngx_limiter_state_reset(const ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, ngx_uint_t i, uint64_t now)
+{
+    uint64_t                     left, limit;
+    const ngx_limiter_record_t  *record;
+
+    record = &state->records[i];
+
+    if (policy->algorithm == NGX_LIMITER_GCRA) {
+        limit = policy->rates[i].limit;
+
+        return limit ? ngx_limiter_state_ceil(record->used + record->own,
+                                              limit)
+                     : record->period;
+    }
+
+    left = ngx_limiter_state_sub(record->time, now);
+
+    if (policy->algorithm == NGX_LIMITER_SLIDING_WINDOW
+        && (record->used || record->own))
+    {
+        left += record->period;
+    }
+
+    return left;
+}
+
+
+uint64_t
+ngx_limiter_state_delay(const ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, uint64_t delay)
+{
+    uint64_t                     excess, wait, longest;
+    ngx_uint_t                   i;
+    const ngx_limiter_rate_t    *rate;
+    const ngx_limiter_record_t  *record;
+
+    if (policy->algorithm != NGX_LIMITER_GCRA) {
+        return 0;
+    }
+
+    longest = 0;
+    delay = ngx_min(delay, policy->burst);
+
+    for (i = 0; i < policy->nrates; i++) {
+        rate = &policy->rates[i];
+        record = &state->records[i];
+
+        excess = ngx_limiter_state_sub(record->used + record->own,
+                                       (delay + 1) * rate->period);
+
+        if (excess && rate->limit) {
+            wait = ngx_limiter_state_ceil(excess, rate->limit);
+            longest = ngx_max(longest, wait);
+        }
+    }
+
+    return longest;
+}
+
+
+ngx_uint_t
+ngx_limiter_state_tightest(const ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, uint64_t need, uint64_t now,
+    const ngx_limiter_share_t *share)
+{
+    uint64_t    room, least, wait, longest;
+    ngx_uint_t  i, best, refused;
+
+    best = policy->nrates;
+    least = 0;
+    longest = 0;
+    refused = 0;
+
+    for (i = 0; i < policy->nrates; i++) {
+
+        room = ngx_limiter_state_rate_room(state, policy, i, now, share);
+
+        if (room < need) {
+            wait = ngx_limiter_state_retry(state, policy, i, need, now, share);
+
+            if (!refused || wait > longest) {
+                refused = 1;
+                best = i;
+                longest = wait;
+            }
+
+            continue;
+        }
+
+        if (refused || (best < policy->nrates && room > least)) {
+            continue;
+        }
+
+        wait = ngx_limiter_state_reset(state, policy, i, now);
+
+        if (best == policy->nrates || room < least || wait > longest) {
+            best = i;
+            least = room;
+            longest = wait;
+        }
+    }
+
+    return (best == policy->nrates) ? 0 : best;
+}

@@ -1,0 +1,153 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_limiter_task.h"
+
+
+typedef struct {
+    ngx_limiter_task_e        kind;
+    ngx_pool_t               *pool;      /* the task is in it */
+    uint16_t                  era;
+    ngx_limiter_ask_t         ask;
+    ngx_limiter_item_t       *items[1];
+    ngx_limiter_item_t        item;
+    ngx_limiter_policy_t      policy;
+    ngx_limiter_carry_t       carry[NGX_LIMITER_MAX_RATES];
+} ngx_limiter_task_t;
+
+
+static ngx_limiter_task_t *ngx_limiter_task_create(ngx_limiter_redis_t *redis,
+    ngx_limiter_item_t *item, ngx_limiter_task_e kind);
+static void ngx_limiter_task_handler(ngx_limiter_ask_t *ask, ngx_int_t rc);
+static void ngx_limiter_task_failed(ngx_limiter_item_t *item,
+    ngx_limiter_task_e kind);
+
+
+void
+ngx_limiter_task(ngx_limiter_redis_t *redis, ngx_limiter_item_t *item,
+    ngx_limiter_task_e kind)
+{
+    ngx_limiter_task_t  *task;
+
+    task = ngx_limiter_task_create(redis, item, kind);
+
+    if (task == NULL) {
+        ngx_limiter_task_failed(item, kind);
+        return;
+    }
+
+    if (ngx_limiter_ask(&task->ask) != NGX_OK) {
+        ngx_limiter_task_handler(&task->ask, NGX_ERROR);
+    }
+}
+
+
+static ngx_limiter_task_t *
+ngx_limiter_task_create(ngx_limiter_redis_t *redis, ngx_limiter_item_t *item,
+    ngx_limiter_task_e kind)
+{
+    ngx_pool_t          *pool;
+    ngx_limiter_item_t  *copy;
+    ngx_limiter_task_t  *task;
+
+    pool = ngx_create_pool(sizeof(ngx_limiter_task_t) + 1024, redis->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    task = ngx_pcalloc(pool, sizeof(ngx_limiter_task_t));
+    if (task == NULL) {
+        goto failed;
+    }
+
+    copy = &task->item;
+
+    copy->zone = item->zone;
+    copy->share = item->share;
+    copy->share.hosts = ngx_limiter_fleet_hosts(redis->fleet);
+    copy->now = ngx_limiter_local_now();
+    copy->add = item->add;
+    copy->sub = item->sub;
+
+    task->policy = *item->policy;
+    copy->policy = &task->policy;
+
+    if (ngx_limiter_subject_from_key(&copy->subject, &item->subject.key, pool)
+        != NGX_OK)
+    {
+        goto failed;
+    }
+
+    if (kind == NGX_LIMITER_TASK_LEASE) {
+        copy->need = 1;
+        copy->want = item->zone->lease;
+    }
+
+    if (kind == NGX_LIMITER_TASK_CARRY) {
+        ngx_memcpy(task->carry, item->carry,
+                   item->policy->nrates * sizeof(ngx_limiter_carry_t));
+        copy->carry = task->carry;
+    }
+
+    task->kind = kind;
+    task->pool = pool;
+    task->items[0] = copy;
+    task->era = (uint16_t) ngx_limiter_fleet_era(redis->fleet);
+
+    task->ask.redis = redis;
+    task->ask.items = task->items;
+    task->ask.nitems = 1;
+    task->ask.pool = pool;
+    task->ask.log = redis->log;
+    task->ask.handler = ngx_limiter_task_handler;
+    task->ask.data = task;
+
+    return task;
+
+failed:
+
+    ngx_destroy_pool(pool);
+
+    return NULL;
+}
+
+
+static void
+ngx_limiter_task_handler(ngx_limiter_ask_t *ask, ngx_int_t rc)
+{
+    ngx_limiter_task_t *task = ask->data;
+
+    if (rc == NGX_ERROR) {
+        ngx_limiter_task_failed(&task->item, task->kind);
+
+    } else {
+        ngx_limiter_mirror_learn(&task->item, task->era, ask->sent);
+    }
+
+    ngx_destroy_pool(task->pool);
+}
+
+
+static void
+ngx_limiter_task_failed(ngx_limiter_item_t *item, ngx_limiter_task_e kind)
+{
+    switch (kind) {
+
+    case NGX_LIMITER_TASK_BOOK:
+        ngx_limiter_mirror_book(item, item->add, item->sub, &item->share);
+        break;
+
+    case NGX_LIMITER_TASK_CARRY:
+        ngx_limiter_mirror_restore(item);
+        break;
+
+    default: /* NGX_LIMITER_TASK_REFUND, NGX_LIMITER_TASK_LEASE */
+        break;
+    }
+}
