@@ -376,6 +376,20 @@ ngx_limiter_fleet_hosts(ngx_limiter_fleet_t *fleet)
 }
 
 
+ngx_uint_t
+ngx_limiter_fleet_rank(ngx_limiter_fleet_t *fleet)
+{
+    return fleet->shm->rank;
+}
+
+
+uint64_t
+ngx_limiter_fleet_heard(ngx_limiter_fleet_t *fleet)
+{
+    return fleet->shm->heard;
+}
+
+
 ngx_str_t *
 ngx_limiter_fleet_key(ngx_limiter_fleet_t *fleet)
 {

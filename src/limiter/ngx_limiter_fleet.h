@@ -107,6 +107,14 @@ uint32_t ngx_limiter_fleet_era(ngx_limiter_fleet_t *fleet);
 
 ngx_uint_t ngx_limiter_fleet_hosts(ngx_limiter_fleet_t *fleet);
 
+/*
+ * The place of this one among them, and when Redis told of them last, in
+ * milliseconds of ngx_limiter_local_now(); 0: never.
+ */
+
+ngx_uint_t ngx_limiter_fleet_rank(ngx_limiter_fleet_t *fleet);
+uint64_t ngx_limiter_fleet_heard(ngx_limiter_fleet_t *fleet);
+
 /* The key, and the member that counts what was forgotten by command. */
 
 ngx_str_t *ngx_limiter_fleet_key(ngx_limiter_fleet_t *fleet);
