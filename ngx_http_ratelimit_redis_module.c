@@ -16,6 +16,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_ratelimit_redis.h"
+#include "ngx_http_ratelimit_redis_api.h"
 #include "ngx_http_wait.h"
 #include "ngx_limiter_headers.h"
 
@@ -135,6 +136,13 @@ static ngx_command_t  ngx_http_ratelimit_redis_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_ratelimit_redis_loc_conf_t, log_level),
       &ngx_http_ratelimit_redis_log_levels },
+
+    { ngx_string("ratelimit_redis_api"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_ratelimit_redis_api_conf,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
 
     { ngx_string("token_zone"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,

@@ -72,6 +72,7 @@ typedef struct {
     ngx_uint_t                  on_error;
     ngx_uint_t                  log_level;
     ngx_flag_t                  dry_run;
+    ngx_uint_t                  api;
 
     ngx_http_complex_value_t   *token_source;      /* NULL: Authorization */
     ngx_flag_t                  token_required;

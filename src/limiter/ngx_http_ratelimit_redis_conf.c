@@ -10,6 +10,7 @@
 
 #include "ngx_http_api_problem.h"
 #include "ngx_http_ratelimit_redis.h"
+#include "ngx_http_ratelimit_redis_api.h"
 
 
 static ngx_int_t ngx_http_ratelimit_redis_conf_bodies(ngx_conf_t *cf,
@@ -310,6 +311,7 @@ ngx_http_ratelimit_redis_conf_create_loc(ngx_conf_t *cf)
     rlcf->on_error = NGX_CONF_UNSET_UINT;
     rlcf->log_level = NGX_CONF_UNSET_UINT;
     rlcf->dry_run = NGX_CONF_UNSET;
+    rlcf->api = NGX_CONF_UNSET_UINT;
 
     rlcf->token_required = NGX_CONF_UNSET;
     rlcf->token_blacklist = NGX_CONF_UNSET;
@@ -349,6 +351,8 @@ ngx_http_ratelimit_redis_conf_merge_loc(ngx_conf_t *cf, void *parent,
                               NGX_LIMITER_ON_ERROR_LOCAL);
     ngx_conf_merge_uint_value(conf->log_level, prev->log_level, NGX_LOG_ERR);
     ngx_conf_merge_value(conf->dry_run, prev->dry_run, 0);
+
+    ngx_http_ratelimit_redis_api_merge(cf, prev, conf);
 
     if (conf->token_source == NULL) {
         conf->token_source = prev->token_source;

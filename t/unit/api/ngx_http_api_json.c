@@ -108,7 +108,8 @@ test_utf8(void **state)
     } rows[] = {
         { ngx_string(""), "{\"s\":\"\"}\n" },
         { ngx_string("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf"),
-          "{\"s\":\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf\"}\n" },
+          "{\"s\":\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"
+          "\xf4\x8f\xbf\xbf\"}\n" },
 
         /* NUL; alone; cut short; followed by something else */
 

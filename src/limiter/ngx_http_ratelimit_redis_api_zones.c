@@ -1,0 +1,320 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * What zones are configured as and what has become of their requests, and how
+ * this host does.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_api_version.h"
+#include "ngx_http_ratelimit_redis_api.h"
+#include "ngx_redis_conf.h"
+
+
+static void ngx_http_ratelimit_redis_api_all(ngx_http_request_t *r,
+    ngx_http_api_json_t *json);
+static void ngx_http_ratelimit_redis_api_zone_members(
+    ngx_http_api_json_t *json, ngx_http_ratelimit_redis_zone_t *rz);
+static void ngx_http_ratelimit_redis_api_rates(ngx_http_api_json_t *json,
+    ngx_http_ratelimit_redis_zone_t *rz);
+static void ngx_http_ratelimit_redis_api_slots(ngx_http_api_json_t *json,
+    ngx_limiter_zone_t *zone);
+static void ngx_http_ratelimit_redis_api_totals(ngx_http_api_json_t *json,
+    ngx_limiter_zone_t *zone);
+static void ngx_http_ratelimit_redis_api_redis(ngx_http_request_t *r,
+    ngx_http_api_json_t *json);
+static void ngx_http_ratelimit_redis_api_fleet(ngx_http_api_json_t *json,
+    ngx_limiter_fleet_t *fleet);
+static void ngx_http_ratelimit_redis_api_worker(ngx_http_api_json_t *json,
+    ngx_redis_client_t *client);
+
+
+/* ngx_limiter_tally_e */
+
+static const char  *ngx_http_ratelimit_redis_api_tallies[] = {
+    "passed",
+    "delayed",
+    "rejected",
+    "known",
+    "dry_run",
+    "skipped",
+    "local",
+    "leased",
+    "booked"
+};
+
+
+/* ngx_redis_state_e */
+
+static const char  *ngx_http_ratelimit_redis_api_states[] = {
+    "idle",
+    "connecting",
+    "up",
+    "down"
+};
+
+
+ngx_int_t
+ngx_http_ratelimit_redis_api_zones(ngx_http_request_t *r,
+    ngx_http_api_path_t *path)
+{
+    ngx_http_api_json_t  *json;
+
+    json = ngx_http_api_json_create(r->pool);
+
+    ngx_http_ratelimit_redis_api_all(r, json);
+
+    return ngx_http_ratelimit_redis_api_send(r, json);
+}
+
+
+ngx_int_t
+ngx_http_ratelimit_redis_api_one_zone(ngx_http_request_t *r,
+    ngx_http_api_path_t *path)
+{
+    ngx_http_api_json_t              *json;
+    ngx_http_ratelimit_redis_zone_t  *rz;
+
+    rz = ngx_http_ratelimit_redis_api_zone(r, &path->names[0]);
+
+    if (rz == NULL) {
+        return ngx_http_ratelimit_redis_api_unknown(r);
+    }
+
+    json = ngx_http_api_json_create(r->pool);
+
+    ngx_http_ratelimit_redis_api_zone_members(json, rz);
+
+    return ngx_http_ratelimit_redis_api_send(r, json);
+}
+
+
+ngx_int_t
+ngx_http_ratelimit_redis_api_status(ngx_http_request_t *r,
+    ngx_http_api_path_t *path)
+{
+    ngx_http_api_json_t  *json;
+
+    json = ngx_http_api_json_create(r->pool);
+
+    ngx_http_api_json_text(json, "version", NGX_HTTP_API_VERSION);
+    ngx_http_api_json_text(json, "nginx", NGINX_VERSION);
+
+    ngx_http_ratelimit_redis_api_redis(r, json);
+    ngx_http_ratelimit_redis_api_all(r, json);
+
+    return ngx_http_ratelimit_redis_api_send(r, json);
+}
+
+
+static void
+ngx_http_ratelimit_redis_api_all(ngx_http_request_t *r,
+    ngx_http_api_json_t *json)
+{
+    ngx_uint_t                              i;
+    ngx_limiter_zone_t                    **zones;
+    ngx_http_ratelimit_redis_main_conf_t   *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
+
+    zones = rmcf->zones.elts;
+
+    ngx_http_api_json_array(json, "zones");
+
+    for (i = 0; i < rmcf->zones.nelts; i++) {
+        ngx_http_api_json_object(json, NULL);
+        ngx_http_ratelimit_redis_api_zone_members(json,
+                              ngx_http_ratelimit_redis_api_owner(zones[i]));
+        ngx_http_api_json_end(json);
+    }
+
+    ngx_http_api_json_end(json);
+}
+
+
+static void
+ngx_http_ratelimit_redis_api_zone_members(ngx_http_api_json_t *json,
+    ngx_http_ratelimit_redis_zone_t *rz)
+{
+    ngx_limiter_zone_t  *zone;
+
+    zone = &rz->zone;
+
+    ngx_http_api_json_string(json, "name", &zone->name);
+    ngx_http_api_json_string(json, "key", &rz->key.value);
+    ngx_http_api_json_number(json, "size",
+                             zone->shpool->end - (u_char *) zone->shpool);
+    ngx_http_api_json_text(json, "algorithm",
+             ngx_http_ratelimit_redis_api_algorithm(zone->policy.algorithm));
+
+    ngx_http_ratelimit_redis_api_rates(json, rz);
+
+    ngx_http_api_json_number(json, "burst", zone->policy.burst);
+    ngx_http_api_json_number(json, "lease", ngx_max(zone->lease, 1));
+
+    ngx_http_ratelimit_redis_api_slots(json, zone);
+    ngx_http_ratelimit_redis_api_totals(json, zone);
+}
+
+
+static void
+ngx_http_ratelimit_redis_api_rates(ngx_http_api_json_t *json,
+    ngx_http_ratelimit_redis_zone_t *rz)
+{
+    ngx_uint_t           i;
+    ngx_limiter_rate_t  *rate;
+
+    ngx_http_api_json_array(json, "rates");
+
+    for (i = 0; i < rz->zone.policy.nrates; i++) {
+        rate = &rz->zone.policy.rates[i];
+
+        ngx_http_api_json_object(json, NULL);
+        ngx_http_api_json_number(json, "limit", rate->limit);
+        ngx_http_api_json_number(json, "period", rate->period / 1000);
+        ngx_http_api_json_end(json);
+    }
+
+    ngx_http_api_json_end(json);
+}
+
+
+static void
+ngx_http_ratelimit_redis_api_slots(ngx_http_api_json_t *json,
+    ngx_limiter_zone_t *zone)
+{
+    uint32_t  used, capacity;
+    uint64_t  evicted;
+
+    ngx_limiter_local_lock(zone);
+
+    capacity = zone->table->nslots;
+    used = zone->table->used;
+    evicted = zone->table->evicted;
+
+    ngx_limiter_local_unlock(zone);
+
+    ngx_http_api_json_object(json, "subjects");
+    ngx_http_api_json_number(json, "capacity", capacity);
+    ngx_http_api_json_number(json, "used", used);
+    ngx_http_api_json_number(json, "evicted", evicted);
+    ngx_http_api_json_end(json);
+}
+
+
+static void
+ngx_http_ratelimit_redis_api_totals(ngx_http_api_json_t *json,
+    ngx_limiter_zone_t *zone)
+{
+    ngx_uint_t  i;
+
+    ngx_http_api_json_object(json, "totals");
+
+    for (i = 0; i < NGX_LIMITER_TALLIES; i++) {
+        ngx_http_api_json_number(json, ngx_http_ratelimit_redis_api_tallies[i],
+                                 ngx_limiter_local_tallied(zone, i));
+    }
+
+    ngx_http_api_json_end(json);
+}
+
+
+static void
+ngx_http_ratelimit_redis_api_redis(ngx_http_request_t *r,
+    ngx_http_api_json_t *json)
+{
+    ngx_uint_t                             i;
+    ngx_redis_state_e                      state;
+    ngx_redis_server_t                    *servers;
+    ngx_limiter_redis_t                   *redis;
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
+    redis = ngx_http_ratelimit_redis_worker();
+
+    if (rmcf->redis == NULL || redis->client == NULL) {
+        ngx_http_api_json_null(json, "redis");
+        return;
+    }
+
+    state = ngx_redis_client_state(redis->client);
+
+    ngx_http_api_json_object(json, "redis");
+    ngx_http_api_json_text(json, "state",
+                           ngx_http_ratelimit_redis_api_states[state]);
+
+    servers = rmcf->redis->servers.elts;
+
+    ngx_http_api_json_array(json, "servers");
+
+    for (i = 0; i < rmcf->redis->servers.nelts; i++) {
+        ngx_http_api_json_string(json, NULL, &servers[i].text);
+    }
+
+    ngx_http_api_json_end(json);
+
+    if (redis->fleet) {
+        ngx_http_ratelimit_redis_api_fleet(json, redis->fleet);
+    }
+
+    ngx_http_ratelimit_redis_api_worker(json, redis->client);
+
+    ngx_http_api_json_end(json);
+}
+
+
+static void
+ngx_http_ratelimit_redis_api_fleet(ngx_http_api_json_t *json,
+    ngx_limiter_fleet_t *fleet)
+{
+    uint64_t  heard;
+
+    heard = ngx_limiter_fleet_heard(fleet);
+
+    ngx_http_api_json_number(json, "hosts", ngx_limiter_fleet_hosts(fleet));
+    ngx_http_api_json_number(json, "rank", ngx_limiter_fleet_rank(fleet));
+    ngx_http_api_json_number(json, "era", ngx_limiter_fleet_era(fleet));
+
+    if (heard == 0) {
+        ngx_http_api_json_null(json, "heard");
+
+    } else {
+        ngx_http_api_json_number(json, "heard",
+                              (ngx_limiter_local_now() - heard) / 1000);
+    }
+}
+
+
+static void
+ngx_http_ratelimit_redis_api_worker(ngx_http_api_json_t *json,
+    ngx_redis_client_t *client)
+{
+    ngx_redis_stats_t  *stats;
+
+    stats = ngx_redis_client_stats(client);
+
+    ngx_http_api_json_object(json, "worker");
+    ngx_http_api_json_number(json, "pid", ngx_pid);
+    ngx_http_api_json_number(json, "commands", stats->commands);
+    ngx_http_api_json_number(json, "rejected", stats->rejected);
+    ngx_http_api_json_number(json, "replies",
+                             stats->results[NGX_REDIS_REPLY]);
+    ngx_http_api_json_number(json, "errors",
+                             stats->results[NGX_REDIS_REFUSED]);
+    ngx_http_api_json_number(json, "timeouts",
+                             stats->results[NGX_REDIS_TIMEOUT]);
+    ngx_http_api_json_number(json, "closed",
+                             stats->results[NGX_REDIS_CLOSED]);
+    ngx_http_api_json_number(json, "writes", stats->writes);
+    ngx_http_api_json_number(json, "connects", stats->connects);
+    ngx_http_api_json_number(json, "outages", stats->outages);
+    ngx_http_api_json_end(json);
+}
