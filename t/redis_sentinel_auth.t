@@ -49,8 +49,8 @@ $t->write_file('wrong', "Sesame\n");
 
 $t->write_file('users.conf', <<'EOC');
 user default on >sesame ~* +@all
-user limits on >sesame ~rl:* -@all +ping +select +role +evalsha +eval +time +get +pttl +set
-user norole on >sesame ~rl:* -@all +ping +select +evalsha +eval +time +get +pttl +set
+user limits on >sesame ~rl:* +@all -@dangerous +role
+user norole on >sesame ~rl:* +@all -role
 EOC
 
 my $redis = $t->run_redis(

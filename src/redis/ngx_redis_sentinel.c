@@ -8,7 +8,6 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include "ngx_redis_greeting.h"
 #include "ngx_redis_master.h"
 #include "ngx_redis_sentinel.h"
 
@@ -17,9 +16,12 @@ struct ngx_redis_sentinel_s {
     ngx_redis_conf_t         *conf;
     ngx_log_t                *log;
 
-    ngx_redis_targets_t       targets;     /* the sentinels */
-    ngx_redis_conn_t          conn;        /* to one of them */
-    ngx_redis_stats_t         stats;       /* of that, not of the client */
+    ngx_redis_asker_t        *askers;      /* one for each URL */
+    ngx_uint_t                n;
+    ngx_uint_t                first;       /* the one that was believed last */
+    ngx_uint_t                current;     /* of the walk */
+    ngx_uint_t                left;        /* to be asked after that */
+    ngx_str_t                 reason;      /* why the walk went on */
 
     ngx_redis_target_t       *target;      /* the master */
     ngx_redis_server_t        server;
@@ -27,51 +29,36 @@ struct ngx_redis_sentinel_s {
     ngx_redis_master_addr_t   addr;
     ngx_uint_t                changes;
 
-    ngx_redis_master_t        news;        /* what was told last */
+    ngx_redis_master_t        news;        /* what is to be told */
     ngx_int_t                 rc;
+    ngx_event_t               tell;        /* posted */
 
     ngx_queue_t               rounds;      /* to be told */
     ngx_queue_t               conns;       /* all to the master */
 
-    ngx_event_t               timer;       /* for an answer, or a question */
-    ngx_event_t               tell;        /* posted */
-
     unsigned                  walking:1;   /* from one to the next */
-    unsigned                  asked:1;     /* an answer is due */
     unsigned                  silent:1;    /* none of them tells, logged */
 };
 
 
-static void ngx_redis_sentinel_ask(ngx_redis_sentinel_t *s);
-static void ngx_redis_sentinel_query(ngx_redis_sentinel_t *s);
-static void ngx_redis_sentinel_next(ngx_redis_sentinel_t *s,
-    const char *what);
-static void ngx_redis_sentinel_done(ngx_redis_sentinel_t *s, ngx_int_t rc);
+static ngx_int_t ngx_redis_sentinel_server(ngx_redis_sentinel_t *s,
+    ngx_pool_t *pool);
+static void ngx_redis_sentinel_walk(ngx_redis_sentinel_t *s);
+static void ngx_redis_sentinel_heard(ngx_redis_sentinel_t *s,
+    ngx_redis_asker_t *a);
+static ngx_redis_master_t *ngx_redis_sentinel_most(ngx_redis_sentinel_t *s);
+static void ngx_redis_sentinel_done(ngx_redis_sentinel_t *s, ngx_int_t rc,
+    ngx_redis_master_t *news);
 static void ngx_redis_sentinel_tell_handler(ngx_event_t *ev);
 static void ngx_redis_sentinel_change(ngx_redis_sentinel_t *s);
 static void ngx_redis_sentinel_move(ngx_redis_sentinel_t *s);
-static void ngx_redis_sentinel_up_handler(void *data);
-static ngx_int_t ngx_redis_sentinel_reply_handler(void *data,
-    redisReply *reply);
-static void ngx_redis_sentinel_quiet_handler(void *data);
-static void ngx_redis_sentinel_writable_handler(void *data);
-static void ngx_redis_sentinel_lost_handler(void *data, ngx_uint_t was_up);
-static void ngx_redis_sentinel_timer_handler(ngx_event_t *ev);
-
-
-static ngx_redis_conn_handlers_t  ngx_redis_sentinel_handlers = {
-    ngx_redis_sentinel_up_handler,
-    ngx_redis_sentinel_reply_handler,
-    ngx_redis_sentinel_quiet_handler,
-    ngx_redis_sentinel_writable_handler,
-    ngx_redis_sentinel_lost_handler
-};
 
 
 ngx_redis_sentinel_t *
 ngx_redis_sentinel_create(ngx_redis_conf_t *conf, ngx_redis_target_t *target,
     ngx_pool_t *pool, ngx_log_t *log)
 {
+    ngx_uint_t             i;
     ngx_redis_server_t    *server;
     ngx_redis_sentinel_t  *s;
 
@@ -87,63 +74,77 @@ ngx_redis_sentinel_create(ngx_redis_conf_t *conf, ngx_redis_target_t *target,
     ngx_queue_init(&s->rounds);
     ngx_queue_init(&s->conns);
 
-    if (ngx_redis_targets_urls(&s->targets, conf, pool, log) != NGX_OK
-        || ngx_redis_conn_init(&s->conn, conf, &s->targets, pool, log)
-           != NGX_OK)
-    {
-        return NULL;
-    }
-
-    s->conn.stats = &s->stats;
-    s->conn.handlers = &ngx_redis_sentinel_handlers;
-    s->conn.data = s;
-    s->conn.sentinel = 1;
-
-    s->timer.handler = ngx_redis_sentinel_timer_handler;
-    s->timer.data = s;
-    s->timer.log = &s->conn.log;
-    s->timer.cancelable = 1;
-
     s->tell.handler = ngx_redis_sentinel_tell_handler;
     s->tell.data = s;
-    s->tell.log = &s->conn.log;
+    s->tell.log = log;
 
-    /* the URLs agree on all but the host and the port */
+    s->n = conf->servers.nelts;
+
+    s->askers = ngx_pcalloc(pool, s->n * sizeof(ngx_redis_asker_t));
+    if (s->askers == NULL) {
+        return NULL;
+    }
 
     server = conf->servers.elts;
 
-    s->server = server[0];
-    s->server.text.len = conf->sentinel.len + sizeof("sentinel=") - 1;
-    s->server.text.data = ngx_pnalloc(pool, s->server.text.len);
-
-    if (s->server.text.data == NULL) {
-        return NULL;
+    for (i = 0; i < s->n; i++) {
+        if (ngx_redis_asker_init(&s->askers[i], s, conf, &server[i], pool,
+                                 log)
+            != NGX_OK)
+        {
+            return NULL;
+        }
     }
 
-    ngx_sprintf(s->server.text.data, "sentinel=%V", &conf->sentinel);
+    return ngx_redis_sentinel_server(s, pool) == NGX_OK ? s : NULL;
+}
+
+
+static ngx_int_t
+ngx_redis_sentinel_server(ngx_redis_sentinel_t *s, ngx_pool_t *pool)
+{
+    ngx_str_t           *text;
+    ngx_redis_server_t  *server;
+
+    /* the URLs agree on all but the host and the port */
+
+    server = s->conf->servers.elts;
+
+    s->server = server[0];
+
+    text = &s->server.text;
+
+    text->len = sizeof("sentinel=") - 1 + s->conf->sentinel.len;
+    text->data = ngx_pnalloc(pool, text->len);
+
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(text->data, "sentinel=%V", &s->conf->sentinel);
 
     s->server.url.host.data = s->master.host;
     s->server.url.host.len = 0;
 
-    target->server = &s->server;
+    s->target->server = &s->server;
 
-    return s;
+    return NGX_OK;
 }
 
 
 void
 ngx_redis_sentinel_close(ngx_redis_sentinel_t *s)
 {
-    if (s->timer.timer_set) {
-        ngx_del_timer(&s->timer);
-    }
+    ngx_uint_t  i;
 
     if (s->tell.posted) {
         ngx_delete_posted_event(&s->tell);
     }
 
-    ngx_redis_conn_close(&s->conn);
-    ngx_redis_targets_free(&s->targets);
+    for (i = 0; i < s->n; i++) {
+        ngx_redis_asker_close(&s->askers[i]);
+        ngx_redis_asker_free(&s->askers[i]);
+    }
 }
 
 
@@ -157,14 +158,14 @@ ngx_redis_sentinel_join(ngx_redis_sentinel_t *s, ngx_redis_conn_t *conn)
 ngx_uint_t
 ngx_redis_sentinel_count(ngx_redis_sentinel_t *s)
 {
-    return s->targets.nelts;
+    return s->n;
 }
 
 
 ngx_str_t *
 ngx_redis_sentinel_reason(ngx_redis_sentinel_t *s)
 {
-    return &s->conn.reason;
+    return &s->reason;
 }
 
 
@@ -175,131 +176,189 @@ ngx_redis_sentinel_master(ngx_redis_sentinel_t *s)
 }
 
 
+ngx_uint_t
+ngx_redis_sentinel_awaited(ngx_redis_sentinel_t *s)
+{
+    return s->tell.posted || !ngx_queue_empty(&s->rounds);
+}
+
+
 void
 ngx_redis_sentinel_wait(ngx_redis_sentinel_t *s, ngx_redis_round_t *round,
     ngx_uint_t doubt)
 {
+    ngx_uint_t  i;
+
     ngx_queue_insert_tail(&s->rounds, &round->queue);
     round->waiting = 1;
 
-    if (s->walking || s->asked || s->tell.posted) {
-        return;
-    }
+    /* askers that nobody waited for close when the worker is to exit */
 
-    if (doubt) {
-        (void) ngx_redis_round_leave(&s->conn.round);
-        ngx_redis_conn_close(&s->conn);
-    }
-
-    ngx_redis_sentinel_ask(s);
-}
-
-
-static void
-ngx_redis_sentinel_ask(ngx_redis_sentinel_t *s)
-{
-    if (s->timer.timer_set) {
-        ngx_del_timer(&s->timer);
-    }
-
-    if (s->conn.state == NGX_REDIS_CONN_UP) {
-        ngx_redis_sentinel_query(s);
+    if (s->tell.posted || (s->walking && !ngx_exiting)) {
         return;
     }
 
     s->walking = 1;
+    s->left = s->n;
+    s->current = s->first;
 
-    ngx_redis_conn_open(&s->conn, 1);
+    if (doubt) {
+        ngx_redis_asker_leave(&s->askers[s->first]);
+
+    } else {
+        s->current += s->n - 1;
+    }
+
+    for (i = 0; i < s->n; i++) {
+        ngx_redis_asker_start(&s->askers[i]);
+    }
+
+    ngx_redis_sentinel_walk(s);
 }
 
 
 static void
-ngx_redis_sentinel_query(ngx_redis_sentinel_t *s)
+ngx_redis_sentinel_walk(ngx_redis_sentinel_t *s)
 {
-    ngx_str_t          argv[3], command;
-    ngx_redis_conn_t  *conn;
+    ngx_redis_master_t  *most;
 
-    conn = &s->conn;
+    if (s->left == 0) {
 
-    ngx_str_set(&argv[0], "SENTINEL");
-    ngx_str_set(&argv[1], "GET-MASTER-ADDR-BY-NAME");
-    argv[2] = s->conf->sentinel;
+        /* one that was passed over may be all that is left by now */
 
-    if (ngx_redis_format(3, argv, NGX_REDIS_CONN_OUT, &command) != NGX_OK) {
-        ngx_redis_sentinel_done(s, NGX_ERROR);
+        most = ngx_redis_sentinel_most(s);
+
+        ngx_redis_sentinel_done(s, most ? NGX_OK : NGX_DECLINED, most);
         return;
     }
 
-    /* one question at a time: nothing else is in the buffer */
+    s->left--;
+    s->current = (s->current + 1) % s->n;
 
-    conn->pos = conn->out;
-    conn->last = ngx_cpymem(conn->out, command.data, command.len);
-
-    ngx_redis_format_free(&command);
-
-    s->asked = 1;
-    ngx_add_timer(&s->timer, s->conf->connect_timeout);
-
-    (void) ngx_redis_conn_write(conn);
+    ngx_redis_asker_ask(&s->askers[s->current]);
 }
 
 
-/* this sentinel is of no use */
-
-static void
-ngx_redis_sentinel_next(ngx_redis_sentinel_t *s, const char *what)
+void
+ngx_redis_sentinel_answered(ngx_redis_sentinel_t *s, ngx_redis_asker_t *a,
+    ngx_int_t rc)
 {
-    if (s->timer.timer_set) {
-        ngx_del_timer(&s->timer);
-    }
+    ngx_redis_master_t  *most;
 
-    s->asked = 0;
+    ngx_redis_sentinel_heard(s, a);
 
-    if (s->walking) {
-        ngx_redis_conn_skip(&s->conn, "sentinel %V %s", &s->conn.peer, what);
+    most = ngx_redis_sentinel_most(s);
+
+    if (!s->walking) {
+
+        if (most && !ngx_redis_master_equal(most, &s->master)) {
+            s->first = a - s->askers;
+            ngx_redis_sentinel_done(s, NGX_OK, most);
+        }
+
         return;
     }
 
-    /* it was until now, so the others have not been asked yet */
+    if (a != &s->askers[s->current]) {
+        return;
+    }
 
-    (void) ngx_redis_round_leave(&s->conn.round);
-    ngx_redis_conn_close(&s->conn);
+    if (rc != NGX_OK) {
+        s->reason = a->conn.reason;
+        ngx_redis_sentinel_walk(s);
+        return;
+    }
 
-    ngx_redis_sentinel_ask(s);
+    if (most && !ngx_redis_master_equal(most, &a->master)) {
+        ngx_str_set(&s->reason, "they disagree");
+        ngx_redis_sentinel_walk(s);
+        return;
+    }
+
+    s->first = s->current;
+
+    ngx_redis_sentinel_done(s, NGX_OK, &a->master);
 }
 
 
-/* the one end of a walk, or of a question */
+/* tells when there is none left, and when there is one again */
 
 static void
-ngx_redis_sentinel_done(ngx_redis_sentinel_t *s, ngx_int_t rc)
+ngx_redis_sentinel_heard(ngx_redis_sentinel_t *s, ngx_redis_asker_t *a)
 {
-    s->walking = 0;
-    s->asked = 0;
-    s->rc = rc;
+    ngx_uint_t  i;
 
-    if (s->timer.timer_set) {
-        ngx_del_timer(&s->timer);
+    for (i = 0; i < s->n; i++) {
+
+        if (s->askers[i].master.len == 0) {
+            continue;
+        }
+
+        if (s->silent) {
+            s->silent = 0;
+
+            ngx_log_error(NGX_LOG_NOTICE, s->log, 0,
+                          "redis \"%V\": sentinel %V tells of it again",
+                          &s->server.text, &a->conn.peer);
+        }
+
+        return;
     }
 
-    if (!ngx_exiting) {
-        ngx_add_timer(&s->timer, NGX_REDIS_SENTINEL_INTERVAL);
-    }
-
-    if (rc == NGX_OK && s->silent) {
-        s->silent = 0;
-
-        ngx_log_error(NGX_LOG_NOTICE, s->log, 0,
-                      "redis \"%V\": sentinel %V tells of it again",
-                      &s->server.text, &s->conn.peer);
-    }
-
-    if (rc != NGX_OK && s->changes && !s->silent) {
+    if (s->changes && !s->silent) {
         s->silent = 1;
 
         ngx_log_error(NGX_LOG_WARN, s->log, 0,
                       "redis \"%V\": no sentinel tells of it: %V",
-                      &s->server.text, &s->conn.reason);
+                      &s->server.text, &a->conn.reason);
+    }
+}
+
+
+/* what more than half of them say, of those that answered last time */
+
+static ngx_redis_master_t *
+ngx_redis_sentinel_most(ngx_redis_sentinel_t *s)
+{
+    ngx_uint_t           i, k, all, same;
+    ngx_redis_master_t  *m;
+
+    for (i = 0; i < s->n; i++) {
+
+        m = &s->askers[i].master;
+
+        if (m->len == 0) {
+            continue;
+        }
+
+        all = 0;
+        same = 0;
+
+        for (k = 0; k < s->n; k++) {
+            all += (s->askers[k].master.len != 0);
+            same += ngx_redis_master_equal(&s->askers[k].master, m);
+        }
+
+        if (same * 2 > all) {
+            return m;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* the one end of a walk, or what was heard without one */
+
+static void
+ngx_redis_sentinel_done(ngx_redis_sentinel_t *s, ngx_int_t rc,
+    ngx_redis_master_t *news)
+{
+    s->walking = 0;
+    s->rc = rc;
+
+    if (news) {
+        s->news = *news;
     }
 
     ngx_post_event(&s->tell, &ngx_posted_events);
@@ -310,6 +369,7 @@ static void
 ngx_redis_sentinel_tell_handler(ngx_event_t *ev)
 {
     ngx_int_t              rc;
+    ngx_uint_t             i;
     ngx_queue_t            waiting, *q;
     ngx_redis_round_t     *round;
     ngx_redis_sentinel_t  *s;
@@ -317,9 +377,7 @@ ngx_redis_sentinel_tell_handler(ngx_event_t *ev)
     s = ev->data;
     rc = s->rc;
 
-    if (rc == NGX_OK
-        && (s->changes == 0 || !ngx_redis_master_equal(&s->news, &s->master)))
-    {
+    if (rc == NGX_OK && !ngx_redis_master_equal(&s->news, &s->master)) {
         ngx_redis_sentinel_change(s);
         ngx_redis_sentinel_move(s);
     }
@@ -343,7 +401,11 @@ ngx_redis_sentinel_tell_handler(ngx_event_t *ev)
         ngx_redis_round_told(round, rc);
     }
 
-    ngx_redis_sentinel_quiet_handler(s);
+    if (ngx_exiting && !ngx_redis_sentinel_awaited(s)) {
+        for (i = 0; i < s->n; i++) {
+            ngx_redis_asker_close(&s->askers[i]);
+        }
+    }
 }
 
 
@@ -389,7 +451,7 @@ ngx_redis_sentinel_change(ngx_redis_sentinel_t *s)
     ngx_log_error(level, s->log, 0,
                   "redis \"%V\" is %V port %d, by sentinel %V",
                   &s->server.text, host, (int) s->master.port,
-                  &s->conn.peer);
+                  &s->askers[s->first].conn.peer);
 }
 
 
@@ -411,133 +473,5 @@ ngx_redis_sentinel_move(ngx_redis_sentinel_t *s)
             ngx_redis_conn_move(conn, "the master is %V port %d now",
                                 &s->server.url.host, (int) s->master.port);
         }
-    }
-}
-
-
-static void
-ngx_redis_sentinel_up_handler(void *data)
-{
-    ngx_redis_sentinel_query(data);
-}
-
-
-static ngx_int_t
-ngx_redis_sentinel_reply_handler(void *data, redisReply *reply)
-{
-    ngx_redis_sentinel_t *s = data;
-
-    ngx_int_t    rc;
-    const char  *err;
-
-    if (!s->asked) {
-        freeReplyObject(reply);
-        return NGX_ERROR;
-    }
-
-    rc = ngx_redis_master_parse(reply, &s->news, &err);
-
-    freeReplyObject(reply);
-
-    if (rc == NGX_OK && s->news.named && s->conf->resolver == NULL) {
-        err = "tells a name, and there is no resolver";
-        rc = NGX_ERROR;
-    }
-
-    ngx_log_debug3(NGX_LOG_DEBUG_EVENT, &s->conn.log, 0,
-                   "redis sentinel told:%i \"%s\" port:%d", rc, s->news.host,
-                   (int) s->news.port);
-
-    if (rc == NGX_OK) {
-        ngx_redis_sentinel_done(s, NGX_OK);
-
-    } else {
-        ngx_redis_sentinel_next(s, err);
-    }
-
-    return NGX_OK;
-}
-
-
-/* a worker that leaves asks no more than it has to */
-
-static void
-ngx_redis_sentinel_quiet_handler(void *data)
-{
-    ngx_redis_sentinel_t *s = data;
-
-    if (!ngx_exiting || !ngx_queue_empty(&s->rounds) || s->tell.posted) {
-        return;
-    }
-
-    if (s->timer.timer_set) {
-        ngx_del_timer(&s->timer);
-    }
-
-    s->walking = 0;
-    s->asked = 0;
-
-    ngx_redis_conn_close(&s->conn);
-}
-
-
-static void
-ngx_redis_sentinel_writable_handler(void *data)
-{
-    ngx_redis_sentinel_t *s = data;
-
-    (void) ngx_redis_conn_write(&s->conn);
-}
-
-
-static void
-ngx_redis_sentinel_lost_handler(void *data, ngx_uint_t was_up)
-{
-    ngx_redis_sentinel_t *s = data;
-
-    ngx_uint_t  asked;
-
-    asked = s->asked;
-    s->asked = 0;
-
-    if (!was_up) {
-        ngx_redis_sentinel_done(s, NGX_DECLINED);
-        return;
-    }
-
-    if (s->walking) {
-
-        if (s->timer.timer_set) {
-            ngx_del_timer(&s->timer);
-        }
-
-        ngx_redis_conn_go_on(&s->conn);
-        return;
-    }
-
-    (void) ngx_redis_round_leave(&s->conn.round);
-
-    if (asked) {
-        ngx_redis_sentinel_ask(s);
-    }
-
-    /* else nobody waits, and the next question finds another one */
-}
-
-
-static void
-ngx_redis_sentinel_timer_handler(ngx_event_t *ev)
-{
-    ngx_redis_sentinel_t  *s;
-
-    s = ev->data;
-
-    if (s->asked) {
-        ngx_redis_sentinel_next(s, "does not answer");
-        return;
-    }
-
-    if (!ngx_exiting) {
-        ngx_redis_sentinel_ask(s);
     }
 }

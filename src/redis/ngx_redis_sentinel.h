@@ -5,17 +5,19 @@
 
 
 /*
- * "sentinel=NAME": where the master is, by the sentinels.  One for each
- * client, with one connection that is kept to the sentinel that answered
- * last.  It is asked whenever a connection to the master is to be made, and
- * each second, so that an old master which still answers is left.
+ * "sentinel=NAME": where the master is, by the sentinels, for one client.
+ * They are asked in turn whenever a connection to the master is to be made;
+ * and all of them each second, so that an old master which still answers is
+ * left.
  *
- *     round -- wait --> sentinel -- told --> round
+ *     round -- wait --> sentinel <--> askers, one for each URL
+ *       ^                  |
+ *       +----- told -------+
  *                          |
- *                          +------- move --> connections to another master
+ *     connections <- move -+
  *
- * A walk asks the sentinels in turn until one tells; all who wait meanwhile
- * are told by the same answer.
+ * What most of those say that answer is believed, against any single one: a
+ * sentinel that is cut off with an old master holds on to it.
  */
 
 
@@ -27,14 +29,14 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "ngx_redis_asker.h"
 #include "ngx_redis_conf.h"
 #include "ngx_redis_conn.h"
 #include "ngx_redis_round.h"
 #include "ngx_redis_target.h"
 
 
-#define NGX_REDIS_SENTINEL_PORT      26379
-#define NGX_REDIS_SENTINEL_INTERVAL  1000   /* ms, between two questions */
+#define NGX_REDIS_SENTINEL_PORT  26379
 
 
 /*
@@ -58,7 +60,7 @@ void ngx_redis_sentinel_join(ngx_redis_sentinel_t *s,
 
 ngx_uint_t ngx_redis_sentinel_count(ngx_redis_sentinel_t *s);
 
-/* Why the last of them did not tell, if it did not; for the log. */
+/* Why the last that was asked did not tell, if it did not; for the log. */
 
 ngx_str_t *ngx_redis_sentinel_reason(ngx_redis_sentinel_t *s);
 
@@ -75,6 +77,19 @@ ngx_uint_t ngx_redis_sentinel_master(ngx_redis_sentinel_t *s);
 
 void ngx_redis_sentinel_wait(ngx_redis_sentinel_t *s,
     ngx_redis_round_t *round, ngx_uint_t doubt);
+
+
+/*
+ * To be called by an asker: a->master is the answer, or with another code
+ * than NGX_OK there is none.
+ */
+
+void ngx_redis_sentinel_answered(ngx_redis_sentinel_t *s,
+    ngx_redis_asker_t *a, ngx_int_t rc);
+
+/* 1 if somebody waits to be told. */
+
+ngx_uint_t ngx_redis_sentinel_awaited(ngx_redis_sentinel_t *s);
 
 
 /* ngx_redis_sentinel_conf.c */

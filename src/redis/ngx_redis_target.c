@@ -28,7 +28,8 @@ ngx_redis_targets_init(ngx_redis_targets_t *targets, ngx_redis_conf_t *conf,
     ngx_pool_t *pool, ngx_log_t *log)
 {
     if (conf->sentinel.len == 0) {
-        return ngx_redis_targets_urls(targets, conf, pool, log);
+        return ngx_redis_targets_urls(targets, conf->servers.elts,
+                                      conf->servers.nelts, pool, log);
     }
 
     targets->elts = ngx_pcalloc(pool, sizeof(ngx_redis_target_t));
@@ -47,22 +48,20 @@ ngx_redis_targets_init(ngx_redis_targets_t *targets, ngx_redis_conf_t *conf,
 
 
 ngx_int_t
-ngx_redis_targets_urls(ngx_redis_targets_t *targets, ngx_redis_conf_t *conf,
-    ngx_pool_t *pool, ngx_log_t *log)
+ngx_redis_targets_urls(ngx_redis_targets_t *targets,
+    ngx_redis_server_t *server, ngx_uint_t n, ngx_pool_t *pool,
+    ngx_log_t *log)
 {
     ngx_uint_t           i;
-    ngx_redis_server_t  *server;
     ngx_redis_target_t  *t;
 
-    server = conf->servers.elts;
-
-    t = ngx_pcalloc(pool, conf->servers.nelts * sizeof(ngx_redis_target_t));
+    t = ngx_pcalloc(pool, n * sizeof(ngx_redis_target_t));
     if (t == NULL) {
         return NGX_ERROR;
     }
 
     targets->elts = t;
-    targets->nelts = conf->servers.nelts;
+    targets->nelts = n;
     targets->log = log;
 
     for (i = 0; i < targets->nelts; i++) {

@@ -52,10 +52,11 @@ typedef struct {
 ngx_int_t ngx_redis_targets_init(ngx_redis_targets_t *targets,
     ngx_redis_conf_t *conf, ngx_pool_t *pool, ngx_log_t *log);
 
-/* The same for the URLs as they are, be they of sentinels. */
+/* The same for these URLs as they are, be they of sentinels. */
 
 ngx_int_t ngx_redis_targets_urls(ngx_redis_targets_t *targets,
-    ngx_redis_conf_t *conf, ngx_pool_t *pool, ngx_log_t *log);
+    ngx_redis_server_t *server, ngx_uint_t n, ngx_pool_t *pool,
+    ngx_log_t *log);
 
 void ngx_redis_targets_free(ngx_redis_targets_t *targets);
 
