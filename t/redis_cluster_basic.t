@@ -38,7 +38,7 @@ http {
     ratelimit_redis_server $seed cluster timeout=5s connect_timeout=5s;
     ratelimit_redis_zone \$arg_a zone=a:1m rate=5r/h;
 
-    add_header X-Limit \$ratelimit_redis_status;
+    add_header X-Limit \$ratelimit_redis_status always;
 
     server {
         listen 127.0.0.1:$ports[$i] reuseport;
@@ -79,15 +79,13 @@ for my $a (1 .. 30) {
 is(join(', ', map { "$_ x $count{$_}" } keys %count), '200:5 429:3 x 30',
     'each subject exactly, by both hosts');
 
-my @keys = $cluster->keys('*{*');
-@keys = $cluster->keys('*') if !@keys;
-
-cmp_ok(scalar(@keys), '>=', 31, 'one key for each');
+cmp_ok(scalar($cluster->keys('*')), '>=', 31, 'a key for each');
 is(scalar(grep { !$_->cmd('DBSIZE') } @masters), 0, 'on all servers');
 
 # one server that is asked for what is elsewhere says MOVED
 
-is(scalar(grep { errors($_) } @masters), 0, 'no server was asked in vain');
+is(scalar(grep { $_->errors('MOVED') } @masters), 0,
+    'no server was asked in vain');
 
 # each server has to be given the script by itself
 
@@ -111,11 +109,5 @@ is(join(' ', map { status(http_get("/x?a=$_")) } 1 .. 5),
 ###############################################################################
 
 sub limit { header(scalar http_get("/x?a=$_[0]"), 'X-Limit') // '' }
-
-
-sub errors {
-    my ($node) = @_;
-    return $node->info('errorstat_MOVED') // 0;
-}
 
 ###############################################################################

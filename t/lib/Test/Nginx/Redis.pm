@@ -157,6 +157,16 @@ sub calls {
 }
 
 
+# How many error replies began with this word ("MOVED"), since the start.
+
+sub errors {
+    my ($self, $code) = @_;
+
+    my $stat = $self->info("errorstat_$code") // '';
+    return $stat =~ /count=(\d+)/ ? $1 : 0;
+}
+
+
 # DIR/ca.crt, DIR/NAME.crt and DIR/NAME.key, made once.
 
 sub make_cert {
