@@ -71,9 +71,12 @@ ngx_limiter_mirror_look(ngx_limiter_item_t *item, ngx_limiter_look_t *look,
         rc = NGX_BUSY;
     }
 
+    /* who only looks tells nothing: Redis writes nothing then */
+
     if (rc == NGX_AGAIN
         && carry
         && known
+        && !item->peek
         && ngx_limiter_mirror_untold(&entry, item, look->era))
     {
         look->carry = ngx_limiter_mirror_take(&entry, item->policy, carry,
