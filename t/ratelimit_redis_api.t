@@ -84,7 +84,8 @@ is_deeply(subject('a/k'), {
     host => { known => JSON::PP::false, leased => 0, untold => 0 },
 }, 'a new subject');
 
-is(scalar(@{ $redis->cmd('KEYS', 'rl:a:*') }), 0, 'which looking does not make');
+is(scalar(@{ $redis->cmd('KEYS', 'rl:a:*') }), 0,
+    'which looking does not make');
 
 http_get('/x?a=k') for 1 .. 2;
 
