@@ -102,9 +102,9 @@ sub layer {
 sub up {
     my ($nginx) = @_;
 
-    return $nginx->log_count(qr/\[error\].* is down/)
-           == $nginx->log_count(qr/\[notice\].* is back/)
-           && $nginx->log_count(qr/\[notice\].*"sentinel=mymaster" is 127/) >= 1;
+    return $nginx->log_count(qr/\[notice\].*"sentinel=mymaster" is 127/)
+           && $nginx->log_count(qr/\[error\].* is down/)
+              == $nginx->log_count(qr/\[notice\].* is back/);
 }
 
 ###############################################################################
