@@ -23,12 +23,17 @@
 
 static ngx_int_t ngx_http_ratelimit_redis_access_handler(
     ngx_http_request_t *r);
+static ngx_int_t ngx_http_ratelimit_redis_precontent_handler(
+    ngx_http_request_t *r);
+static ngx_int_t ngx_http_ratelimit_redis_handler(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf, ngx_uint_t stage);
 static ngx_int_t ngx_http_ratelimit_redis_start(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx);
 static void ngx_http_ratelimit_redis_answer_handler(void *data);
 static ngx_int_t ngx_http_ratelimit_redis_decide(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx);
 static void ngx_http_ratelimit_redis_cleanup(void *data);
+static ngx_int_t ngx_http_ratelimit_redis_log_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ratelimit_redis_header_filter(
     ngx_http_request_t *r);
 
@@ -37,13 +42,12 @@ static ngx_int_t ngx_http_ratelimit_redis_init_process(ngx_cycle_t *cycle);
 static void ngx_http_ratelimit_redis_exit_process(ngx_cycle_t *cycle);
 
 
-/* a word with the value NGX_CONF_UNSET_UINT is not supported yet */
-
 static ngx_conf_enum_t  ngx_http_ratelimit_redis_headers[] = {
     { ngx_string("off"), NGX_HTTP_RATELIMIT_REDIS_HEADERS_OFF },
     { ngx_string("x"), NGX_HTTP_RATELIMIT_REDIS_HEADERS_X },
-    { ngx_string("ietf"), NGX_CONF_UNSET_UINT },
-    { ngx_string("all"), NGX_CONF_UNSET_UINT },
+    { ngx_string("ietf"), NGX_HTTP_RATELIMIT_REDIS_HEADERS_IETF },
+    { ngx_string("all"), NGX_HTTP_RATELIMIT_REDIS_HEADERS_X
+                         |NGX_HTTP_RATELIMIT_REDIS_HEADERS_IETF },
     { ngx_null_string, 0 }
 };
 
@@ -245,18 +249,48 @@ static ngx_limiter_redis_t  ngx_http_ratelimit_redis_shared;
 static ngx_int_t
 ngx_http_ratelimit_redis_access_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                             rc;
-    ngx_http_ratelimit_redis_ctx_t       *ctx;
     ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
 
     rlcf = ngx_http_get_module_loc_conf(r, ngx_http_ratelimit_redis_module);
 
-    if (rlcf->rules->nelts == 0
+    if ((rlcf->stages & NGX_HTTP_RATELIMIT_REDIS_ACCESS) == 0
         && !rlcf->token_blacklist
         && !rlcf->token_required)
     {
         return NGX_DECLINED;
     }
+
+    return ngx_http_ratelimit_redis_handler(r, rlcf,
+                                            NGX_HTTP_RATELIMIT_REDIS_ACCESS);
+}
+
+
+/* Subrequests come here too, without an access phase: they are not counted. */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_precontent_handler(ngx_http_request_t *r)
+{
+    ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
+
+    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_ratelimit_redis_module);
+
+    if ((rlcf->stages & NGX_HTTP_RATELIMIT_REDIS_PRECONTENT) == 0
+        || r != r->main)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_ratelimit_redis_handler(r, rlcf,
+                                        NGX_HTTP_RATELIMIT_REDIS_PRECONTENT);
+}
+
+
+static ngx_int_t
+ngx_http_ratelimit_redis_handler(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf, ngx_uint_t stage)
+{
+    ngx_int_t                        rc;
+    ngx_http_ratelimit_redis_ctx_t  *ctx;
 
     if (r->post_action) {
 
@@ -270,18 +304,33 @@ ngx_http_ratelimit_redis_access_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ctx->state == NGX_HTTP_RATELIMIT_REDIS_IDLE) {
+    switch (ctx->state) {
+
+    case NGX_HTTP_RATELIMIT_REDIS_IDLE:
         ctx->conf = rlcf;
+        ctx->stage = stage;
 
         rc = ngx_http_ratelimit_redis_start(r, ctx);
 
         if (rc == NGX_ERROR) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
-    }
 
-    if (ctx->state == NGX_HTTP_RATELIMIT_REDIS_WAITING) {
+        if (rc == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
+
+        break;
+
+    case NGX_HTTP_RATELIMIT_REDIS_WAITING:
         return NGX_AGAIN;
+
+    case NGX_HTTP_RATELIMIT_REDIS_DELAYING:
+        ctx->state = NGX_HTTP_RATELIMIT_REDIS_IDLE;
+        return NGX_DECLINED;
+
+    default: /* NGX_HTTP_RATELIMIT_REDIS_ANSWERED */
+        break;
     }
 
     ctx->state = NGX_HTTP_RATELIMIT_REDIS_IDLE;
@@ -314,8 +363,9 @@ ngx_http_ratelimit_redis_start(ngx_http_request_t *r,
         ctx->pending++;
     }
 
-    if (ctx->check.result == NGX_LIMITER_CHECK_PASSED) {
-
+    if (ctx->check.result == NGX_LIMITER_CHECK_PASSED
+        && ctx->stage == NGX_HTTP_RATELIMIT_REDIS_ACCESS)
+    {
         rc = ngx_http_ratelimit_redis_token_start(r, ctx,
                                      ngx_http_ratelimit_redis_answer_handler);
 
@@ -340,7 +390,7 @@ ngx_http_ratelimit_redis_start(ngx_http_request_t *r,
 
     ctx->state = NGX_HTTP_RATELIMIT_REDIS_WAITING;
 
-    return NGX_OK;
+    return NGX_AGAIN;
 }
 
 
@@ -396,12 +446,22 @@ ngx_http_ratelimit_redis_decide(ngx_http_request_t *r,
 
     rc = ngx_http_ratelimit_redis_limits_verdict(r, ctx, &body);
 
-    if (rc == NGX_DECLINED) {
+    if (rc == NGX_DECLINED && ctx->stage == NGX_HTTP_RATELIMIT_REDIS_ACCESS) {
         rc = ngx_http_ratelimit_redis_token_verdict(r, ctx, &body);
     }
 
     if (rc == NGX_DECLINED) {
-        return NGX_DECLINED;
+
+        if (ctx->check.nitems == 0 || ctx->delay == 0) {
+            return NGX_DECLINED;
+        }
+
+        rc = ngx_http_ratelimit_redis_delay(r, ctx->delay);
+
+        if (rc == NGX_AGAIN) {
+            ctx->state = NGX_HTTP_RATELIMIT_REDIS_DELAYING;
+            return NGX_AGAIN;
+        }
     }
 
     if (rc == NGX_ERROR) {
@@ -492,6 +552,27 @@ ngx_http_ratelimit_redis_worker(void)
 }
 
 
+/* What a request cost is known now; it comes here however it ended. */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_log_handler(ngx_http_request_t *r)
+{
+    ngx_http_ratelimit_redis_ctx_t  *ctx;
+
+    if (r != r->main) {
+        return NGX_OK;
+    }
+
+    ctx = ngx_http_ratelimit_redis_get_ctx(r, 0);
+
+    if (ctx) {
+        ngx_http_ratelimit_redis_policy_charge(r, ctx);
+    }
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_ratelimit_redis_header_filter(ngx_http_request_t *r)
 {
@@ -510,9 +591,18 @@ ngx_http_ratelimit_redis_header_filter(ngx_http_request_t *r)
 
     now = ngx_limiter_local_now();
 
-    if (ctx->headers
+    if ((ctx->headers & NGX_HTTP_RATELIMIT_REDIS_HEADERS_X)
         && ctx->shown.zone
-        && ngx_limiter_headers_add(r, &ctx->shown, now) != NGX_OK)
+        && ngx_limiter_headers_x(r, &ctx->shown, now) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if ((ctx->headers & NGX_HTTP_RATELIMIT_REDIS_HEADERS_IETF)
+        && ctx->policies
+        && ngx_limiter_headers_ietf(r, &ctx->shown, ctx->policies->elts,
+                                    ctx->policies->nelts, now)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -555,6 +645,20 @@ ngx_http_ratelimit_redis_init(ngx_conf_t *cf)
     }
 
     *h = ngx_http_ratelimit_redis_access_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_ratelimit_redis_precontent_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_ratelimit_redis_log_handler;
 
     ngx_http_next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = ngx_http_ratelimit_redis_header_filter;

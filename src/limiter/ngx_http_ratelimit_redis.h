@@ -25,13 +25,30 @@
 #include "ngx_token_revocation.h"
 
 
-#define NGX_HTTP_RATELIMIT_REDIS_HEADERS_OFF  0
-#define NGX_HTTP_RATELIMIT_REDIS_HEADERS_X    1
+#define NGX_HTTP_RATELIMIT_REDIS_HEADERS_OFF   0
+#define NGX_HTTP_RATELIMIT_REDIS_HEADERS_X     1
+#define NGX_HTTP_RATELIMIT_REDIS_HEADERS_IETF  2
+
+/* where a rule is checked, and which stages a location has rules for: bits */
+#define NGX_HTTP_RATELIMIT_REDIS_ACCESS        1
+#define NGX_HTTP_RATELIMIT_REDIS_PRECONTENT    2
 
 
 typedef struct {
-    ngx_limiter_zone_t          zone;
+    ngx_limiter_rate_t          rate;
+    ngx_http_complex_value_t   *value;     /* NULL: the rate above */
+} ngx_http_ratelimit_redis_rate_t;
+
+
+typedef struct {
+    ngx_limiter_zone_t          zone;      /* the first: items point to it */
     ngx_http_complex_value_t    key;
+
+    ngx_uint_t                  nrates;    /* as configured */
+    ngx_http_ratelimit_redis_rate_t  rates[NGX_LIMITER_MAX_RATES];
+
+    ngx_http_complex_value_t   *cost;      /* NULL: 1 */
+    ngx_http_complex_value_t   *charge;    /* NULL: none */
 } ngx_http_ratelimit_redis_zone_t;
 
 
@@ -39,6 +56,9 @@ typedef struct {
     ngx_shm_zone_t             *shm_zone;  /* ->data is a .._zone_t */
     ngx_uint_t                  on_error;  /* ngx_limiter_on_error_e */
     ngx_uint_t                  dry_run;
+    ngx_uint_t                  stage;     /* 0: not given, which is access */
+    uint64_t                    delay;     /* units that need not wait */
+    unsigned                    delay_set:1;
     u_char                     *file;      /* where it was written */
     ngx_uint_t                  line;
 } ngx_http_ratelimit_redis_rule_t;
@@ -66,7 +86,9 @@ typedef struct {
 
 typedef struct {
     ngx_array_t                *rules;     /* .._rule_t */
-    ngx_str_t                  *bodies;    /* one for each rule's refusal */
+    ngx_uint_t                  stages;    /* of them */
+    ngx_str_t                  *bodies;    /* of refusals: .._MAX_RATES a rule;
+                                              empty if not known before */
     ngx_uint_t                  status;
     ngx_uint_t                  headers;
     ngx_uint_t                  on_error;
@@ -90,6 +112,10 @@ typedef enum {
     NGX_HTTP_RATELIMIT_REDIS_PASSED,
     NGX_HTTP_RATELIMIT_REDIS_LOCAL_PASSED,
     NGX_HTTP_RATELIMIT_REDIS_SKIPPED,
+    NGX_HTTP_RATELIMIT_REDIS_DELAYED_DRY_RUN,
+    NGX_HTTP_RATELIMIT_REDIS_LOCAL_DELAYED_DRY_RUN,
+    NGX_HTTP_RATELIMIT_REDIS_DELAYED,
+    NGX_HTTP_RATELIMIT_REDIS_LOCAL_DELAYED,
     NGX_HTTP_RATELIMIT_REDIS_REJECTED_DRY_RUN,
     NGX_HTTP_RATELIMIT_REDIS_LOCAL_REJECTED_DRY_RUN,
     NGX_HTTP_RATELIMIT_REDIS_REJECTED,
@@ -119,13 +145,15 @@ typedef struct {
 
 /*
  * Lives in r->main->pool and outlives internal redirects.  A round is one run
- * of the access handler: a location that is redirected to has its own.
+ * of a phase's handler: each stage of a location has its own, and so has
+ * a location that is redirected to.
  */
 
 typedef enum {
     NGX_HTTP_RATELIMIT_REDIS_IDLE = 0,
     NGX_HTTP_RATELIMIT_REDIS_WAITING,
-    NGX_HTTP_RATELIMIT_REDIS_ANSWERED
+    NGX_HTTP_RATELIMIT_REDIS_ANSWERED,
+    NGX_HTTP_RATELIMIT_REDIS_DELAYING
 } ngx_http_ratelimit_redis_state_e;
 
 
@@ -137,6 +165,8 @@ typedef struct {
     /* the round */
 
     ngx_http_ratelimit_redis_loc_conf_t  *conf;
+    ngx_uint_t                            stage;
+    ngx_msec_t                            delay;     /* before it goes on */
     ngx_limiter_check_t                   check;
     ngx_uint_t                            rules[NGX_LIMITER_MAX_ZONES];
 
@@ -145,12 +175,13 @@ typedef struct {
     ngx_http_token_t                      token;
     ngx_http_token_status_e               token_status;  /* as checked */
     ngx_token_revocation_t               *revocation;    /* the last one */
-    ngx_array_t                          *charged;   /* .._zone_t * */
+    ngx_array_t                          *charged;   /* .._item_t * */
+    ngx_array_t                          *policies;  /* the same, to be told */
     ngx_http_ratelimit_redis_status_e     status;
     ngx_limiter_report_t                  shown;     /* to the client */
     ngx_limiter_report_t                  noted;     /* in variables */
     uint64_t                              retry;     /* ms, or 0 */
-    unsigned                              headers:1;
+    ngx_uint_t                            headers;   /* bits */
     unsigned                              refused:1; /* by a limit */
 } ngx_http_ratelimit_redis_ctx_t;
 
@@ -184,6 +215,42 @@ ngx_int_t ngx_http_ratelimit_redis_fleet_start(ngx_cycle_t *cycle,
 void ngx_http_ratelimit_redis_fleet_stop(ngx_limiter_redis_t *redis);
 
 
+/*
+ * _policy.c: what a zone asks of a request.  The policy: NGX_OK, NGX_DECLINED
+ * if all rates are empty, NGX_ERROR after logging if one is invalid.
+ */
+
+ngx_int_t ngx_http_ratelimit_redis_policy(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_zone_t *rz, ngx_limiter_policy_t **policy);
+
+/* Sets item->need and item->take.  NGX_ERROR when out of memory. */
+
+ngx_int_t ngx_http_ratelimit_redis_policy_cost(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_zone_t *rz, ngx_limiter_item_t *item);
+
+/* A number of units: NGX_DECLINED if empty, or invalid and logged. */
+
+ngx_int_t ngx_http_ratelimit_redis_policy_units(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_zone_t *rz, ngx_http_complex_value_t *value,
+    const char *name, uint64_t *units);
+ngx_int_t ngx_http_ratelimit_redis_policy_parse(ngx_str_t *text,
+    uint64_t *units);
+
+/* Books what the request cost in the end, in all zones that charge. */
+
+void ngx_http_ratelimit_redis_policy_charge(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx);
+
+
+/*
+ * _delay.c: NGX_AGAIN, and the phases go on after so many milliseconds;
+ * NGX_ERROR
+ */
+
+ngx_int_t ngx_http_ratelimit_redis_delay(ngx_http_request_t *r,
+    ngx_msec_t delay);
+
+
 /* _zone.c: a directive */
 
 char *ngx_http_ratelimit_redis_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -213,21 +280,16 @@ char *ngx_http_ratelimit_redis_conf_enum(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_ratelimit_redis_conf_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* whether the value begins with one of the names, which end with NULL */
-
-ngx_uint_t ngx_http_ratelimit_redis_conf_later(ngx_str_t *value,
-    const char **names);
-
-/* what a refusal by these zones says */
+/* what a refusal by these policies says */
 
 void ngx_http_ratelimit_redis_problem(ngx_http_api_problem_t *problem,
-    ngx_uint_t status, ngx_str_t *zones, ngx_uint_t n);
+    ngx_uint_t status, ngx_str_t *names, ngx_uint_t n);
 
 
 /*
  * _limits.c: the limits of a round.  _start() returns as
  * ngx_limiter_check_start(), NGX_OK with no items if nothing is to be checked.
- * _verdict() notes what came of it, logs a refusal and returns NGX_DECLINED,
+ * _verdict.c: _verdict() sets ctx->delay, notes what came of it, logs a refusal and returns NGX_DECLINED,
  * or the status that refuses the request with *body.
  */
 

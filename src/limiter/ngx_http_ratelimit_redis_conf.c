@@ -15,34 +15,78 @@
 
 static ngx_int_t ngx_http_ratelimit_redis_conf_bodies(ngx_conf_t *cf,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf);
+static ngx_int_t ngx_http_ratelimit_redis_conf_body(ngx_conf_t *cf,
+    ngx_uint_t status, ngx_http_ratelimit_redis_zone_t *rz,
+    ngx_str_t *bodies);
 static ngx_int_t ngx_http_ratelimit_redis_conf_common_bodies(ngx_conf_t *cf,
     ngx_http_ratelimit_redis_main_conf_t *rmcf);
 
 
-/* writes rlcf->bodies */
+/* writes rlcf->bodies, and rlcf->stages */
 
 static ngx_int_t
 ngx_http_ratelimit_redis_conf_bodies(ngx_conf_t *cf,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf)
 {
     ngx_uint_t                        i;
-    ngx_http_api_problem_t            problem;
     ngx_http_ratelimit_redis_rule_t  *rules;
 
     rules = rlcf->rules->elts;
 
-    rlcf->bodies = ngx_palloc(cf->pool,
-                              rlcf->rules->nelts * sizeof(ngx_str_t));
+    rlcf->stages = 0;
+    rlcf->bodies = ngx_pcalloc(cf->pool, rlcf->rules->nelts
+                                         * NGX_LIMITER_MAX_RATES
+                                         * sizeof(ngx_str_t));
     if (rlcf->bodies == NULL) {
         return NGX_ERROR;
     }
 
     for (i = 0; i < rlcf->rules->nelts; i++) {
 
-        ngx_http_ratelimit_redis_problem(&problem, rlcf->status,
-                                         &rules[i].shm_zone->shm.name, 1);
+        rlcf->stages |= rules[i].stage;
 
-        if (ngx_http_api_problem_encode(&problem, cf->pool, &rlcf->bodies[i])
+        if (ngx_http_ratelimit_redis_conf_body(cf, rlcf->status,
+                                  rules[i].shm_zone->data,
+                                  &rlcf->bodies[i * NGX_LIMITER_MAX_RATES])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* one for each rate; none if rates are not known before, or the zone is not */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_conf_body(ngx_conf_t *cf, ngx_uint_t status,
+    ngx_http_ratelimit_redis_zone_t *rz, ngx_str_t *bodies)
+{
+    ngx_str_t                name;
+    ngx_uint_t               i;
+    ngx_http_api_problem_t   problem;
+    ngx_limiter_policy_t    *policy;
+
+    if (rz == NULL || rz->zone.variable) {
+        return NGX_OK;
+    }
+
+    policy = &rz->zone.policy;
+
+    for (i = 0; i < policy->nrates; i++) {
+
+        if (ngx_limiter_report_name(&rz->zone, policy->rates[i].period,
+                                    cf->pool, &name)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        ngx_http_ratelimit_redis_problem(&problem, status, &name, 1);
+
+        if (ngx_http_api_problem_encode(&problem, cf->pool, &bodies[i])
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -55,7 +99,7 @@ ngx_http_ratelimit_redis_conf_bodies(ngx_conf_t *cf,
 
 void
 ngx_http_ratelimit_redis_problem(ngx_http_api_problem_t *problem,
-    ngx_uint_t status, ngx_str_t *zones, ngx_uint_t n)
+    ngx_uint_t status, ngx_str_t *names, ngx_uint_t n)
 {
     ngx_memzero(problem, sizeof(ngx_http_api_problem_t));
 
@@ -64,7 +108,7 @@ ngx_http_ratelimit_redis_problem(ngx_http_api_problem_t *problem,
                      "exceeded";
     problem->status = status;
     problem->list = "violated-policies";
-    problem->names = zones;
+    problem->names = names;
     problem->nnames = n;
 }
 
@@ -111,22 +155,13 @@ ngx_http_ratelimit_redis_conf_enum(ngx_conf_t *cf, ngx_command_t *cmd,
         if (e[i].name.len == value[1].len
             && ngx_strcmp(e[i].name.data, value[1].data) == 0)
         {
-            if (e[i].value == NGX_CONF_UNSET_UINT) {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "value \"%V\" of \"%V\" is not supported "
-                                   "in this version", &value[1], &cmd->name);
-                return NGX_CONF_ERROR;
-            }
-
             *np = e[i].value;
 
             return NGX_CONF_OK;
         }
 
-        if (e[i].value != NGX_CONF_UNSET_UINT) {
-            last = ngx_slprintf(last, buf + sizeof(buf), "%s\"%V\"",
-                                i ? ", " : "", &e[i].name);
-        }
+        last = ngx_slprintf(last, buf + sizeof(buf), "%s\"%V\"",
+                            i ? ", " : "", &e[i].name);
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -164,19 +199,6 @@ ngx_http_ratelimit_redis_conf_status(ngx_conf_t *cf, ngx_command_t *cmd,
     rlcf->status = n;
 
     return NGX_CONF_OK;
-}
-
-
-ngx_uint_t
-ngx_http_ratelimit_redis_conf_later(ngx_str_t *value, const char **names)
-{
-    for ( /* void */ ; *names; names++) {
-        if (ngx_strncmp(value->data, *names, ngx_strlen(*names)) == 0) {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 
@@ -370,6 +392,7 @@ ngx_http_ratelimit_redis_conf_merge_loc(ngx_conf_t *cf, void *parent,
         && conf->status == prev->status)
     {
         conf->bodies = prev->bodies;
+        conf->stages = prev->stages;
         return NGX_CONF_OK;
     }
 

@@ -5,8 +5,7 @@
 
 
 /*
- * From the rules of a location to the items of a check, and from their
- * verdicts to that of the request.
+ * From the rules of a location to the items of a check.
  */
 
 
@@ -19,22 +18,10 @@
 
 static ngx_int_t ngx_http_ratelimit_redis_limits_items(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx);
-static ngx_uint_t ngx_http_ratelimit_redis_limits_charged(
-    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_limiter_zone_t *zone);
 static ngx_int_t ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_uint_t rule);
-static ngx_int_t ngx_http_ratelimit_redis_limits_passed(
-    ngx_http_ratelimit_redis_ctx_t *ctx);
-static ngx_int_t ngx_http_ratelimit_redis_limits_rejected(
-    ngx_http_request_t *r, ngx_http_ratelimit_redis_ctx_t *ctx,
-    ngx_str_t *body);
-static ngx_int_t ngx_http_ratelimit_redis_limits_body(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body);
-static void ngx_http_ratelimit_redis_limits_note(
-    ngx_http_ratelimit_redis_ctx_t *ctx,
-    ngx_http_ratelimit_redis_status_e status);
-static void ngx_http_ratelimit_redis_limits_log(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_limiter_item_t *item);
+static ngx_uint_t ngx_http_ratelimit_redis_limits_charged(
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_limiter_zone_t *zone);
 
 
 ngx_int_t
@@ -50,7 +37,7 @@ ngx_http_ratelimit_redis_limits_start(ngx_http_request_t *r,
 
     /* one refusal is enough: an error_page must be able to tell of it */
 
-    if (ctx->refused || ctx->conf->rules->nelts == 0) {
+    if (ctx->refused || (ctx->conf->stages & ctx->stage) == 0) {
         return NGX_OK;
     }
 
@@ -114,6 +101,11 @@ ngx_http_ratelimit_redis_limits_items(ngx_http_request_t *r,
     }
 
     for (i = 0; i < n; i++) {
+
+        if ((rules[order[i]].stage & ctx->stage) == 0) {
+            continue;
+        }
+
         if (ngx_http_ratelimit_redis_limits_item(r, ctx, order[i]) != NGX_OK) {
             return NGX_ERROR;
         }
@@ -123,12 +115,16 @@ ngx_http_ratelimit_redis_limits_items(ngx_http_request_t *r,
 }
 
 
-/* Adds the item of a rule, unless its key is empty or its zone has counted. */
+/*
+ * Adds the item of a rule, unless its key is empty, or all of its rates are, or
+ * its zone has counted the request.
+ */
 
 static ngx_int_t
 ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_uint_t rule)
 {
+    ngx_int_t                         rc;
     ngx_str_t                         key;
     ngx_limiter_item_t               *item;
     ngx_http_ratelimit_redis_rule_t  *rules;
@@ -151,18 +147,21 @@ ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
 
     item = &ctx->check.items[ctx->check.nitems];
 
-    if (ngx_limiter_subject_init(&item->subject, &key, r->pool) != NGX_OK) {
+    rc = ngx_http_ratelimit_redis_policy(r, rz, &item->policy);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+    }
+
+    if (ngx_http_ratelimit_redis_policy_cost(r, rz, item) != NGX_OK
+        || ngx_limiter_subject_init(&item->subject, &key, r->pool) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
     item->zone = &rz->zone;
-    item->policy = &rz->zone.policy;
-    item->need = 1;
-    item->take = 1;
     item->on_error = rules[rule].on_error;
     item->soft = (ctx->conf->dry_run || rules[rule].dry_run);
-    item->local = 0;
-    item->verdict = NGX_LIMITER_SKIPPED;
 
     if (rules[rule].on_error == NGX_CONF_UNSET_UINT) {
         item->on_error = ctx->conf->on_error;
@@ -179,233 +178,19 @@ ngx_http_ratelimit_redis_limits_charged(ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_limiter_zone_t *zone)
 {
     ngx_uint_t            i;
-    ngx_limiter_zone_t  **zones;
+    ngx_limiter_item_t  **items;
 
     if (ctx->charged == NULL) {
         return 0;
     }
 
-    zones = ctx->charged->elts;
+    items = ctx->charged->elts;
 
     for (i = 0; i < ctx->charged->nelts; i++) {
-        if (zones[i] == zone) {
+        if (items[i]->zone == zone) {
             return 1;
         }
     }
 
     return 0;
-}
-
-
-ngx_int_t
-ngx_http_ratelimit_redis_limits_verdict(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body)
-{
-    ngx_uint_t                             i;
-    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
-
-    if (ctx->check.nitems == 0) {
-        return NGX_DECLINED;
-    }
-
-    ctx->headers = (ctx->conf->headers == NGX_HTTP_RATELIMIT_REDIS_HEADERS_X);
-
-    for (i = 0; i < ctx->check.nitems; i++) {
-        if (ctx->check.items[i].verdict == NGX_LIMITER_REJECTED) {
-            ngx_http_ratelimit_redis_limits_log(r, ctx, &ctx->check.items[i]);
-        }
-    }
-
-    switch (ctx->check.result) {
-
-    case NGX_LIMITER_CHECK_REJECTED:
-        return ngx_http_ratelimit_redis_limits_rejected(r, ctx, body);
-
-    case NGX_LIMITER_CHECK_UNAVAILABLE:
-        rmcf = ngx_http_get_module_main_conf(r,
-                                             ngx_http_ratelimit_redis_module);
-
-        ngx_log_error(ctx->conf->log_level, r->connection->log, 0,
-                      "limiting requests, redis does not answer");
-
-        ctx->refused = 1;
-        ctx->status = NGX_HTTP_RATELIMIT_REDIS_REJECTED;
-        ctx->retry = ngx_limiter_local_now() + 1000;
-        ctx->shown.zone = NULL;
-        ctx->noted.zone = NULL;
-
-        *body = rmcf->unavailable;
-
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
-
-    default: /* NGX_LIMITER_CHECK_PASSED */
-        return ngx_http_ratelimit_redis_limits_passed(ctx);
-    }
-}
-
-
-static ngx_int_t
-ngx_http_ratelimit_redis_limits_passed(ngx_http_ratelimit_redis_ctx_t *ctx)
-{
-    ngx_uint_t             i;
-    ngx_limiter_item_t    *item;
-    ngx_limiter_zone_t   **zone;
-    ngx_limiter_report_t   dry;
-
-    if (ctx->charged == NULL) {
-        ctx->charged = ngx_array_create(ctx->request->pool,
-                                        ctx->check.nitems,
-                                        sizeof(ngx_limiter_zone_t *));
-        if (ctx->charged == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    dry.zone = NULL;
-
-    for (i = 0; i < ctx->check.nitems; i++) {
-        item = &ctx->check.items[i];
-
-        switch (item->verdict) {
-
-        case NGX_LIMITER_PASSED:
-            zone = ngx_array_push(ctx->charged);
-            if (zone == NULL) {
-                return NGX_ERROR;
-            }
-
-            *zone = item->zone;
-
-            ngx_http_ratelimit_redis_limits_note(ctx,
-                        item->local ? NGX_HTTP_RATELIMIT_REDIS_LOCAL_PASSED
-                                    : NGX_HTTP_RATELIMIT_REDIS_PASSED);
-
-            if (ctx->status < NGX_HTTP_RATELIMIT_REDIS_REJECTED_DRY_RUN) {
-                ngx_limiter_report_passed(&ctx->noted, item);
-            }
-
-            if (!item->soft) {
-                ngx_limiter_report_passed(&ctx->shown, item);
-            }
-
-            break;
-
-        case NGX_LIMITER_REJECTED:
-            ngx_http_ratelimit_redis_limits_note(ctx, item->local
-                            ? NGX_HTTP_RATELIMIT_REDIS_LOCAL_REJECTED_DRY_RUN
-                            : NGX_HTTP_RATELIMIT_REDIS_REJECTED_DRY_RUN);
-
-            ngx_limiter_report_rejected(&dry, item);
-            break;
-
-        default: /* NGX_LIMITER_SKIPPED */
-            ngx_http_ratelimit_redis_limits_note(ctx,
-                                             NGX_HTTP_RATELIMIT_REDIS_SKIPPED);
-        }
-    }
-
-    if (dry.zone) {
-        ctx->noted = dry;
-    }
-
-    return NGX_DECLINED;
-}
-
-
-static ngx_int_t
-ngx_http_ratelimit_redis_limits_rejected(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body)
-{
-    ngx_uint_t           i;
-    ngx_limiter_item_t  *item;
-
-    ctx->refused = 1;
-    ctx->shown.zone = NULL;
-
-    for (i = 0; i < ctx->check.nitems; i++) {
-        item = &ctx->check.items[i];
-
-        if (item->soft || item->verdict != NGX_LIMITER_REJECTED) {
-            continue;
-        }
-
-        ngx_http_ratelimit_redis_limits_note(ctx,
-                        item->local ? NGX_HTTP_RATELIMIT_REDIS_LOCAL_REJECTED
-                                    : NGX_HTTP_RATELIMIT_REDIS_REJECTED);
-
-        ngx_limiter_report_rejected(&ctx->shown, item);
-    }
-
-    ctx->noted = ctx->shown;
-    ctx->retry = ctx->shown.end;
-
-    if (ngx_http_ratelimit_redis_limits_body(r, ctx, body) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ctx->conf->status;
-}
-
-
-/* One zone's refusal was written at start; several together are written now. */
-
-static ngx_int_t
-ngx_http_ratelimit_redis_limits_body(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body)
-{
-    ngx_str_t                zones[NGX_LIMITER_MAX_ZONES];
-    ngx_uint_t               i, n;
-    ngx_limiter_item_t      *item;
-    ngx_http_api_problem_t   problem;
-
-    n = 0;
-
-    for (i = 0; i < ctx->check.nitems; i++) {
-        item = &ctx->check.items[i];
-
-        if (!item->soft && item->verdict == NGX_LIMITER_REJECTED) {
-            zones[n++] = item->zone->name;
-            *body = ctx->conf->bodies[ctx->rules[i]];
-        }
-    }
-
-    if (n == 1) {
-        return NGX_OK;
-    }
-
-    ngx_http_ratelimit_redis_problem(&problem, ctx->conf->status, zones, n);
-
-    return ngx_http_api_problem_encode(&problem, r->pool, body);
-}
-
-
-/* of several things that happened, the one that matters most is told */
-
-static void
-ngx_http_ratelimit_redis_limits_note(ngx_http_ratelimit_redis_ctx_t *ctx,
-    ngx_http_ratelimit_redis_status_e status)
-{
-    if (status > ctx->status) {
-        ctx->status = status;
-    }
-}
-
-
-static void
-ngx_http_ratelimit_redis_limits_log(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_limiter_item_t *item)
-{
-    ngx_limiter_report_t  report;
-
-    report.zone = NULL;
-    ngx_limiter_report_rejected(&report, item);
-
-    ngx_log_error(ctx->conf->log_level, r->connection->log, 0,
-                  "limiting requests%s%s, rate: %uLr/%uLs, retry: %uLs, "
-                  "by zone \"%V\"",
-                  item->soft ? ", dry run" : "",
-                  item->local ? ", without redis" : "",
-                  report.limit, report.period / 1000,
-                  ngx_limiter_report_reset(&report, ngx_limiter_local_now()),
-                  &item->zone->name);
 }

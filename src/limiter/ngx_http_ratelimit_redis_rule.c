@@ -19,13 +19,8 @@
 static char *ngx_http_ratelimit_redis_conf_rule_arg(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_str_t *value,
     ngx_http_ratelimit_redis_rule_t *rule);
-
-
-/* parameters that are named already, and will be known one day */
-
-static const char  *ngx_http_ratelimit_redis_conf_rule_later[] = {
-    "nodelay", "delay=", "stage=", NULL
-};
+static const char *ngx_http_ratelimit_redis_conf_check_delay(
+    ngx_http_ratelimit_redis_rule_t *rule);
 
 
 char *
@@ -122,6 +117,10 @@ ngx_http_ratelimit_redis_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_ERROR;
     }
 
+    if (rule->stage == 0) {
+        rule->stage = NGX_HTTP_RATELIMIT_REDIS_ACCESS;
+    }
+
     *all = *rule;
 
     return NGX_CONF_OK;
@@ -166,21 +165,38 @@ ngx_http_ratelimit_redis_conf_rule_arg(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     if (ngx_strcmp(value->data, "stage=access") == 0) {
+        rule->stage = NGX_HTTP_RATELIMIT_REDIS_ACCESS;
         return NGX_CONF_OK;
     }
 
-    if (ngx_http_ratelimit_redis_conf_later(value,
-                                          ngx_http_ratelimit_redis_conf_rule_later))
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "parameter \"%V\" of \"%V\" is not supported in "
-                           "this version", value, &cmd->name);
-        return NGX_CONF_ERROR;
+    if (ngx_strcmp(value->data, "stage=precontent") == 0) {
+        rule->stage = NGX_HTTP_RATELIMIT_REDIS_PRECONTENT;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value->data, "nodelay") == 0) {
+        rule->delay = NGX_LIMITER_MAX_COST;
+        rule->delay_set = 1;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value->data, "delay=", 6) == 0) {
+
+        s.data = value->data + 6;
+        s.len = value->len - 6;
+
+        if (ngx_http_ratelimit_redis_policy_parse(&s, &rule->delay)
+            == NGX_OK)
+        {
+            rule->delay_set = 1;
+            return NGX_CONF_OK;
+        }
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\" of \"%V\", it must be "
-                       "\"zone=NAME\", \"dry_run\" or "
+                       "\"zone=NAME\", \"nodelay\", \"delay=N\", "
+                       "\"stage=access|precontent\", \"dry_run\" or "
                        "\"on_error=local|allow|deny\"", value, &cmd->name);
 
     return NGX_CONF_ERROR;
@@ -192,6 +208,7 @@ ngx_http_ratelimit_redis_conf_check(ngx_conf_t *cf,
     ngx_http_ratelimit_redis_main_conf_t *rmcf)
 {
     ngx_uint_t                        i;
+    const char                       *err;
     ngx_http_ratelimit_redis_rule_t  *rules;
 
     rules = rmcf->rules.elts;
@@ -206,7 +223,46 @@ ngx_http_ratelimit_redis_conf_check(ngx_conf_t *cf,
                           rules[i].line);
             return NGX_CONF_ERROR;
         }
+
+        err = ngx_http_ratelimit_redis_conf_check_delay(&rules[i]);
+
+        if (err) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"ratelimit_redis\" of zone \"%V\" %s in %s:%ui",
+                          &rules[i].shm_zone->shm.name, err, rules[i].file,
+                          rules[i].line);
+            return NGX_CONF_ERROR;
+        }
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* what a rule says about waiting has to go with its zone */
+
+static const char *
+ngx_http_ratelimit_redis_conf_check_delay(
+    ngx_http_ratelimit_redis_rule_t *rule)
+{
+    ngx_limiter_policy_t             *policy;
+    ngx_http_ratelimit_redis_zone_t  *rz;
+
+    rz = rule->shm_zone->data;
+    policy = &rz->zone.policy;
+
+    if (rule->delay_set && policy->algorithm != NGX_LIMITER_GCRA) {
+        return "has \"nodelay\" or \"delay\", which need a zone with "
+               "\"algorithm=gcra\"";
+    }
+
+    if (rz->zone.lease > 1
+        && policy->algorithm == NGX_LIMITER_GCRA
+        && rule->delay < policy->burst)
+    {
+        return "needs \"nodelay\", for units of a \"lease\" cannot wait for "
+               "their turn";
+    }
+
+    return NULL;
 }

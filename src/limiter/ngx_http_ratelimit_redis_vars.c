@@ -22,6 +22,12 @@ static ngx_int_t ngx_http_ratelimit_redis_vars_text(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ratelimit_redis_vars_number(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ratelimit_redis_vars_addr(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+#if (NGX_HAVE_INET6)
+static size_t ngx_http_ratelimit_redis_vars_addr6(struct sockaddr_in6 *sin6,
+    u_char *p);
+#endif
 
 
 static ngx_http_variable_t  ngx_http_ratelimit_redis_vars_list[] = {
@@ -46,6 +52,10 @@ static ngx_http_variable_t  ngx_http_ratelimit_redis_vars_list[] = {
       ngx_http_ratelimit_redis_vars_number,
       NGX_HTTP_RATELIMIT_REDIS_VAR_RESET, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("ratelimit_redis_addr"), NULL,
+      ngx_http_ratelimit_redis_vars_addr,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
     { ngx_string("token_digest"), NULL,
       ngx_http_ratelimit_redis_token_digest_variable,
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -63,6 +73,10 @@ static ngx_str_t  ngx_http_ratelimit_redis_vars_statuses[] = {
     ngx_string("PASSED"),
     ngx_string("LOCAL_PASSED"),
     ngx_string("SKIPPED"),
+    ngx_string("DELAYED_DRY_RUN"),
+    ngx_string("LOCAL_DELAYED_DRY_RUN"),
+    ngx_string("DELAYED"),
+    ngx_string("LOCAL_DELAYED"),
     ngx_string("REJECTED_DRY_RUN"),
     ngx_string("LOCAL_REJECTED_DRY_RUN"),
     ngx_string("REJECTED"),
@@ -164,3 +178,70 @@ ngx_http_ratelimit_redis_vars_number(ngx_http_request_t *r,
 
     return NGX_OK;
 }
+
+
+/*
+ * Whom an address stands for.  An IPv6 host has a /64 to choose from (RFC 4291,
+ * 2.5.1; RFC 6177), so that is who is limited; an IPv4 address in IPv6 is the
+ * same host as without.  realip has changed r->connection->sockaddr by now.
+ */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_vars_addr(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+#if (NGX_HAVE_INET6)
+
+    if (c->sockaddr->sa_family == AF_INET6) {
+
+        v->data = ngx_pnalloc(r->pool, NGX_INET6_ADDRSTRLEN + 3);
+        if (v->data == NULL) {
+            return NGX_ERROR;
+        }
+
+        v->len = ngx_http_ratelimit_redis_vars_addr6(
+                               (struct sockaddr_in6 *) c->sockaddr, v->data);
+        return NGX_OK;
+    }
+
+#endif
+
+    v->data = c->addr_text.data;
+    v->len = c->addr_text.len;
+
+    return NGX_OK;
+}
+
+
+#if (NGX_HAVE_INET6)
+
+static size_t
+ngx_http_ratelimit_redis_vars_addr6(struct sockaddr_in6 *sin6, u_char *p)
+{
+    size_t           len;
+    struct in6_addr  net;
+
+    if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
+        return ngx_inet_ntop(AF_INET, &sin6->sin6_addr.s6_addr[12], p,
+                             NGX_INET_ADDRSTRLEN);
+    }
+
+    net = sin6->sin6_addr;
+    ngx_memzero(&net.s6_addr[8], 8);
+
+    len = ngx_inet6_ntop(net.s6_addr, p, NGX_INET6_ADDRSTRLEN);
+
+    ngx_memcpy(p + len, "/64", 3);
+
+    return len + 3;
+}
+
+#endif

@@ -58,6 +58,7 @@ typedef struct {
     ngx_limiter_table_t      *table;
 
     unsigned                  variable:1;  /* items have their own policy */
+    unsigned                  several:1;   /* rates: their names tell which */
 } ngx_limiter_zone_t;
 
 

@@ -59,11 +59,8 @@ ngx_limiter_rate_parse(ngx_str_t *text, ngx_limiter_rate_t *rate,
         return NGX_ERROR;
     }
 
-    if (limit == 0
-        || limit > count * unit / 1000 * NGX_LIMITER_MAX_PER_SEC)
-    {
-        *err = "the rate must be from 1 request per window "
-               "to 1000000 requests per second";
+    if (limit > count * unit / 1000 * NGX_LIMITER_MAX_PER_SEC) {
+        *err = NGX_LIMITER_RATE_RANGE;
         return NGX_ERROR;
     }
 

@@ -40,9 +40,14 @@ typedef struct {
 
 /*
  * Parses N "r/" [M] unit, where the unit is s, m, h or d: 100r/s, 60r/m,
- * 1000r/30s.  Returns NGX_OK, or NGX_ERROR with *err set to a static C string
- * that says what is wrong.
+ * 1000r/30s.  0r/m admits nothing; who does not want that refuses it.  Returns
+ * NGX_OK, or NGX_ERROR with *err set to a static C string that says what is
+ * wrong.
  */
+
+#define NGX_LIMITER_RATE_RANGE                                                \
+    "the rate must be from 1 request per window to 1000000 requests per "     \
+    "second"
 
 ngx_int_t ngx_limiter_rate_parse(ngx_str_t *text, ngx_limiter_rate_t *rate,
     const char **err);

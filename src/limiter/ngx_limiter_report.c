@@ -12,6 +12,8 @@
 
 static void ngx_limiter_report_item(ngx_limiter_report_t *report,
     const ngx_limiter_item_t *item, ngx_uint_t busy);
+static const ngx_limiter_share_t *ngx_limiter_report_share(
+    const ngx_limiter_item_t *item);
 
 
 void
@@ -53,7 +55,7 @@ ngx_limiter_report_item(ngx_limiter_report_t *report,
     ngx_uint_t                  i;
     const ngx_limiter_share_t  *share;
 
-    share = (item->local && item->share.hosts) ? &item->share : NULL;
+    share = ngx_limiter_report_share(item);
 
     i = ngx_limiter_state_tightest(&item->state, item->policy,
                                    busy ? item->need : 0, item->now, share);
@@ -80,9 +82,76 @@ ngx_limiter_report_item(ngx_limiter_report_t *report,
 
 
 uint64_t
+ngx_limiter_report_room(const ngx_limiter_item_t *item, ngx_uint_t i)
+{
+    return ngx_limiter_state_rate_room(&item->state, item->policy, i,
+                                       item->now,
+                                       ngx_limiter_report_share(item));
+}
+
+
+static const ngx_limiter_share_t *
+ngx_limiter_report_share(const ngx_limiter_item_t *item)
+{
+    return (item->local && item->share.hosts) ? &item->share : NULL;
+}
+
+
+ngx_int_t
+ngx_limiter_report_name(const ngx_limiter_zone_t *zone, uint64_t period,
+    ngx_pool_t *pool, ngx_str_t *name)
+{
+    name->data = ngx_pnalloc(pool, zone->name.len + NGX_LIMITER_REPORT_PERIOD);
+    if (name->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    name->len = ngx_limiter_report_write(name->data, zone, period)
+                - name->data;
+
+    return NGX_OK;
+}
+
+
+u_char *
+ngx_limiter_report_write(u_char *p, const ngx_limiter_zone_t *zone,
+    uint64_t period)
+{
+    p = ngx_cpymem(p, zone->name.data, zone->name.len);
+
+    return ngx_limiter_report_suffix(p, zone, period);
+}
+
+
+u_char *
+ngx_limiter_report_suffix(u_char *p, const ngx_limiter_zone_t *zone,
+    uint64_t period)
+{
+    ngx_uint_t  i;
+
+    static struct {
+        uint64_t  seconds;
+        u_char    unit;
+    } units[] = {
+        { 24 * 60 * 60, 'd' }, { 60 * 60, 'h' }, { 60, 'm' }, { 1, 's' }
+    };
+
+    if (!zone->several) {
+        return p;
+    }
+
+    period /= 1000;
+
+    for (i = 0; period % units[i].seconds; i++) { /* void */ }
+
+    return ngx_sprintf(p, "-%uL%c", period / units[i].seconds, units[i].unit);
+}
+
+
+uint64_t
 ngx_limiter_report_reset(const ngx_limiter_report_t *report, uint64_t now)
 {
-    if (report->end <= now) {
+    if (report->end <= now || report->end == NGX_LIMITER_NEVER) {
         return 0;
     }
 

@@ -19,13 +19,20 @@
 #include "ngx_limiter_item.h"
 
 
+/* bytes that a name has beyond its zone's: "-2678400s" */
+#define NGX_LIMITER_REPORT_PERIOD  24
+
+
 typedef struct {
     ngx_limiter_zone_t       *zone;      /* NULL: nothing to tell */
     ngx_uint_t                rate;      /* index of it in the policy */
     uint64_t                  limit;
     uint64_t                  remaining;
     uint64_t                  period;    /* ms */
-    uint64_t                  end;       /* ms, ngx_limiter_local_now() */
+    uint64_t                  end;       /* ms, ngx_limiter_local_now(): until
+                                            nothing that was used counts, or
+                                            it may be tried again; or
+                                            NGX_LIMITER_NEVER */
 } ngx_limiter_report_t;
 
 
@@ -42,10 +49,32 @@ void ngx_limiter_report_passed(ngx_limiter_report_t *report,
 void ngx_limiter_report_rejected(ngx_limiter_report_t *report,
     const ngx_limiter_item_t *item);
 
-/* Seconds until the window ends, rounded up; 0 when it has ended. */
+/* Seconds until the end, rounded up; 0 when it is over or will never be. */
 
 uint64_t ngx_limiter_report_reset(const ngx_limiter_report_t *report,
     uint64_t now);
+
+/* What has room under rate i of an item that was decided. */
+
+uint64_t ngx_limiter_report_room(const ngx_limiter_item_t *item,
+    ngx_uint_t i);
+
+/*
+ * The name of a policy: the zone's if it has one rate, else with the rate's
+ * time behind it: "api-1m", "api-30s".  _write() needs
+ * NGX_LIMITER_REPORT_PERIOD bytes more than the zone's name, and returns the
+ * end.
+ */
+
+ngx_int_t ngx_limiter_report_name(const ngx_limiter_zone_t *zone,
+    uint64_t period, ngx_pool_t *pool, ngx_str_t *name);
+u_char *ngx_limiter_report_write(u_char *p, const ngx_limiter_zone_t *zone,
+    uint64_t period);
+
+/* The part behind the zone's name. */
+
+u_char *ngx_limiter_report_suffix(u_char *p, const ngx_limiter_zone_t *zone,
+    uint64_t period);
 
 
 #endif /* _NGX_LIMITER_REPORT_H_INCLUDED_ */
