@@ -209,9 +209,32 @@ sub end {
 
     my $id = $to->cmd('CLUSTER', 'MYID');
 
-    for my $node ($to, $from) {
-        $node->cmd('CLUSTER', 'SETSLOT', $slot, 'NODE', $id);
+    $_->cmd('CLUSTER', 'SETSLOT', $slot, 'NODE', $id) for $to, $from;
+
+    # one that does not know of it yet would begin the next move in the same
+    # epoch, and the slot may then be nobody's
+
+    my $epoch = _state($to, 'cluster_current_epoch');
+
+    $self->wait_until(sub {
+        my ($node) = @_;
+
+        return _state($node, 'cluster_current_epoch') >= $epoch
+               && _owner($node, $slot) eq $id;
+    }, 'servers do not agree');
+}
+
+
+# The ID of the master of a slot as a node knows it.
+
+sub _owner {
+    my ($node, $slot) = @_;
+
+    for my $range (@{ $node->cmd('CLUSTER', 'SLOTS') }) {
+        return $range->[2][2] if $slot >= $range->[0] && $slot <= $range->[1];
     }
+
+    return '';
 }
 
 
