@@ -18,6 +18,7 @@
 #define NGX_LIMITER_FLEET_VERSION  1
 
 #define NGX_LIMITER_FLEET_BEAT     1000    /* ms between two signs of life */
+#define NGX_LIMITER_FLEET_FIRST    100     /* ms, until there was an answer */
 #define NGX_LIMITER_FLEET_LATE     3000    /* ms, then another worker does it */
 
 /* more hosts than these are not believed in */
@@ -230,7 +231,8 @@ ngx_limiter_fleet_timer_handler(ngx_event_t *ev)
         ngx_limiter_fleet_beat(fleet);
     }
 
-    ngx_add_timer(&fleet->timer, NGX_LIMITER_FLEET_BEAT);
+    ngx_add_timer(&fleet->timer, fleet->shm->known ? NGX_LIMITER_FLEET_BEAT
+                                                   : NGX_LIMITER_FLEET_FIRST);
 }
 
 
@@ -239,7 +241,11 @@ ngx_limiter_fleet_beat(ngx_limiter_fleet_t *fleet)
 {
     ngx_str_t  argv[5];
 
-    if (fleet->command) {
+    /* a worker that is to exit would wait for the answer of a dead server */
+
+    if (fleet->command
+        || ngx_redis_client_state(fleet->client) != NGX_REDIS_UP)
+    {
         return;
     }
 
