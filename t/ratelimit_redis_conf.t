@@ -13,12 +13,11 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $z = 'ratelimit_redis_zone $arg_a zone=a:1m rate=1r/s;';
+my $z = 'ratelimit_redis_zone $arg_a zone=a:1m rate=1r/s; '
+        . 'ratelimit_redis_zone $arg_a zone=g:1m rate=9r/s algorithm=gcra '
+        . 'burst=5 lease=6;';
 
-# where, the directive, what is said of it; what comes after "later" is known
-# by name and not built yet
-
-my $later = 'not supported in this version';
+# where, the directive, what is said of it
 
 my @bad = (
     [http => 'ratelimit_redis_zone $arg_a zone=a:1m;', 'must have "rate"'],
@@ -52,12 +51,30 @@ my @bad = (
      '-1r/s', '1.5r/s', '1r/1.5s', '1000001r/s', '2000001r/2s', '1r/ss',
      '9999999999999999r/s', '1r/9999999999999999s', '', '1r/-1s', '1/s'),
 
-    (map { [http => "ratelimit_redis_zone \$arg_a zone=a:1m rate=1r/s $_;",
-            "parameter \"$_\" of \"ratelimit_redis_zone\" is $later"] }
-     'algorithm=gcra', 'algorithm=sliding_window', 'burst=5', 'cost=2',
-     'charge=$arg_c', 'lease=10'),
-    [http => 'ratelimit_redis_zone $arg_a zone=a:1m rate=$arg_r;',
-     "a variable in \"rate=\$arg_r\" is $later"],
+    (map { [http => "ratelimit_redis_zone \$arg_a zone=a:1m rate=9r/s $_->[0];",
+            $_->[1]] }
+     ['algorithm=leaky', 'the algorithm must be "fixed_window", '
+      . '"sliding_window" or "gcra"'],
+     ['burst=5', '"burst=5" of "ratelimit_redis_zone" needs "algorithm=gcra"'],
+     ['burst=x algorithm=gcra', 'invalid parameter "burst=x"'],
+     ['burst=1000000000000 algorithm=gcra', 'the burst is too large'],
+     ['cost=10', 'invalid cost "10" of zone "a", it must be a number from 0 '
+      . 'to 9'],
+     ['cost=x', 'invalid cost "x"'],
+     ['cost=$nosuch', 'unknown "nosuch" variable'],
+     ['cost=', 'invalid parameter "cost="'],
+     ['charge=5', 'invalid charge "5" of zone "a", it must have a variable'],
+     ['charge=', 'invalid parameter "charge="'],
+     ['lease=0', 'invalid parameter "lease=0"'],
+     ['lease=10', 'invalid lease "10" of zone "a", it must be a number from '
+      . '1 to 9'],
+     ['lease=5 charge=$arg_c', 'and without "charge"'],
+     ['lease=-1', 'invalid parameter "lease=-1"']),
+    [http => 'ratelimit_redis_zone $arg_a zone=a:1m rate=$nosuch;',
+     'unknown "nosuch" variable'],
+    [http => 'ratelimit_redis_zone $arg_a zone=a:1m rate=1000000r/s '
+             . 'rate=1000000000000r/31d algorithm=sliding_window;',
+     'the rate is too large for a sliding window of this length'],
 
     [location => 'ratelimit_redis zone=nosuch;',
      'unknown zone "nosuch" of "ratelimit_redis"'],
@@ -76,8 +93,15 @@ my @bad = (
     [location => 'ratelimit_redis off x;', 'invalid parameter "x"'],
 
     (map { [location => "ratelimit_redis zone=a $_;",
-            "parameter \"$_\" of \"ratelimit_redis\" is $later"] }
-     'nodelay', 'delay=5', 'stage=precontent'),
+            "\"ratelimit_redis\" of zone \"a\" has \"nodelay\" or \"delay\", "
+            . 'which need a zone with "algorithm=gcra"'] }
+     'nodelay', 'delay=5'),
+    [location => 'ratelimit_redis zone=a delay=x;',
+     'invalid parameter "delay=x"'],
+    [location => 'ratelimit_redis zone=a stage=x;',
+     'invalid parameter "stage=x"'],
+    [location => 'ratelimit_redis zone=g;',
+     'needs "nodelay", for units of a "lease" cannot wait'],
 
     (map { [location => "ratelimit_redis_status $_;",
             "invalid value \"$_\" of \"ratelimit_redis_status\", it must be "
@@ -88,10 +112,7 @@ my @bad = (
 
     [location => 'ratelimit_redis_headers y;',
      'invalid value "y" of "ratelimit_redis_headers", it must be one of '
-     . '"off", "x"'],
-    [location => 'ratelimit_redis_headers ietf;',
-     "value \"ietf\" of \"ratelimit_redis_headers\" is $later"],
-    [location => 'ratelimit_redis_headers all;', $later],
+     . '"off", "x", "ietf", "all"'],
     [location => 'ratelimit_redis_on_error x;',
      'it must be one of "local", "allow", "deny"'],
     [location => 'ratelimit_redis_dry_run x;',
@@ -134,6 +155,8 @@ my @good = (
     'rate=1r/s', 'rate=1000000r/s', 'rate=31000000r/31s', 'rate=1r/31d',
     'rate=2678400000000r/31d', 'rate=1r/744h', 'rate=60r/m rate=500r/h '
     . 'rate=2000r/d rate=1000r/30s', 'rate=1r/s algorithm=fixed_window',
+    'rate=9r/s algorithm=gcra burst=5', 'rate=$arg_r lease=10 cost=20',
+    'rate=9r/s algorithm=sliding_window cost=9 charge=$upstream_http_x',
 );
 
 my $t = Test::Nginx->new()->plan(@bad + @good + 2);

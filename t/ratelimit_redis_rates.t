@@ -84,7 +84,7 @@ is(header($r, 'Retry-After'), header($r, 'X-RateLimit-Reset'), 'retry then');
 is(header($r, 'Content-Type'), 'application/problem+json', 'a problem');
 is(body($r), '{"type":"https://iana.org/assignments/http-problem-types'
     . '#quota-exceeded","title":"Request cannot be satisfied as assigned '
-    . 'quota has been exceeded","status":429,"violated-policies":["many"]}'
+    . 'quota has been exceeded","status":429,"violated-policies":["many-1m"]}'
     . "\n", 'that names the zone');
 
 is($redis->calls('evalsha'), $asked, 'a refused one does not ask Redis');
