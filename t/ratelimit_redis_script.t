@@ -15,7 +15,7 @@ use Digest::SHA qw/ sha1_hex /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(13);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(14);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
