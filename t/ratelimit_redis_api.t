@@ -15,7 +15,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has('http_v2')->has_program('redis-server')
-    ->plan(23);
+    ->plan(24);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -31,7 +31,7 @@ http {
 
     ratelimit_redis_zone $arg_a zone=a:1m rate=3r/m rate=100r/h;
     ratelimit_redis_zone $arg_s zone=s:1m rate=4r/d algorithm=sliding_window;
-    ratelimit_redis_zone $arg_g zone=g:1m rate=3r/h algorithm=gcra;
+    ratelimit_redis_zone $arg_g zone=g:1m rate=1r/h algorithm=gcra burst=4;
     ratelimit_redis_zone $arg_l zone=l:1m rate=100r/h lease=10;
     ratelimit_redis_zone $arg_d zone=d:1m rate=5r/h;
 
@@ -42,7 +42,7 @@ http {
         location / {
             ratelimit_redis zone=a;
             ratelimit_redis zone=s;
-            ratelimit_redis zone=g;
+            ratelimit_redis zone=g nodelay;
             ratelimit_redis zone=l;
         }
 
@@ -117,10 +117,13 @@ $s = subject('s/k');
 is("$s->{algorithm} " . rates($s), 'sliding_window 4/86400:4,0',
     'sliding window');
 
-http_get('/x?g=k');
+http_get('/x?g=k') for 1 .. 3;
 $s = subject('g/k');
-is("$s->{algorithm} $s->{burst} " . rates($s), 'gcra 0 3/3600:1,0', 'gcra');
-between($s->{rates}[0]{retry}, 1100, 1200, 'a third of an hour for one');
+is("$s->{algorithm} $s->{burst} " . rates($s), 'gcra 4 1/3600:3,2', 'gcra');
+between($s->{rates}[0]{reset}, 10700, 10800, 'empty after three hours');
+
+http_get('/x?g=k') for 1 .. 2;
+between(subject('g/k')->{rates}[0]{retry}, 3500, 3600, 'room after one');
 
 # a lease: what was taken of Redis is used there, and not here
 

@@ -31,9 +31,9 @@ http {
     ratelimit_redis_prefix p:;
 
     ratelimit_redis_zone $arg_a zone=a:1m rate=3r/m rate=100r/h;
-    ratelimit_redis_zone "x$arg_g" zone=g:64k rate=5r/s algorithm=gcra;
+    ratelimit_redis_zone "x$arg_g" zone=g:64k rate=5r/s algorithm=gcra burst=4;
     ratelimit_redis_zone $arg_d zone=dry:32k rate=1r/h;
-    ratelimit_redis_zone $arg_l zone=l:32k rate=9r/s lease=20;
+    ratelimit_redis_zone $arg_l zone=l:32k rate=90r/s lease=20;
 
     server {
         listen 127.0.0.1:8080;
@@ -74,7 +74,7 @@ is($a->{size}, 1048576, 'size');
 is($a->{algorithm}, 'fixed_window', 'algorithm');
 is_deeply($a->{rates}, [{ limit => 3, period => 60 },
                         { limit => 100, period => 3600 }], 'rates');
-is("$g->{key} $g->{algorithm} $g->{burst}", 'x$arg_g gcra 0', 'gcra');
+is("$g->{key} $g->{algorithm} $g->{burst}", 'x$arg_g gcra 4', 'gcra');
 is("$l->{lease} $a->{lease}", '20 1', 'lease');
 
 cmp_ok($a->{subjects}{capacity}, '>', 5000, 'capacity');

@@ -158,6 +158,21 @@ ngx_http_ratelimit_redis_api_zone_members(ngx_http_api_json_t *json,
     ngx_http_ratelimit_redis_api_rates(json, rz);
 
     ngx_http_api_json_number(json, "burst", zone->policy.burst);
+
+    if (rz->cost) {
+        ngx_http_api_json_string(json, "cost", &rz->cost->value);
+
+    } else {
+        ngx_http_api_json_text(json, "cost", "1");
+    }
+
+    if (rz->charge) {
+        ngx_http_api_json_string(json, "charge", &rz->charge->value);
+
+    } else {
+        ngx_http_api_json_null(json, "charge");
+    }
+
     ngx_http_api_json_number(json, "lease", ngx_max(zone->lease, 1));
 
     ngx_http_ratelimit_redis_api_slots(json, zone);
@@ -165,21 +180,31 @@ ngx_http_ratelimit_redis_api_zone_members(ngx_http_api_json_t *json,
 }
 
 
+/* as configured: a variable is told, not what it is */
+
 static void
 ngx_http_ratelimit_redis_api_rates(ngx_http_api_json_t *json,
     ngx_http_ratelimit_redis_zone_t *rz)
 {
-    ngx_uint_t           i;
-    ngx_limiter_rate_t  *rate;
+    ngx_uint_t                        i;
+    ngx_http_ratelimit_redis_rate_t  *rate;
 
     ngx_http_api_json_array(json, "rates");
 
-    for (i = 0; i < rz->zone.policy.nrates; i++) {
-        rate = &rz->zone.policy.rates[i];
+    for (i = 0; i < rz->nrates; i++) {
+        rate = &rz->rates[i];
 
         ngx_http_api_json_object(json, NULL);
-        ngx_http_api_json_number(json, "limit", rate->limit);
-        ngx_http_api_json_number(json, "period", rate->period / 1000);
+
+        if (rate->value) {
+            ngx_http_api_json_string(json, "value", &rate->value->value);
+
+        } else {
+            ngx_http_api_json_number(json, "limit", rate->rate.limit);
+            ngx_http_api_json_number(json, "period",
+                                     rate->rate.period / 1000);
+        }
+
         ngx_http_api_json_end(json);
     }
 
