@@ -14,7 +14,7 @@ use JSON::PP qw/ decode_json /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->plan(50);
+my $t = Test::Nginx->new()->plan(51);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -43,6 +43,9 @@ http {
             ratelimit_redis_api write=on;
 
             location /write/within/ {
+                limit_except GET {
+                    allow all;
+                }
             }
         }
 
@@ -168,6 +171,8 @@ is(status($r) . ' ' . header($r, 'X-If'), '200 yes', 'within an if');
 
 is(status(http_get('/write/within/zones')), 404, 'not in locations within');
 unlike(http_get('/write/within/zones'), qr/problem/, 'nor its problems');
+unlike(http_request('DELETE', '/write/within/subjects/nosuch/k'), qr/problem/,
+    'nor in their limit_except');
 is(status(http_get('/last/zones')), 418, 'return comes first');
 is(body(http_get('/page/nosuch')), 'page', 'an error page');
 
