@@ -17,7 +17,6 @@
 
 #include "ngx_http_ratelimit_redis.h"
 #include "ngx_http_ratelimit_redis_api.h"
-#include "ngx_http_wait.h"
 #include "ngx_limiter_headers.h"
 
 
@@ -25,14 +24,6 @@ static ngx_int_t ngx_http_ratelimit_redis_access_handler(
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_ratelimit_redis_precontent_handler(
     ngx_http_request_t *r);
-static ngx_int_t ngx_http_ratelimit_redis_handler(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_loc_conf_t *rlcf, ngx_uint_t stage);
-static ngx_int_t ngx_http_ratelimit_redis_start(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx);
-static void ngx_http_ratelimit_redis_answer_handler(void *data);
-static ngx_int_t ngx_http_ratelimit_redis_decide(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx);
-static void ngx_http_ratelimit_redis_cleanup(void *data);
 static ngx_int_t ngx_http_ratelimit_redis_log_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ratelimit_redis_header_filter(
     ngx_http_request_t *r);
@@ -260,8 +251,8 @@ ngx_http_ratelimit_redis_access_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    return ngx_http_ratelimit_redis_handler(r, rlcf,
-                                            NGX_HTTP_RATELIMIT_REDIS_ACCESS);
+    return ngx_http_ratelimit_redis_round(r, rlcf,
+                                          NGX_HTTP_RATELIMIT_REDIS_ACCESS);
 }
 
 
@@ -280,275 +271,8 @@ ngx_http_ratelimit_redis_precontent_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    return ngx_http_ratelimit_redis_handler(r, rlcf,
-                                        NGX_HTTP_RATELIMIT_REDIS_PRECONTENT);
-}
-
-
-static ngx_int_t
-ngx_http_ratelimit_redis_handler(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_loc_conf_t *rlcf, ngx_uint_t stage)
-{
-    ngx_int_t                        rc;
-    ngx_http_ratelimit_redis_ctx_t  *ctx;
-
-    if (r->post_action) {
-
-        /* nobody's request: the client's has ended */
-
-        return NGX_DECLINED;
-    }
-
-    ctx = ngx_http_ratelimit_redis_get_ctx(r, 1);
-    if (ctx == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    switch (ctx->state) {
-
-    case NGX_HTTP_RATELIMIT_REDIS_IDLE:
-        ctx->conf = rlcf;
-        ctx->stage = stage;
-
-        rc = ngx_http_ratelimit_redis_start(r, ctx);
-
-        if (rc == NGX_ERROR) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        if (rc == NGX_AGAIN) {
-            return NGX_AGAIN;
-        }
-
-        break;
-
-    case NGX_HTTP_RATELIMIT_REDIS_WAITING:
-        return NGX_AGAIN;
-
-    case NGX_HTTP_RATELIMIT_REDIS_DELAYING:
-        ctx->state = NGX_HTTP_RATELIMIT_REDIS_IDLE;
-        return NGX_DECLINED;
-
-    default: /* NGX_HTTP_RATELIMIT_REDIS_ANSWERED */
-        break;
-    }
-
-    ctx->state = NGX_HTTP_RATELIMIT_REDIS_IDLE;
-
-    return ngx_http_ratelimit_redis_decide(r, ctx);
-}
-
-
-/*
- * All questions leave together.  A request that is refused by what is known
- * here asks none.
- */
-
-static ngx_int_t
-ngx_http_ratelimit_redis_start(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx)
-{
-    ngx_int_t  rc;
-
-    ctx->pending = 0;
-
-    rc = ngx_http_ratelimit_redis_limits_start(r, ctx,
-                                     ngx_http_ratelimit_redis_answer_handler);
-
-    if (rc == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    if (rc == NGX_AGAIN) {
-        ctx->pending++;
-    }
-
-    if (ctx->check.result == NGX_LIMITER_CHECK_PASSED
-        && ctx->stage == NGX_HTTP_RATELIMIT_REDIS_ACCESS)
-    {
-        rc = ngx_http_ratelimit_redis_token_start(r, ctx,
-                                     ngx_http_ratelimit_redis_answer_handler);
-
-        if (rc == NGX_ERROR) {
-            ngx_http_ratelimit_redis_cleanup(ctx);
-            return NGX_ERROR;
-        }
-
-        if (rc == NGX_AGAIN) {
-            ctx->pending++;
-        }
-    }
-
-    if (ctx->pending == 0) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_wait_begin(r) != NGX_OK) {
-        ngx_http_ratelimit_redis_cleanup(ctx);
-        return NGX_ERROR;
-    }
-
-    ctx->state = NGX_HTTP_RATELIMIT_REDIS_WAITING;
-
-    return NGX_AGAIN;
-}
-
-
-static void
-ngx_http_ratelimit_redis_answer_handler(void *data)
-{
-    ngx_http_ratelimit_redis_ctx_t *ctx = data;
-
-    ngx_int_t            rc;
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
-    if (--ctx->pending) {
-        return;
-    }
-
-    r = ctx->request;
-    c = r->connection;
-
-    rc = ngx_http_wait_end(r);
-
-    if (rc == NGX_DECLINED) {
-        ctx->state = NGX_HTTP_RATELIMIT_REDIS_IDLE;
-        return;
-    }
-
-    ctx->state = NGX_HTTP_RATELIMIT_REDIS_ANSWERED;
-
-    if (rc == NGX_OK) {
-        r->write_event_handler = ngx_http_core_run_phases;
-        ngx_http_core_run_phases(r);
-
-    } else {
-        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-    }
-
-    ngx_http_run_posted_requests(c);
-}
-
-
-/*
- * Never NGX_OK, which would end the phase for whoever comes after, or grant
- * access under "satisfy any".  A refusal is sent here, not returned, since
- * "satisfy any" would take a 401 or 403 for one opinion among others.
- */
-
-static ngx_int_t
-ngx_http_ratelimit_redis_decide(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx)
-{
-    ngx_int_t  rc;
-    ngx_str_t  body;
-
-    rc = ngx_http_ratelimit_redis_limits_verdict(r, ctx, &body);
-
-    if (rc == NGX_DECLINED && ctx->stage == NGX_HTTP_RATELIMIT_REDIS_ACCESS) {
-        rc = ngx_http_ratelimit_redis_token_verdict(r, ctx, &body);
-    }
-
-    if (rc == NGX_DECLINED) {
-
-        if (ctx->check.nitems == 0 || ctx->delay == 0) {
-            return NGX_DECLINED;
-        }
-
-        rc = ngx_http_ratelimit_redis_delay(r, ctx->delay);
-
-        if (rc == NGX_AGAIN) {
-            ctx->state = NGX_HTTP_RATELIMIT_REDIS_DELAYING;
-            return NGX_AGAIN;
-        }
-    }
-
-    if (rc == NGX_ERROR) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_http_finalize_request(r, ngx_http_api_problem_send(r, rc, &body));
-
-    return NGX_DONE;
-}
-
-
-ngx_http_ratelimit_redis_ctx_t *
-ngx_http_ratelimit_redis_get_ctx(ngx_http_request_t *r, ngx_uint_t create)
-{
-    ngx_pool_cleanup_t              *cln;
-    ngx_http_ratelimit_redis_ctx_t  *ctx;
-
-    r = r->main;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_ratelimit_redis_module);
-
-    if (ctx) {
-        return ctx;
-    }
-
-    if (r->internal || r->filter_finalize) {
-
-        /* r->ctx was wiped by an internal redirect */
-
-        for (cln = r->pool->cleanup; cln; cln = cln->next) {
-            if (cln->handler == ngx_http_ratelimit_redis_cleanup) {
-                ngx_http_set_ctx(r, cln->data,
-                                 ngx_http_ratelimit_redis_module);
-                return cln->data;
-            }
-        }
-    }
-
-    if (!create) {
-        return NULL;
-    }
-
-    cln = ngx_pool_cleanup_add(r->pool,
-                               sizeof(ngx_http_ratelimit_redis_ctx_t));
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    ctx = cln->data;
-    ngx_memzero(ctx, sizeof(ngx_http_ratelimit_redis_ctx_t));
-    ctx->request = r;
-
-    cln->handler = ngx_http_ratelimit_redis_cleanup;
-
-    ngx_http_set_ctx(r, ctx, ngx_http_ratelimit_redis_module);
-
-    return ctx;
-}
-
-
-/* Nobody waits any more: the request ends, now or with an error to come. */
-
-static void
-ngx_http_ratelimit_redis_cleanup(void *data)
-{
-    ngx_http_ratelimit_redis_ctx_t *ctx = data;
-
-    ngx_limiter_check_abandon(&ctx->check);
-
-    if (ctx->revocation) {
-        ngx_token_revocation_abandon(ctx->revocation);
-    }
-}
-
-
-ngx_redis_client_t *
-ngx_http_ratelimit_redis_client(void)
-{
-    return ngx_http_ratelimit_redis_shared.client;
-}
-
-
-ngx_limiter_redis_t *
-ngx_http_ratelimit_redis_worker(void)
-{
-    return &ngx_http_ratelimit_redis_shared;
+    return ngx_http_ratelimit_redis_round(r, rlcf,
+                                      NGX_HTTP_RATELIMIT_REDIS_PRECONTENT);
 }
 
 
@@ -614,6 +338,20 @@ ngx_http_ratelimit_redis_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+ngx_redis_client_t *
+ngx_http_ratelimit_redis_client(void)
+{
+    return ngx_http_ratelimit_redis_shared.client;
+}
+
+
+ngx_limiter_redis_t *
+ngx_http_ratelimit_redis_worker(void)
+{
+    return &ngx_http_ratelimit_redis_shared;
 }
 
 

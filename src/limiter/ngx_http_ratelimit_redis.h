@@ -189,13 +189,18 @@ typedef struct {
 extern ngx_module_t  ngx_http_ratelimit_redis_module;
 
 
-/* _module.c: the context of a request, made if "create"; NULL if there is
-   none, or out of memory */
+/*
+ * _round.c: a phase's handler, of a stage; and the context of a request, made
+ * if "create"; NULL if there is none, or out of memory
+ */
+
+ngx_int_t ngx_http_ratelimit_redis_round(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf, ngx_uint_t stage);
 
 ngx_http_ratelimit_redis_ctx_t *ngx_http_ratelimit_redis_get_ctx(
     ngx_http_request_t *r, ngx_uint_t create);
 
-/* of this worker; NULL without Redis */
+/* _module.c: of this worker; NULL without Redis */
 
 ngx_redis_client_t *ngx_http_ratelimit_redis_client(void);
 ngx_limiter_redis_t *ngx_http_ratelimit_redis_worker(void);
@@ -289,8 +294,8 @@ void ngx_http_ratelimit_redis_problem(ngx_http_api_problem_t *problem,
 /*
  * _limits.c: the limits of a round.  _start() returns as
  * ngx_limiter_check_start(), NGX_OK with no items if nothing is to be checked.
- * _verdict.c: _verdict() sets ctx->delay, notes what came of it, logs a refusal and returns NGX_DECLINED,
- * or the status that refuses the request with *body.
+ * _verdict.c: _verdict() sets ctx->delay, notes what came of it, logs a refusal
+ * and returns NGX_DECLINED, or the status that refuses the request with *body.
  */
 
 ngx_int_t ngx_http_ratelimit_redis_limits_start(ngx_http_request_t *r,
