@@ -11,7 +11,7 @@
 #include "ngx_redis_cluster.h"
 
 
-/* between attempts when a server says "TRYAGAIN" */
+/* before another attempt when a server has refused */
 #define NGX_REDIS_CLUSTER_MIN_DELAY  2    /* ms */
 #define NGX_REDIS_CLUSTER_MAX_DELAY  50   /* ms */
 
@@ -400,7 +400,7 @@ ngx_redis_cluster_retry(ngx_redis_cluster_t *cl, ngx_redis_command_t *cmd,
     } else if (ngx_redis_reply_error(reply, "CLUSTERDOWN")
                || ngx_redis_reply_verdict(reply) == NGX_REDIS_VERDICT_LEAVE)
     {
-        /* perhaps another server knows better: until the next map */
+        /* perhaps another server does better, by the next map if it is soon */
 
         if (cmd->slot >= 0 && ngx_redis_map_unserved(reply)) {
             ngx_redis_cluster_move(cl, cmd->slot, NULL);
@@ -413,7 +413,7 @@ ngx_redis_cluster_retry(ngx_redis_cluster_t *cl, ngx_redis_command_t *cmd,
         }
 
         cmd->retried = 1;
-        delay = NGX_MAX_INT32_VALUE;
+        delay = NGX_REDIS_CLUSTER_MAX_DELAY;
 
     } else {
         return NGX_DECLINED;
