@@ -401,6 +401,7 @@ ngx_http_ratelimit_redis_conf_zone_policy(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     rz->zone.several = (rz->nrates > 1);
+    rz->zone.returns = (rz->cost && rz->charge);
 
     return NGX_CONF_OK;
 }

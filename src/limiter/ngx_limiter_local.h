@@ -59,6 +59,8 @@ typedef struct {
 
     unsigned                  variable:1;  /* items have their own policy */
     unsigned                  several:1;   /* rates: their names tell which */
+    unsigned                  returns:1;   /* units come back: who has none now
+                                              may have some in a moment */
 } ngx_limiter_zone_t;
 
 

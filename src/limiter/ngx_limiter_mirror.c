@@ -67,7 +67,8 @@ ngx_limiter_mirror_look(ngx_limiter_item_t *item, ngx_limiter_look_t *look,
         rc = ngx_limiter_mirror_spend(item, &entry, look, room);
     }
 
-    if (rc == NGX_AGAIN && item->need > room && !item->peek) {
+    if (rc == NGX_AGAIN && item->need > room && !item->peek && !zone->returns)
+    {
         rc = NGX_BUSY;
     }
 
