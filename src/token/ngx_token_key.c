@@ -1,0 +1,254 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+
+#include "ngx_token_ecdsa.h"
+#include "ngx_token_key.h"
+
+
+static EVP_PKEY_CTX *ngx_token_key_context(ngx_token_key_t *key,
+    ngx_token_alg_e alg);
+static EVP_MD_CTX *ngx_token_key_mac(ngx_token_key_t *key,
+    ngx_token_alg_e alg);
+static ngx_uint_t ngx_token_key_verify_mac(ngx_token_key_t *key,
+    ngx_token_alg_e alg, const ngx_str_t *input, const ngx_str_t *signature);
+static ngx_uint_t ngx_token_key_verify_eddsa(ngx_token_key_t *key,
+    const ngx_str_t *input, const ngx_str_t *signature);
+static ngx_uint_t ngx_token_key_verify_hash(ngx_token_key_t *key,
+    ngx_token_alg_e alg, const ngx_str_t *input, const ngx_str_t *signature);
+
+
+ngx_int_t
+ngx_token_key_prepare(ngx_token_key_t *key)
+{
+    ngx_uint_t  alg;
+
+    for (alg = 0; alg < NGX_TOKEN_ALGS; alg++) {
+
+        if (!(key->algorithms & ngx_token_alg_bit(alg))
+            || alg == NGX_TOKEN_ALG_ED25519)
+        {
+            continue;
+        }
+
+        if (ngx_token_alg_bit(alg) & NGX_TOKEN_ALG_HS) {
+            key->mac[alg] = ngx_token_key_mac(key, alg);
+
+        } else {
+            key->verify[alg] = ngx_token_key_context(key, alg);
+        }
+
+        if (key->mac[alg] == NULL && key->verify[alg] == NULL) {
+            ERR_clear_error();
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static EVP_PKEY_CTX *
+ngx_token_key_context(ngx_token_key_t *key, ngx_token_alg_e alg)
+{
+    const EVP_MD  *md;
+    EVP_PKEY_CTX  *ctx;
+
+    md = ngx_token_alg_md(alg);
+
+    ctx = EVP_PKEY_CTX_new(key->pkey, NULL);
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    if (EVP_PKEY_verify_init(ctx) != 1) {
+        goto failed;
+    }
+
+    if ((ngx_token_alg_bit(alg) & NGX_TOKEN_ALG_RS)
+        && EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) != 1)
+    {
+        goto failed;
+    }
+
+    /* RFC 7518, 3.5: the same hash for MGF1, a salt as long as it */
+
+    if ((ngx_token_alg_bit(alg) & NGX_TOKEN_ALG_PS)
+        && (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) != 1
+            || EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, md) != 1
+            || EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST)
+               != 1))
+    {
+        goto failed;
+    }
+
+    if (EVP_PKEY_CTX_set_signature_md(ctx, md) != 1) {
+        goto failed;
+    }
+
+    return ctx;
+
+failed:
+
+    EVP_PKEY_CTX_free(ctx);
+
+    return NULL;
+}
+
+
+static EVP_MD_CTX *
+ngx_token_key_mac(ngx_token_key_t *key, ngx_token_alg_e alg)
+{
+    EVP_MD_CTX  *ctx;
+
+    ctx = EVP_MD_CTX_new();
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    if (EVP_DigestSignInit(ctx, NULL, ngx_token_alg_md(alg), NULL, key->pkey)
+        != 1)
+    {
+        EVP_MD_CTX_free(ctx);
+        return NULL;
+    }
+
+    return ctx;
+}
+
+
+void
+ngx_token_key_free(ngx_token_key_t *key)
+{
+    ngx_uint_t  alg;
+
+    for (alg = 0; alg < NGX_TOKEN_ALGS; alg++) {
+        EVP_PKEY_CTX_free(key->verify[alg]);
+        EVP_MD_CTX_free(key->mac[alg]);
+    }
+
+    EVP_PKEY_free(key->pkey);
+
+    ngx_memzero(key, sizeof(ngx_token_key_t));
+}
+
+
+ngx_uint_t
+ngx_token_key_verify(ngx_token_key_t *key, ngx_token_alg_e alg,
+    const ngx_str_t *input, const ngx_str_t *signature)
+{
+    u_char      der[NGX_TOKEN_ECDSA_DER_MAX];
+    ngx_str_t   sequence;
+    ngx_uint_t  valid;
+
+    if (!(key->algorithms & ngx_token_alg_bit(alg))) {
+        return 0;
+    }
+
+    if (ngx_token_alg_bit(alg) & NGX_TOKEN_ALG_HS) {
+        valid = ngx_token_key_verify_mac(key, alg, input, signature);
+
+    /* OpenSSL itself would take a PSS signature without its leading zeros */
+
+    } else if (signature->len != key->signature) {
+        valid = 0;
+
+    } else if (alg == NGX_TOKEN_ALG_ED25519) {
+        valid = ngx_token_key_verify_eddsa(key, input, signature);
+
+    } else if (ngx_token_alg_bit(alg) & NGX_TOKEN_ALG_ES) {
+
+        sequence.data = der;
+
+        valid = ngx_token_ecdsa_der(alg, signature, &sequence) == NGX_OK
+                && ngx_token_key_verify_hash(key, alg, input, &sequence);
+
+    } else {
+        valid = ngx_token_key_verify_hash(key, alg, input, signature);
+    }
+
+    if (!valid) {
+        /* or nginx would tell of it at the next error of a TLS connection */
+        ERR_clear_error();
+    }
+
+    return valid;
+}
+
+
+static ngx_uint_t
+ngx_token_key_verify_mac(ngx_token_key_t *key, ngx_token_alg_e alg,
+    const ngx_str_t *input, const ngx_str_t *signature)
+{
+    u_char       mac[EVP_MAX_MD_SIZE];
+    size_t       len;
+    ngx_uint_t   valid;
+    EVP_MD_CTX  *ctx;
+
+    ctx = EVP_MD_CTX_new();
+    if (ctx == NULL) {
+        return 0;
+    }
+
+    len = EVP_MAX_MD_SIZE;
+
+    valid = EVP_MD_CTX_copy_ex(ctx, key->mac[alg]) == 1
+            && EVP_DigestSign(ctx, mac, &len, input->data, input->len) == 1
+            && signature->len == len
+            && CRYPTO_memcmp(mac, signature->data, len) == 0;
+
+    EVP_MD_CTX_free(ctx);
+    OPENSSL_cleanse(mac, sizeof(mac));
+
+    return valid;
+}
+
+
+/* A context of this kind can neither be used twice nor, in 1.1.1, copied. */
+
+static ngx_uint_t
+ngx_token_key_verify_eddsa(ngx_token_key_t *key, const ngx_str_t *input,
+    const ngx_str_t *signature)
+{
+    ngx_uint_t   valid;
+    EVP_MD_CTX  *ctx;
+
+    ctx = EVP_MD_CTX_new();
+    if (ctx == NULL) {
+        return 0;
+    }
+
+    valid = EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key->pkey) == 1
+            && EVP_DigestVerify(ctx, signature->data, signature->len,
+                                input->data, input->len)
+               == 1;
+
+    EVP_MD_CTX_free(ctx);
+
+    return valid;
+}
+
+
+static ngx_uint_t
+ngx_token_key_verify_hash(ngx_token_key_t *key, ngx_token_alg_e alg,
+    const ngx_str_t *input, const ngx_str_t *signature)
+{
+    u_char        hash[EVP_MAX_MD_SIZE];
+    unsigned int  len;
+
+    return EVP_Digest(input->data, input->len, hash, &len,
+                      ngx_token_alg_md(alg), NULL)
+           == 1
+           && EVP_PKEY_verify(key->verify[alg], signature->data,
+                              signature->len, hash, len)
+              == 1;
+}
