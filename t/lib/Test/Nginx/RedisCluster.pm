@@ -189,13 +189,14 @@ sub begin {
 
 
 sub move {
-    my ($self, $slot, $from, $to) = @_;
+    my ($self, $slot, $from, $to, %o) = @_;
 
     my $n = 0;
+    my $port = $o{tls} ? $to->tls_port() : $to->port_number();
 
     while (my @keys = @{ $from->cmd('CLUSTER', 'GETKEYSINSLOT', $slot, 100) })
     {
-        $from->cmd('MIGRATE', '127.0.0.1', $to->port_number(), '', 0, 5000,
+        $from->cmd('MIGRATE', '127.0.0.1', $port, '', 0, 5000,
                    'KEYS', @keys);
         $n += @keys;
     }
