@@ -62,7 +62,7 @@ $_->run() for @hosts;
 
 ok(wait_for(sub {
     return join(' ', map { json($_, 'status')->{redis}{hosts} } 0, 1) eq '2 2';
-}, 5), 'two hosts');
+}), 'two hosts');
 
 is(join(' ', sort map { json($_, 'status')->{redis}{rank} } 0, 1), '0 1',
     'of two places');
