@@ -32,7 +32,8 @@ static void ngx_redis_cluster_move(ngx_redis_cluster_t *cl, ngx_uint_t slot,
     ngx_redis_member_t *member);
 static ngx_int_t ngx_redis_cluster_retry(ngx_redis_cluster_t *cl,
     ngx_redis_command_t *cmd, redisReply *reply);
-static ngx_uint_t ngx_redis_cluster_alive(ngx_redis_command_t *cmd);
+static ngx_uint_t ngx_redis_cluster_alive(ngx_redis_command_t *cmd,
+    ngx_uint_t hops);
 static void ngx_redis_cluster_failed_handler(void *data);
 static ngx_uint_t ngx_redis_cluster_known_handler(void *data,
     ngx_redis_target_t *targets, ngx_uint_t max);
@@ -326,7 +327,7 @@ ngx_redis_cluster_follow(ngx_redis_cluster_t *cl, ngx_redis_pipe_t *pipe,
         member->used = ngx_current_msec;
     }
 
-    if (!ngx_redis_cluster_alive(cmd)) {
+    if (!ngx_redis_cluster_alive(cmd, 1)) {
         return NGX_DECLINED;
     }
 
@@ -388,10 +389,18 @@ ngx_redis_cluster_retry(ngx_redis_cluster_t *cl, ngx_redis_command_t *cmd,
     redisReply *reply)
 {
     ngx_msec_t  delay;
+    ngx_uint_t  hops;
+
+    hops = 1;
 
     if (ngx_redis_reply_error(reply, "TRYAGAIN")) {
 
-        /* some keys of the command are here, others there, not for long */
+        /*
+         * Some keys of the command are here, others there, not for long; the
+         * deadline and the delay limit how often it is said.
+         */
+
+        hops = 0;
 
         delay = cl->conf->timeout / 8;
         delay = ngx_max(delay, NGX_REDIS_CLUSTER_MIN_DELAY);
@@ -419,7 +428,7 @@ ngx_redis_cluster_retry(ngx_redis_cluster_t *cl, ngx_redis_command_t *cmd,
         return NGX_DECLINED;
     }
 
-    if (!ngx_redis_cluster_alive(cmd)) {
+    if (!ngx_redis_cluster_alive(cmd, hops)) {
         return NGX_DECLINED;
     }
 
@@ -430,16 +439,16 @@ ngx_redis_cluster_retry(ngx_redis_cluster_t *cl, ngx_redis_command_t *cmd,
 /* is it worth another hop, which is counted here */
 
 static ngx_uint_t
-ngx_redis_cluster_alive(ngx_redis_command_t *cmd)
+ngx_redis_cluster_alive(ngx_redis_command_t *cmd, ngx_uint_t hops)
 {
     if (cmd->abandoned
-        || cmd->hops >= NGX_REDIS_CLUSTER_MAX_HOPS
+        || cmd->hops + hops > NGX_REDIS_CLUSTER_MAX_HOPS
         || (ngx_msec_int_t) (cmd->deadline - ngx_current_msec) <= 0)
     {
         return 0;
     }
 
-    cmd->hops++;
+    cmd->hops += hops;
 
     return 1;
 }

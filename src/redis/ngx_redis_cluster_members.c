@@ -240,7 +240,7 @@ ngx_redis_cluster_apply(ngx_redis_cluster_t *cl, ngx_array_t *ranges,
 
     ngx_redis_cluster_prune(cl);
 
-    for (i = 0; i < cl->nmembers; i++) {
+    for (i = 0; i < cl->nmembers && !ngx_exiting; i++) {
         if (cl->members[i] && cl->members[i]->nslots) {
             ngx_redis_node_open(&cl->members[i]->node);
         }

@@ -389,6 +389,12 @@ ngx_redis_pipe_lost_handler(void *data, ngx_uint_t was_up)
     }
 
     while ((cmd = ngx_redis_command_first(&dying)) != NULL) {
+
+        if (cmd->state == NGX_REDIS_COMMAND_DONE) {
+            ngx_redis_command_free(cmd);
+            continue;
+        }
+
         ngx_redis_command_end(cmd, NGX_REDIS_CLOSED, NULL);
     }
 
