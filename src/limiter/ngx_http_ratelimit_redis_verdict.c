@@ -235,7 +235,9 @@ ngx_http_ratelimit_redis_limits_delay(ngx_http_request_t *r,
     }
 
     delay = ngx_limiter_state_delay(&item->state, item->policy,
-                                    rules[ctx->rules[i]].delay);
+                                    rules[ctx->rules[i]].delay,
+                                    item->local && item->share.hosts
+                                    ? &item->share : NULL);
     if (delay == 0) {
         return;
     }

@@ -34,13 +34,8 @@ static uint64_t ngx_limiter_state_sliding_room(
     const ngx_limiter_share_t *share);
 static uint64_t ngx_limiter_state_gcra_room(const ngx_limiter_record_t *record,
     uint64_t burst, const ngx_limiter_share_t *share);
-static uint64_t ngx_limiter_state_sliding_retry(
-    const ngx_limiter_record_t *record, uint64_t limit, uint64_t need,
-    uint64_t left);
-static uint64_t ngx_limiter_state_search(const ngx_limiter_state_t *state,
-    const ngx_limiter_policy_t *policy, ngx_uint_t i, uint64_t need,
-    uint64_t now, const ngx_limiter_share_t *share);
-static uint64_t ngx_limiter_state_ceil(uint64_t a, uint64_t b);
+static uint64_t ngx_limiter_state_units(const ngx_limiter_policy_t *policy,
+    ngx_uint_t i, uint64_t units, ngx_uint_t hosts);
 
 
 ngx_int_t
@@ -55,7 +50,7 @@ ngx_limiter_policy_check(ngx_uint_t algorithm, uint64_t burst,
     }
 
     if (algorithm == NGX_LIMITER_GCRA
-        && burst + 1 > NGX_LIMITER_MAX_COUNT / rate->period / 2)
+        && burst >= NGX_LIMITER_MAX_COUNT / rate->period / 2)
     {
         *err = "the burst is too large for a rate of this period";
         return NGX_ERROR;
@@ -371,22 +366,19 @@ ngx_limiter_state_count(ngx_limiter_state_t *state,
     const ngx_limiter_policy_t *policy, uint64_t units,
     const ngx_limiter_share_t *share)
 {
-    uint64_t    n, unit, *count;
+    uint64_t    n, max, *count;
     ngx_uint_t  i;
 
     for (i = 0; i < policy->nrates; i++) {
 
         count = share ? &state->records[i].own : &state->records[i].used;
-        unit = 1;
 
-        if (policy->algorithm == NGX_LIMITER_GCRA) {
-            unit = policy->rates[i].period * (share ? share->hosts : 1);
-        }
+        n = ngx_limiter_state_units(policy, i, units,
+                                    share ? share->hosts : 1);
+        max = ngx_limiter_state_max(policy->algorithm,
+                                    policy->rates[i].period);
 
-        n = (units > NGX_LIMITER_MAX_COUNT / unit) ? NGX_LIMITER_MAX_COUNT
-                                                   : units * unit;
-
-        *count = ngx_min(*count + n, NGX_LIMITER_MAX_COUNT);
+        *count = ngx_min(*count + n, max);
     }
 }
 
@@ -395,16 +387,11 @@ void
 ngx_limiter_state_uncount(ngx_limiter_state_t *state,
     const ngx_limiter_policy_t *policy, uint64_t units)
 {
-    uint64_t    n, unit;
+    uint64_t    n;
     ngx_uint_t  i;
 
     for (i = 0; i < policy->nrates; i++) {
-
-        unit = (policy->algorithm == NGX_LIMITER_GCRA)
-               ? policy->rates[i].period : 1;
-
-        n = (units > NGX_LIMITER_MAX_COUNT / unit) ? NGX_LIMITER_MAX_COUNT
-                                                   : units * unit;
+        n = ngx_limiter_state_units(policy, i, units, 1);
 
         state->records[i].used = ngx_limiter_state_sub(state->records[i].used,
                                                        n);
@@ -412,221 +399,25 @@ ngx_limiter_state_uncount(ngx_limiter_state_t *state,
 }
 
 
-uint64_t
-ngx_limiter_state_retry(const ngx_limiter_state_t *state,
-    const ngx_limiter_policy_t *policy, ngx_uint_t i, uint64_t need,
-    uint64_t now, const ngx_limiter_share_t *share)
-{
-    const ngx_limiter_rate_t    *rate;
-    const ngx_limiter_record_t  *record;
-
-    rate = &policy->rates[i];
-    record = &state->records[i];
-
-    if (rate->limit == 0 || need > ngx_limiter_policy_capacity(policy, i)) {
-        return NGX_LIMITER_NEVER;
-    }
-
-    if (ngx_limiter_state_rate_room(state, policy, i, now, share) >= need) {
-        return 0;
-    }
-
-    if (policy->algorithm == NGX_LIMITER_FIXED_WINDOW) {
-        return record->time - now;
-    }
-
-    if (share && share->hosts > 1) {
-        return ngx_limiter_state_search(state, policy, i, need, now, share);
-    }
-
-    if (policy->algorithm == NGX_LIMITER_GCRA) {
-        return ngx_limiter_state_ceil(record->used + record->own
-                                      + need * rate->period
-                                      - (policy->burst + 1) * rate->period,
-                                      rate->limit);
-    }
-
-    return ngx_limiter_state_sliding_retry(record, rate->limit, need,
-                                           record->time - now);
-}
-
-
-/*
- * In this window the one before fades; if that is not enough, this one fades
- * in the next.
- */
+/* units as they are counted under a rate */
 
 static uint64_t
-ngx_limiter_state_sliding_retry(const ngx_limiter_record_t *record,
-    uint64_t limit, uint64_t need, uint64_t left)
+ngx_limiter_state_units(const ngx_limiter_policy_t *policy, ngx_uint_t i,
+    uint64_t units, ngx_uint_t hosts)
 {
-    uint64_t  used, prev, room, wait;
+    uint64_t  unit;
 
-    used = record->used + record->own;
-    prev = record->prev + record->own_prev;
+    unit = (policy->algorithm == NGX_LIMITER_GCRA)
+           ? policy->rates[i].period * hosts : 1;
 
-    if (used + need <= limit && prev) {
-        room = (limit - used - need) * record->period;
-        wait = ngx_limiter_state_ceil(ngx_limiter_state_sub(prev * left, room),
-                                      prev);
-
-        return ngx_min(wait, left);
-    }
-
-    if (used == 0) {
-        return left;
-    }
-
-    room = (limit - need) * record->period;
-
-    return left + ngx_limiter_state_ceil(
-                      ngx_limiter_state_sub(used * record->period, room),
-                      used);
-}
-
-
-/* A share has no formula: room never shrinks while nobody comes. */
-
-static uint64_t
-ngx_limiter_state_search(const ngx_limiter_state_t *state,
-    const ngx_limiter_policy_t *policy, ngx_uint_t i, uint64_t need,
-    uint64_t now, const ngx_limiter_share_t *share)
-{
-    uint64_t              low, high, mid;
-    ngx_limiter_state_t   later;
-
-    low = 0;
-    high = ngx_limiter_state_reset(state, policy, i, now);
-
-    while (high - low > 1) {
-        mid = low + (high - low) / 2;
-
-        (void) ngx_limiter_state_open(&later, policy, state, now + mid);
-
-        if (ngx_limiter_state_rate_room(&later, policy, i, now + mid, share)
-            >= need)
-        {
-            high = mid;
-
-        } else {
-            low = mid;
-        }
-    }
-
-    return high;
-}
-
-
-static uint64_t
-ngx_limiter_state_ceil(uint64_t a, uint64_t b)
-{
-    return a / b + (a % b ? 1 : 0);
+    return (units > NGX_LIMITER_MAX_COUNT / unit) ? NGX_LIMITER_MAX_COUNT
+                                                  : units * unit;
 }
 
 
 uint64_t
-ngx_limiter_state_reset(const ngx_limiter_state_t *state,
-    const ngx_limiter_policy_t *policy, ngx_uint_t i, uint64_t now)
+ngx_limiter_state_max(ngx_uint_t algorithm, uint64_t period)
 {
-    uint64_t                     left, limit;
-    const ngx_limiter_record_t  *record;
-
-    record = &state->records[i];
-
-    if (policy->algorithm == NGX_LIMITER_GCRA) {
-        limit = policy->rates[i].limit;
-
-        return limit ? ngx_limiter_state_ceil(record->used + record->own,
-                                              limit)
-                     : record->period;
-    }
-
-    left = ngx_limiter_state_sub(record->time, now);
-
-    if (policy->algorithm == NGX_LIMITER_SLIDING_WINDOW
-        && (record->used || record->own))
-    {
-        left += record->period;
-    }
-
-    return left;
-}
-
-
-uint64_t
-ngx_limiter_state_delay(const ngx_limiter_state_t *state,
-    const ngx_limiter_policy_t *policy, uint64_t delay)
-{
-    uint64_t                     excess, wait, longest;
-    ngx_uint_t                   i;
-    const ngx_limiter_rate_t    *rate;
-    const ngx_limiter_record_t  *record;
-
-    if (policy->algorithm != NGX_LIMITER_GCRA) {
-        return 0;
-    }
-
-    longest = 0;
-    delay = ngx_min(delay, policy->burst);
-
-    for (i = 0; i < policy->nrates; i++) {
-        rate = &policy->rates[i];
-        record = &state->records[i];
-
-        excess = ngx_limiter_state_sub(record->used + record->own,
-                                       (delay + 1) * rate->period);
-
-        if (excess && rate->limit) {
-            wait = ngx_limiter_state_ceil(excess, rate->limit);
-            longest = ngx_max(longest, wait);
-        }
-    }
-
-    return longest;
-}
-
-
-ngx_uint_t
-ngx_limiter_state_tightest(const ngx_limiter_state_t *state,
-    const ngx_limiter_policy_t *policy, uint64_t need, uint64_t now,
-    const ngx_limiter_share_t *share)
-{
-    uint64_t    room, least, wait, longest;
-    ngx_uint_t  i, best, refused;
-
-    best = policy->nrates;
-    least = 0;
-    longest = 0;
-    refused = 0;
-
-    for (i = 0; i < policy->nrates; i++) {
-
-        room = ngx_limiter_state_rate_room(state, policy, i, now, share);
-
-        if (room < need) {
-            wait = ngx_limiter_state_retry(state, policy, i, need, now, share);
-
-            if (!refused || wait > longest) {
-                refused = 1;
-                best = i;
-                longest = wait;
-            }
-
-            continue;
-        }
-
-        if (refused || (best < policy->nrates && room > least)) {
-            continue;
-        }
-
-        wait = ngx_limiter_state_reset(state, policy, i, now);
-
-        if (best == policy->nrates || room < least || wait > longest) {
-            best = i;
-            least = room;
-            longest = wait;
-        }
-    }
-
-    return (best == policy->nrates) ? 0 : best;
+    return (algorithm == NGX_LIMITER_SLIDING_WINDOW)
+           ? NGX_LIMITER_STATE_EXACT / period : NGX_LIMITER_MAX_COUNT;
 }

@@ -161,9 +161,16 @@ void ngx_limiter_state_uncount(ngx_limiter_state_t *state,
     const ngx_limiter_policy_t *policy, uint64_t units);
 
 /*
+ * The largest counter whose product with the period is exact: no record of a
+ * rate holds more.
+ */
+
+uint64_t ngx_limiter_state_max(ngx_uint_t algorithm, uint64_t period);
+
+/*
  * Milliseconds from "now" until "need" units have room under rate i if nobody
- * else comes, 0 if they have it, never too few; NGX_LIMITER_NEVER if they
- * will never have.
+ * else comes, 0 if they have it, neither too few nor too many;
+ * NGX_LIMITER_NEVER if they will never have.
  */
 
 uint64_t ngx_limiter_state_retry(const ngx_limiter_state_t *state,
@@ -183,7 +190,8 @@ uint64_t ngx_limiter_state_reset(const ngx_limiter_state_t *state,
  */
 
 uint64_t ngx_limiter_state_delay(const ngx_limiter_state_t *state,
-    const ngx_limiter_policy_t *policy, uint64_t delay);
+    const ngx_limiter_policy_t *policy, uint64_t delay,
+    const ngx_limiter_share_t *share);
 
 /*
  * The index of the rate to tell the client about: the one with the least room,
