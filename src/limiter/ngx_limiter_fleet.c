@@ -15,7 +15,7 @@
 
 
 #define NGX_LIMITER_FLEET_MAGIC    0x6f70666c      /* "opfl" */
-#define NGX_LIMITER_FLEET_VERSION  1
+#define NGX_LIMITER_FLEET_VERSION  2
 
 #define NGX_LIMITER_FLEET_BEAT     1000    /* ms between two signs of life */
 #define NGX_LIMITER_FLEET_FIRST    100     /* ms, until there was an answer */
@@ -72,8 +72,6 @@ static u_char  ngx_limiter_fleet_script[] =
     "return {#ids, rank, tonumber(resets or '0'), known and 1 or 0}\n";
 
 
-static ngx_uint_t ngx_limiter_fleet_keep(ngx_limiter_fleet_t *fleet,
-    uint64_t now);
 static void ngx_limiter_fleet_timer_handler(ngx_event_t *ev);
 static void ngx_limiter_fleet_beat(ngx_limiter_fleet_t *fleet);
 static void ngx_limiter_fleet_reply_handler(void *data,
@@ -178,40 +176,7 @@ ngx_limiter_fleet_close(ngx_limiter_fleet_t *fleet)
         ngx_del_timer(&fleet->timer);
     }
 
-    (void) ngx_atomic_cmp_set(&fleet->shm->keeper, ngx_pid, 0);
-}
-
-
-/* Whether this worker is the one that minds the host. */
-
-static ngx_uint_t
-ngx_limiter_fleet_keep(ngx_limiter_fleet_t *fleet, uint64_t now)
-{
-    ngx_atomic_uint_t         keeper;
-    ngx_limiter_fleet_shm_t  *shm;
-
-    shm = fleet->shm;
-    keeper = shm->keeper;
-
-    if (ngx_exiting) {
-        (void) ngx_atomic_cmp_set(&shm->keeper, ngx_pid, 0);
-        return 0;
-    }
-
-    if (keeper != (ngx_atomic_uint_t) ngx_pid) {
-
-        if (keeper && now - shm->beat < NGX_LIMITER_FLEET_LATE) {
-            return 0;
-        }
-
-        if (!ngx_atomic_cmp_set(&shm->keeper, keeper, ngx_pid)) {
-            return 0;
-        }
-    }
-
-    shm->beat = now;
-
-    return 1;
+    ngx_keeper_leave(&fleet->shm->keeper);
 }
 
 
@@ -227,7 +192,9 @@ ngx_limiter_fleet_timer_handler(ngx_event_t *ev)
         return;
     }
 
-    if (ngx_limiter_fleet_keep(fleet, ngx_limiter_local_now())) {
+    if (ngx_keeper_is(&fleet->shm->keeper, ngx_limiter_local_now(),
+                      NGX_LIMITER_FLEET_LATE))
+    {
         ngx_limiter_fleet_beat(fleet);
     }
 

@@ -27,6 +27,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "ngx_keeper.h"
 #include "ngx_limiter_state.h"
 #include "ngx_redis_client.h"
 
@@ -47,8 +48,7 @@ typedef struct {
     ngx_atomic_t              resets;    /* as last read */
     ngx_atomic_t              known;     /* this host has told Redis of itself
                                             and no answer has denied it */
-    ngx_atomic_t              keeper;    /* pid of the worker that minds it */
-    ngx_atomic_t              beat;      /* ms, when that worker did so last */
+    ngx_keeper_t              keeper;    /* the worker that minds it */
     ngx_atomic_t              heard;     /* ms, when Redis answered last */
 } ngx_limiter_fleet_shm_t;
 
