@@ -1,0 +1,268 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_token_base64.h"
+#include "ngx_token_ecdsa.h"
+#include "ngx_token_json.h"
+#include "ngx_token_jwt.h"
+
+
+static ngx_int_t ngx_token_jwt_split(const ngx_str_t *text, ngx_str_t *parts);
+static ngx_token_verdict_e ngx_token_jwt_header(ngx_pool_t *pool,
+    ngx_token_jwt_t *jwt, const ngx_str_t *header);
+static ngx_uint_t ngx_token_jwt_unsupported(const ngx_token_json_t *json);
+static ngx_int_t ngx_token_jwt_optional(const ngx_token_json_t *json,
+    const char *name, ngx_str_t *value);
+
+
+/* a header with a chain of certificates is larger than it needs to be */
+
+static ngx_token_json_limits_t  ngx_token_jwt_limits = {
+    NGX_TOKEN_JWT_MAX, 32, 64
+};
+
+
+ngx_token_verdict_e
+ngx_token_jwt_parse(ngx_pool_t *pool, const ngx_str_t *text,
+    ngx_token_jwt_t *jwt)
+{
+    u_char               *p;
+    ngx_str_t             parts[3], header;
+    ngx_token_verdict_e   verdict;
+
+    ngx_memzero(jwt, sizeof(ngx_token_jwt_t));
+
+    if (text->len > NGX_TOKEN_JWT_MAX) {
+        return NGX_TOKEN_VERDICT_MALFORMED;
+    }
+
+    switch (ngx_token_jwt_split(text, parts)) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        return NGX_TOKEN_VERDICT_UNSUPPORTED;
+
+    default: /* NGX_ERROR */
+        return NGX_TOKEN_VERDICT_MALFORMED;
+    }
+
+    jwt->text = *text;
+    jwt->input.data = text->data;
+    jwt->input.len = parts[2].data - 1 - text->data;
+
+    p = ngx_pnalloc(pool, ngx_token_base64_size(parts[0].len)
+                          + ngx_token_base64_size(parts[1].len)
+                          + ngx_token_base64_size(parts[2].len));
+    if (p == NULL) {
+        return NGX_TOKEN_VERDICT_ERROR;
+    }
+
+    header.data = p;
+    p += ngx_token_base64_size(parts[0].len);
+    jwt->payload.data = p;
+    p += ngx_token_base64_size(parts[1].len);
+    jwt->signature.data = p;
+
+    if (ngx_token_base64_decode(&parts[0], &header) != NGX_OK
+        || ngx_token_base64_decode(&parts[1], &jwt->payload) != NGX_OK
+        || ngx_token_base64_decode(&parts[2], &jwt->signature) != NGX_OK)
+    {
+        return NGX_TOKEN_VERDICT_MALFORMED;
+    }
+
+    verdict = ngx_token_jwt_header(pool, jwt, &header);
+
+    if (verdict != NGX_TOKEN_VERDICT_OK) {
+        return verdict;
+    }
+
+    return (jwt->payload.len && jwt->signature.len)
+           ? NGX_TOKEN_VERDICT_OK : NGX_TOKEN_VERDICT_MALFORMED;
+}
+
+
+/* Three parts; five are a JWE, NGX_DECLINED (RFC 7516, 9). */
+
+static ngx_int_t
+ngx_token_jwt_split(const ngx_str_t *text, ngx_str_t *parts)
+{
+    u_char      *p, *start, *last;
+    ngx_uint_t   n;
+
+    n = 0;
+    start = text->data;
+    last = start + text->len;
+
+    for (p = start; p < last; p++) {
+
+        if (*p != '.') {
+            continue;
+        }
+
+        if (n < 2) {
+            parts[n].data = start;
+            parts[n].len = p - start;
+        }
+
+        n++;
+        start = p + 1;
+    }
+
+    parts[2].data = start;
+    parts[2].len = last - start;
+
+    if (n == 4) {
+        return NGX_DECLINED;
+    }
+
+    return (n == 2) ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_token_verdict_e
+ngx_token_jwt_header(ngx_pool_t *pool, ngx_token_jwt_t *jwt,
+    const ngx_str_t *header)
+{
+    ngx_str_t          alg;
+    ngx_token_json_t  *json;
+
+    switch (ngx_token_json_parse(pool, header, &ngx_token_jwt_limits, &json)) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        return NGX_TOKEN_VERDICT_MALFORMED;
+
+    default: /* NGX_ERROR */
+        return NGX_TOKEN_VERDICT_ERROR;
+    }
+
+    if (ngx_token_jwt_unsupported(json)) {
+        return NGX_TOKEN_VERDICT_UNSUPPORTED;
+    }
+
+    if (ngx_token_json_string(ngx_token_json_member(json, "alg"), &alg)
+        != NGX_OK
+        || ngx_token_jwt_optional(json, "kid", &jwt->kid) != NGX_OK
+        || ngx_token_jwt_optional(json, "typ", &jwt->typ) != NGX_OK
+        || jwt->kid.len > NGX_TOKEN_KEYS_KID)
+    {
+        return NGX_TOKEN_VERDICT_MALFORMED;
+    }
+
+    if (ngx_token_alg_find(&alg, &jwt->alg) != NGX_OK) {
+        return NGX_TOKEN_VERDICT_ALGORITHM;
+    }
+
+    return NGX_TOKEN_VERDICT_OK;
+}
+
+
+/*
+ * RFC 7515, 4.1.11: what is critical has to be understood, and nothing is.
+ * RFC 7797, 6: "b64" is always critical, also for who forgot to say so.
+ * RFC 7516, 4.1: "enc" and "zip" are of encryption.
+ */
+
+static ngx_uint_t
+ngx_token_jwt_unsupported(const ngx_token_json_t *json)
+{
+    u_char     *p;
+    ngx_str_t   cty;
+
+    if (ngx_token_json_member(json, "crit")
+        || ngx_token_json_member(json, "b64")
+        || ngx_token_json_member(json, "enc")
+        || ngx_token_json_member(json, "zip"))
+    {
+        return 1;
+    }
+
+    if (ngx_token_json_member(json, "cty") == NULL) {
+        return 0;
+    }
+
+    if (ngx_token_json_string(ngx_token_json_member(json, "cty"), &cty)
+        != NGX_OK)
+    {
+        return 1;
+    }
+
+    /* RFC 7519, 5.2: "JWT", in any case */
+
+    p = cty.data;
+
+    if (ngx_strncasecmp(p, (u_char *) "application/", 12) == 0) {
+        p += 12;
+    }
+
+    return ngx_strcasecmp(p, (u_char *) "JWT") == 0;
+}
+
+
+static ngx_int_t
+ngx_token_jwt_optional(const ngx_token_json_t *json, const char *name,
+    ngx_str_t *value)
+{
+    ngx_token_json_t  *member;
+
+    member = ngx_token_json_find(json, (u_char *) name, ngx_strlen(name));
+
+    return member ? ngx_token_json_string(member, value) : NGX_OK;
+}
+
+
+ngx_token_verdict_e
+ngx_token_jwt_verify(const ngx_token_jwt_t *jwt, ngx_token_keys_t *keys)
+{
+    return ngx_token_keys_verify(keys, &jwt->kid, jwt->alg, &jwt->input,
+                                 &jwt->signature);
+}
+
+
+ngx_int_t
+ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_token_jwt_t *jwt,
+    ngx_str_t *twin)
+{
+    u_char     *p;
+    u_char      buf[NGX_TOKEN_ECDSA_MAX], der[NGX_TOKEN_ECDSA_DER_MAX];
+    ngx_str_t   signature;
+
+    signature.data = der;
+
+    if (!(ngx_token_alg_bit(jwt->alg) & NGX_TOKEN_ALG_ES)
+        || ngx_token_ecdsa_der(jwt->alg, &jwt->signature, &signature)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    p = ngx_pnalloc(pool, jwt->text.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    twin->data = p;
+    twin->len = jwt->text.len;
+
+    signature.data = buf;
+    signature.len = jwt->signature.len;
+
+    ngx_token_ecdsa_twin(jwt->alg, &jwt->signature, buf);
+
+    p = ngx_cpymem(p, jwt->input.data, jwt->input.len);
+    *p++ = '.';
+
+    ngx_token_base64_encode(&signature, p);
+
+    return NGX_OK;
+}

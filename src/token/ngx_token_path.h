@@ -1,0 +1,47 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * A value within a token by its path, and its text.  Pure.
+ */
+
+
+#ifndef _NGX_TOKEN_PATH_H_INCLUDED_
+#define _NGX_TOKEN_PATH_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_token_json.h"
+
+
+#define NGX_TOKEN_PATH_NUMBER  32    /* bytes of the text of a number */
+
+
+/*
+ * A member by its whole name, or down in objects by names joined by dots;
+ * where both are possible, the longer name.  NULL if there is none.
+ */
+
+ngx_token_json_t *ngx_token_path_find(const ngx_token_json_t *json,
+    const ngx_str_t *path);
+
+/*
+ * The text of a string, a number or a boolean.  It is within the value, or
+ * static, or in "buf" of NGX_TOKEN_PATH_NUMBER bytes.  Returns NGX_DECLINED
+ * for other types.
+ */
+
+ngx_int_t ngx_token_path_scalar(const ngx_token_json_t *json, u_char *buf,
+    ngx_str_t *text);
+
+/* Whether there are ASCII control characters in a text. */
+
+ngx_uint_t ngx_token_path_control(const ngx_str_t *text);
+
+
+#endif /* _NGX_TOKEN_PATH_H_INCLUDED_ */
