@@ -242,6 +242,15 @@ ngx_http_ratelimit_redis_access_handler(ngx_http_request_t *r)
 {
     ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
 
+    if (r->post_action) {
+
+        /* the client's request has ended, and its upstream is still there */
+
+        (void) ngx_http_ratelimit_redis_log_handler(r);
+
+        return NGX_DECLINED;
+    }
+
     rlcf = ngx_http_get_module_loc_conf(r, ngx_http_ratelimit_redis_module);
 
     if ((rlcf->stages & NGX_HTTP_RATELIMIT_REDIS_ACCESS) == 0
@@ -331,7 +340,7 @@ ngx_http_ratelimit_redis_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    if (ctx->retry
+    if ((ctx->retry || ctx->refused)
         && ngx_limiter_headers_retry(r, ctx->retry, now) != NGX_OK)
     {
         return NGX_ERROR;

@@ -233,7 +233,11 @@ ngx_int_t ngx_http_ratelimit_redis_policy(ngx_http_request_t *r,
 ngx_int_t ngx_http_ratelimit_redis_policy_cost(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_zone_t *rz, ngx_limiter_item_t *item);
 
-/* A number of units: NGX_DECLINED if empty, or invalid and logged. */
+/*
+ * A number of units: NGX_DECLINED if empty, or no number, which is logged; one
+ * that is too large is logged and is NGX_LIMITER_MAX_COST.  _parse() returns
+ * NGX_BUSY for that, NGX_ERROR for what is no number.
+ */
 
 ngx_int_t ngx_http_ratelimit_redis_policy_units(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_zone_t *rz, ngx_http_complex_value_t *value,
@@ -302,6 +306,12 @@ ngx_int_t ngx_http_ratelimit_redis_limits_start(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_limiter_check_pt handler);
 ngx_int_t ngx_http_ratelimit_redis_limits_verdict(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body);
+
+
+/* whether one of ctx->charged or ctx->policies is of the zone */
+
+ngx_uint_t ngx_http_ratelimit_redis_limits_has(ngx_array_t *array,
+    ngx_limiter_zone_t *zone);
 
 
 /* _token.c: the token of a round, the same two; token_revoke's content */

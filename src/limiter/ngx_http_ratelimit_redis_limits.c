@@ -20,8 +20,6 @@ static ngx_int_t ngx_http_ratelimit_redis_limits_items(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx);
 static ngx_int_t ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_uint_t rule);
-static ngx_uint_t ngx_http_ratelimit_redis_limits_charged(
-    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_limiter_zone_t *zone);
 
 
 ngx_int_t
@@ -133,7 +131,7 @@ ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
     rules = ctx->conf->rules->elts;
     rz = rules[rule].shm_zone->data;
 
-    if (ngx_http_ratelimit_redis_limits_charged(ctx, &rz->zone)) {
+    if (ngx_http_ratelimit_redis_limits_has(ctx->charged, &rz->zone)) {
         return NGX_OK;
     }
 
@@ -173,20 +171,20 @@ ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
 }
 
 
-static ngx_uint_t
-ngx_http_ratelimit_redis_limits_charged(ngx_http_ratelimit_redis_ctx_t *ctx,
+ngx_uint_t
+ngx_http_ratelimit_redis_limits_has(ngx_array_t *array,
     ngx_limiter_zone_t *zone)
 {
     ngx_uint_t            i;
     ngx_limiter_item_t  **items;
 
-    if (ctx->charged == NULL) {
+    if (array == NULL) {
         return 0;
     }
 
-    items = ctx->charged->elts;
+    items = array->elts;
 
-    for (i = 0; i < ctx->charged->nelts; i++) {
+    for (i = 0; i < array->nelts; i++) {
         if (items[i]->zone == zone) {
             return 1;
         }

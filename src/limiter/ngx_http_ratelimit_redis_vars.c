@@ -147,7 +147,11 @@ ngx_http_ratelimit_redis_vars_number(ngx_http_request_t *r,
 
     ctx = ngx_http_ratelimit_redis_get_ctx(r, 0);
 
-    if (ctx == NULL || ctx->noted.zone == NULL) {
+    if (ctx == NULL
+        || ctx->noted.zone == NULL
+        || (data == NGX_HTTP_RATELIMIT_REDIS_VAR_RESET
+            && ctx->noted.end == NGX_LIMITER_NEVER))
+    {
         v->not_found = 1;
         return NGX_OK;
     }

@@ -98,26 +98,30 @@ ngx_http_ratelimit_redis_limits_verdict(ngx_http_request_t *r,
 }
 
 
-/* RateLimit-Policy has all that the request was checked against */
+/* RateLimit-Policy has all that the request was checked against, once */
 
 static ngx_int_t
 ngx_http_ratelimit_redis_limits_tell(ngx_http_ratelimit_redis_ctx_t *ctx)
 {
     ngx_uint_t            i;
-    ngx_limiter_item_t  **item;
+    ngx_limiter_item_t  **told, *item;
 
     for (i = 0; i < ctx->check.nitems; i++) {
+        item = &ctx->check.items[i];
 
-        if (ctx->check.items[i].soft) {
+        if (item->soft
+            || item->verdict == NGX_LIMITER_SKIPPED
+            || ngx_http_ratelimit_redis_limits_has(ctx->policies, item->zone))
+        {
             continue;
         }
 
-        item = ngx_http_ratelimit_redis_limits_push(ctx, &ctx->policies);
-        if (item == NULL) {
+        told = ngx_http_ratelimit_redis_limits_push(ctx, &ctx->policies);
+        if (told == NULL) {
             return NGX_ERROR;
         }
 
-        *item = &ctx->check.items[i];
+        *told = item;
     }
 
     return NGX_OK;
@@ -412,17 +416,26 @@ static void
 ngx_http_ratelimit_redis_limits_log(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_limiter_item_t *item)
 {
-    ngx_limiter_report_t  report;
+    u_char                *p, retry[NGX_INT64_LEN + 1];
+    ngx_limiter_report_t   report;
 
     report.zone = NULL;
     ngx_limiter_report_rejected(&report, item);
 
+    if (report.end == NGX_LIMITER_NEVER) {
+        p = ngx_cpymem(retry, "never", sizeof("never") - 1);
+
+    } else {
+        p = ngx_sprintf(retry, "%uLs",
+                        ngx_limiter_report_reset(&report, item->now));
+    }
+
     ngx_log_error(ctx->conf->log_level, r->connection->log, 0,
-                  "limiting requests%s%s, rate: %uLr/%uLs, retry: %uLs, "
+                  "limiting requests%s%s, rate: %uLr/%uLs, retry: %*s, "
                   "by zone \"%V\"",
                   item->soft ? ", dry run" : "",
                   item->local ? ", without redis" : "",
                   report.limit, report.period / 1000,
-                  ngx_limiter_report_reset(&report, item->now),
+                  (size_t) (p - retry), retry,
                   &item->zone->name);
 }

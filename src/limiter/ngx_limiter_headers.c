@@ -85,6 +85,12 @@ ngx_limiter_headers_x(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    /* there is no time after which a request is let in that never is */
+
+    if (report->end == NGX_LIMITER_NEVER) {
+        return NGX_OK;
+    }
+
     start = p;
     p = ngx_limiter_headers_number(p, ngx_limiter_report_reset(report, now));
 
@@ -121,8 +127,6 @@ ngx_limiter_headers_ietf(ngx_http_request_t *r,
     p = ngx_limiter_headers_name(p, report->zone, report->period);
     p = ngx_cpymem(p, ";r=", 3);
     p = ngx_limiter_headers_number(p, report->remaining);
-
-    /* there is no time after which a request is let in that never is */
 
     if (report->end != NGX_LIMITER_NEVER) {
         p = ngx_cpymem(p, ";t=", 3);
@@ -220,6 +224,10 @@ ngx_limiter_headers_retry(ngx_http_request_t *r, uint64_t end, uint64_t now)
     uint64_t   seconds;
 
     ngx_limiter_headers_remove(r, ngx_limiter_headers_retry_names, 1);
+
+    if (end == 0) {
+        return NGX_OK;
+    }
 
     seconds = (end > now) ? (end - now + 999) / 1000 : 1;
 

@@ -26,7 +26,7 @@
  */
 
 
-/* Adds X-RateLimit-Limit, -Remaining and -Reset (seconds). */
+/* Adds X-RateLimit-Limit, -Remaining and, if there is one, -Reset (seconds). */
 
 ngx_int_t ngx_limiter_headers_x(ngx_http_request_t *r,
     const ngx_limiter_report_t *report, uint64_t now);
@@ -41,7 +41,10 @@ ngx_int_t ngx_limiter_headers_ietf(ngx_http_request_t *r,
     const ngx_limiter_report_t *report, ngx_limiter_item_t **items,
     ngx_uint_t n, uint64_t now);
 
-/* Adds Retry-After, never earlier than "end" and never 0 (RFC 9110, 10.2.3). */
+/*
+ * Adds Retry-After, never earlier than "end" and never 0 (RFC 9110, 10.2.3);
+ * none if "end" is 0: the request need not be tried again.
+ */
 
 ngx_int_t ngx_limiter_headers_retry(ngx_http_request_t *r, uint64_t end,
     uint64_t now);

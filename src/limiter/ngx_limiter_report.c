@@ -117,7 +117,13 @@ u_char *
 ngx_limiter_report_write(u_char *p, const ngx_limiter_zone_t *zone,
     uint64_t period)
 {
-    p = ngx_cpymem(p, zone->name.data, zone->name.len);
+    u_char      ch;
+    ngx_uint_t  i;
+
+    for (i = 0; i < zone->name.len; i++) {
+        ch = zone->name.data[i];
+        *p++ = (ch < ' ' || ch > '~') ? '_' : ch;
+    }
 
     return ngx_limiter_report_suffix(p, zone, period);
 }

@@ -61,7 +61,8 @@ uint64_t ngx_limiter_report_room(const ngx_limiter_item_t *item,
 
 /*
  * The name of a policy: the zone's if it has one rate, else with the rate's
- * time behind it: "api-1m", "api-30s".  _write() needs
+ * time behind it: "api-1m", "api-30s".  What a string of structured fields
+ * cannot hold (RFC 9651, 3.3.3) is replaced by "_".  _write() needs
  * NGX_LIMITER_REPORT_PERIOD bytes more than the zone's name, and returns the
  * end.
  */
