@@ -56,6 +56,7 @@ my @bad = (
      ['algorithm=leaky', 'the algorithm must be "fixed_window", '
       . '"sliding_window" or "gcra"'],
      ['burst=5', '"burst=5" of "ratelimit_redis_zone" needs "algorithm=gcra"'],
+     ['burst=0', '"burst=0" of "ratelimit_redis_zone" needs'],
      ['burst=x algorithm=gcra', 'invalid parameter "burst=x"'],
      ['burst=1000000000000 algorithm=gcra', 'the burst is too large'],
      ['cost=10', 'invalid cost "10" of zone "a", it must be a number from 0 '
@@ -155,7 +156,8 @@ my @good = (
     'rate=1r/s', 'rate=1000000r/s', 'rate=31000000r/31s', 'rate=1r/31d',
     'rate=2678400000000r/31d', 'rate=1r/744h', 'rate=60r/m rate=500r/h '
     . 'rate=2000r/d rate=1000r/30s', 'rate=1r/s algorithm=fixed_window',
-    'rate=9r/s algorithm=gcra burst=5', 'rate=$arg_r lease=10 cost=20',
+    'rate=9r/s algorithm=gcra burst=5', 'burst=0 rate=9r/s algorithm=gcra',
+    'rate=$arg_r lease=10 cost=20',
     'rate=9r/s algorithm=sliding_window cost=9 charge=$upstream_http_x',
 );
 

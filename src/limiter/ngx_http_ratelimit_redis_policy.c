@@ -135,6 +135,7 @@ ngx_http_ratelimit_redis_policy_units(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_zone_t *rz, ngx_http_complex_value_t *value,
     const char *name, uint64_t *units)
 {
+    ngx_int_t  rc;
     ngx_str_t  text;
 
     if (ngx_http_complex_value(r, value, &text) != NGX_OK) {
@@ -145,7 +146,9 @@ ngx_http_ratelimit_redis_policy_units(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    if (ngx_http_ratelimit_redis_policy_parse(&text, units) == NGX_OK) {
+    rc = ngx_http_ratelimit_redis_policy_parse(&text, units);
+
+    if (rc == NGX_OK) {
         return NGX_OK;
     }
 
@@ -154,7 +157,9 @@ ngx_http_ratelimit_redis_policy_units(ngx_http_request_t *r,
                   "number from 0 to %uL", name, &value->value,
                   &rz->zone.name, NGX_LIMITER_MAX_COST);
 
-    return NGX_DECLINED;
+    /* a number that is too large must not be a way to pay little */
+
+    return (rc == NGX_BUSY) ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -164,7 +169,7 @@ ngx_http_ratelimit_redis_policy_parse(ngx_str_t *text, uint64_t *units)
     size_t    i;
     uint64_t  n;
 
-    if (text->len == 0 || text->len > 15) {
+    if (text->len == 0) {
         return NGX_ERROR;
     }
 
@@ -177,15 +182,12 @@ ngx_http_ratelimit_redis_policy_parse(ngx_str_t *text, uint64_t *units)
         }
 
         n = n * 10 + (text->data[i] - '0');
+        n = ngx_min(n, NGX_LIMITER_MAX_COST + 1);
     }
 
-    if (n > NGX_LIMITER_MAX_COST) {
-        return NGX_ERROR;
-    }
+    *units = ngx_min(n, NGX_LIMITER_MAX_COST);
 
-    *units = n;
-
-    return NGX_OK;
+    return (n > NGX_LIMITER_MAX_COST) ? NGX_BUSY : NGX_OK;
 }
 
 

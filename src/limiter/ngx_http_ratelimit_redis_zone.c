@@ -21,6 +21,7 @@ typedef struct {
     size_t                             size;
     ngx_str_t                          cost;
     ngx_str_t                          charge;
+    ngx_uint_t                         burst;    /* is given */
     ngx_http_ratelimit_redis_zone_t   *zone;
 } ngx_http_ratelimit_redis_args_t;
 
@@ -122,6 +123,8 @@ ngx_http_ratelimit_redis_conf_zone_arg(ngx_conf_t *cf, ngx_str_t *value,
     }
 
     if (ngx_strncmp(value->data, "burst=", 6) == 0) {
+        args->burst = 1;
+
         return ngx_http_ratelimit_redis_conf_zone_number(cf, value, 6, 0,
                                              &args->zone->zone.policy.burst);
     }
@@ -369,7 +372,7 @@ ngx_http_ratelimit_redis_conf_zone_policy(ngx_conf_t *cf, ngx_command_t *cmd,
         policy->algorithm = NGX_LIMITER_FIXED_WINDOW;
     }
 
-    if (policy->burst && policy->algorithm != NGX_LIMITER_GCRA) {
+    if (args->burst && policy->algorithm != NGX_LIMITER_GCRA) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"burst=%uL\" of \"%V\" needs "
                            "\"algorithm=gcra\", a window admits its limit "
