@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new(log => 'info')->has_program('redis-server')->plan(5);
+my $t = Test::Nginx->new(log => 'info')->has_program('redis-server')->plan(6);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -66,8 +66,11 @@ my @clients = map { client() } 1 .. 3;
 
 # there and back
 
+my $left = 0;
+
 for (1 .. 2) {
-    my $replica = $cluster->replica($cluster->master($slot));
+    my $old = $cluster->master($slot);
+    my $replica = $cluster->replica($old);
 
     select undef, undef, undef, 0.2;
 
@@ -84,9 +87,16 @@ for (1 .. 2) {
              $cluster->nodes();
     }, 30);
 
-    select undef, undef, undef, 0.2;
+    # what is no master any more is not connected to, but by this test, once
+    # a worker has been told: somebody has to ask it
+
+    $left += wait_for(sub {
+        http_get('/x?a=' . rand);
+        1 == grep { /flags=N / } split /\n/, $old->cmd('CLIENT', 'LIST');
+    }) ? 1 : 0;
 }
 
+is($left, 2, 'what is no master any more is left');
 is($cluster->master($slot), $first, 'there and back');
 
 $t->write_file('enough', '');

@@ -316,15 +316,17 @@ ngx_redis_cluster_follow(ngx_redis_cluster_t *cl, ngx_redis_pipe_t *pipe,
                    redirect->slot, &redirect->endpoint.host,
                    (int) redirect->endpoint.port, cmd->hops);
 
+    if (member) {
+        /* the next map may be of somebody who has not heard of it */
+        member->used = ngx_current_msec;
+    }
+
     if (redirect->type == NGX_REDIS_REDIRECT_MOVED) {
         ngx_redis_learner_ask(&cl->learner);
 
         if (member) {
             ngx_redis_cluster_move(cl, redirect->slot, member);
         }
-
-    } else if (member) {
-        member->used = ngx_current_msec;
     }
 
     if (!ngx_redis_cluster_alive(cmd, 1)) {

@@ -72,7 +72,7 @@ ngx_redis_cluster_member(ngx_redis_cluster_t *cl,
         cl->nmembers++;
     }
 
-    member->used = ngx_current_msec;
+    member->used = ngx_current_msec - NGX_REDIS_CLUSTER_STRAY;
 
     return member;
 }

@@ -30,7 +30,7 @@ typedef struct {
 
     ngx_redis_endpoint_t      endpoint;  /* never with an empty host */
     ngx_uint_t                nslots;    /* that it is the master of */
-    ngx_msec_t                used;      /* when an ASK led to it */
+    ngx_msec_t                used;      /* when a server led to it */
 
     ngx_queue_t               queue;     /* of those that leave */
 } ngx_redis_member_t;
