@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(15);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(16);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -84,6 +84,11 @@ for my $text ('', ' ', " $slot", " $slot 127.0.0.1", " $slot 127.0.0.1:0",
     redirected("-MOVED$text\r\n", 1, "'$text'");
 }
 
+# the timeout is of the command, however often it is sent on
+
+redirected("-MOVED $slot 127.0.0.1:$port\r\n", '[2-4]', 'by and by',
+    delay => 0.15);
+
 ###############################################################################
 
 sub limit {
@@ -111,7 +116,7 @@ sub asked_for {
 
 
 sub redirected {
-    my ($reply, $expected, $name) = @_;
+    my ($reply, $expected, $name, %o) = @_;
 
     # after an answer all is as it was
 
@@ -121,11 +126,13 @@ sub redirected {
     $fake->set(reply => {
         CLUSTER => $good, EVALSHA => $reply, EVAL => $reply,
         ASKING => "+OK\r\n",
-    });
+    }, %o);
 
     my $n = $fake->log('EVALSHA');
     my $status = limit('loop');
     my $sent = $fake->log('EVALSHA') - $n;
+
+    $fake->set(delay => undef);
 
     like("$status $sent", qr/^LOCAL_PASSED $expected$/, "redirected $name");
 }
