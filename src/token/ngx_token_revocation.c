@@ -9,7 +9,12 @@
 
 #include "ngx_limiter_local.h"
 #include "ngx_token_digest.h"
+#include "ngx_redis_reply.h"
 #include "ngx_token_revocation.h"
+
+
+/* a time after all others, and not NGX_TOKEN_WATCH_NONE */
+#define NGX_TOKEN_REVOCATION_ALL  ((uint64_t) NGX_MAX_INT_T_VALUE)
 
 
 /*
@@ -27,16 +32,23 @@ static u_char  ngx_token_revocation_script[] =
     "return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])\n";
 
 
-static ngx_uint_t ngx_token_revocation_known(
-    ngx_token_revocation_t *revocation);
+static ngx_int_t ngx_token_revocation_known(
+    ngx_token_revocation_t *revocation, ngx_uint_t i);
+static ngx_uint_t ngx_token_revocation_since(
+    ngx_token_revocation_t *revocation, ngx_uint_t i);
+static ngx_uint_t ngx_token_revocation_refuses(
+    ngx_token_revocation_t *revocation, ngx_uint_t i, uint64_t value);
 static void ngx_token_revocation_remember(ngx_token_revocation_t *revocation);
 static ngx_int_t ngx_token_revocation_send(
-    ngx_token_revocation_t *revocation, ngx_uint_t argc, ngx_str_t *argv);
+    ngx_token_revocation_t *revocation, ngx_uint_t i, ngx_uint_t argc,
+    ngx_str_t *argv);
 static void ngx_token_revocation_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static ngx_token_revocation_e ngx_token_revocation_verdict(
-    ngx_token_revocation_t *revocation, ngx_redis_result_e result,
+    ngx_token_question_t *question, ngx_redis_result_e result,
     redisReply *reply);
+static ngx_int_t ngx_token_revocation_value(redisReply *reply,
+    ngx_uint_t since, uint64_t *value);
 
 
 ngx_int_t
@@ -47,7 +59,7 @@ ngx_token_revocation_init(ngx_token_zone_t *zone, ngx_str_t *name,
 
     if (zone->table == NULL) {
 
-        zone->table = ngx_limiter_table_create(zone->shpool, sizeof(uint64_t),
+        zone->table = ngx_limiter_table_create(zone->shpool, NGX_TOKEN_PAYLOAD,
                                                "token", name);
         if (zone->table == NULL) {
             ngx_log_error(NGX_LOG_EMERG, log, 0, "token_zone is too small");
@@ -59,7 +71,7 @@ ngx_token_revocation_init(ngx_token_zone_t *zone, ngx_str_t *name,
 
     if (zone->table->magic != NGX_LIMITER_TABLE_MAGIC
         || zone->table->version != NGX_LIMITER_TABLE_VERSION
-        || zone->table->payload != sizeof(uint64_t))
+        || zone->table->payload != NGX_TOKEN_PAYLOAD)
     {
         ngx_log_error(NGX_LOG_EMERG, log, 0,
                       "token_zone was laid out by another version of the "
@@ -74,6 +86,7 @@ ngx_token_revocation_init(ngx_token_zone_t *zone, ngx_str_t *name,
 ngx_int_t
 ngx_token_revocation_ask(ngx_token_revocation_t *revocation)
 {
+    ngx_int_t   rc;
     ngx_str_t   argv[2];
     ngx_uint_t  i;
 
@@ -82,21 +95,32 @@ ngx_token_revocation_ask(ngx_token_revocation_t *revocation)
     revocation->result = NGX_TOKEN_REVOCATION_CLEAR;
     ngx_memzero(revocation->questions, sizeof(revocation->questions));
 
-    if (ngx_token_revocation_known(revocation)) {
-        revocation->result = NGX_TOKEN_REVOCATION_REVOKED;
-        return NGX_OK;
-    }
-
-    if (revocation->client == NULL) {
-        return NGX_OK;
-    }
-
-    ngx_str_set(&argv[0], "EXISTS");
-
     for (i = 0; i < revocation->nkeys; i++) {
+
+        rc = ngx_token_revocation_known(revocation, i);
+
+        if (rc == NGX_BUSY) {
+            ngx_token_revocation_abandon(revocation);
+            revocation->result = NGX_TOKEN_REVOCATION_REVOKED;
+            return NGX_OK;
+        }
+
+        if (rc == NGX_OK || revocation->client == NULL) {
+            continue;
+        }
+
+        /* rc == NGX_DECLINED */
+
         argv[1] = revocation->keys[i];
 
-        if (ngx_token_revocation_send(revocation, 2, argv) != NGX_OK) {
+        if (ngx_token_revocation_since(revocation, i)) {
+            ngx_str_set(&argv[0], "GET");
+
+        } else {
+            ngx_str_set(&argv[0], "EXISTS");
+        }
+
+        if (ngx_token_revocation_send(revocation, i, 2, argv) != NGX_OK) {
             return NGX_OK;
         }
     }
@@ -160,7 +184,7 @@ ngx_token_revocation_revoke(ngx_token_revocation_t *revocation)
     for (i = 0; i < revocation->nkeys; i++) {
         argv[3] = revocation->keys[i];
 
-        if (ngx_token_revocation_send(revocation, 5, argv) != NGX_OK) {
+        if (ngx_token_revocation_send(revocation, i, 5, argv) != NGX_OK) {
             return NGX_OK;
         }
     }
@@ -185,42 +209,79 @@ ngx_token_revocation_abandon(ngx_token_revocation_t *revocation)
 }
 
 
-static ngx_uint_t
-ngx_token_revocation_known(ngx_token_revocation_t *revocation)
+/*
+ * What is known of a key: NGX_OK if it does not refuse the token, NGX_BUSY if it
+ * does, NGX_DECLINED if Redis is to be asked.
+ */
+
+static ngx_int_t
+ngx_token_revocation_known(ngx_token_revocation_t *revocation, ngx_uint_t i)
 {
-    u_char             digest[NGX_TOKEN_DIGEST];
-    uint64_t          *until, now;
+    u_char            *digest;
+    uint64_t          *until, value;
     ngx_str_t          key;
-    ngx_uint_t         i, known;
+    ngx_uint_t         known;
     ngx_token_zone_t  *zone;
 
+    digest = revocation->digests[i];
+    ngx_token_digest(&revocation->keys[i], digest);
+
+    if (revocation->watch) {
+
+        /* there is no answer kept for a key that this host has revoked */
+
+        value = ngx_token_watch_lookup(revocation->watch, digest);
+
+        if (value != NGX_TOKEN_WATCH_NONE) {
+            return ngx_token_revocation_refuses(revocation, i, value)
+                   ? NGX_BUSY : NGX_OK;
+        }
+    }
+
     zone = revocation->zone;
-    now = ngx_limiter_local_now();
 
     key.data = digest;
     key.len = NGX_TOKEN_DIGEST;
 
-    for (i = 0; i < revocation->nkeys; i++) {
+    ngx_shmtx_lock(&zone->shpool->mutex);
 
-        ngx_token_digest(&revocation->keys[i], digest);
+    until = ngx_limiter_table_lookup(zone->table, &key);
+    known = (until && *until > ngx_limiter_local_now());
 
-        ngx_shmtx_lock(&zone->shpool->mutex);
-
-        until = ngx_limiter_table_lookup(zone->table, &key);
-        known = (until && *until > now);
-
-        if (until && !known) {
-            ngx_limiter_table_remove(zone->table, &key);
-        }
-
-        ngx_shmtx_unlock(&zone->shpool->mutex);
-
-        if (known) {
-            return 1;
-        }
+    if (until && !known) {
+        ngx_limiter_table_remove(zone->table, &key);
     }
 
-    return 0;
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return known ? NGX_BUSY : NGX_DECLINED;
+}
+
+
+static ngx_uint_t
+ngx_token_revocation_since(ngx_token_revocation_t *revocation, ngx_uint_t i)
+{
+    return revocation->since && i == revocation->nkeys - 1;
+}
+
+
+/* What is stored is 1 for a key that is there, or a time; 0 is neither. */
+
+static ngx_uint_t
+ngx_token_revocation_refuses(ngx_token_revocation_t *revocation, ngx_uint_t i,
+    uint64_t value)
+{
+    if (!ngx_token_revocation_since(revocation, i)) {
+        return value != 0;
+    }
+
+    if (value == 0) {
+        return 0;
+    }
+
+    /* a token that does not tell when it was issued may be an older one */
+
+    return revocation->issued <= 0 || (uint64_t) revocation->issued < value;
 }
 
 
@@ -250,6 +311,10 @@ ngx_token_revocation_remember(ngx_token_revocation_t *revocation)
         until = ngx_limiter_table_insert(zone->table, &key);
         *until = ngx_max(*until, end);
 
+        if (revocation->watch) {
+            ngx_token_watch_forget(revocation->watch, digest);
+        }
+
         evicted = zone->table->evicted - evicted;
 
         ngx_shmtx_unlock(&zone->shpool->mutex);
@@ -266,14 +331,22 @@ ngx_token_revocation_remember(ngx_token_revocation_t *revocation)
 /* One command of several is not accepted: there is no answer to wait for. */
 
 static ngx_int_t
-ngx_token_revocation_send(ngx_token_revocation_t *revocation, ngx_uint_t argc,
-    ngx_str_t *argv)
+ngx_token_revocation_send(ngx_token_revocation_t *revocation, ngx_uint_t i,
+    ngx_uint_t argc, ngx_str_t *argv)
 {
     ngx_token_question_t  *question;
 
     question = &revocation->questions[revocation->pending];
 
     question->revocation = revocation;
+    question->key = i;
+    question->note.trusted = 0;
+
+    if (revocation->watch && !revocation->revoke) {
+        ngx_token_watch_note(revocation->watch, revocation->digests[i],
+                             &question->note);
+    }
+
     question->command = ngx_redis_client_send(revocation->client, argc, argv,
                                       revocation->revoke ? 3 : 1,
                                       ngx_token_revocation_reply_handler,
@@ -303,7 +376,7 @@ ngx_token_revocation_reply_handler(void *data, ngx_redis_result_e result,
     question->command = NULL;
     revocation = question->revocation;
 
-    verdict = ngx_token_revocation_verdict(revocation, result, reply);
+    verdict = ngx_token_revocation_verdict(question, result, reply);
 
     /* one key that is there says more than another that is not answered */
 
@@ -320,9 +393,15 @@ ngx_token_revocation_reply_handler(void *data, ngx_redis_result_e result,
 
 
 static ngx_token_revocation_e
-ngx_token_revocation_verdict(ngx_token_revocation_t *revocation,
+ngx_token_revocation_verdict(ngx_token_question_t *question,
     ngx_redis_result_e result, redisReply *reply)
 {
+    uint64_t                 value;
+    ngx_uint_t               i;
+    ngx_token_revocation_t  *revocation;
+
+    revocation = question->revocation;
+
     if (result != NGX_REDIS_REPLY) {
         return NGX_TOKEN_REVOCATION_UNAVAILABLE;
     }
@@ -339,13 +418,65 @@ ngx_token_revocation_verdict(ngx_token_revocation_t *revocation,
         return NGX_TOKEN_REVOCATION_UNAVAILABLE;
     }
 
-    if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 0) {
-        return NGX_TOKEN_REVOCATION_CLEAR;
+    i = question->key;
+
+    if (ngx_token_revocation_value(reply,
+                                   ngx_token_revocation_since(revocation, i),
+                                   &value)
+        != NGX_OK)
+    {
+        return NGX_TOKEN_REVOCATION_UNAVAILABLE;
     }
 
-    if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
-        return NGX_TOKEN_REVOCATION_REVOKED;
+    if (revocation->watch) {
+        ngx_token_watch_store(revocation->watch, revocation->digests[i],
+                              &question->note, value);
     }
 
-    return NGX_TOKEN_REVOCATION_UNAVAILABLE;
+    return ngx_token_revocation_refuses(revocation, i, value)
+           ? NGX_TOKEN_REVOCATION_REVOKED : NGX_TOKEN_REVOCATION_CLEAR;
+}
+
+
+/*
+ * A time that is none refuses everybody: it was meant to refuse somebody.
+ */
+
+static ngx_int_t
+ngx_token_revocation_value(redisReply *reply, ngx_uint_t since,
+    uint64_t *value)
+{
+    ngx_int_t  n;
+    ngx_str_t  text;
+
+    if (!since) {
+
+        if (reply->type != REDIS_REPLY_INTEGER
+            || reply->integer < 0
+            || reply->integer > 1)
+        {
+            return NGX_ERROR;
+        }
+
+        *value = reply->integer;
+
+        return NGX_OK;
+    }
+
+    if (ngx_redis_reply_nil(reply)) {
+        *value = 0;
+        return NGX_OK;
+    }
+
+    if (reply->type != REDIS_REPLY_STRING
+        || ngx_redis_reply_string(reply, &text) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    n = ngx_atoi(text.data, text.len);
+
+    *value = (n == NGX_ERROR) ? NGX_TOKEN_REVOCATION_ALL : (uint64_t) n;
+
+    return NGX_OK;
 }

@@ -14,6 +14,9 @@
  * blacklist key:
  *
  *     0  until       8   ms of ngx_limiter_local_now()
+ *     8  (unused)    8
+ *
+ * Slots with other keys in the same table are told of in ngx_token_watch.h.
  *
  * Locks: the mutex of the zone's slab pool, never together with another.
  */
@@ -28,9 +31,14 @@
 
 #include "ngx_limiter_table.h"
 #include "ngx_redis_client.h"
+#include "ngx_token_digest.h"
+#include "ngx_token_watch.h"
 
 
 #define NGX_TOKEN_MAX_KEYS  8
+
+/* bytes of a slot */
+#define NGX_TOKEN_PAYLOAD   16
 
 
 typedef enum {
@@ -53,6 +61,8 @@ typedef void (*ngx_token_revocation_pt)(void *data);
 typedef struct {
     ngx_redis_command_t      *command;
     ngx_token_revocation_t   *revocation;
+    ngx_uint_t                key;       /* its index */
+    ngx_token_watch_note_t    note;
 } ngx_token_question_t;
 
 
@@ -62,8 +72,12 @@ struct ngx_token_revocation_s {
 
     ngx_token_zone_t         *zone;
     ngx_redis_client_t       *client;    /* NULL without Redis */
-    ngx_str_t                 keys[NGX_TOKEN_MAX_KEYS];
-    ngx_uint_t                nkeys;
+    ngx_token_watch_t        *watch;     /* NULL: nothing is kept */
+    ngx_str_t                 keys[NGX_TOKEN_MAX_KEYS + 1];
+    ngx_uint_t                nkeys;     /* with the next */
+    ngx_uint_t                since;     /* 1: the last key holds a time, and
+                                            refuses tokens issued before it */
+    int64_t                   issued;    /* s since the epoch; 0: not told */
     time_t                    ttl;       /* s, to revoke for */
     ngx_pool_t               *pool;
     ngx_log_t                *log;
@@ -78,7 +92,9 @@ struct ngx_token_revocation_s {
 
     ngx_uint_t                pending;
     ngx_uint_t                revoke;
-    ngx_token_question_t      questions[NGX_TOKEN_MAX_KEYS];
+    u_char                    digests[NGX_TOKEN_MAX_KEYS + 1]
+                                     [NGX_TOKEN_DIGEST];
+    ngx_token_question_t      questions[NGX_TOKEN_MAX_KEYS + 1];
 };
 
 
@@ -91,7 +107,8 @@ ngx_int_t ngx_token_revocation_init(ngx_token_zone_t *zone, ngx_str_t *name,
     ngx_log_t *log);
 
 /*
- * Asks for all keys at once: EXISTS.  Returns NGX_OK when the answer is there,
+ * Asks for all keys at once: EXISTS, and GET for the one that holds a time.
+ * Keys whose answer is known and good are not asked for.  Returns NGX_OK when the answer is there,
  * NGX_AGAIN when the handler will be called once.
  */
 

@@ -1,0 +1,76 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * Hears of every change to keys that begin with certain words: server-assisted
+ * client tracking in broadcasting mode (Redis 6 and newer), over a connection
+ * that does nothing else.  It redirects to itself and listens as a subscriber,
+ * so that no other protocol than that of the replies is needed.
+ *
+ *     CLIENT ID; CLIENT TRACKING ON REDIRECT id BCAST PREFIX ..;
+ *     SUBSCRIBE __redis__:invalidate; then PING, many times a second
+ *
+ * A promise is good as long as it is renewed: whoever relies on what was not
+ * reported must not do so for longer than NGX_REDIS_TRACKING_TRUST after
+ * heard() was called last.
+ */
+
+
+#ifndef _NGX_REDIS_TRACKING_H_INCLUDED_
+#define _NGX_REDIS_TRACKING_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "ngx_redis_client.h"
+
+
+#define NGX_REDIS_TRACKING_PING   20    /* ms from an answer to the next PING */
+#define NGX_REDIS_TRACKING_TRUST  80    /* ms without an answer */
+
+#define NGX_REDIS_TRACKING_MAX_PREFIXES  16
+
+
+typedef struct ngx_redis_tracking_s  ngx_redis_tracking_t;
+
+
+typedef struct {
+    /* changes are going to be reported from now on */
+    void                    (*up)(void *data);
+
+    /* ... and are not any more: any may have been missed */
+    void                    (*down)(void *data);
+
+    /* a key was changed, expired or was deleted; NULL: all were */
+    void                    (*changed)(void *data, ngx_str_t *key);
+
+    /* the server still is at the other end */
+    void                    (*heard)(void *data);
+} ngx_redis_tracking_handlers_t;
+
+
+/*
+ * Prepares a tracker of one server (or of a master that sentinels know of), in
+ * cycle->pool; it does not connect yet.  "prefixes" must live as long, and none
+ * may begin with another.  NULL when out of memory.
+ */
+
+ngx_redis_tracking_t *ngx_redis_tracking_create(ngx_cycle_t *cycle,
+    ngx_redis_conf_t *conf, ngx_str_t *prefixes, ngx_uint_t n,
+    ngx_redis_tracking_handlers_t *handlers, void *data);
+
+/* Connects, and again and again when that is in vain or the server leaves. */
+
+void ngx_redis_tracking_open(ngx_redis_tracking_t *tracking);
+
+/* Closes; down() is called if it was up. */
+
+void ngx_redis_tracking_close(ngx_redis_tracking_t *tracking);
+
+
+#endif /* _NGX_REDIS_TRACKING_H_INCLUDED_ */

@@ -1,0 +1,125 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * What Redis said of blacklist keys, kept in the shared memory of this host for
+ * as long as Redis promises to tell of changes.  One worker listens for all;
+ * when it does not hear from Redis any more, or nobody listens, nothing that is
+ * kept is relied upon, and every check asks.
+ *
+ * The payload of a slot of ngx_limiter_table.h, whose key is 'w' and the
+ * SHA-256 of a blacklist key:
+ *
+ *     0  value       8   what was found, see ngx_token_watch_lookup()
+ *     8  epoch       4   of the promise it was found under
+ *    12  (unused)    4
+ *
+ * Locks: the mutex of the token zone's slab pool protects the table.  Words of
+ * ngx_token_watch_shm_t are read and written without a lock.  The listener
+ * first counts a change and then removes the slot under the lock; who stores
+ * compares the count under the lock.  So an answer that was overtaken by
+ * a change is never kept.
+ */
+
+
+#ifndef _NGX_TOKEN_WATCH_H_INCLUDED_
+#define _NGX_TOKEN_WATCH_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_keeper.h"
+#include "ngx_limiter_table.h"
+#include "ngx_redis_tracking.h"
+
+
+/* changes are counted by this many kinds of keys, to know which were not */
+#define NGX_TOKEN_WATCH_KINDS  1024
+
+#define NGX_TOKEN_WATCH_NONE   ((uint64_t) -1)
+
+
+typedef struct {
+    uint32_t                  magic;
+    uint32_t                  version;
+    ngx_keeper_t              keeper;
+    ngx_atomic_t              up;        /* changes are reported */
+    ngx_atomic_t              epoch;     /* grows whenever they may have been
+                                            missed */
+    ngx_atomic_t              heard;     /* ms, when Redis answered last */
+    ngx_atomic_t              changes[NGX_TOKEN_WATCH_KINDS];
+} ngx_token_watch_shm_t;
+
+
+typedef struct {
+    ngx_token_watch_shm_t    *shm;
+    ngx_slab_pool_t          *shpool;    /* of the token zone */
+    ngx_limiter_table_t      *table;
+
+    ngx_redis_tracking_t     *tracking;
+    ngx_event_t               timer;
+    ngx_log_t                *log;
+} ngx_token_watch_t;
+
+
+/* How things stood when a question was sent. */
+
+typedef struct {
+    ngx_atomic_uint_t         epoch;
+    ngx_atomic_uint_t         changes;
+    unsigned                  trusted:1;
+} ngx_token_watch_note_t;
+
+
+/* Prepares the memory; called by the init handler of its zone. */
+
+ngx_int_t ngx_token_watch_init(ngx_slab_pool_t *shpool, ngx_log_t *log);
+
+/*
+ * Begins to listen, in this worker (init_process), to what happens to keys that
+ * begin with one of the prefixes; it lives in cycle->pool.  NULL when out of
+ * memory.
+ */
+
+ngx_token_watch_t *ngx_token_watch_create(ngx_cycle_t *cycle,
+    ngx_slab_pool_t *own, ngx_slab_pool_t *shpool, ngx_limiter_table_t *table,
+    ngx_redis_conf_t *conf, ngx_str_t *prefixes, ngx_uint_t n);
+
+/* Ends it (exit_process). */
+
+void ngx_token_watch_close(ngx_token_watch_t *watch);
+
+/*
+ * What Redis holds under the key of this digest: the number it was stored with,
+ * or NGX_TOKEN_WATCH_NONE if Redis has to be asked.
+ */
+
+uint64_t ngx_token_watch_lookup(ngx_token_watch_t *watch, u_char *digest);
+
+/* To be taken before the question is sent; whether its answer may be kept. */
+
+void ngx_token_watch_note(ngx_token_watch_t *watch, u_char *digest,
+    ngx_token_watch_note_t *note);
+
+/*
+ * Keeps the answer, unless there was a change since, or the table has a slot
+ * whose key is the digest itself: what this host has revoked is looked up then.
+ */
+
+void ngx_token_watch_store(ngx_token_watch_t *watch, u_char *digest,
+    const ngx_token_watch_note_t *note, uint64_t value);
+
+/* Forgets one; called with the token zone locked. */
+
+void ngx_token_watch_forget(ngx_token_watch_t *watch, u_char *digest);
+
+/* Whether changes are reported now: for status pages. */
+
+ngx_uint_t ngx_token_watch_trusted(ngx_token_watch_t *watch);
+
+
+#endif /* _NGX_TOKEN_WATCH_H_INCLUDED_ */
