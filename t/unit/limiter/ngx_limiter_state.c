@@ -617,7 +617,7 @@ test_shares(void **state)
 {
     uint64_t              now, limit, period, used, all, most;
     ngx_uint_t            i, k, h, admitted, step;
-    ngx_limiter_state_t   common, hosts[8];
+    ngx_limiter_state_t   common, hosts[8], s;
     ngx_limiter_share_t   share;
     ngx_limiter_policy_t  policy;
 
@@ -687,8 +687,6 @@ test_shares(void **state)
                 all = 0;
 
                 for (h = 0; h < share.hosts; h++) {
-                    ngx_limiter_state_t  s;
-
                     (void) ngx_limiter_state_open(&s, &policy, &hosts[h],
                                                   now);
 
