@@ -66,7 +66,11 @@ ok(wait_for(sub {
     my @s = map { http_get('/x?a=' . rand, start => 1) } 1 .. 20;
     return !grep { header(http_end($_), 'X-Limit') ne 'PASSED' } @s;
 }), 'by all workers');
-is($t->log_count(qr/\[notice\].*redis ".*is back/), 2, 'as the log says');
+
+# a seed may have been there before it had slots, and lost again
+
+cmp_ok($t->log_count(qr/\[notice\].*redis ".*is back/), '>=', 2,
+    'as the log says');
 
 # all are gone: every answer is immediate, and none is an error
 
