@@ -31,6 +31,12 @@ static u_char  ngx_limiter_lua_general[] =
     "  return math.min(math.max(n, 0), max)\n"
     "end\n"
     "\n"
+    "local function units(n, period, alg)\n"
+    "  if alg ~= 3 then return n end\n"
+    "  if n * period > MAX then return MAX end\n"
+    "  return n * period\n"
+    "end\n"
+    "\n"
     "local function open(r, alg, limit)\n"
     "  local period = r.period\n"
     "  if alg == 3 then\n"
@@ -106,7 +112,7 @@ static u_char  ngx_limiter_lua_general[] =
     "  local zone = {alg = alg, soft = flags % 2 == 1, peek = flags >= 4,\n"
     "                room = MAX, need = need, take = take, want = want,\n"
     "                records = records, value = '', limits = {},\n"
-    "                write = carries or add > 0 or sub > 0}\n"
+    "                write = carries or add > 0 or v and sub > 0}\n"
     "\n"
     "  if v and (#v - 1) % width == 0 and #v <= 8 * width + 1\n"
     "     and string.byte(v) == alg\n"
@@ -143,12 +149,8 @@ static u_char  ngx_limiter_lua_general[] =
     "    end\n"
     "\n"
     "    if add > 0 or sub > 0 then\n"
-    "      local unit = 1\n"
-    "      if alg == 3 then unit = period end\n"
-    "      r.used = clamp(r.used + math.min(add, MAX / unit) * unit,\n"
-    "                     period, alg)\n"
-    "      r.used = clamp(r.used - math.min(sub, MAX / unit) * unit,\n"
-    "                     period, alg)\n"
+    "      r.used = clamp(r.used + units(add, period, alg), period, alg)\n"
+    "      r.used = clamp(r.used - units(sub, period, alg), period, alg)\n"
     "    end\n"
     "\n"
     "    zone.room = math.min(zone.room, room(r, alg, limit, burst))\n"
@@ -186,7 +188,8 @@ static u_char  ngx_limiter_lua_general[] =
     "      local limit = zone.limits[i]\n"
     "\n"
     "      if limit then\n"
-    "        r.used = r.used + granted * (alg == 3 and r.period or 1)\n"
+    "        r.used = clamp(r.used + units(granted, r.period, alg),\n"
+    "                       r.period, alg)\n"
     "      end\n"
     "\n"
     "      if alg == 3 then\n"
@@ -216,7 +219,12 @@ static u_char  ngx_limiter_lua_general[] =
 /*
  * One zone's ordinary request: what it reads is what it wrote itself, or
  * nothing.  The key is written in place as long as its time to live is right,
- * which spares Redis the printing and parsing of a number.
+ * which spares Redis the printing and parsing of a number.  The end of the
+ * last window tells that; a level ends later with each request, so that its
+ * key is given some seconds more than it needs.
+ *
+ * A quotient of two integers below 2^48 is never rounded to an integer that
+ * it is not: comparing and rounding it up is exact.
  */
 
 static u_char  ngx_limiter_lua_begin[] =
@@ -224,8 +232,8 @@ static u_char  ngx_limiter_lua_begin[] =
     "local t, v = c('TIME'), c('GET', KEYS[1])\n"
     "local us = t[2] + 0\n"
     "local now = t[1] * 1000 + (us - us % 1000) / 1000\n"
-    "local burst, need, take, want, _, _@, p$, l$@ =\n"
-    "  struct.unpack('>xxxI6I6I6I6I6I6@I4I6@', a)\n"
+    "local soft, burst, need, take, want, _, _@, p$, l$@ =\n"
+    "  struct.unpack('>xBxI6I6I6I6I6I6@I4I6@', a)\n"
     "local last, fin = 0, 0\n"
     "local _@, q$, e$, u$@\n"
     "\n";
@@ -246,7 +254,7 @@ static u_char  ngx_limiter_lua_fixed[] =
     "if l$ - u$ < room then room = l$ - u$ end\n"
     "if room < 0 then room = 0 end\n"
     "if room < need then\n"
-    "  return struct.pack('>BI6BI6I2', 0, now, 0, 0, #v) .. v\n"
+    "  return struct.pack('>BI6BI6I2', soft, now, 0, 0, #v) .. v\n"
     "end\n"
     "if want > room then want = room end\n"
     "if want < take then want = take end\n"
@@ -273,7 +281,7 @@ static u_char  ngx_limiter_lua_sliding[] =
       " if r < room then room = r end\n"
     "if room < 0 then room = 0 end\n"
     "if room < need then\n"
-    "  return struct.pack('>BI6BI6I2', 0, now, 0, 0, #v) .. v\n"
+    "  return struct.pack('>BI6BI6I2', soft, now, 0, 0, #v) .. v\n"
     "end\n"
     "if want > room then want = room end\n"
     "if want < take then want = take end\n"
@@ -282,22 +290,25 @@ static u_char  ngx_limiter_lua_sliding[] =
     "  v = struct.pack('>B@I4I6I6I6@', 2@, p$, e$, u$ + want, o$@)\n";
 
 static u_char  ngx_limiter_lua_gcra[] =
+    "local r\n"
     "if v then\n"
     "  if #v ~= 1@ + 16@ then return 0 end\n"
     "  _@, q$, e$, u$@ = struct.unpack('>B@I4I6I6@', v)\n"
     "  if _ ~= 3@ or q$ ~= p$ or e$ > now@ then return 0 end\n"
-    "  if now - e$ >= u$ / l$ then u$ = 0 else u$ = u$ - (now - e$) * l$ end\n"
+    "  r = now - e$;"
+      " if r >= u$ / l$ then u$ = 0 else u$ = u$ - r * l$ end\n"
+    "  last = now + c('PTTL', KEYS[1])\n"
     "else\n"
     "  v = ''\n"
     "  u$ = 0\n"
     "end\n"
     "\n"
-    "local room, r = burst + 1\n"
+    "local room = burst + 1\n"
     "r = (burst + 1) * p$ - u$; r = (r - r % p$) / p$;"
       " if r < room then room = r end\n"
     "if room < 0 then room = 0 end\n"
     "if room < need then\n"
-    "  return struct.pack('>BI6BI6I2', 0, now, 0, 0, #v) .. v\n"
+    "  return struct.pack('>BI6BI6I2', soft, now, 0, 0, #v) .. v\n"
     "end\n"
     "if want > room then want = room end\n"
     "if want < take then want = take end\n"
@@ -305,10 +316,11 @@ static u_char  ngx_limiter_lua_gcra[] =
     "  u$ = u$ + want * p$\n"
     "  r = math.ceil(u$ / l$); if r > fin then fin = r end\n"
     "  fin = fin + now\n"
+    "  if fin > last then fin = fin + 10000 end\n"
     "  v = struct.pack('>B@I4I6I6@', 3@, p$, now, u$@)\n";
 
 static u_char  ngx_limiter_lua_end[] =
-    "  if fin == last then\n"
+    "  if fin <= last then\n"
     "    c('SETRANGE', KEYS[1], '0', v)\n"
     "  else\n"
     "    c('SET', KEYS[1], v, 'PX', fin - now)\n"

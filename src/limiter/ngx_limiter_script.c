@@ -56,7 +56,6 @@ ngx_limiter_script_choose(ngx_limiter_scripts_t *scripts,
         || item->carry
         || item->add
         || item->sub
-        || item->soft
         || item->peek)
     {
         return &scripts->general;
@@ -237,7 +236,7 @@ ngx_limiter_script_reply(redisReply *reply, ngx_limiter_item_t **items,
     ngx_uint_t n, uint64_t now)
 {
     u_char                *p, *last;
-    uint64_t               told;
+    uint64_t               told, least;
     ngx_uint_t             i, counted, all;
     ngx_limiter_answer_t   answers[NGX_LIMITER_MAX_ZONES];
 
@@ -256,6 +255,10 @@ ngx_limiter_script_reply(redisReply *reply, ngx_limiter_item_t **items,
 
     counted = *p;
     told = ngx_limiter_script_get(p + 1, 6);
+
+    if (told == 0) {
+        return NGX_ERROR;
+    }
 
     p += NGX_LIMITER_SCRIPT_BEGIN;
     all = 1;
@@ -281,7 +284,10 @@ ngx_limiter_script_reply(redisReply *reply, ngx_limiter_item_t **items,
 
     for (i = 0; i < n; i++) {
 
-        if (answers[i].granted && !counted) {
+        least = (counted && answers[i].room && !items[i]->peek)
+                ? items[i]->take : 0;
+
+        if (answers[i].granted < least || (answers[i].granted && !counted)) {
             return NGX_ERROR;
         }
     }
@@ -336,6 +342,7 @@ ngx_limiter_script_value(ngx_limiter_state_t *state, ngx_uint_t algorithm,
     u_char *p, size_t len)
 {
     size_t                 width;
+    uint64_t               max, used, prev;
     ngx_limiter_record_t  *record;
 
     state->n = 0;
@@ -355,14 +362,25 @@ ngx_limiter_script_value(ngx_limiter_state_t *state, ngx_uint_t algorithm,
 
     for (p++, len--; len; p += width, len -= width) {
 
-        record = &state->records[state->n++];
+        record = &state->records[state->n];
 
         record->period = ngx_limiter_script_get(p, 4);
+
+        if (record->period == 0 || record->period > NGX_LIMITER_MAX_PERIOD) {
+            continue;
+        }
+
+        max = ngx_limiter_state_max(algorithm, record->period);
+        used = ngx_limiter_script_get(p + 10, 6);
+        prev = (width == 22) ? ngx_limiter_script_get(p + 16, 6) : 0;
+
         record->time = ngx_limiter_script_get(p + 4, 6);
-        record->used = ngx_limiter_script_get(p + 10, 6);
-        record->prev = (width == 22) ? ngx_limiter_script_get(p + 16, 6) : 0;
+        record->used = ngx_min(used, max);
+        record->prev = ngx_min(prev, max);
         record->own = 0;
         record->own_prev = 0;
+
+        state->n++;
     }
 
     return NGX_OK;

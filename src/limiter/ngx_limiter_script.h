@@ -127,8 +127,9 @@ ngx_int_t ngx_limiter_script_key(ngx_str_t *key, ngx_limiter_item_t *item,
 
 /*
  * Reads a reply into the same items, whose states then are as they are at
- * "now", which is ngx_limiter_local_now().  Returns NGX_OK (counted), NGX_BUSY
- * (not counted), NGX_DECLINED (ask the general script), or NGX_ERROR when this
+ * "now", which is ngx_limiter_local_now().  Returns NGX_OK (counted, or would
+ * have been if nobody had only looked), NGX_BUSY (some zone that is not soft
+ * had no room), NGX_DECLINED (ask the general script), or NGX_ERROR when this
  * is not the script's reply; in the last two cases items are as they were.
  */
 
