@@ -21,6 +21,9 @@
 static ngx_int_t ngx_http_ratelimit_redis_policy_rate(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_zone_t *rz, ngx_uint_t i,
     ngx_limiter_rate_t *rate);
+static ngx_int_t ngx_http_ratelimit_redis_policy_charged(
+    ngx_http_request_t *r, ngx_http_ratelimit_redis_zone_t *rz,
+    uint64_t *units);
 static void ngx_http_ratelimit_redis_policy_add(ngx_limiter_policy_t *policy,
     ngx_limiter_rate_t *rate);
 
@@ -247,8 +250,7 @@ ngx_http_ratelimit_redis_policy_charge(ngx_http_request_t *r,
         rz = (ngx_http_ratelimit_redis_zone_t *) item->zone;
 
         if (rz->charge == NULL
-            || ngx_http_ratelimit_redis_policy_units(r, rz, rz->charge,
-                                                     "charge", &units)
+            || ngx_http_ratelimit_redis_policy_charged(r, rz, &units)
                != NGX_OK)
         {
             continue;
@@ -264,4 +266,34 @@ ngx_http_ratelimit_redis_policy_charge(ngx_http_request_t *r,
     }
 
     ctx->charged->nelts = 0;
+}
+
+
+/*
+ * An answer of proxy_cache has the fields that its upstream once sent, but no
+ * upstream was asked: there is none to the variables of the charge.
+ */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_policy_charged(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_zone_t *rz, uint64_t *units)
+{
+    ngx_int_t             rc;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+#if (NGX_HTTP_CACHE)
+
+    if (r->cached) {
+        r->upstream = NULL;
+    }
+
+#endif
+
+    rc = ngx_http_ratelimit_redis_policy_units(r, rz, rz->charge, "charge",
+                                               units);
+    r->upstream = u;
+
+    return rc;
 }
