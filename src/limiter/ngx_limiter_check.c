@@ -453,8 +453,11 @@ ngx_limiter_check_local(ngx_limiter_check_t *check)
     for (i = 0; i < n; i++) {
         item = asked[i];
 
+        /* as in Redis, a window opens with the first unit in it */
+
         if (check->result == NGX_LIMITER_CHECK_PASSED
             && item->verdict == NGX_LIMITER_PASSED
+            && item->take
             && !item->peek)
         {
             share = item->share.hosts ? &item->share : NULL;
