@@ -3,10 +3,13 @@
 # The cache's hit path and the limiter beside what stock nginx and Lua offer:
 # one nginx worker on core 0; wrk and Redis on core 1; the variants in turn,
 # several rounds, so that what disturbs the machine disturbs all of them.
-# Prints medians: requests per second as a share of the baseline, and worker
-# CPU time per request (user + system), which depends less on the load.
+# Prints medians: requests per second; CPU time of the worker per request (user
+# + system), and of Redis; commands per request, and per read of Redis.  A share
+# is the baseline's figure by the variant's: of CPU time, which depends less on
+# the load of the machine than the requests per second do.
 #
 #   BUILD=DIR  BENCH_ROUNDS=5  BENCH_SECONDS=2  BENCH_CONNECTIONS=64
+#   BENCH_ONLY=REGEX     variants with such a path: /gif is the limiter
 #
 # A variant that does not do what it says is not measured, and said so.
 
@@ -44,14 +47,22 @@ variants() {
     variant 'optcache HIT, gzip'       a /optcache/32k        200 'Encoding: gzip' z
     variant 'proxy_cache HIT + gzip'   a /proxy_cache/32k     200 'Encoding: gzip' z
 
-    variant '[empty_gif]'              a /gif                 200 .
-    variant 'limit_req'                a /gif/limit_req       200 .
-    variant 'ratelimit_redis, shm'     b /gif/ratelimit       200 'X-RateLimit-Remaining'
-    variant 'ratelimit_redis, Redis'   a /gif/ratelimit       200 'X-RateLimit-Remaining'
+    variant '[empty_gif]'              a /gif/none            200 .
+    variant 'limit_req'                a /gif/lreq            200 .
+    variant 'shm: no Redis'            b /gif/pass            200 'X-RateLimit-Remaining'
+    variant 'shm: Redis is stopped'    c /gif/pass            200 'X-RateLimit-Remaining'
+    variant 'Redis, fixed_window'      a /gif/pass            200 'X-RateLimit-Remaining'
+    variant 'Redis, sliding_window'    a /gif/slid            200 'X-RateLimit-Remaining'
+    variant 'Redis, gcra'              a /gif/gcra            200 'X-RateLimit-Remaining'
+    variant 'Redis, lease=100'         a /gif/leas            200 'X-RateLimit-Remaining'
     [ "$lua" = no ] ||
-    variant 'Lua + Redis INCR'         a /gif/lua             200 'X-RateLimit-Remaining'
-    variant 'limit_req, refused'       a /gif/limit_req/refused  429 .
-    variant 'ratelimit_redis, refused' a /gif/ratelimit/refused  429 'Retry-After'
+    variant 'Lua + INCR, one rate'     a /gif/incr            200 'X-RateLimit-Remaining'
+    [ "$lua" = no ] ||
+    variant 'Lua + EVALSHA'            a /gif/eval            200 'X-RateLimit-Remaining'
+
+    variant '[limit_req, refused]'     a /gif/lref            429 .
+    variant 'Redis, refused'           a /gif/refu            429 'Retry-After'
+    variant 'shm, refused'             b /gif/refu            429 'Retry-After'
 }
 
 
@@ -72,6 +83,11 @@ main() {
         echo "round $round of $rounds"
     done
     table
+
+    [[ ! /gif/many =~ ${BENCH_ONLY:-} ]] || {
+        million 'without Redis' b
+        million 'through Redis' a
+    }
     return 0
 }
 
@@ -104,33 +120,37 @@ start() {
     spawn $cores redis-server --port 0 --unixsocket "$dir/redis.sock" \
         --save '' --dir "$dir"
     redis=$!
+    await redis-cli -s redis.sock ping
+    sed -i "s/@SHA@/$(redis-cli -s redis.sock -x script load \
+                          <windows.lua)/" script.lua
     start_nginx a
     start_nginx b
-    await redis-cli -s redis.sock ping
+    start_nginx c
 }
 
 
-# a: everything; b: no Redis
+# a: everything; b: no Redis; c: a Redis that is not there
 
 start_nginx() {
-    local child port user=
+    local child port user= socket=$dir/redis.sock
 
     port=$(/usr/bin/python3 -c 'import socket
 s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
     [ "$(id -u)" != 0 ] || user='user root;'
+    [ "$1" != c ] || socket=$dir/stopped.sock
 
     sed -e "s|@BUILD@|$(cd "$build" && pwd)|; s|@MODULES@|$modules|" \
         -e "s|@USER@|$user|; s|@CPU@|1|; s|@NAME@|$1|; s|@DIR@|$dir|" \
-        -e "s|@PORT@|$port|; s|@1K@|$(tr -d '\n' <data/1k)|" \
+        -e "s|@REDIS@|$socket|; s|@PORT@|$port|; s|@1K@|$(tr -d '\n' <data/1k)|" \
         "$here/nginx.conf" >"$1.conf"
     [ $lua = yes ] || sed -i '/# lua$/d' "$1.conf"
-    [ "$1" = a ] || sed -i '/# redis$/d; s/ cache keys_zone=/ cache-b keys_zone=/' \
-        "$1.conf"
+    sed -i "s/ cache keys_zone=/ cache-$1 keys_zone=/" "$1.conf"
+    [ "$1" != b ] || sed -i '/# redis$/d' "$1.conf"
 
     spawn 0 "$nginx" -p "$dir" -e "$1.error.log" -c "$dir/$1.conf" \
         -g 'daemon off;'
     master=$!
-    await curl -so /dev/null "http://127.0.0.1:$port/gif"
+    await curl -so /dev/null "http://127.0.0.1:$port/gif/none"
 
     declare -g "url_$1=http://127.0.0.1:$port"
     for child in $(cat /proc/$master/task/$master/children); do
@@ -175,7 +195,10 @@ json() {
 each() {
     group=
     number=0
-    variant() { number=$((number + 1)); "$each" "$@"; }
+    variant() {
+        number=$((number + 1))
+        [[ ! $3 =~ ${BENCH_ONLY:-} ]] || "$each" "$@"
+    }
     each=$1
     variants
 }
@@ -199,32 +222,88 @@ check() {
 
 
 # A sample: requests per second, microseconds of the worker and of Redis for
-# each.
+# each, commands for each, and commands to a read.
 
 measure() {
     local url=url_$2 worker=worker_$2 head=(-H "$token")
-    local before after redis_before redis_after
+    local before after redis_before redis_after asked_before asked_after
 
     [ -e "samples.$number" ] || return
     [ "${6:-}" != z ] || head+=(-H 'Accept-Encoding: gzip')
     [[ $3 != /gif* ]] || head+=(-s keys.lua)
 
+    asked_before=$(asked)
     before=$(cpu "${!worker}")
     redis_before=$(cpu "$redis")
     taskset -c $cores wrk -t1 -c"$connections" -d"${seconds}s" "${head[@]}" \
         "${!url}$3" >wrk.out || return
     after=$(cpu "${!worker}")
     redis_after=$(cpu "$redis")
+    asked_after=$(asked)
 
     awk -v cpu=$((after - before)) -v status="$4" \
-        -v redis=$((redis_after - redis_before)) '
+        -v redis=$((redis_after - redis_before)) \
+        -v asked="$asked_before $asked_after" '
+        BEGIN {
+            split(asked, v)
+            asked = v[4] - v[1]
+            reads = v[6] - v[3]
+
+            # those of scripts are not asked for by anybody
+            if (asked * 10 < v[5] - v[2])
+                asked = v[5] - v[2]
+        }
         /requests in/     { n = $1 }
         /^Requests\/sec:/ { rate = $2 }
         /Non-2xx/         { other = $NF }
         END {
             if (n > 0 && (status == 200 ? other == 0 : other >= n - 1000))
-                print rate, cpu / n / 1000, redis / n / 1000
+                print rate, cpu / n / 1000, redis / n / 1000, asked / n,
+                    asked / reads
         }' wrk.out >>"samples.$number"
+}
+
+
+# So far: scripts run, without the signs of life of hosts; commands as Lua sends
+# them; reads.
+
+asked() {
+    redis-cli -s redis.sock info everything | tr -d '\r' | awk -F '[:=,]' '
+        /^cmdstat_(evalsha|eval|zadd):/  { n[$1] = $3 }
+        /^cmdstat_(incr|expire):/        { plain += $3 }
+        /^total_reads_processed:/        { reads = $2 }
+        END {
+            print n["cmdstat_evalsha"] + n["cmdstat_eval"] \
+                  - n["cmdstat_zadd"], plain + 0, reads
+        }'
+}
+
+
+# million NAME INSTANCE: so many subjects, each asking once, through a zone of
+# 16 megabytes.  None may fail, and the last be no dearer than the first.
+
+million() {
+    local url=url_$2 worker=worker_$2 from=1000000 n=0 rows= before row
+    local bad=0 cpu failed
+
+    while ((n < 1000000)); do
+        before=$(cpu "${!worker}")
+        taskset -c $cores wrk -t1 -c"$connections" -d2s -s million.lua \
+            "${!url}/gif/many" -- $((from + n)) >wrk.out || return
+        row=$(awk -v cpu=$(($(cpu "${!worker}") - before)) '
+            /requests in/  { n = $1 }
+            /Non-2xx/      { bad += $NF }
+            /Socket errors/ { bad += $4 + $6 + $8 + $10 }
+            END            { printf "%d %.2f %d", n, cpu / n / 1000, bad }
+            ' wrk.out)
+        read -r row cpu failed <<<"$row"
+        ((n += row, bad += failed))
+        rows+=" $cpu"
+    done
+
+    printf '\n%s subjects, %s: %d failed, %d alarms\n' $n "$1" $bad \
+        "$(grep -cE '\[(alert|crit|emerg)\]' "$2.error.log")"
+    echo "worker us of a request, every two seconds:$rows"
 }
 
 
@@ -246,28 +325,31 @@ cpu() {
 
 
 table() {
-    printf '\n%-26s %10s %6s %12s %12s %12s\n' \
-        '' 'requests/s' share 'worker us' '+ baseline' 'Redis us'
+    printf '\n%-24s %10s %6s %10s %10s %10s %9s %9s\n' \
+        '' requests/s share 'worker us' '+ baseline' 'Redis us' \
+        'commands' 'a read'
     each row
 }
 
 
 row() {
-    local rate cpu redis
+    local rate cpu redis asked packed
 
     [ -e "samples.$number" ] || return
-    read -r rate cpu redis < <(for column in 1 2 3; do
+    read -r rate cpu redis asked packed < <(for column in 1 2 3 4 5; do
         cut -d' ' -f$column "samples.$number" | sort -n \
             | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
     done | paste -sd' ')
     [ -n "$rate" ] || { echo "$1: no sample"; return; }
 
-    [[ $1 != \[* ]] || { base=$rate; base_cpu=$cpu; echo; }
+    [[ $1 != \[* ]] || { base_cpu=$cpu; echo; }
     awk -v name="$1" -v rate="$rate" -v cpu="$cpu" -v redis="$redis" \
-        -v base="$base" -v base_cpu="$base_cpu" 'BEGIN {
-        printf "%-26s %10d %6.2f %12.2f %+12.2f %12s\n", name, rate,
-            rate / base, cpu, cpu - base_cpu,
-            redis < 0.05 ? "" : sprintf("%.2f", redis)
+        -v base_cpu="$base_cpu" -v asked="$asked" -v packed="$packed" 'BEGIN {
+        printf "%-24s %10d %6.2f %10.2f %+10.2f %10s %9s %9s\n", name, rate,
+            base_cpu / cpu, cpu, cpu - base_cpu,
+            redis < 0.05 ? "" : sprintf("%.2f", redis),
+            asked < 0.001 ? "" : sprintf("%.3f", asked),
+            asked < 0.001 ? "" : sprintf("%.1f", packed)
     }'
 }
 
