@@ -13,7 +13,8 @@ run="$build redis-server postgresql python3 python3-psycopg2 curl openssl"
 declare -A packages=(
     [build]=$build
     [run]=$run
-    [test]="$run perl libcmocka-dev dpkg-dev"
+    [test]="$run perl libcmocka-dev dpkg-dev
+            python3-jwt python3-cryptography libcrypt-jwt-perl"
     [deb]="$build build-essential debhelper fakeroot"
     [bench]="$build redis-server python3 curl wrk libnginx-mod-http-lua
              lua-resty-core"
