@@ -174,6 +174,41 @@ static ngx_command_t  ngx_http_ratelimit_redis_commands[] = {
       0,
       NULL },
 
+    { ngx_string("token_blacklist_since_key"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_ratelimit_redis_token_conf_since,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ratelimit_redis_loc_conf_t, token_since),
+      NULL },
+
+    { ngx_string("token_jwt_keys"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_ratelimit_redis_token_jwt_conf_keys,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("token_jwt_algorithms"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_ratelimit_redis_token_jwt_conf_algorithms,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("token_jwt_require"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_ratelimit_redis_token_jwt_conf_require,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("token_jwt_leeway"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_sec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ratelimit_redis_loc_conf_t, token_jwt_leeway),
+      NULL },
+
     { ngx_string("token_blacklist_on_error"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_ratelimit_redis_conf_enum,
@@ -255,7 +290,8 @@ ngx_http_ratelimit_redis_access_handler(ngx_http_request_t *r)
 
     if ((rlcf->stages & NGX_HTTP_RATELIMIT_REDIS_ACCESS) == 0
         && !rlcf->token_blacklist
-        && !rlcf->token_required)
+        && !rlcf->token_required
+        && !rlcf->token_jwt)
     {
         return NGX_DECLINED;
     }
@@ -449,6 +485,10 @@ ngx_http_ratelimit_redis_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    if (ngx_http_ratelimit_redis_token_init_process(cycle, rmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_ratelimit_redis_fleet_start(cycle, rmcf, shared);
 }
 
@@ -456,6 +496,7 @@ ngx_http_ratelimit_redis_init_process(ngx_cycle_t *cycle)
 static void
 ngx_http_ratelimit_redis_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_http_ratelimit_redis_token_exit_process();
     ngx_http_ratelimit_redis_fleet_stop(&ngx_http_ratelimit_redis_shared);
 
     if (ngx_http_ratelimit_redis_shared.client) {

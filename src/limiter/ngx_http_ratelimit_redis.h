@@ -21,8 +21,7 @@
 #include "ngx_http_api_problem.h"
 #include "ngx_limiter_check.h"
 #include "ngx_limiter_report.h"
-#include "ngx_token_digest.h"
-#include "ngx_token_revocation.h"
+#include "ngx_http_ratelimit_redis_token.h"
 
 
 #define NGX_HTTP_RATELIMIT_REDIS_HEADERS_OFF   0
@@ -64,7 +63,7 @@ typedef struct {
 } ngx_http_ratelimit_redis_rule_t;
 
 
-typedef struct {
+typedef struct ngx_http_ratelimit_redis_main_conf_s {
     ngx_array_t                 rules;     /* all: .._rule_t */
 
     ngx_redis_conf_t           *redis;
@@ -81,10 +80,13 @@ typedef struct {
     size_t                      token_size;
     ngx_token_zone_t            token_zone;
     ngx_array_t                *token_keys;        /* the default ones */
+    ngx_array_t                 token_prefixes;    /* ngx_str_t: of all keys */
+    ngx_array_t                 token_files;       /* that were read */
+    ngx_shm_zone_t             *token_watch;       /* NULL: none is watched */
 } ngx_http_ratelimit_redis_main_conf_t;
 
 
-typedef struct {
+typedef struct ngx_http_ratelimit_redis_loc_conf_s {
     ngx_array_t                *rules;     /* .._rule_t */
     ngx_uint_t                  stages;    /* of them */
     ngx_str_t                  *bodies;    /* of refusals: .._MAX_RATES a rule;
@@ -100,6 +102,12 @@ typedef struct {
     ngx_flag_t                  token_required;
     ngx_flag_t                  token_blacklist;
     ngx_array_t                *token_keys;        /* complex values */
+    ngx_http_complex_value_t   *token_since;       /* NULL: none */
+    ngx_http_token_jwt_t       *token_jwt;         /* NULL: not verified */
+    ngx_str_t                   token_jwt_file;
+    ngx_uint_t                  token_jwt_algorithms;
+    ngx_array_t                *token_jwt_require; /* ngx_str_t */
+    time_t                      token_jwt_leeway;
     ngx_uint_t                  token_deny;        /* token_blacklist_on_.. */
     time_t                      token_revoke_ttl;
 } ngx_http_ratelimit_redis_loc_conf_t;
@@ -123,26 +131,6 @@ typedef enum {
 } ngx_http_ratelimit_redis_status_e;
 
 
-/* $token_status */
-
-typedef enum {
-    NGX_HTTP_TOKEN_UNREAD = 0,
-    NGX_HTTP_TOKEN_NONE,
-    NGX_HTTP_TOKEN_MALFORMED,
-    NGX_HTTP_TOKEN_OK,
-    NGX_HTTP_TOKEN_REVOKED,
-    NGX_HTTP_TOKEN_UNAVAILABLE
-} ngx_http_token_status_e;
-
-
-typedef struct {
-    ngx_http_token_status_e     status;    /* unread, none, malformed, ok */
-    ngx_str_t                   text;
-    ngx_str_t                   digest;    /* hex; empty until asked for */
-    void                       *source;    /* the conf it was read by */
-} ngx_http_token_t;
-
-
 /*
  * Lives in r->main->pool and outlives internal redirects.  A round is one run
  * of a phase's handler: each stage of a location has its own, and so has
@@ -157,7 +145,7 @@ typedef enum {
 } ngx_http_ratelimit_redis_state_e;
 
 
-typedef struct {
+typedef struct ngx_http_ratelimit_redis_ctx_s {
     ngx_http_request_t                   *request;
     ngx_http_ratelimit_redis_state_e      state;
     ngx_uint_t                            pending;
@@ -312,40 +300,6 @@ ngx_int_t ngx_http_ratelimit_redis_limits_verdict(ngx_http_request_t *r,
 
 ngx_uint_t ngx_http_ratelimit_redis_limits_has(ngx_array_t *array,
     ngx_limiter_zone_t *zone);
-
-
-/* _token.c: the token of a round, the same two; token_revoke's content */
-
-ngx_int_t ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_token_revocation_pt handler);
-ngx_int_t ngx_http_ratelimit_redis_token_verdict(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body);
-
-ngx_int_t ngx_http_ratelimit_redis_token_revoke(ngx_http_request_t *r);
-
-ngx_int_t ngx_http_ratelimit_redis_token_digest_variable(
-    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
-ngx_int_t ngx_http_ratelimit_redis_token_status_variable(
-    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
-
-
-/* ngx_http_ratelimit_redis_token_conf.c: directives */
-
-char *ngx_http_ratelimit_redis_token_conf_blacklist(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-char *ngx_http_ratelimit_redis_token_conf_key(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-char *ngx_http_ratelimit_redis_token_conf_revoke(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-char *ngx_http_ratelimit_redis_token_conf_ttl(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-char *ngx_http_ratelimit_redis_token_conf_size(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-
-/* makes the shared memory zone of revocations if it is used */
-
-char *ngx_http_ratelimit_redis_token_conf_init(ngx_conf_t *cf,
-    ngx_http_ratelimit_redis_main_conf_t *rmcf);
 
 
 #endif /* _NGX_HTTP_RATELIMIT_REDIS_H_INCLUDED_ */

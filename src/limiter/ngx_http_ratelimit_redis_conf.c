@@ -224,6 +224,15 @@ ngx_http_ratelimit_redis_conf_create_main(ngx_conf_t *cf)
 
     rmcf->token_size = NGX_CONF_UNSET_SIZE;
 
+    if (ngx_array_init(&rmcf->token_prefixes, cf->pool, 4, sizeof(ngx_str_t))
+        != NGX_OK
+        || ngx_array_init(&rmcf->token_files, cf->pool, 1,
+                          sizeof(ngx_http_token_file_t))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
     if (ngx_array_init(&rmcf->rules, cf->pool, 4,
                        sizeof(ngx_http_ratelimit_redis_rule_t))
         != NGX_OK
@@ -325,6 +334,9 @@ ngx_http_ratelimit_redis_conf_create_loc(ngx_conf_t *cf)
      *
      *     rlcf->bodies = NULL;
      *     rlcf->token_source = NULL;
+     *     rlcf->token_since = NULL;
+     *     rlcf->token_jwt = NULL;
+     *     rlcf->token_jwt_file = { 0, NULL };
      */
 
     rlcf->rules = NGX_CONF_UNSET_PTR;
@@ -340,6 +352,9 @@ ngx_http_ratelimit_redis_conf_create_loc(ngx_conf_t *cf)
     rlcf->token_keys = NGX_CONF_UNSET_PTR;
     rlcf->token_deny = NGX_CONF_UNSET_UINT;
     rlcf->token_revoke_ttl = NGX_CONF_UNSET;
+    rlcf->token_jwt_algorithms = NGX_CONF_UNSET_UINT;
+    rlcf->token_jwt_require = NGX_CONF_UNSET_PTR;
+    rlcf->token_jwt_leeway = NGX_CONF_UNSET;
 
     return rlcf;
 }
@@ -351,6 +366,8 @@ ngx_http_ratelimit_redis_conf_merge_loc(ngx_conf_t *cf, void *parent,
 {
     ngx_http_ratelimit_redis_loc_conf_t *prev = parent;
     ngx_http_ratelimit_redis_loc_conf_t *conf = child;
+
+    char  *rv;
 
     if (conf->rules == NGX_CONF_UNSET_PTR) {
 
@@ -386,6 +403,12 @@ ngx_http_ratelimit_redis_conf_merge_loc(ngx_conf_t *cf, void *parent,
     ngx_conf_merge_uint_value(conf->token_deny, prev->token_deny, 1);
     ngx_conf_merge_value(conf->token_revoke_ttl, prev->token_revoke_ttl,
                          30 * 24 * 60 * 60);
+
+    rv = ngx_http_ratelimit_redis_token_jwt_conf_merge(cf, prev, conf);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
 
     if (prev->bodies
         && conf->rules == prev->rules

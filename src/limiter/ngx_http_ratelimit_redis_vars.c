@@ -56,14 +56,6 @@ static ngx_http_variable_t  ngx_http_ratelimit_redis_vars_list[] = {
       ngx_http_ratelimit_redis_vars_addr,
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("token_digest"), NULL,
-      ngx_http_ratelimit_redis_token_digest_variable,
-      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("token_status"), NULL,
-      ngx_http_ratelimit_redis_token_status_variable,
-      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
       ngx_http_null_variable
 };
 
@@ -99,7 +91,7 @@ ngx_http_ratelimit_redis_vars_add(ngx_conf_t *cf)
         var->data = v->data;
     }
 
-    return NGX_OK;
+    return ngx_http_ratelimit_redis_token_vars_add(cf);
 }
 
 

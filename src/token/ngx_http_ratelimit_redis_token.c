@@ -5,11 +5,8 @@
 
 
 /*
- * The token of a request: read, looked up among the revoked ones, revoked.
- *
- * Reading and looking up are two steps.  What a token says of itself is to be
- * verified between them, in ngx_http_ratelimit_redis_token_start(): a verdict
- * on the token's status, which _verdict() then turns into a response.
+ * The token of a request: read, verified, looked up among the revoked ones,
+ * revoked.
  */
 
 
@@ -23,14 +20,22 @@
 #include "ngx_token_source.h"
 
 
-static ngx_int_t ngx_http_ratelimit_redis_token_read(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx,
-    ngx_http_ratelimit_redis_loc_conf_t *rlcf);
-static ngx_uint_t ngx_http_ratelimit_redis_token_ambiguous(
-    ngx_http_request_t *r, ngx_str_t *source, ngx_str_t *text);
 static ngx_token_revocation_t *ngx_http_ratelimit_redis_token_revocation(
     ngx_http_request_t *r, ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf);
+static ngx_int_t ngx_http_ratelimit_redis_token_keys(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf,
+    ngx_token_revocation_t *revocation);
+static ngx_uint_t ngx_http_ratelimit_redis_token_has(
+    ngx_token_revocation_t *revocation, ngx_str_t *key);
+static ngx_int_t ngx_http_ratelimit_redis_token_twin(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf,
+    ngx_token_revocation_t *revocation);
+static ngx_int_t ngx_http_ratelimit_redis_token_since(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf,
+    ngx_token_revocation_t *revocation);
 static ngx_http_token_status_e ngx_http_ratelimit_redis_token_outcome(
     ngx_http_ratelimit_redis_ctx_t *ctx);
 static ngx_int_t ngx_http_ratelimit_redis_token_challenge(
@@ -41,14 +46,9 @@ static ngx_int_t ngx_http_ratelimit_redis_token_revoked(
     ngx_http_request_t *r, ngx_http_ratelimit_redis_ctx_t *ctx);
 
 
-static ngx_str_t  ngx_http_ratelimit_redis_token_statuses[] = {
-    ngx_null_string,
-    ngx_string("none"),
-    ngx_string("malformed"),
-    ngx_string("ok"),
-    ngx_string("revoked"),
-    ngx_string("unavailable")
-};
+/* of this worker */
+
+static ngx_token_watch_t  *ngx_http_ratelimit_redis_token_watcher;
 
 
 ngx_int_t
@@ -61,7 +61,7 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
 
     rlcf = ctx->conf;
 
-    if (!rlcf->token_required && !rlcf->token_blacklist) {
+    if (!rlcf->token_required && !rlcf->token_blacklist && !rlcf->token_jwt) {
         return NGX_OK;
     }
 
@@ -69,14 +69,18 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    /* a signature would be verified here */
-
     if (ctx->token.status != NGX_HTTP_TOKEN_OK || !rlcf->token_blacklist) {
         return NGX_OK;
     }
 
     revocation = ngx_http_ratelimit_redis_token_revocation(r, ctx, rlcf);
-    if (revocation == NULL) {
+
+    if (revocation == NULL
+        || ngx_http_ratelimit_redis_token_twin(r, ctx, rlcf, revocation)
+           != NGX_OK
+        || ngx_http_ratelimit_redis_token_since(r, ctx, rlcf, revocation)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -97,130 +101,6 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
 }
 
 
-/* Sets the status, as far as the token itself tells it, and the text. */
-
-static ngx_int_t
-ngx_http_ratelimit_redis_token_read(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx,
-    ngx_http_ratelimit_redis_loc_conf_t *rlcf)
-{
-    ngx_int_t         rc;
-    ngx_http_token_t  token;
-
-    ngx_memzero(&token, sizeof(ngx_http_token_t));
-
-    token.source = rlcf->token_source ? (void *) rlcf->token_source
-                                      : &ngx_http_ratelimit_redis_module;
-
-    if (rlcf->token_source == NULL) {
-
-        /* nginx refuses a request that has two */
-
-        rc = r->headers_in.authorization
-             ? ngx_token_source_bearer(&r->headers_in.authorization->value,
-                                       &token.text)
-             : NGX_DECLINED;
-
-    } else if (ngx_http_complex_value(r, rlcf->token_source, &token.text)
-               == NGX_OK)
-    {
-        rc = token.text.len ? NGX_OK : NGX_DECLINED;
-
-        if (!ngx_token_source_plain(&token.text)
-            || ngx_http_ratelimit_redis_token_ambiguous(r,
-                                                  &rlcf->token_source->value,
-                                                  &token.text))
-        {
-            rc = NGX_ERROR;
-        }
-
-    } else {
-        return NGX_ERROR;
-    }
-
-    if (rc == NGX_OK && !ngx_token_source_canonical(&token.text)) {
-        rc = NGX_ERROR;
-    }
-
-    switch (rc) {
-
-    case NGX_OK:
-        token.status = NGX_HTTP_TOKEN_OK;
-        break;
-
-    case NGX_DECLINED:
-        token.status = NGX_HTTP_TOKEN_NONE;
-        ngx_str_null(&token.text);
-        break;
-
-    default: /* NGX_ERROR */
-        token.status = NGX_HTTP_TOKEN_MALFORMED;
-        ngx_str_null(&token.text);
-    }
-
-    ctx->token = token;
-
-    return NGX_OK;
-}
-
-
-/*
- * Whether an argument or a cookie that a token is taken from is there more
- * often than nginx saw: another may be the one that the backend takes.
- */
-
-static ngx_uint_t
-ngx_http_ratelimit_redis_token_ambiguous(ngx_http_request_t *r,
-    ngx_str_t *source, ngx_str_t *text)
-{
-    ngx_str_t         name;
-    ngx_uint_t        i, n;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    name = *source;
-
-    if (name.len > 2 && name.data[1] == '{') {
-        /* ${name} */
-        name.data++;
-        name.len -= 2;
-    }
-
-    if (name.len > 5 && ngx_strncmp(name.data + 1, "arg_", 4) == 0) {
-        name.data += 5;
-        name.len -= 5;
-
-        n = ngx_token_source_args(&r->args, &name);
-
-        return n > 1 || (n == 1 && text->len == 0);
-    }
-
-    if (name.len <= 8 || ngx_strncmp(name.data + 1, "cookie_", 7) != 0) {
-        return 0;
-    }
-
-    n = 0;
-    name.data += 8;
-    name.len -= 8;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (h[i].key.len == sizeof("Cookie") - 1
-                && ngx_strncasecmp(h[i].key.data, (u_char *) "Cookie",
-                                   sizeof("Cookie") - 1)
-                   == 0)
-            {
-                n += ngx_token_source_cookies(&h[i].value, &name);
-            }
-        }
-    }
-
-    return n > 1 || (n == 1 && text->len == 0);
-}
-
-
 /* A question or a revocation, with the keys of the token; NULL: no memory. */
 
 static ngx_token_revocation_t *
@@ -228,11 +108,7 @@ ngx_http_ratelimit_redis_token_revocation(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf)
 {
-    ngx_str_t                              key;
-    ngx_uint_t                             i;
-    ngx_array_t                           *keys;
     ngx_token_revocation_t                *revocation;
-    ngx_http_complex_value_t              *cv;
     ngx_http_ratelimit_redis_main_conf_t  *rmcf;
 
     rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
@@ -242,26 +118,146 @@ ngx_http_ratelimit_redis_token_revocation(ngx_http_request_t *r,
         return NULL;
     }
 
+    revocation->zone = &rmcf->token_zone;
+    revocation->client = ngx_http_ratelimit_redis_client();
+    revocation->watch = ngx_http_ratelimit_redis_token_watcher;
+    revocation->ttl = rlcf->token_revoke_ttl;
+    revocation->log = r->connection->log;
+
+    if (ngx_http_ratelimit_redis_token_keys(r, rlcf, revocation) != NGX_OK) {
+        return NULL;
+    }
+
+    return revocation;
+}
+
+
+/* those of this text */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_keys(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf,
+    ngx_token_revocation_t *revocation)
+{
+    ngx_str_t                              key;
+    ngx_uint_t                             i;
+    ngx_array_t                           *keys;
+    ngx_http_complex_value_t              *cv;
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
+
     keys = rlcf->token_keys ? rlcf->token_keys : rmcf->token_keys;
     cv = keys->elts;
 
     for (i = 0; i < keys->nelts; i++) {
 
         if (ngx_http_complex_value(r, &cv[i], &key) != NGX_OK) {
-            return NULL;
+            return NGX_ERROR;
         }
 
-        if (key.len) {
+        if (key.len && !ngx_http_ratelimit_redis_token_has(revocation, &key)) {
             revocation->keys[revocation->nkeys++] = key;
         }
     }
 
-    revocation->zone = &rmcf->token_zone;
-    revocation->client = ngx_http_ratelimit_redis_client();
-    revocation->ttl = rlcf->token_revoke_ttl;
-    revocation->log = r->connection->log;
+    return NGX_OK;
+}
 
-    return revocation;
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_token_has(ngx_token_revocation_t *revocation,
+    ngx_str_t *key)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < revocation->nkeys; i++) {
+        if (revocation->keys[i].len == key->len
+            && ngx_memcmp(revocation->keys[i].data, key->data, key->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * The same token may be written in two ways, see ngx_token_jwt.h: what one of
+ * them is revoked by refuses the other.  Asked for while the token is the twin.
+ */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_twin(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf,
+    ngx_token_revocation_t *revocation)
+{
+    ngx_int_t          rc;
+    ngx_str_t          twin;
+    ngx_token_jwt_t    jwt;
+    ngx_http_token_t   token;
+
+    if (!ngx_token_source_twin(&ctx->token.text)
+        || ngx_token_jwt_parse(r->pool, &ctx->token.text, &jwt)
+           != NGX_TOKEN_VERDICT_OK)
+    {
+        return NGX_OK;
+    }
+
+    rc = ngx_token_jwt_twin(r->pool, &jwt, &twin);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+    }
+
+    token = ctx->token;
+
+    ctx->token.text = twin;
+    ctx->token.digested = 0;
+    ngx_str_null(&ctx->token.hex);
+
+    rc = ngx_http_ratelimit_redis_token_keys(r, rlcf, revocation);
+
+    ctx->token = token;
+
+    return rc;
+}
+
+
+/* the key that holds a time, for a token that tells when it was issued */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_since(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf,
+    ngx_token_revocation_t *revocation)
+{
+    ngx_str_t            key;
+    ngx_token_claims_t  *claims;
+
+    if (rlcf->token_since == NULL || ctx->token.judge == NULL) {
+        return NGX_OK;
+    }
+
+    claims = ngx_http_ratelimit_redis_token_claims(r, &ctx->token);
+
+    if (claims == NULL
+        || ngx_http_complex_value(r, rlcf->token_since, &key) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (key.len == 0) {
+        return NGX_OK;
+    }
+
+    revocation->keys[revocation->nkeys++] = key;
+    revocation->since = 1;
+    revocation->issued = claims->has_iat ? claims->iat : 0;
+
+    return NGX_OK;
 }
 
 
@@ -271,16 +267,18 @@ ngx_http_ratelimit_redis_token_verdict(ngx_http_request_t *r,
 {
     ngx_http_ratelimit_redis_main_conf_t  *rmcf;
 
-    if (!ctx->conf->token_required && !ctx->conf->token_blacklist) {
+    if (!ctx->conf->token_required
+        && !ctx->conf->token_blacklist
+        && !ctx->conf->token_jwt)
+    {
         return NGX_DECLINED;
     }
 
     ctx->token_status = ngx_http_ratelimit_redis_token_outcome(ctx);
 
-    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "ratelimit redis token: \"%V\"",
-                   &ngx_http_ratelimit_redis_token_statuses[
-                                                         ctx->token_status]);
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "ratelimit redis token status:%d verdict:%d",
+                   ctx->token_status, ctx->token.verdict);
 
     rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
 
@@ -295,6 +293,7 @@ ngx_http_ratelimit_redis_token_verdict(ngx_http_request_t *r,
         break;
 
     case NGX_HTTP_TOKEN_MALFORMED:
+    case NGX_HTTP_TOKEN_INVALID:
     case NGX_HTTP_TOKEN_REVOKED:
         break;
 
@@ -519,81 +518,37 @@ ngx_http_ratelimit_redis_token_revoked(ngx_http_request_t *r,
 
 
 ngx_int_t
-ngx_http_ratelimit_redis_token_digest_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
+ngx_http_ratelimit_redis_token_init_process(ngx_cycle_t *cycle,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf)
 {
-    void                                 *source;
-    ngx_str_t                            *digest;
-    ngx_http_token_t                     *token;
-    ngx_http_ratelimit_redis_ctx_t       *ctx;
-    ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
+    ngx_token_watch_t  *watch;
 
-    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_ratelimit_redis_module);
+    ngx_http_ratelimit_redis_token_watcher = NULL;
 
-    ctx = ngx_http_ratelimit_redis_get_ctx(r, 1);
-    if (ctx == NULL) {
-        return NGX_ERROR;
-    }
-
-    token = &ctx->token;
-    digest = &token->digest;
-
-    source = rlcf->token_source ? (void *) rlcf->token_source
-                                : &ngx_http_ratelimit_redis_module;
-
-    if ((token->status == NGX_HTTP_TOKEN_UNREAD || token->source != source)
-        && ngx_http_ratelimit_redis_token_read(r, ctx, rlcf) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (token->text.len && digest->len == 0) {
-
-        digest->data = ngx_pnalloc(r->pool, NGX_TOKEN_DIGEST_HEX);
-        if (digest->data == NULL) {
-            return NGX_ERROR;
-        }
-
-        digest->len = NGX_TOKEN_DIGEST_HEX;
-        ngx_token_digest_hex(&token->text, digest->data);
-    }
-
-    if (digest->len == 0) {
-        v->not_found = 1;
+    if (rmcf->token_watch == NULL) {
         return NGX_OK;
     }
 
-    v->data = digest->data;
-    v->len = digest->len;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
+    watch = ngx_token_watch_create(cycle,
+                         (ngx_slab_pool_t *) rmcf->token_watch->shm.addr,
+                         rmcf->token_zone.shpool, rmcf->token_zone.table,
+                         rmcf->redis, rmcf->token_prefixes.elts,
+                         rmcf->token_prefixes.nelts);
+    if (watch == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_ratelimit_redis_token_watcher = watch;
 
     return NGX_OK;
 }
 
 
-ngx_int_t
-ngx_http_ratelimit_redis_token_status_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
+void
+ngx_http_ratelimit_redis_token_exit_process(void)
 {
-    ngx_str_t                       *status;
-    ngx_http_ratelimit_redis_ctx_t  *ctx;
-
-    ctx = ngx_http_ratelimit_redis_get_ctx(r, 0);
-
-    if (ctx == NULL || ctx->token_status == NGX_HTTP_TOKEN_UNREAD) {
-        v->not_found = 1;
-        return NGX_OK;
+    if (ngx_http_ratelimit_redis_token_watcher) {
+        ngx_token_watch_close(ngx_http_ratelimit_redis_token_watcher);
+        ngx_http_ratelimit_redis_token_watcher = NULL;
     }
-
-    status = &ngx_http_ratelimit_redis_token_statuses[ctx->token_status];
-
-    v->data = status->data;
-    v->len = status->len;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
 }

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_ratelimit_redis.h"
+#include "ngx_redis_conf.h"
 
 
 #define NGX_HTTP_RATELIMIT_REDIS_TOKEN_ZONE  (4 * 1024 * 1024)
@@ -19,7 +20,14 @@
 
 static ngx_int_t ngx_http_ratelimit_redis_token_conf_zone(
     ngx_shm_zone_t *shm_zone, void *data);
-static void ngx_http_ratelimit_redis_token_conf_used(ngx_conf_t *cf);
+static ngx_int_t ngx_http_ratelimit_redis_token_conf_prefix(ngx_conf_t *cf,
+    ngx_str_t *value);
+static ngx_uint_t ngx_http_ratelimit_redis_token_conf_prefixes(
+    ngx_array_t *prefixes);
+static char *ngx_http_ratelimit_redis_token_conf_watch(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf);
+static ngx_int_t ngx_http_ratelimit_redis_token_conf_watch_zone(
+    ngx_shm_zone_t *shm_zone, void *data);
 
 
 char *
@@ -32,7 +40,7 @@ ngx_http_ratelimit_redis_token_conf_blacklist(ngx_conf_t *cf,
 }
 
 
-static void
+void
 ngx_http_ratelimit_redis_token_conf_used(ngx_conf_t *cf)
 {
     ngx_http_ratelimit_redis_main_conf_t  *rmcf;
@@ -76,6 +84,10 @@ ngx_http_ratelimit_redis_token_conf_key(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_http_ratelimit_redis_token_conf_prefix(cf, &value[1]) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     cv = ngx_array_push(rlcf->token_keys);
     if (cv == NULL) {
         return NGX_CONF_ERROR;
@@ -92,6 +104,104 @@ ngx_http_ratelimit_redis_token_conf_key(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_ratelimit_redis_token_conf_since(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" must not be empty", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_ratelimit_redis_token_conf_prefix(cf, &value[1]) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_set_complex_value_slot(cf, cmd, conf);
+}
+
+
+/* what all keys of a value begin with, to be told of their changes */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_conf_prefix(ngx_conf_t *cf, ngx_str_t *value)
+{
+    u_char                                *p;
+    ngx_str_t                             *prefix;
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_ratelimit_redis_module);
+
+    prefix = ngx_array_push(&rmcf->token_prefixes);
+    if (prefix == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_strlchr(value->data, value->data + value->len, '$');
+
+    prefix->data = value->data;
+    prefix->len = p ? (size_t) (p - value->data) : value->len;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Redis takes no prefix that begins with another.  What begins with a variable
+ * has no prefix: to be told of every key there is would cost more than asking.
+ * Returns 1 if what is left can be watched.
+ */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_token_conf_prefixes(ngx_array_t *prefixes)
+{
+    ngx_str_t   *p;
+    ngx_uint_t   i, k, n;
+
+    p = prefixes->elts;
+    n = 0;
+
+    for (i = 0; i < prefixes->nelts; i++) {
+
+        if (p[i].len == 0) {
+            return 0;
+        }
+
+        for (k = 0; k < prefixes->nelts; k++) {
+
+            if (k != i
+                && p[k].data
+                && p[k].len <= p[i].len
+                && ngx_memcmp(p[k].data, p[i].data, p[k].len) == 0
+                && (p[k].len < p[i].len || k < i))
+            {
+                break;
+            }
+        }
+
+        if (k < prefixes->nelts) {
+            p[i].data = NULL;
+        }
+    }
+
+    for (i = 0; i < prefixes->nelts; i++) {
+        if (p[i].data) {
+            p[n++] = p[i];
+        }
+    }
+
+    prefixes->nelts = n;
+
+    return n && n <= NGX_REDIS_TRACKING_MAX_PREFIXES;
 }
 
 
@@ -198,6 +308,10 @@ ngx_http_ratelimit_redis_token_conf_init(ngx_conf_t *cf,
 
     ngx_str_set(&text, "blacklist:$token_digest");
 
+    if (ngx_http_ratelimit_redis_token_conf_prefix(cf, &text) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
 
     ccv.cf = cf;
@@ -221,7 +335,47 @@ ngx_http_ratelimit_redis_token_conf_init(ngx_conf_t *cf,
     shm_zone->init = ngx_http_ratelimit_redis_token_conf_zone;
     shm_zone->data = &rmcf->token_zone;
 
+    return ngx_http_ratelimit_redis_token_conf_watch(cf, rmcf);
+}
+
+
+/* In a cluster the keys are on many nodes, which are asked. */
+
+static char *
+ngx_http_ratelimit_redis_token_conf_watch(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf)
+{
+    ngx_str_t  name;
+
+    if (rmcf->redis == NULL
+        || rmcf->redis->cluster
+        || !ngx_http_ratelimit_redis_token_conf_prefixes(
+                                                      &rmcf->token_prefixes))
+    {
+        return NGX_CONF_OK;
+    }
+
+    ngx_str_set(&name, "token:watch");
+
+    rmcf->token_watch = ngx_shared_memory_add(cf, &name, 8 * ngx_pagesize,
+                                             &ngx_http_ratelimit_redis_module);
+    if (rmcf->token_watch == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    rmcf->token_watch->init = ngx_http_ratelimit_redis_token_conf_watch_zone;
+    rmcf->token_watch->data = rmcf;
+
     return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_conf_watch_zone(ngx_shm_zone_t *shm_zone,
+    void *data)
+{
+    return ngx_token_watch_init((ngx_slab_pool_t *) shm_zone->shm.addr,
+                                shm_zone->shm.log);
 }
 
 

@@ -35,7 +35,9 @@
 #include "ngx_token_watch.h"
 
 
+/* as configured, and as asked: of a token that can be written in two ways */
 #define NGX_TOKEN_MAX_KEYS  8
+#define NGX_TOKEN_ASK_KEYS  (2 * NGX_TOKEN_MAX_KEYS + 1)
 
 /* bytes of a slot */
 #define NGX_TOKEN_PAYLOAD   16
@@ -73,7 +75,7 @@ struct ngx_token_revocation_s {
     ngx_token_zone_t         *zone;
     ngx_redis_client_t       *client;    /* NULL without Redis */
     ngx_token_watch_t        *watch;     /* NULL: nothing is kept */
-    ngx_str_t                 keys[NGX_TOKEN_MAX_KEYS + 1];
+    ngx_str_t                 keys[NGX_TOKEN_ASK_KEYS];
     ngx_uint_t                nkeys;     /* with the next */
     ngx_uint_t                since;     /* 1: the last key holds a time, and
                                             refuses tokens issued before it */
@@ -92,9 +94,9 @@ struct ngx_token_revocation_s {
 
     ngx_uint_t                pending;
     ngx_uint_t                revoke;
-    u_char                    digests[NGX_TOKEN_MAX_KEYS + 1]
+    u_char                    digests[NGX_TOKEN_ASK_KEYS]
                                      [NGX_TOKEN_DIGEST];
-    ngx_token_question_t      questions[NGX_TOKEN_MAX_KEYS + 1];
+    ngx_token_question_t      questions[NGX_TOKEN_ASK_KEYS];
 };
 
 

@@ -297,3 +297,20 @@ ngx_token_source_named(u_char *p, u_char *last, const ngx_str_t *name)
 
     return p == last;
 }
+
+
+ngx_uint_t
+ngx_token_source_twin(const ngx_str_t *text)
+{
+    size_t  n;
+
+    for (n = 0; n < text->len; n++) {
+        if (text->data[text->len - 1 - n] == '.') {
+            break;
+        }
+    }
+
+    /* of 64, 96 and 132 bytes, in base64url */
+
+    return n < text->len && (n == 86 || n == 128 || n == 176);
+}

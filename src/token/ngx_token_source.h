@@ -60,4 +60,13 @@ ngx_uint_t ngx_token_source_cookies(const ngx_str_t *field,
 ngx_uint_t ngx_token_source_canonical(const ngx_str_t *token);
 
 
+/*
+ * Whether a text may be a JWS of which there is another text, by the length of
+ * its signature alone: 64, 96 or 132 bytes, as those of ECDSA have (RFC 7518,
+ * 3.4).  Cheap, and not exact.
+ */
+
+ngx_uint_t ngx_token_source_twin(const ngx_str_t *text);
+
+
 #endif /* _NGX_TOKEN_SOURCE_H_INCLUDED_ */

@@ -1,0 +1,390 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * From a request to its token, and from its text to what it says.
+ *
+ * A token that was verified is remembered in the token zone until it expires,
+ * by the SHA-256 of its text and of what it was verified by, so that its
+ * signature is checked once.  The payload of such a slot, whose key is 'v' and
+ * the two digests, one upon the other:
+ *
+ *     0  until       8   s since the epoch
+ *     8  twin        4   1: there is another text of the same token
+ *    12  (unused)    4
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_compat.h"
+#include "ngx_http_ratelimit_redis.h"
+#include "ngx_token_source.h"
+
+
+typedef struct {
+    uint64_t                  until;
+    uint32_t                  twin;
+    uint32_t                  unused;
+} ngx_http_token_verified_t;
+
+
+static ngx_int_t ngx_http_ratelimit_redis_token_text(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf);
+static ngx_uint_t ngx_http_ratelimit_redis_token_ambiguous(
+    ngx_http_request_t *r, ngx_str_t *source, ngx_str_t *text);
+static ngx_int_t ngx_http_ratelimit_redis_token_judge(ngx_http_request_t *r,
+    ngx_http_token_t *token, ngx_http_token_jwt_t *judge);
+static ngx_int_t ngx_http_ratelimit_redis_token_recall(ngx_http_request_t *r,
+    ngx_http_token_t *token, u_char *key);
+static void ngx_http_ratelimit_redis_token_remember(ngx_http_request_t *r,
+    ngx_http_token_jwt_t *judge, ngx_token_claims_t *claims, u_char *key);
+static void ngx_http_ratelimit_redis_token_slot(ngx_http_token_t *token,
+    ngx_http_token_jwt_t *judge, u_char *key);
+
+
+ngx_int_t
+ngx_http_ratelimit_redis_token_read(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf)
+{
+    void              *source;
+    ngx_http_token_t  *token;
+
+    token = &ctx->token;
+
+    source = rlcf->token_source ? (void *) rlcf->token_source
+                                : &ngx_http_ratelimit_redis_module;
+
+    if (token->status == NGX_HTTP_TOKEN_UNREAD
+        || token->source != source
+        || token->judge != rlcf->token_jwt)
+    {
+        if (ngx_http_ratelimit_redis_token_text(r, ctx, rlcf) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+    } else {
+        return NGX_OK;
+    }
+
+    token->judge = rlcf->token_jwt;
+
+    if (rlcf->token_jwt == NULL || token->status != NGX_HTTP_TOKEN_OK) {
+        return NGX_OK;
+    }
+
+    return ngx_http_ratelimit_redis_token_judge(r, token, rlcf->token_jwt);
+}
+
+
+/* Sets the status, as far as the token itself tells it, and the text. */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_text(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf)
+{
+    ngx_int_t         rc;
+    ngx_http_token_t  token;
+
+    ngx_memzero(&token, sizeof(ngx_http_token_t));
+
+    token.source = rlcf->token_source ? (void *) rlcf->token_source
+                                      : &ngx_http_ratelimit_redis_module;
+
+    if (rlcf->token_source == NULL) {
+
+        /* nginx refuses a request that has two */
+
+        rc = r->headers_in.authorization
+             ? ngx_token_source_bearer(&r->headers_in.authorization->value,
+                                       &token.text)
+             : NGX_DECLINED;
+
+    } else if (ngx_http_complex_value(r, rlcf->token_source, &token.text)
+               == NGX_OK)
+    {
+        rc = token.text.len ? NGX_OK : NGX_DECLINED;
+
+        if (!ngx_token_source_plain(&token.text)
+            || ngx_http_ratelimit_redis_token_ambiguous(r,
+                                                  &rlcf->token_source->value,
+                                                  &token.text))
+        {
+            rc = NGX_ERROR;
+        }
+
+    } else {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_OK && !ngx_token_source_canonical(&token.text)) {
+        rc = NGX_ERROR;
+    }
+
+    switch (rc) {
+
+    case NGX_OK:
+        token.status = NGX_HTTP_TOKEN_OK;
+        break;
+
+    case NGX_DECLINED:
+        token.status = NGX_HTTP_TOKEN_NONE;
+        ngx_str_null(&token.text);
+        break;
+
+    default: /* NGX_ERROR */
+        token.status = NGX_HTTP_TOKEN_MALFORMED;
+        ngx_str_null(&token.text);
+    }
+
+    ctx->token = token;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Whether an argument or a cookie that a token is taken from is there more
+ * often than nginx saw: another may be the one that the backend takes.
+ */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_token_ambiguous(ngx_http_request_t *r,
+    ngx_str_t *source, ngx_str_t *text)
+{
+    ngx_str_t         name;
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    name = *source;
+
+    if (name.len > 2 && name.data[1] == '{') {
+        /* ${name} */
+        name.data++;
+        name.len -= 2;
+    }
+
+    if (name.len > 5 && ngx_strncmp(name.data + 1, "arg_", 4) == 0) {
+        name.data += 5;
+        name.len -= 5;
+
+        n = ngx_token_source_args(&r->args, &name);
+
+        return n > 1 || (n == 1 && text->len == 0);
+    }
+
+    if (name.len <= 8 || ngx_strncmp(name.data + 1, "cookie_", 7) != 0) {
+        return 0;
+    }
+
+    n = 0;
+    name.data += 8;
+    name.len -= 8;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == sizeof("Cookie") - 1
+                && ngx_strncasecmp(h[i].key.data, (u_char *) "Cookie",
+                                   sizeof("Cookie") - 1)
+                   == 0)
+            {
+                n += ngx_token_source_cookies(&h[i].value, &name);
+            }
+        }
+    }
+
+    return n > 1 || (n == 1 && text->len == 0);
+}
+
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_judge(ngx_http_request_t *r,
+    ngx_http_token_t *token, ngx_http_token_jwt_t *judge)
+{
+    u_char               key[1 + NGX_TOKEN_DIGEST];
+    ngx_token_jwt_t     *jwt;
+    ngx_token_claims_t  *claims;
+
+    ngx_http_ratelimit_redis_token_slot(token, judge, key);
+
+    if (ngx_http_ratelimit_redis_token_recall(r, token, key) == NGX_OK) {
+        token->verdict = NGX_TOKEN_VERDICT_OK;
+        return NGX_OK;
+    }
+
+    jwt = ngx_palloc(r->pool, sizeof(ngx_token_jwt_t)
+                              + sizeof(ngx_token_claims_t));
+    if (jwt == NULL) {
+        return NGX_ERROR;
+    }
+
+    claims = (ngx_token_claims_t *) (jwt + 1);
+
+    token->verdict = ngx_token_claims_judge(r->pool, &token->text,
+                                            judge->keys, &judge->rules,
+                                            ngx_time(), jwt, claims);
+
+    switch (token->verdict) {
+
+    case NGX_TOKEN_VERDICT_OK:
+        token->claims = claims;
+        ngx_http_ratelimit_redis_token_remember(r, judge, claims, key);
+        return NGX_OK;
+
+    case NGX_TOKEN_VERDICT_ERROR:
+        return NGX_ERROR;
+
+    default:
+        token->status = NGX_HTTP_TOKEN_INVALID;
+        return NGX_OK;
+    }
+}
+
+
+/* NGX_OK if it was verified before, and has not expired since */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_recall(ngx_http_request_t *r,
+    ngx_http_token_t *token, u_char *key)
+{
+    ngx_str_t                              slot;
+    ngx_int_t                              rc;
+    ngx_token_zone_t                      *zone;
+    ngx_http_token_verified_t             *verified;
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
+    zone = &rmcf->token_zone;
+
+    slot.data = key;
+    slot.len = 1 + NGX_TOKEN_DIGEST;
+
+    rc = NGX_DECLINED;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    verified = ngx_limiter_table_lookup(zone->table, &slot);
+
+    if (verified && verified->until > (uint64_t) ngx_time()) {
+        rc = NGX_OK;
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+static void
+ngx_http_ratelimit_redis_token_remember(ngx_http_request_t *r,
+    ngx_http_token_jwt_t *judge, ngx_token_claims_t *claims, u_char *key)
+{
+    uint64_t                               until;
+    ngx_str_t                              slot;
+    ngx_token_zone_t                      *zone;
+    ngx_http_token_verified_t             *verified;
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
+    zone = &rmcf->token_zone;
+
+    slot.data = key;
+    slot.len = 1 + NGX_TOKEN_DIGEST;
+
+    until = claims->has_exp ? (uint64_t) (claims->exp + judge->rules.leeway)
+                            : NGX_MAX_INT32_VALUE * (uint64_t) 1000;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    verified = ngx_limiter_table_insert(zone->table, &slot);
+    verified->until = until;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+static void
+ngx_http_ratelimit_redis_token_slot(ngx_http_token_t *token,
+    ngx_http_token_jwt_t *judge, u_char *key)
+{
+    ngx_uint_t  i;
+
+    if (!token->digested) {
+        ngx_token_digest(&token->text, token->digest);
+        token->digested = 1;
+    }
+
+    key[0] = 'v';
+
+    for (i = 0; i < NGX_TOKEN_DIGEST; i++) {
+        key[1 + i] = token->digest[i] ^ judge->id[i];
+    }
+}
+
+
+ngx_token_claims_t *
+ngx_http_ratelimit_redis_token_claims(ngx_http_request_t *r,
+    ngx_http_token_t *token)
+{
+    ngx_token_jwt_t      jwt;
+    ngx_token_claims_t  *claims;
+
+    if (token->status != NGX_HTTP_TOKEN_OK || token->judge == NULL) {
+        return NULL;
+    }
+
+    if (token->claims) {
+        return token->claims;
+    }
+
+    claims = ngx_palloc(r->pool, sizeof(ngx_token_claims_t));
+
+    if (claims == NULL
+        || ngx_token_jwt_parse(r->pool, &token->text, &jwt)
+           != NGX_TOKEN_VERDICT_OK
+        || ngx_token_claims_parse(r->pool, &jwt, claims)
+           != NGX_TOKEN_VERDICT_OK)
+    {
+        return NULL;
+    }
+
+    token->claims = claims;
+
+    return claims;
+}
+
+
+ngx_int_t
+ngx_http_ratelimit_redis_token_hex(ngx_http_request_t *r,
+    ngx_http_token_t *token)
+{
+    if (token->hex.len || token->text.len == 0) {
+        return NGX_OK;
+    }
+
+    if (!token->digested) {
+        ngx_token_digest(&token->text, token->digest);
+        token->digested = 1;
+    }
+
+    token->hex.data = ngx_pnalloc(r->pool, NGX_TOKEN_DIGEST_HEX);
+    if (token->hex.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    token->hex.len = NGX_TOKEN_DIGEST_HEX;
+    (void) ngx_hex_dump(token->hex.data, token->digest, NGX_TOKEN_DIGEST);
+
+    return NGX_OK;
+}
