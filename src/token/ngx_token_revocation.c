@@ -210,8 +210,8 @@ ngx_token_revocation_abandon(ngx_token_revocation_t *revocation)
 
 
 /*
- * What is known of a key: NGX_OK if it does not refuse the token, NGX_BUSY if it
- * does, NGX_DECLINED if Redis is to be asked.
+ * What is known of a key: NGX_OK if it does not refuse the token, NGX_BUSY if
+ * it does, NGX_DECLINED if Redis is to be asked.
  */
 
 static ngx_int_t

@@ -110,8 +110,8 @@ ngx_int_t ngx_token_revocation_init(ngx_token_zone_t *zone, ngx_str_t *name,
 
 /*
  * Asks for all keys at once: EXISTS, and GET for the one that holds a time.
- * Keys whose answer is known and good are not asked for.  Returns NGX_OK when the answer is there,
- * NGX_AGAIN when the handler will be called once.
+ * Keys whose answer is known and good are not asked for.  Returns NGX_OK when
+ * the answer is there, NGX_AGAIN when the handler will be called once.
  */
 
 ngx_int_t ngx_token_revocation_ask(ngx_token_revocation_t *revocation);
