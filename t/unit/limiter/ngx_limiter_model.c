@@ -325,10 +325,27 @@ policy_change(ngx_limiter_policy_t *policy, ngx_uint_t z, ngx_uint_t flags)
 }
 
 
+/* when something ends, to the millisecond */
+
+static uint64_t
+time_mark(void)
+{
+    model_t  *m;
+
+    m = &model[any(ZONES)][any(SUBJECTS)][any(PERIODS)];
+
+    if (m->limit && any(2)) {
+        return m->empty / m->limit + any(2);
+    }
+
+    return (m->window ? m->window : m->touched) + (1 + any(2)) * m->period;
+}
+
+
 static uint64_t
 time_pass(uint64_t now, ngx_uint_t flags)
 {
-    uint64_t  scale;
+    uint64_t  scale, then;
 
     scale = (flags & LARGE) ? 1000000 : 1;
 
@@ -337,6 +354,10 @@ time_pass(uint64_t now, ngx_uint_t flags)
         return now + any(20000 * scale);
     case 1:
         return (flags & BACK) ? now - any(8000 * scale) : now;
+    case 2:
+    case 3:
+        then = time_mark();
+        return (then > now && then < now + 20000 * scale) ? then : now;
     default:
         return now + any(400 * scale);
     }
@@ -345,10 +366,11 @@ time_pass(uint64_t now, ngx_uint_t flags)
 
 static void
 item_fill(ngx_limiter_item_t *item, ngx_limiter_carry_t *carry,
-    ngx_uint_t flags)
+    ngx_uint_t subject, uint64_t now, ngx_uint_t flags)
 {
-    uint64_t    cost, scale;
-    ngx_uint_t  i, what;
+    model_t     *m;
+    uint64_t     cost, scale, end;
+    ngx_uint_t   i, what;
 
     scale = (flags & LARGE) ? item->policy->rates[0].limit / 6 + 1 : 1;
 
@@ -407,7 +429,19 @@ item_fill(ngx_limiter_item_t *item, ngx_limiter_carry_t *carry,
             ? item->policy->rates[0].period : 1;
 
     for (i = 0; i < item->policy->nrates; i++) {
+        m = model_find(model[item->zone - zones][subject],
+                       item->policy->rates[i].period);
+        end = m->window + m->period + any(2);
+
         carry[i].left = any(3) ? 1 + any(9000) : 0;
+
+        if (any(3) == 0 && end > now + 1000) {
+
+            /* at the border of what is taken for the same window */
+
+            carry[i].left = end - now + (any(2) ? 1000 : -1000);
+        }
+
         carry[i].used = any(5 * scale);
         carry[i].prev = any(5);
         carry[i].own = any(3) ? 0 : any(3 * scale);
@@ -493,7 +527,7 @@ schedule_step(ngx_limiter_policy_t *policies, uint64_t now, ngx_uint_t flags)
 
         all[n].zone = &zones[z];
         all[n].policy = &policies[z];
-        item_fill(&all[n], carry[n], flags);
+        item_fill(&all[n], carry[n], subject, now, flags);
 
         assert_int_equal(ngx_limiter_subject_init(&all[n].subject, &raw, pool),
                          NGX_OK);
