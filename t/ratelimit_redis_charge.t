@@ -192,7 +192,7 @@ for my $server ('', 'ratelimit_redis_server redis://127.0.0.1:6379'
     is(left('/advance?a=12&t=10&b=' . 'x' x 50, '/advance?a=12'), '7 !0',
         'all' . $how);
 
-    like(header(http_get('/?a=11'), 'Retry-After'), qr/^(86[34]\d\d|3[56]\d\d)$/,
+    like(header(http_get('/?a=11'), 'Retry-After'), qr/^(8|3)\d{3,4}$/,
         'until the window ends' . $how);
 
     $t->stop();

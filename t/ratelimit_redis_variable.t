@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(46);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(48);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -39,6 +39,9 @@ http {
     ratelimit_redis_zone $arg_a zone=plan:1m rate=$plan;
     ratelimit_redis_zone $arg_a zone=two:1m rate=3r/h rate=${arg_n}r/h;
     ratelimit_redis_zone $arg_a zone=more:1m rate=$arg_r rate=$arg_s;
+    ratelimit_redis_zone $arg_a zone=many:1m rate=$arg_r rate=90r/s rate=90r/2s
+                                rate=90r/3s rate=90r/4s rate=90r/5s rate=90r/m
+                                rate=2r/h;
     ratelimit_redis_zone $arg_a zone=gcra:1m rate=$arg_r algorithm=gcra
                                              burst=1;
 
@@ -59,6 +62,10 @@ http {
             ratelimit_redis_headers all;
         }
 
+        location /many {
+            ratelimit_redis zone=many;
+        }
+
         location /gcra {
             ratelimit_redis zone=gcra nodelay;
         }
@@ -67,7 +74,7 @@ http {
 
 EOF
 
-$t->write_file($_, 'SEE-THIS') for qw/ plan two more gcra /;
+$t->write_file($_, 'SEE-THIS') for qw/ plan two more many gcra /;
 
 my $conf = $t->read_file('nginx.conf');
 $t->run_redis();
@@ -127,13 +134,15 @@ for my $server ('', 'ratelimit_redis_server redis://127.0.0.1:6379'
         'and has the same name' . $how);
     is(get('/more?a=1&r=9r/m&s=9r/h', 1), '200', 'and comes back' . $how);
 
+    is(get('/many?a=1&r=9r/d', 3), '200 200 429', 'eight rates' . $how);
+
     is(get('/gcra?a=1&r=1r/m', 3), '200 200 429', 'a bucket' . $how);
     is(get('/gcra?a=2&r=0r/s', 1), '429', 'that is shut' . $how);
 
     $t->stop();
 }
 
-is($t->log_count(qr/\[error\].*invalid value of "rate=\$plan" of zone "plan": /),
+is($t->log_count(qr/\[error\].*invalid value of "rate=\$plan" of zone "plan"/),
     4, 'wrong rates are logged');
 is($t->log_count(qr/\[error\].*lots.*client:/), 0, 'without their value');
 

@@ -403,6 +403,7 @@ ngx_http_ratelimit_redis_conf_zone_policy(ngx_conf_t *cf, ngx_command_t *cmd,
         }
     }
 
+    rz->zone.nrates = rz->nrates;
     rz->zone.several = (rz->nrates > 1);
     rz->zone.returns = (rz->cost && rz->charge);
 

@@ -77,6 +77,7 @@ ngx_limiter_local_init(ngx_limiter_zone_t *zone, ngx_log_t *log)
     n = zone->variable ? NGX_LIMITER_LOCAL_VARIABLE
                        : NGX_LIMITER_LOCAL_RECORDS;
     n = ngx_max(n, zone->policy.nrates);
+    n = ngx_max(n, zone->nrates);
 
     payload = sizeof(ngx_limiter_local_head_t)
               + n * ngx_limiter_local_stride(zone->policy.algorithm);

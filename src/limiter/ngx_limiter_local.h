@@ -52,6 +52,8 @@ typedef struct {
     /* algorithm and burst; the rates too, unless one is from a variable */
     ngx_limiter_policy_t      policy;
 
+    ngx_uint_t                nrates;    /* a policy has at most so many */
+
     uint64_t                  lease;     /* units at a time; 0 or 1: none */
 
     ngx_slab_pool_t          *shpool;
