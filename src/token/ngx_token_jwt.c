@@ -38,7 +38,7 @@ ngx_token_jwt_parse(ngx_pool_t *pool, const ngx_str_t *text,
 
     ngx_memzero(jwt, sizeof(ngx_token_jwt_t));
 
-    if (text->len > NGX_TOKEN_JWT_MAX) {
+    if (text->len == 0 || text->len > NGX_TOKEN_JWT_MAX) {
         return NGX_TOKEN_VERDICT_MALFORMED;
     }
 

@@ -47,6 +47,11 @@ ngx_token_keys_parse(ngx_pool_t *pool, const ngx_str_t *bytes,
 
     ngx_str_null(err);
 
+    if (bytes->len == 0) {
+        ngx_str_set(err, "it is empty");
+        return NULL;
+    }
+
     if (bytes->len > NGX_TOKEN_KEYS_FILE) {
         ngx_str_set(err, "more than 1 megabyte");
         return NULL;

@@ -329,7 +329,7 @@ test_files(void **state)
     char        *text;
     ngx_str_t    bytes;
 
-    none("", "no key in it");
+    none("", "it is empty");
     none("\n\n", "no key in it");
     none("keys", "no key in it");
     none("[]", "no key in it");
