@@ -141,6 +141,11 @@ for my $server ('', 'ratelimit_redis_server redis://127.0.0.1:6379'
                    $t->expand($conf =~ s/%%SERVER%%/$server/r));
     $t->run();
 
+    # Redis may have to be sent the script, and until then nothing is booked
+
+    left('/?a=first&t=3');
+    wait_for(sub { left('/?a=first') eq '7' });
+
     is(left(map { "/?a=1&t=$_" } 4, 5, 7, 1, 1), '10 6 1 !0 !0',
         'let in while anything remains' . $how);
     is(left('/?a=2&t=0', '/?a=2', '/?a=2&t=1', '/?a=2'), '10 10 10 9',

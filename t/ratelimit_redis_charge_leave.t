@@ -99,6 +99,11 @@ $t->run();
 
 ###############################################################################
 
+# Redis may have to be sent the script, and until then nothing is booked
+
+http_get('/?a=first&t=3');
+wait_for(sub { left('first') == 7 });
+
 is(left('a'), 10, 'all of it');
 
 # a client that leaves while it is being answered
