@@ -54,7 +54,6 @@ typedef struct {
 
 
 static ngx_limiter_zone_t   zones[ZONES];
-static uint64_t             periods[ZONES][PERIODS];
 static model_t              model[ZONES][SUBJECTS][PERIODS];
 static model_t              copies[ZONES][PERIODS];
 

@@ -24,6 +24,7 @@
 #include "redis_server.h"
 
 
+static uint64_t             periods[ZONES][PERIODS];
 static ngx_limiter_state_t  states[ZONES][SUBJECTS];
 static ngx_str_t            special = ngx_string("rs:");
 static ngx_str_t            general = ngx_string("rg:");
