@@ -69,9 +69,9 @@ test_refused(void **state)
     const char  **text;
 
     static const char  *texts[] = {
-        "Q", "QUJDQ", "QQ==", "QUI=", "QQ=", "=", "QR", "Qf", "QUJ", "QUG",
-        "QU+D", "QU/D", "QU D", "QU\nD", "QQ\n", " QQ", "QQ.", "Q\xc3\xa9Q",
-        NULL
+        "Q", "A", "QUJDQ", "AAAAA", "QQ==", "QUI=", "QQ=", "=",
+        "QR", "Qf", "QUJ", "QUG", "QU+D", "QU/D", "QU D", "QU\nD", "QQ\n",
+        " QQ", "QQ.", "Q\xc3\xa9Q", NULL
     };
 
     for (text = texts; *text; text++) {

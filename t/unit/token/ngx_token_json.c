@@ -69,6 +69,25 @@ parse_bytes(const char *text, size_t len)
     assert_int_equal(parse_bytes(text, sizeof(text) - 1), NGX_DECLINED)
 
 
+/* What cJSON may refuse too is refused before it is asked. */
+
+static ngx_int_t
+scan_bytes(const char *text, size_t len)
+{
+    ngx_str_t  s;
+
+    s.data = (u_char *) text;
+    s.len = len;
+
+    return ngx_token_json_scan(&s, &limits);
+}
+
+
+#define unread(text)                                                          \
+    refused(text);                                                            \
+    assert_int_equal(scan_bytes(text, sizeof(text) - 1), NGX_DECLINED)
+
+
 static void
 test_accepted(void **state)
 {
@@ -92,43 +111,43 @@ test_grammar(void **state)
     refused("[]");
     refused("\"a\"");
     refused("null");
-    refused("{");
-    refused("}");
-    refused("{\"a\"}");
-    refused("{\"a\":}");
-    refused("{\"a\":1,}");
-    refused("{,}");
-    refused("{a:1}");
-    refused("{'a':1}");
-    refused("{\"a\":1 \"b\":2}");
-    refused("{\"a\":[1,]}");
-    refused("{\"a\":[1 2]}");
-    refused("{\"a\":[}");
-    refused("{\"a\":[1}");
-    refused("{\"a\":1]");
-    refused("{\"a\":tru}");
-    refused("{\"a\":TRUE}");
-    refused("{\"a\":nulll}");
-    refused("{\"a\":\"b}");
-    refused("{\"a\":\"\\");
-    refused("{\"a\":\"\\u00");
-    refused("{\"a\":\"\\x41\"}");
-    refused("{\"a\":\"\n\"}");
-    refused("{\"a\":\"\x1f\"}");
-    refused("{\"a\":1}\v");
-    refused("{/**/}");
-    refused("\xef\xbb\xbf{}");
+    unread("{");
+    unread("}");
+    unread("{\"a\"}");
+    unread("{\"a\":}");
+    unread("{\"a\":1,}");
+    unread("{,}");
+    unread("{a:1}");
+    unread("{'a':1}");
+    unread("{\"a\":1 \"b\":2}");
+    unread("{\"a\":[1,]}");
+    unread("{\"a\":[1 2]}");
+    unread("{\"a\":[}");
+    unread("{\"a\":[1}");
+    unread("{\"a\":1]");
+    unread("{\"a\":tru}");
+    unread("{\"a\":TRUE}");
+    unread("{\"a\":nulll}");
+    unread("{\"a\":\"b}");
+    unread("{\"a\":\"\\");
+    unread("{\"a\":\"\\u00");
+    unread("{\"a\":\"\\x41\"}");
+    unread("{\"a\":\"\n\"}");
+    unread("{\"a\":\"\x1f\"}");
+    unread("{\"a\":1}\v");
+    unread("{/**/}");
+    unread("\xef\xbb\xbf{}");
 }
 
 
 static void
 test_trailing(void **state)
 {
-    refused("{}{}");
-    refused("{}x");
-    refused("{} 1");
-    refused("{},");
-    refused("{}\0");
+    unread("{}{}");
+    unread("{}x");
+    unread("{} 1");
+    unread("{},");
+    unread("{}\0");
 }
 
 
@@ -151,11 +170,11 @@ test_duplicates(void **state)
 static void
 test_nul(void **state)
 {
-    refused("{\"a\":\"\0\"}");
-    refused("{\"a\":\"x\\u0000y\"}");
-    refused("{\"a\\u0000b\":1}");
-    refused("{\"a\":1,\"b\\u0000\":2}");
-    refused("{\0\"a\":1}");
+    unread("{\"a\":\"\0\"}");
+    unread("{\"a\":\"x\\u0000y\"}");
+    unread("{\"a\\u0000b\":1}");
+    unread("{\"a\":1,\"b\\u0000\":2}");
+    unread("{\0\"a\":1}");
     accepted("{\"a\":\"\\\\u0000\"}");
 }
 
@@ -163,24 +182,24 @@ test_nul(void **state)
 static void
 test_utf8(void **state)
 {
-    refused("{\"a\":\"\xff\"}");
-    refused("{\"a\":\"\x80\"}");
-    refused("{\"a\":\"\xc3\"}");
-    refused("{\"a\":\"\xc3(\"}");
-    refused("{\"a\":\"\xc0\xaf\"}");
-    refused("{\"a\":\"\xc0\x80\"}");
-    refused("{\"a\":\"\xe0\x80\xaf\"}");
-    refused("{\"a\":\"\xed\xa0\x80\"}");
-    refused("{\"a\":\"\xf0\x80\x80\xaf\"}");
-    refused("{\"a\":\"\xf4\x90\x80\x80\"}");
-    refused("{\"a\":\"\xf8\x88\x80\x80\x80\"}");
-    refused("{\"\xff\":1}");
-    refused("{\"a\":\"\\ud800\"}");
-    refused("{\"a\":\"\\ud800x\"}");
-    refused("{\"a\":\"\\udc00\"}");
-    refused("{\"a\":\"\\ud800\\ud800\"}");
-    refused("{\"a\":\"\\ud800\\u0041\"}");
-    refused("{\"a\":\"\\u00g0\"}");
+    unread("{\"a\":\"\xff\"}");
+    unread("{\"a\":\"\x80\"}");
+    unread("{\"a\":\"\xc3\"}");
+    unread("{\"a\":\"\xc3(\"}");
+    unread("{\"a\":\"\xc0\xaf\"}");
+    unread("{\"a\":\"\xc0\x80\"}");
+    unread("{\"a\":\"\xe0\x80\xaf\"}");
+    unread("{\"a\":\"\xed\xa0\x80\"}");
+    unread("{\"a\":\"\xf0\x80\x80\xaf\"}");
+    unread("{\"a\":\"\xf4\x90\x80\x80\"}");
+    unread("{\"a\":\"\xf8\x88\x80\x80\x80\"}");
+    unread("{\"\xff\":1}");
+    unread("{\"a\":\"\\ud800\"}");
+    unread("{\"a\":\"\\ud800x\"}");
+    unread("{\"a\":\"\\udc00\"}");
+    unread("{\"a\":\"\\ud800\\ud800\"}");
+    unread("{\"a\":\"\\ud800\\u0041\"}");
+    unread("{\"a\":\"\\u00g0\"}");
 }
 
 

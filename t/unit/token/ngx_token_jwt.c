@@ -358,6 +358,7 @@ test_ecdsa(void **state)
 
         assert_int_equal(verdict_of(pool, keys, &text, &jwt),
                          NGX_TOKEN_VERDICT_SIGNATURE);
+        assert_int_equal(ngx_token_jwt_twin(pool, &jwt, &twin), NGX_DECLINED);
     }
 
     ngx_destroy_pool(pool);

@@ -262,8 +262,8 @@ test_weak(void **state)
     /* leading zeros do not make it longer, and do no harm */
 
     none("{\"kty\":\"RSA\",\"n\":\"AAAA" N2048 "\",\"e\":\"\"}", "exponent");
-    one("{\"kty\":\"RSA\",\"n\":\"AAAA" N2048 "\",\"e\":\"AAAAAQAB\"}", 0,
-        RSA_ALL);
+    one("{\"kty\":\"RSA\",\"n\":\"AAAA" N2048 "\",\"e\":\"AAAAAAAAAAAAAQAB\"}",
+        0, RSA_ALL);
 
     none("{\"kty\":\"RSA\",\"n\":\"" N2048 "\",\"e\":\"AQ\"}", "exponent");
     none("{\"kty\":\"RSA\",\"n\":\"" N2048 "\",\"e\":\"AA\"}", "exponent");
@@ -397,6 +397,8 @@ test_number(void **state)
 static void
 test_skipped(void **state)
 {
+    int                n;
+    char               text[512];
     ngx_token_keys_t  *keys;
 
     keys = parse(SET(EC("") ",{\"kty\":\"new\"}," OCT(",\"use\":\"enc\"") ","
@@ -416,6 +418,17 @@ test_skipped(void **state)
     assert_int_equal(keys->elts[2].algorithms, RSA_ALL);
 
     none(EC(",\"kid\":1"), "\"kid\"");
+
+    for (n = 256; n <= 257; n++) {
+        sprintf(text, EC(",\"kid\":\"%0*d\""), n, 0);
+
+        if (n == 256) {
+            one(text, 0, ES256);
+
+        } else {
+            none(text, "\"kid\"");
+        }
+    }
 }
 
 

@@ -442,6 +442,36 @@ test_form(void **state)
 }
 
 
+/* Three parts, also where the signature is right. */
+
+static void
+test_parts(void **state)
+{
+    size_t       i;
+    ngx_str_t    text;
+    ngx_pool_t  *pool;
+
+    static u_char       secret[32] = "a secret of thirty-two bytes ...";
+    static const char   key[] = "{\"kty\":\"oct\",\"k\":\"YSBzZWNyZXQgb2YgdGhp"
+                                "cnR5LXR3byBieXRlcyAuLi4\"}";
+    static const char  *more[] = { "", ".", ".e30", ".e30.e30", NULL };
+
+    for (i = 0; more[i]; i++) {
+        pool = test_pool();
+
+        text = test_input(pool, "{\"alg\":\"HS256\"}", "{}");
+        text.len = ngx_cpymem(text.data + text.len, more[i], strlen(more[i]))
+                   - text.data;
+        test_sign(&text, secret, sizeof(secret));
+
+        assert_int_equal(judge(pool, key, &text),
+                         i == 0 ? OK : i == 3 ? UNSUPPORTED : MALFORMED);
+
+        ngx_destroy_pool(pool);
+    }
+}
+
+
 /* The bound is on the text, so nothing is decoded of what is longer. */
 
 static void
@@ -508,6 +538,7 @@ main(void)
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_form),
+        cmocka_unit_test(test_parts),
         cmocka_unit_test(test_size)
     };
 

@@ -92,21 +92,30 @@ test_input(ngx_pool_t *pool, const char *header, const char *payload)
 }
 
 
+/* Appends a dot and the signature of what there is. */
+
+static inline void
+test_sign(ngx_str_t *text, const u_char *secret, size_t len)
+{
+    u_char        mac[EVP_MAX_MD_SIZE];
+    unsigned int  n;
+
+    assert_non_null(HMAC(EVP_sha256(), secret, (int) len, text->data,
+                         text->len, mac, &n));
+
+    text->data[text->len++] = '.';
+    test_part(text, mac, n);
+}
+
+
 static inline ngx_str_t
 test_signed_by(ngx_pool_t *pool, const char *header, const char *payload,
     const u_char *secret, size_t len)
 {
-    u_char        mac[EVP_MAX_MD_SIZE];
-    ngx_str_t     text;
-    unsigned int  n;
+    ngx_str_t  text;
 
     text = test_input(pool, header, payload);
-
-    assert_non_null(HMAC(EVP_sha256(), secret, (int) len, text.data, text.len,
-                         mac, &n));
-
-    text.data[text.len++] = '.';
-    test_part(&text, mac, n);
+    test_sign(&text, secret, len);
 
     return text;
 }
