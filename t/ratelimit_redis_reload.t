@@ -3,7 +3,8 @@
 # Copyright (C) The Optcache authors
 
 # A reload with other rates takes effect at once, in a zone that is kept: what
-# was used stays used. Another key is refused.
+# was used stays used. With another algorithm it begins anew. Another key is
+# refused.
 
 use strict;
 use warnings;
@@ -14,7 +15,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(19);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(25);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -31,7 +32,7 @@ http {
 
     server {
         listen 127.0.0.1:8080;
-        ratelimit_redis zone=a;
+        ratelimit_redis zone=a %%RULE%%;
     }
 }
 
@@ -73,6 +74,20 @@ for my $server ('', 'ratelimit_redis_server redis://127.0.0.1:6379'
     is(header(http_get('/?a=1'), 'X-RateLimit-Remaining'), 3,
         'the minute was counted all the while' . $how);
 
+    configure(%c, RATES => 'rate=3r/m algorithm=sliding_window');
+    $t->reload();
+    is(get(4), '200 200 200 429', 'another algorithm begins anew' . $how);
+
+    configure(%c, RATES => 'rate=1r/m burst=1 algorithm=gcra',
+              RULE => 'nodelay');
+    $t->reload();
+    is(get(3), '200 200 429', 'a bucket, too' . $how);
+
+    configure(%c, RATES => 'rate=1r/m burst=2 algorithm=gcra',
+              RULE => 'nodelay');
+    $t->reload();
+    is(get(2), '200 429', 'a larger burst counts at once' . $how);
+
     $t->stop();
 }
 
@@ -104,7 +119,8 @@ is(get(1), '429', 'and the old one goes on');
 
 sub configure {
     my (%c) = @_;
-    $t->write_file('nginx.conf', $t->expand($conf =~ s/%%(\w+)%%/$c{$1}/gr));
+    $t->write_file('nginx.conf',
+                   $t->expand($conf =~ s{%%(\w+)%%}{$c{$1} // ''}gre));
 }
 
 
