@@ -33,7 +33,7 @@ my $T0 = 1_700_000_000_000;
 
 my @names = ('', 'fixed window', 'sliding window', 'gcra');
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(34);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(35);
 
 my $redis = $t->run_redis();
 
@@ -51,7 +51,8 @@ for my $alg (1 .. 3) {
     replay_schedule($alg, 1, $SEED);
 }
 
-for my $name (qw/ counted refused step_back changed two_zones declined /) {
+for my $name (qw/ counted refused step_back changed two_zones declined
+              very_end /) {
     cmp_ok($done{$name} || 0, '>', 20, "there was: $name");
 }
 
@@ -73,9 +74,9 @@ sub replay_schedule {
     my @replies = ask_redis(\@steps, \@asked);
 
     my @got = run_replay(map {
-        "$steps[$_]{line} = " . join ' ', map { $_ eq '0' ? 0 : unpack 'H*', $_ }
-                                              grep { length }
-                                                  @{ $replies[$_] }[0, 1];
+        join ' ', $steps[$_]{line}, '=',
+            map { $_ eq '0' ? 0 : unpack 'H*', $_ }
+                grep { length } @{ $replies[$_] }[0, 1];
     } 0 .. $#steps);
 
     my (@c, @m, @r, @short, @times);
@@ -179,6 +180,19 @@ sub schedule {
             $done{changed}++;
         }
 
+        # the very ends, and a millisecond before and after
+
+        if (rand() < 0.2) {
+            my @then = grep { $_ > $now && $_ < $now + 40 * 86400_000 }
+                           map { $_ - 1, $_, $_ + 1 }
+                               $model->moments($$s, $items[0]);
+
+            if (@then) {
+                $now = (sort { $a <=> $b } @then)[rand @then];
+                $done{very_end}++;
+            }
+        }
+
         # Redis forgets what has ended; if it counts again, for the clock has
         # stepped back since or the level leaks by another rate now, memory
         # knows better
@@ -232,8 +246,10 @@ sub change {
     my $n = 1 + int(rand(3));
     my @order = sort { $a->[0] <=> $b->[0] } map { [rand(), $_] } @periods;
 
-    $policy->{rates} = [map { [rand() < 0.05 ? 0 : 1 + int(rand(20)), $_->[1]] }
-                            @order[0 .. $n - 1]];
+    $policy->{rates} = [
+        map { [rand() < 0.05 ? 0 : 1 + int(rand(20)), $_->[1]] }
+            @order[0 .. $n - 1]
+    ];
 }
 
 
@@ -298,8 +314,10 @@ sub step {
          scalar(@{ $item->{rates} }), map { @$_ } @{ $item->{rates} });
     } @items;
 
-    return { line => $line, answer => join(' ', $counted, map { @$_ } @answers),
-             now => $now, subject => $subject, lasts => \@lasts };
+    return {
+        line => $line, answer => join(' ', $counted, map { @$_ } @answers),
+        now => $now, subject => $subject, lasts => \@lasts,
+    };
 }
 
 

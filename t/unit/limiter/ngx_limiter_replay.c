@@ -17,8 +17,8 @@
  *     RATES { LIMIT PERIOD } [ { LEFT USED PREV OWN OWN_PREV BACK } ] }
  *     [= REPLY ..]
  *
- * NOW is in milliseconds; a zone's algorithm is 1 + ZONE % 3; FLAGS are 1 soft,
- * 2 carry, 4 peek, 8 rates from variables.  Printed is a line of
+ * NOW is in milliseconds; a zone's algorithm is 1 + ZONE % 3; FLAGS are 1
+ * soft, 2 carry, 4 peek, 8 rates from variables.  Printed is a line of
  *
  *     C ANSWER  M ANSWER  R ANSWER  K SCRIPT { KEY ARGUMENT }
  *

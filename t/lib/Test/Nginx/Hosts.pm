@@ -85,6 +85,16 @@ sub hosts {
 }
 
 
+# Host i begins anew, knowing nothing.
+
+sub restart {
+    my ($self, $i) = @_;
+
+    $self->{hosts}[$i]->stop();
+    $self->{hosts}[$i]->run();
+}
+
+
 sub log_count {
     my ($self, $re) = @_;
 

@@ -30,8 +30,8 @@ sub new {
 
 
 # ask($now, $subject, ITEM, ...): whether the request is counted, and for each
-# item [had room, granted, room that is left]; wrote() is then the zones in which
-# something is to be remembered of it.
+# item [had room, granted, room that is left]; wrote() is then the zones in
+# which something is to be remembered of it.
 #
 # ITEM: zone, alg, burst, need, take, want, add, sub, soft, peek,
 # rates => [[limit, period], ...].
@@ -97,6 +97,25 @@ sub lasts {
             : min(ends($item->{alg}, $r) - $now,
                   $item->{alg} == SLIDING ? 2 * $_ : $_);
     } keys %$known);
+}
+
+
+# When something happens by itself: a window ends, a unit has room again.
+
+sub moments {
+    my ($self, $subject, $item) = @_;
+
+    my $known = $self->{known}{"$subject $item->{zone}"} || return;
+
+    return map {
+        my $r = $known->{$_};
+        my $end = ends($item->{alg}, $r);
+
+        $item->{alg} != GCRA ? ($end, $end - $_)
+            : $r->{limit} ? map { $r->{now} + ceiling($_, $r->{limit}) }
+                                level($r), level($r) % $_, $_
+            : ();
+    } keys %$known;
 }
 
 
