@@ -358,7 +358,7 @@ ngx_http_ratelimit_redis_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    now = ngx_limiter_local_now();
+    now = (ngx_current_msec == ctx->msec) ? ctx->now : ngx_limiter_local_now();
 
     if ((ctx->headers & NGX_HTTP_RATELIMIT_REDIS_HEADERS_X)
         && ctx->shown.zone

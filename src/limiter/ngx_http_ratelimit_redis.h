@@ -32,6 +32,9 @@
 #define NGX_HTTP_RATELIMIT_REDIS_ACCESS        1
 #define NGX_HTTP_RATELIMIT_REDIS_PRECONTENT    2
 
+/* sets of rates, of the first four, whose refusal is written at start */
+#define NGX_HTTP_RATELIMIT_REDIS_BODIES        16
+
 
 typedef struct {
     ngx_limiter_rate_t          rate;
@@ -89,7 +92,8 @@ typedef struct ngx_http_ratelimit_redis_main_conf_s {
 typedef struct ngx_http_ratelimit_redis_loc_conf_s {
     ngx_array_t                *rules;     /* .._rule_t */
     ngx_uint_t                  stages;    /* of them */
-    ngx_str_t                  *bodies;    /* of refusals: .._MAX_RATES a rule;
+    ngx_str_t                  *bodies;    /* of refusals: .._BODIES a rule, by
+                                              the set of rates that refuse;
                                               empty if not known before */
     ngx_uint_t                  status;
     ngx_uint_t                  headers;
@@ -163,12 +167,14 @@ typedef struct ngx_http_ratelimit_redis_ctx_s {
     ngx_http_token_t                      token;
     ngx_http_token_status_e               token_status;  /* as checked */
     ngx_token_revocation_t               *revocation;    /* the last one */
-    ngx_array_t                          *charged;   /* .._item_t * */
-    ngx_array_t                          *policies;  /* the same, to be told */
+    ngx_limiter_item_t                   *charged;   /* those that counted */
+    ngx_array_t                          *policies;  /* .._item_t *, to tell */
     ngx_http_ratelimit_redis_status_e     status;
     ngx_limiter_report_t                  shown;     /* to the client */
     ngx_limiter_report_t                  noted;     /* in variables */
     uint64_t                              retry;     /* ms, or 0 */
+    uint64_t                              now;       /* of the last verdict */
+    ngx_msec_t                            msec;      /* ngx_current_msec then */
     ngx_uint_t                            headers;   /* bits */
     unsigned                              refused:1; /* by a limit */
 } ngx_http_ratelimit_redis_ctx_t;
@@ -294,12 +300,6 @@ ngx_int_t ngx_http_ratelimit_redis_limits_start(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_limiter_check_pt handler);
 ngx_int_t ngx_http_ratelimit_redis_limits_verdict(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body);
-
-
-/* whether one of ctx->charged or ctx->policies is of the zone */
-
-ngx_uint_t ngx_http_ratelimit_redis_limits_has(ngx_array_t *array,
-    ngx_limiter_zone_t *zone);
 
 
 #endif /* _NGX_HTTP_RATELIMIT_REDIS_H_INCLUDED_ */

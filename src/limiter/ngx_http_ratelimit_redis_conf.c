@@ -35,7 +35,7 @@ ngx_http_ratelimit_redis_conf_bodies(ngx_conf_t *cf,
 
     rlcf->stages = 0;
     rlcf->bodies = ngx_pcalloc(cf->pool, rlcf->rules->nelts
-                                         * NGX_LIMITER_MAX_RATES
+                                         * NGX_HTTP_RATELIMIT_REDIS_BODIES
                                          * sizeof(ngx_str_t));
     if (rlcf->bodies == NULL) {
         return NGX_ERROR;
@@ -46,8 +46,8 @@ ngx_http_ratelimit_redis_conf_bodies(ngx_conf_t *cf,
         rlcf->stages |= rules[i].stage;
 
         if (ngx_http_ratelimit_redis_conf_body(cf, rlcf->status,
-                                  rules[i].shm_zone->data,
-                                  &rlcf->bodies[i * NGX_LIMITER_MAX_RATES])
+                          rules[i].shm_zone->data,
+                          &rlcf->bodies[i * NGX_HTTP_RATELIMIT_REDIS_BODIES])
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -58,14 +58,18 @@ ngx_http_ratelimit_redis_conf_bodies(ngx_conf_t *cf,
 }
 
 
-/* one for each rate; none if rates are not known before, or the zone is not */
+/*
+ * One for each set of rates, a bit for each of them; none if rates are not known
+ * before, or the zone is not.
+ */
 
 static ngx_int_t
 ngx_http_ratelimit_redis_conf_body(ngx_conf_t *cf, ngx_uint_t status,
     ngx_http_ratelimit_redis_zone_t *rz, ngx_str_t *bodies)
 {
-    ngx_str_t                name;
-    ngx_uint_t               i;
+    ngx_str_t                all[NGX_LIMITER_MAX_RATES];
+    ngx_str_t                names[NGX_LIMITER_MAX_RATES];
+    ngx_uint_t               i, n, set;
     ngx_http_api_problem_t   problem;
     ngx_limiter_policy_t    *policy;
 
@@ -78,15 +82,28 @@ ngx_http_ratelimit_redis_conf_body(ngx_conf_t *cf, ngx_uint_t status,
     for (i = 0; i < policy->nrates; i++) {
 
         if (ngx_limiter_report_name(&rz->zone, policy->rates[i].period,
-                                    cf->pool, &name)
+                                    cf->pool, &all[i])
             != NGX_OK)
         {
             return NGX_ERROR;
         }
+    }
 
-        ngx_http_ratelimit_redis_problem(&problem, status, &name, 1);
+    for (set = 1;
+         set < NGX_HTTP_RATELIMIT_REDIS_BODIES && set >> policy->nrates == 0;
+         set++)
+    {
+        n = 0;
 
-        if (ngx_http_api_problem_encode(&problem, cf->pool, &bodies[i])
+        for (i = 0; i < policy->nrates; i++) {
+            if (set >> i & 1) {
+                names[n++] = all[i];
+            }
+        }
+
+        ngx_http_ratelimit_redis_problem(&problem, status, names, n);
+
+        if (ngx_http_api_problem_encode(&problem, cf->pool, &bodies[set])
             != NGX_OK)
         {
             return NGX_ERROR;

@@ -18,6 +18,8 @@
 
 static ngx_int_t ngx_http_ratelimit_redis_limits_items(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx);
+static void ngx_http_ratelimit_redis_limits_order(
+    ngx_http_ratelimit_redis_rule_t *rules, ngx_uint_t n, ngx_uint_t *order);
 static ngx_int_t ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_uint_t rule);
 
@@ -61,39 +63,15 @@ static ngx_int_t
 ngx_http_ratelimit_redis_limits_items(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx)
 {
-    ngx_str_t                        *name, *names[NGX_LIMITER_MAX_ZONES];
-    ngx_uint_t                        i, k, n, order[NGX_LIMITER_MAX_ZONES];
+    ngx_uint_t                        i, n, order[NGX_LIMITER_MAX_ZONES];
     ngx_http_ratelimit_redis_rule_t  *rules;
 
     rules = ctx->conf->rules->elts;
     n = ctx->conf->rules->nelts;
 
-    /*
-     * Locks are taken in the order of the items, which is that of the names:
-     * workers of two configurations lock the same zones, whichever of them
-     * each defines first.
-     */
+    ngx_http_ratelimit_redis_limits_order(rules, n, order);
 
-    for (i = 0; i < n; i++) {
-        name = &rules[i].shm_zone->shm.name;
-
-        for (k = i; k > 0; k--) {
-            if (ngx_memn2cmp(names[k - 1]->data, name->data,
-                             names[k - 1]->len, name->len)
-                < 0)
-            {
-                break;
-            }
-
-            names[k] = names[k - 1];
-            order[k] = order[k - 1];
-        }
-
-        names[k] = name;
-        order[k] = i;
-    }
-
-    ctx->check.items = ngx_pcalloc(r->pool, n * sizeof(ngx_limiter_item_t));
+    ctx->check.items = ngx_palloc(r->pool, n * sizeof(ngx_limiter_item_t));
     if (ctx->check.items == NULL) {
         return NGX_ERROR;
     }
@@ -110,6 +88,41 @@ ngx_http_ratelimit_redis_limits_items(ngx_http_request_t *r,
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Locks are taken in the order of the items, which is that of the names:
+ * workers of two configurations lock the same zones, whichever of them each
+ * defines first.
+ */
+
+static void
+ngx_http_ratelimit_redis_limits_order(ngx_http_ratelimit_redis_rule_t *rules,
+    ngx_uint_t n, ngx_uint_t *order)
+{
+    ngx_str_t   *name, *other;
+    ngx_uint_t   i, k;
+
+    order[0] = 0;
+
+    for (i = 1; i < n; i++) {
+        name = &rules[i].shm_zone->shm.name;
+
+        for (k = i; k > 0; k--) {
+            other = &rules[order[k - 1]].shm_zone->shm.name;
+
+            if (ngx_memn2cmp(other->data, name->data, other->len, name->len)
+                < 0)
+            {
+                break;
+            }
+
+            order[k] = order[k - 1];
+        }
+
+        order[k] = i;
+    }
 }
 
 
@@ -131,8 +144,10 @@ ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
     rules = ctx->conf->rules->elts;
     rz = rules[rule].shm_zone->data;
 
-    if (ngx_http_ratelimit_redis_limits_has(ctx->charged, &rz->zone)) {
-        return NGX_OK;
+    for (item = ctx->charged; item; item = item->next) {
+        if (item->zone == &rz->zone) {
+            return NGX_OK;
+        }
     }
 
     if (ngx_http_complex_value(r, &rz->key, &key) != NGX_OK) {
@@ -144,6 +159,8 @@ ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
     }
 
     item = &ctx->check.items[ctx->check.nitems];
+
+    ngx_limiter_item_init(item);
 
     rc = ngx_http_ratelimit_redis_policy(r, rz, &item->policy);
 
@@ -168,27 +185,4 @@ ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
     ctx->rules[ctx->check.nitems++] = rule;
 
     return NGX_OK;
-}
-
-
-ngx_uint_t
-ngx_http_ratelimit_redis_limits_has(ngx_array_t *array,
-    ngx_limiter_zone_t *zone)
-{
-    ngx_uint_t            i;
-    ngx_limiter_item_t  **items;
-
-    if (array == NULL) {
-        return 0;
-    }
-
-    items = array->elts;
-
-    for (i = 0; i < array->nelts; i++) {
-        if (items[i]->zone == zone) {
-            return 1;
-        }
-    }
-
-    return 0;
 }

@@ -234,19 +234,11 @@ void
 ngx_http_ratelimit_redis_policy_charge(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx)
 {
-    uint64_t                           units, advance;
-    ngx_uint_t                         i;
-    ngx_limiter_item_t               **items, *item;
-    ngx_http_ratelimit_redis_zone_t   *rz;
+    uint64_t                          units, advance;
+    ngx_limiter_item_t               *item;
+    ngx_http_ratelimit_redis_zone_t  *rz;
 
-    if (ctx->charged == NULL) {
-        return;
-    }
-
-    items = ctx->charged->elts;
-
-    for (i = 0; i < ctx->charged->nelts; i++) {
-        item = items[i];
+    for (item = ctx->charged; item; item = item->next) {
         rz = (ngx_http_ratelimit_redis_zone_t *) item->zone;
 
         if (rz->charge == NULL
@@ -265,7 +257,7 @@ ngx_http_ratelimit_redis_policy_charge(ngx_http_request_t *r,
                                (units < advance) ? advance - units : 0);
     }
 
-    ctx->charged->nelts = 0;
+    ctx->charged = NULL;
 }
 
 

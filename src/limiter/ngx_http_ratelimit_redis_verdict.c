@@ -18,12 +18,12 @@
 
 static ngx_int_t ngx_http_ratelimit_redis_limits_tell(
     ngx_http_ratelimit_redis_ctx_t *ctx);
-static ngx_limiter_item_t **ngx_http_ratelimit_redis_limits_push(
-    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_array_t **array);
+static ngx_uint_t ngx_http_ratelimit_redis_limits_told(
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_limiter_zone_t *zone);
 static ngx_int_t ngx_http_ratelimit_redis_limits_passed(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx);
-static ngx_int_t ngx_http_ratelimit_redis_limits_counted(
-    ngx_http_request_t *r, ngx_http_ratelimit_redis_ctx_t *ctx, ngx_uint_t i);
+static void ngx_http_ratelimit_redis_limits_counted(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_uint_t i);
 static void ngx_http_ratelimit_redis_limits_delay(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_uint_t i);
 static ngx_uint_t ngx_http_ratelimit_redis_limits_delay_level(
@@ -35,6 +35,9 @@ static ngx_int_t ngx_http_ratelimit_redis_limits_rejected(
     ngx_str_t *body);
 static ngx_int_t ngx_http_ratelimit_redis_limits_body(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body);
+static ngx_int_t ngx_http_ratelimit_redis_limits_body_write(
+    ngx_http_request_t *r, ngx_http_ratelimit_redis_ctx_t *ctx,
+    ngx_str_t *body);
 static void ngx_http_ratelimit_redis_limits_note(
     ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_http_ratelimit_redis_status_e status);
@@ -47,6 +50,7 @@ ngx_http_ratelimit_redis_limits_verdict(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body)
 {
     ngx_uint_t                             i;
+    ngx_limiter_item_t                    *item;
     ngx_http_ratelimit_redis_main_conf_t  *rmcf;
 
     if (ctx->check.nitems == 0) {
@@ -55,6 +59,8 @@ ngx_http_ratelimit_redis_limits_verdict(ngx_http_request_t *r,
 
     ctx->headers = ctx->conf->headers;
     ctx->delay = 0;
+    ctx->now = 0;
+    ctx->msec = ngx_current_msec;
 
     if ((ctx->headers & NGX_HTTP_RATELIMIT_REDIS_HEADERS_IETF)
         && ngx_http_ratelimit_redis_limits_tell(ctx) != NGX_OK)
@@ -63,8 +69,14 @@ ngx_http_ratelimit_redis_limits_verdict(ngx_http_request_t *r,
     }
 
     for (i = 0; i < ctx->check.nitems; i++) {
-        if (ctx->check.items[i].verdict == NGX_LIMITER_REJECTED) {
-            ngx_http_ratelimit_redis_limits_log(r, ctx, &ctx->check.items[i]);
+        item = &ctx->check.items[i];
+
+        ctx->now = ngx_max(ctx->now, item->now);
+
+        if (item->verdict == NGX_LIMITER_REJECTED
+            && r->connection->log->log_level >= ctx->conf->log_level)
+        {
+            ngx_http_ratelimit_redis_limits_log(r, ctx, item);
         }
     }
 
@@ -106,17 +118,25 @@ ngx_http_ratelimit_redis_limits_tell(ngx_http_ratelimit_redis_ctx_t *ctx)
     ngx_uint_t            i;
     ngx_limiter_item_t  **told, *item;
 
+    if (ctx->policies == NULL) {
+        ctx->policies = ngx_array_create(ctx->request->pool, ctx->check.nitems,
+                                         sizeof(ngx_limiter_item_t *));
+        if (ctx->policies == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
     for (i = 0; i < ctx->check.nitems; i++) {
         item = &ctx->check.items[i];
 
         if (item->soft
             || item->verdict == NGX_LIMITER_SKIPPED
-            || ngx_http_ratelimit_redis_limits_has(ctx->policies, item->zone))
+            || ngx_http_ratelimit_redis_limits_told(ctx, item->zone))
         {
             continue;
         }
 
-        told = ngx_http_ratelimit_redis_limits_push(ctx, &ctx->policies);
+        told = ngx_array_push(ctx->policies);
         if (told == NULL) {
             return NGX_ERROR;
         }
@@ -128,19 +148,22 @@ ngx_http_ratelimit_redis_limits_tell(ngx_http_ratelimit_redis_ctx_t *ctx)
 }
 
 
-static ngx_limiter_item_t **
-ngx_http_ratelimit_redis_limits_push(ngx_http_ratelimit_redis_ctx_t *ctx,
-    ngx_array_t **array)
+static ngx_uint_t
+ngx_http_ratelimit_redis_limits_told(ngx_http_ratelimit_redis_ctx_t *ctx,
+    ngx_limiter_zone_t *zone)
 {
-    if (*array == NULL) {
-        *array = ngx_array_create(ctx->request->pool, ctx->check.nitems,
-                                  sizeof(ngx_limiter_item_t *));
-        if (*array == NULL) {
-            return NULL;
+    ngx_uint_t            i;
+    ngx_limiter_item_t  **items;
+
+    items = ctx->policies->elts;
+
+    for (i = 0; i < ctx->policies->nelts; i++) {
+        if (items[i]->zone == zone) {
+            return 1;
         }
     }
 
-    return ngx_array_push(*array);
+    return 0;
 }
 
 
@@ -150,7 +173,7 @@ ngx_http_ratelimit_redis_limits_passed(ngx_http_request_t *r,
 {
     ngx_uint_t            i;
     ngx_limiter_item_t   *item;
-    ngx_limiter_report_t  dry;
+    ngx_limiter_report_t  dry, found;
 
     dry.zone = NULL;
 
@@ -160,10 +183,7 @@ ngx_http_ratelimit_redis_limits_passed(ngx_http_request_t *r,
         switch (item->verdict) {
 
         case NGX_LIMITER_PASSED:
-            if (ngx_http_ratelimit_redis_limits_counted(r, ctx, i) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
+            ngx_http_ratelimit_redis_limits_counted(r, ctx, i);
             break;
 
         case NGX_LIMITER_REJECTED:
@@ -171,7 +191,8 @@ ngx_http_ratelimit_redis_limits_passed(ngx_http_request_t *r,
                             ? NGX_HTTP_RATELIMIT_REDIS_LOCAL_REJECTED_DRY_RUN
                             : NGX_HTTP_RATELIMIT_REDIS_REJECTED_DRY_RUN);
 
-            ngx_limiter_report_rejected(&dry, item);
+            ngx_limiter_report_rejected(&found, item);
+            ngx_limiter_report_longer(&dry, &found);
             break;
 
         default: /* NGX_LIMITER_SKIPPED */
@@ -188,20 +209,17 @@ ngx_http_ratelimit_redis_limits_passed(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
+static void
 ngx_http_ratelimit_redis_limits_counted(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_uint_t i)
 {
-    ngx_limiter_item_t  *item, **charged;
+    ngx_limiter_item_t    *item;
+    ngx_limiter_report_t   found;
 
     item = &ctx->check.items[i];
 
-    charged = ngx_http_ratelimit_redis_limits_push(ctx, &ctx->charged);
-    if (charged == NULL) {
-        return NGX_ERROR;
-    }
-
-    *charged = item;
+    item->next = ctx->charged;
+    ctx->charged = item;
 
     ngx_http_ratelimit_redis_limits_note(ctx,
                         item->local ? NGX_HTTP_RATELIMIT_REDIS_LOCAL_PASSED
@@ -209,15 +227,15 @@ ngx_http_ratelimit_redis_limits_counted(ngx_http_request_t *r,
 
     ngx_http_ratelimit_redis_limits_delay(r, ctx, i);
 
+    ngx_limiter_report_passed(&found, item);
+
     if (ctx->status < NGX_HTTP_RATELIMIT_REDIS_REJECTED_DRY_RUN) {
-        ngx_limiter_report_passed(&ctx->noted, item);
+        ngx_limiter_report_closer(&ctx->noted, &found);
     }
 
     if (!item->soft) {
-        ngx_limiter_report_passed(&ctx->shown, item);
+        ngx_limiter_report_closer(&ctx->shown, &found);
     }
-
-    return NGX_OK;
 }
 
 
@@ -286,21 +304,14 @@ ngx_http_ratelimit_redis_limits_delay_level(
 static void
 ngx_http_ratelimit_redis_limits_back(ngx_http_ratelimit_redis_ctx_t *ctx)
 {
-    ngx_uint_t            i;
-    ngx_limiter_item_t  **items;
+    ngx_limiter_item_t  *item;
 
-    if (ctx->charged == NULL) {
-        return;
+    for (item = ctx->charged; item; item = item->next) {
+        ngx_limiter_check_book(ngx_http_ratelimit_redis_worker(), item, 0,
+                               item->take);
     }
 
-    items = ctx->charged->elts;
-
-    for (i = 0; i < ctx->charged->nelts; i++) {
-        ngx_limiter_check_book(ngx_http_ratelimit_redis_worker(), items[i], 0,
-                               items[i]->take);
-    }
-
-    ctx->charged->nelts = 0;
+    ctx->charged = NULL;
 }
 
 
@@ -308,8 +319,9 @@ static ngx_int_t
 ngx_http_ratelimit_redis_limits_rejected(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body)
 {
-    ngx_uint_t           i;
-    ngx_limiter_item_t  *item;
+    ngx_uint_t             i;
+    ngx_limiter_item_t    *item;
+    ngx_limiter_report_t   found;
 
     ngx_http_ratelimit_redis_limits_back(ctx);
 
@@ -327,7 +339,8 @@ ngx_http_ratelimit_redis_limits_rejected(ngx_http_request_t *r,
                         item->local ? NGX_HTTP_RATELIMIT_REDIS_LOCAL_REJECTED
                                     : NGX_HTTP_RATELIMIT_REDIS_REJECTED);
 
-        ngx_limiter_report_rejected(&ctx->shown, item);
+        ngx_limiter_report_rejected(&found, item);
+        ngx_limiter_report_longer(&ctx->shown, &found);
     }
 
     ctx->noted = ctx->shown;
@@ -342,22 +355,18 @@ ngx_http_ratelimit_redis_limits_rejected(ngx_http_request_t *r,
 
 
 /*
- * The refusal by one rate of one zone was written at start; others are written
- * now.
+ * The refusals by one zone were written at start, for the first of its rates;
+ * others are written now.
  */
 
 static ngx_int_t
 ngx_http_ratelimit_redis_limits_body(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body)
 {
-    ngx_str_t                names[NGX_LIMITER_MAX_ZONES
-                                   * NGX_LIMITER_MAX_RATES];
-    ngx_uint_t               i, k, n, bodies;
-    ngx_limiter_item_t      *item;
-    ngx_http_api_problem_t   problem;
+    ngx_uint_t           i, n, set;
+    ngx_limiter_item_t  *item;
 
     n = 0;
-    bodies = 0;
 
     for (i = 0; i < ctx->check.nitems; i++) {
         item = &ctx->check.items[i];
@@ -366,16 +375,53 @@ ngx_http_ratelimit_redis_limits_body(ngx_http_request_t *r,
             continue;
         }
 
-        for (k = 0; k < item->policy->nrates; k++) {
+        if (n++) {
+            return ngx_http_ratelimit_redis_limits_body_write(r, ctx, body);
+        }
 
-            if (ngx_limiter_report_room(item, k) >= item->need) {
+        set = ngx_limiter_report_refused(item);
+
+        if (set >= NGX_HTTP_RATELIMIT_REDIS_BODIES) {
+            return ngx_http_ratelimit_redis_limits_body_write(r, ctx, body);
+        }
+
+        *body = ctx->conf->bodies[ctx->rules[i]
+                                  * NGX_HTTP_RATELIMIT_REDIS_BODIES + set];
+    }
+
+    if (body->len == 0) {
+        return ngx_http_ratelimit_redis_limits_body_write(r, ctx, body);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ratelimit_redis_limits_body_write(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body)
+{
+    ngx_str_t                names[NGX_LIMITER_MAX_ZONES
+                                   * NGX_LIMITER_MAX_RATES];
+    ngx_uint_t               i, k, n, set;
+    ngx_limiter_item_t      *item;
+    ngx_http_api_problem_t   problem;
+
+    n = 0;
+
+    for (i = 0; i < ctx->check.nitems; i++) {
+        item = &ctx->check.items[i];
+
+        if (item->soft || item->verdict != NGX_LIMITER_REJECTED) {
+            continue;
+        }
+
+        set = ngx_limiter_report_refused(item);
+
+        for (k = 0; set >> k; k++) {
+
+            if ((set >> k & 1) == 0) {
                 continue;
-            }
-
-            if (!item->zone->variable) {
-                *body = ctx->conf->bodies[ctx->rules[i] * NGX_LIMITER_MAX_RATES
-                                          + k];
-                bodies++;
             }
 
             if (ngx_limiter_report_name(item->zone,
@@ -388,10 +434,6 @@ ngx_http_ratelimit_redis_limits_body(ngx_http_request_t *r,
 
             n++;
         }
-    }
-
-    if (n == 1 && bodies == 1) {
-        return NGX_OK;
     }
 
     ngx_http_ratelimit_redis_problem(&problem, ctx->conf->status, names, n);
@@ -419,7 +461,6 @@ ngx_http_ratelimit_redis_limits_log(ngx_http_request_t *r,
     u_char                *p, retry[NGX_INT64_LEN + 1];
     ngx_limiter_report_t   report;
 
-    report.zone = NULL;
     ngx_limiter_report_rejected(&report, item);
 
     if (report.end == NGX_LIMITER_NEVER) {

@@ -42,12 +42,6 @@ ngx_limiter_check_start(ngx_limiter_check_t *check)
     check->ngroups = 0;
     check->pending = 0;
     check->nasked = 0;
-    check->now = ngx_limiter_local_now();
-
-    for (i = 0; i < check->nitems; i++) {
-        check->items[i].now = check->now;
-        check->items[i].verdict = NGX_LIMITER_PASSED;
-    }
 
     if (check->redis->client == NULL) {
 
@@ -59,6 +53,13 @@ ngx_limiter_check_start(ngx_limiter_check_t *check)
         ngx_limiter_check_tally(check);
 
         return NGX_OK;
+    }
+
+    check->now = ngx_limiter_local_now();
+
+    for (i = 0; i < check->nitems; i++) {
+        check->items[i].now = check->now;
+        check->items[i].verdict = NGX_LIMITER_PASSED;
     }
 
     check->era = (uint16_t) ngx_limiter_fleet_era(check->redis->fleet);
@@ -468,7 +469,7 @@ ngx_limiter_check_local(ngx_limiter_check_t *check)
                                    &entries[i]);
         }
 
-        item->state = entries[i].state;
+        ngx_limiter_state_copy(&item->state, &entries[i].state);
     }
 
     for (i = n; i > 0; i--) {

@@ -57,9 +57,10 @@ typedef struct {
 } ngx_limiter_carry_t;
 
 
-typedef struct {
+typedef struct ngx_limiter_item_s {
     ngx_limiter_zone_t       *zone;
     ngx_limiter_policy_t     *policy;    /* the zone's, or this request's */
+    struct ngx_limiter_item_s  *next;    /* of those a request has charged */
     ngx_limiter_subject_t     subject;
 
     /*
@@ -86,15 +87,22 @@ typedef struct {
     uint64_t                  granted;   /* units counted in Redis */
     uint64_t                  told;      /* ms, the clock of Redis */
     uint64_t                  now;       /* ngx_limiter_local_now() of it */
-    ngx_limiter_state_t       state;     /* as it was left; times are of that
-                                            clock */
     ngx_limiter_share_t       share;     /* hosts 0: not decided by a share */
 
     unsigned                  soft:1;    /* dry run: refuses nobody */
     unsigned                  peek:1;    /* looks only: counts nothing */
     unsigned                  local:1;   /* decided here, for want of Redis */
     unsigned                  leased:1;  /* paid from a lease */
+
+    ngx_limiter_state_t       state;     /* as it was left; times are of that
+                                            clock */
 } ngx_limiter_item_t;
+
+
+/* an item that nothing was asked of yet; the answer's state is not touched */
+
+#define ngx_limiter_item_init(item)                                           \
+    ngx_memzero(item, offsetof(ngx_limiter_item_t, state))
 
 
 #endif /* _NGX_LIMITER_ITEM_H_INCLUDED_ */

@@ -47,6 +47,8 @@ typedef struct {
 static void ngx_limiter_local_head(void *payload, ngx_limiter_entry_t *entry);
 static void ngx_limiter_local_records(ngx_limiter_zone_t *zone, void *payload,
     ngx_limiter_state_t *state);
+static ngx_uint_t ngx_limiter_local_nrecords(size_t payload,
+    ngx_uint_t algorithm);
 static size_t ngx_limiter_local_stride(ngx_uint_t algorithm);
 static void ngx_limiter_local_read(ngx_limiter_record_t *record,
     const u_char *p, ngx_uint_t algorithm);
@@ -207,7 +209,7 @@ ngx_limiter_local_save(ngx_limiter_zone_t *zone, ngx_str_t *key,
 
     p = (u_char *) (head + 1);
     stride = ngx_limiter_local_stride(algorithm);
-    n = (zone->table->payload - sizeof(ngx_limiter_local_head_t)) / stride;
+    n = ngx_limiter_local_nrecords(zone->table->payload, algorithm);
 
     for (i = 0; i < n; i++, p += stride) {
 
@@ -272,7 +274,7 @@ ngx_limiter_local_records(ngx_limiter_zone_t *zone, void *payload,
 
     p = (u_char *) payload + sizeof(ngx_limiter_local_head_t);
     stride = ngx_limiter_local_stride(algorithm);
-    n = (zone->table->payload - sizeof(ngx_limiter_local_head_t)) / stride;
+    n = ngx_limiter_local_nrecords(zone->table->payload, algorithm);
     n = ngx_min(n, NGX_LIMITER_MAX_RATES);
 
     state->n = 0;
@@ -286,6 +288,22 @@ ngx_limiter_local_records(ngx_limiter_zone_t *zone, void *payload,
             state->n++;
         }
     }
+}
+
+
+/* divided by constants, which is done without a division */
+
+static ngx_uint_t
+ngx_limiter_local_nrecords(size_t payload, ngx_uint_t algorithm)
+{
+    payload -= sizeof(ngx_limiter_local_head_t);
+
+    if (algorithm == NGX_LIMITER_SLIDING_WINDOW) {
+        return payload / (sizeof(ngx_limiter_local_record_t)
+                          + sizeof(ngx_limiter_local_prev_t));
+    }
+
+    return payload / sizeof(ngx_limiter_local_record_t);
 }
 
 

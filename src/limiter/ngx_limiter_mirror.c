@@ -89,7 +89,7 @@ ngx_limiter_mirror_look(ngx_limiter_item_t *item, ngx_limiter_look_t *look,
 
     ngx_limiter_local_unlock(zone);
 
-    item->state = entry.state;
+    ngx_limiter_state_copy(&item->state, &entry.state);
 
     if (rc == NGX_OK) {
 
@@ -160,7 +160,7 @@ ngx_limiter_mirror_spend(ngx_limiter_item_t *item, ngx_limiter_entry_t *entry,
 
 /*
  * One question for a lease at a time, and early: whoever comes until there is
- * an answer finds the second half of the last one.
+ * an answer, which may be all connections of the worker, finds a whole lease.
  */
 
 static ngx_uint_t
@@ -173,7 +173,7 @@ ngx_limiter_mirror_refill(ngx_limiter_item_t *item, ngx_limiter_entry_t *entry,
         return 0;
     }
 
-    if (entry->lease > item->zone->lease / 2
+    if (entry->lease > item->zone->lease
         && ngx_limiter_mirror_leased(entry, item->now))
     {
         return 0;

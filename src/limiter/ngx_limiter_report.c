@@ -10,8 +10,9 @@
 #include "ngx_limiter_report.h"
 
 
-static void ngx_limiter_report_item(ngx_limiter_report_t *report,
-    const ngx_limiter_item_t *item, ngx_uint_t busy);
+static void ngx_limiter_report_rate(ngx_limiter_report_t *report,
+    const ngx_limiter_item_t *item, ngx_uint_t i,
+    const ngx_limiter_share_t *share);
 static const ngx_limiter_share_t *ngx_limiter_report_share(
     const ngx_limiter_item_t *item);
 
@@ -20,16 +21,19 @@ void
 ngx_limiter_report_passed(ngx_limiter_report_t *report,
     const ngx_limiter_item_t *item)
 {
-    ngx_limiter_report_t  found;
+    ngx_uint_t                  i;
+    const ngx_limiter_share_t  *share;
 
-    ngx_limiter_report_item(&found, item, 0);
+    share = ngx_limiter_report_share(item);
 
-    if (report->zone == NULL
-        || found.remaining < report->remaining
-        || (found.remaining == report->remaining && found.end > report->end))
-    {
-        *report = found;
-    }
+    i = ngx_limiter_state_tightest(&item->state, item->policy, 0, item->now,
+                                   share);
+
+    ngx_limiter_report_rate(report, item, i, share);
+
+    report->end = item->now + ngx_limiter_state_reset(&item->state,
+                                                      item->policy, i,
+                                                      item->now);
 }
 
 
@@ -37,56 +41,81 @@ void
 ngx_limiter_report_rejected(ngx_limiter_report_t *report,
     const ngx_limiter_item_t *item)
 {
-    ngx_limiter_report_t  found;
-
-    ngx_limiter_report_item(&found, item, 1);
-
-    if (report->zone == NULL || found.end > report->end) {
-        *report = found;
-    }
-}
-
-
-static void
-ngx_limiter_report_item(ngx_limiter_report_t *report,
-    const ngx_limiter_item_t *item, ngx_uint_t busy)
-{
     uint64_t                    ms;
     ngx_uint_t                  i;
     const ngx_limiter_share_t  *share;
 
     share = ngx_limiter_report_share(item);
 
-    i = ngx_limiter_state_tightest(&item->state, item->policy,
-                                   busy ? item->need : 0, item->now, share);
+    i = ngx_limiter_state_tightest(&item->state, item->policy, item->need,
+                                   item->now, share);
 
-    report->zone = item->zone;
-    report->rate = i;
-    report->limit = item->policy->rates[i].limit;
-    report->period = item->policy->rates[i].period;
-    report->remaining = ngx_limiter_state_rate_room(&item->state, item->policy,
-                                                    i, item->now, share);
+    ngx_limiter_report_rate(report, item, i, share);
 
-    if (busy) {
-        ms = ngx_limiter_state_retry(&item->state, item->policy, i, item->need,
-                                     item->now, share);
-
-    } else {
-        ms = ngx_limiter_state_reset(&item->state, item->policy, i,
-                                     item->now);
-    }
+    ms = ngx_limiter_state_retry(&item->state, item->policy, i, item->need,
+                                 item->now, share);
 
     report->end = (ms == NGX_LIMITER_NEVER) ? NGX_LIMITER_NEVER
                                             : item->now + ms;
 }
 
 
-uint64_t
-ngx_limiter_report_room(const ngx_limiter_item_t *item, ngx_uint_t i)
+static void
+ngx_limiter_report_rate(ngx_limiter_report_t *report,
+    const ngx_limiter_item_t *item, ngx_uint_t i,
+    const ngx_limiter_share_t *share)
 {
-    return ngx_limiter_state_rate_room(&item->state, item->policy, i,
-                                       item->now,
-                                       ngx_limiter_report_share(item));
+    report->zone = item->zone;
+    report->rate = i;
+    report->limit = item->policy->rates[i].limit;
+    report->period = item->policy->rates[i].period;
+    report->remaining = ngx_limiter_state_rate_room(&item->state, item->policy,
+                                                    i, item->now, share);
+}
+
+
+void
+ngx_limiter_report_closer(ngx_limiter_report_t *report,
+    const ngx_limiter_report_t *found)
+{
+    if (report->zone == NULL
+        || found->remaining < report->remaining
+        || (found->remaining == report->remaining && found->end > report->end))
+    {
+        *report = *found;
+    }
+}
+
+
+void
+ngx_limiter_report_longer(ngx_limiter_report_t *report,
+    const ngx_limiter_report_t *found)
+{
+    if (report->zone == NULL || found->end > report->end) {
+        *report = *found;
+    }
+}
+
+
+ngx_uint_t
+ngx_limiter_report_refused(const ngx_limiter_item_t *item)
+{
+    ngx_uint_t                  i, set;
+    const ngx_limiter_share_t  *share;
+
+    share = ngx_limiter_report_share(item);
+    set = 0;
+
+    for (i = 0; i < item->policy->nrates; i++) {
+        if (ngx_limiter_state_rate_room(&item->state, item->policy, i,
+                                        item->now, share)
+            < item->need)
+        {
+            set |= (ngx_uint_t) 1 << i;
+        }
+    }
+
+    return set;
 }
 
 

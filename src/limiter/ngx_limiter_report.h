@@ -37,27 +37,34 @@ typedef struct {
 
 
 /*
- * Takes in the rate of a passed item that is closest to exhaustion, if it is
- * closer than the one reported; the later end wins if both are equally close.
+ * _passed(): the rate of a passed item that is closest to exhaustion, the one
+ * that ends later if two are equally close.  _rejected(): the rate that refuses
+ * the item for longest.
  */
 
 void ngx_limiter_report_passed(ngx_limiter_report_t *report,
     const ngx_limiter_item_t *item);
-
-/* Takes in the rate that refuses the item for longest, if it is longer. */
-
 void ngx_limiter_report_rejected(ngx_limiter_report_t *report,
     const ngx_limiter_item_t *item);
+
+/*
+ * Of what was reported of several items: takes the one found if it is closer
+ * to exhaustion, or refuses for longer.
+ */
+
+void ngx_limiter_report_closer(ngx_limiter_report_t *report,
+    const ngx_limiter_report_t *found);
+void ngx_limiter_report_longer(ngx_limiter_report_t *report,
+    const ngx_limiter_report_t *found);
 
 /* Seconds until the end, rounded up; 0 when it is over or will never be. */
 
 uint64_t ngx_limiter_report_reset(const ngx_limiter_report_t *report,
     uint64_t now);
 
-/* What has room under rate i of an item that was decided. */
+/* The rates that refuse an item, which is rejected: a bit for each of them. */
 
-uint64_t ngx_limiter_report_room(const ngx_limiter_item_t *item,
-    ngx_uint_t i);
+ngx_uint_t ngx_limiter_report_refused(const ngx_limiter_item_t *item);
 
 /*
  * The name of a policy: the zone's if it has one rate, else with the rate's

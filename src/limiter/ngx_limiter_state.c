@@ -66,21 +66,27 @@ ngx_limiter_state_open(ngx_limiter_state_t *state,
     uint64_t now)
 {
     uint64_t                     period;
-    ngx_uint_t                   i, stepped;
+    ngx_uint_t                   i, kept, stepped;
     ngx_limiter_record_t        *record;
     const ngx_limiter_record_t  *found;
 
     stepped = 0;
+    kept = from->n;
     state->n = policy->nrates;
 
     for (i = 0; i < policy->nrates; i++) {
 
         period = policy->rates[i].period;
         record = &state->records[i];
-        found = ngx_limiter_state_find(from, period);
+        found = &from->records[i];
+
+        if (i >= from->n || found->period != period) {
+            found = ngx_limiter_state_find(from, period);
+        }
 
         if (found) {
             *record = *found;
+            kept--;
 
         } else {
             ngx_memzero(record, sizeof(ngx_limiter_record_t));
@@ -103,7 +109,7 @@ ngx_limiter_state_open(ngx_limiter_state_t *state,
         }
     }
 
-    if (from->n) {
+    if (kept) {
         ngx_limiter_state_keep(state, policy, from, now);
     }
 
@@ -407,8 +413,11 @@ ngx_limiter_state_units(const ngx_limiter_policy_t *policy, ngx_uint_t i,
 {
     uint64_t  unit;
 
-    unit = (policy->algorithm == NGX_LIMITER_GCRA)
-           ? policy->rates[i].period * hosts : 1;
+    if (policy->algorithm != NGX_LIMITER_GCRA) {
+        return ngx_min(units, NGX_LIMITER_MAX_COUNT);
+    }
+
+    unit = policy->rates[i].period * hosts;
 
     return (units > NGX_LIMITER_MAX_COUNT / unit) ? NGX_LIMITER_MAX_COUNT
                                                   : units * unit;

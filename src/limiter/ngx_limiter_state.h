@@ -204,6 +204,14 @@ ngx_uint_t ngx_limiter_state_tightest(const ngx_limiter_state_t *state,
     const ngx_limiter_share_t *share);
 
 
+/* the records there are, and no more */
+
+#define ngx_limiter_state_copy(to, from)                                      \
+    (to)->n = (from)->n;                                                      \
+    ngx_memcpy((to)->records, (from)->records,                                \
+               (from)->n * sizeof(ngx_limiter_record_t))
+
+
 /* what a rate admits at once, to a subject that has used nothing */
 
 #define ngx_limiter_policy_capacity(policy, i)                                \

@@ -27,12 +27,18 @@
 #define ngx_limiter_table_key(table, slot)                                    \
     ((u_char *) (slot) + sizeof(ngx_limiter_slot_t) + (table)->payload)
 
+/*
+ * A worker that is killed has done all before some instruction and nothing
+ * behind it, as whoever gets its lock sees: only the compiler is to keep to the
+ * order.
+ */
+
 #define ngx_limiter_table_begin(table)                                        \
     (table)->busy = 1;                                                        \
-    ngx_memory_barrier()
+    __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 #define ngx_limiter_table_end(table)                                          \
-    ngx_memory_barrier();                                                     \
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);                                  \
     (table)->busy = 0
 
 

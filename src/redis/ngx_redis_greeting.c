@@ -18,8 +18,8 @@ ngx_int_t
 ngx_redis_format(ngx_uint_t argc, ngx_str_t *argv, size_t max,
     ngx_str_t *command)
 {
+    sds          wire;
     int          n;
-    char        *wire;
     size_t       sum, len[NGX_REDIS_MAX_ARGS];
     ngx_uint_t   i;
     const char  *data[NGX_REDIS_MAX_ARGS];
@@ -44,14 +44,16 @@ ngx_redis_format(ngx_uint_t argc, ngx_str_t *argv, size_t max,
         len[i] = argv[i].len;
     }
 
-    n = redisFormatCommandArgv(&wire, (int) argc, data, len);
+    /* the one that prints no number with snprintf() is three times as fast */
+
+    n = redisFormatSdsCommandArgv(&wire, (int) argc, data, len);
 
     if (n < 0) {
         return NGX_ERROR;
     }
 
     if ((size_t) n > max) {
-        redisFreeCommand(wire);
+        redisFreeSdsCommand(wire);
         return NGX_ERROR;
     }
 
@@ -65,7 +67,7 @@ ngx_redis_format(ngx_uint_t argc, ngx_str_t *argv, size_t max,
 void
 ngx_redis_format_free(ngx_str_t *command)
 {
-    redisFreeCommand((char *) command->data);
+    redisFreeSdsCommand((sds) command->data);
 }
 
 
