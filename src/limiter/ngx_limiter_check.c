@@ -12,6 +12,7 @@
 #include "ngx_limiter_task.h"
 
 
+static ngx_uint_t ngx_limiter_check_alone(ngx_limiter_check_t *check);
 static ngx_int_t ngx_limiter_check_known(ngx_limiter_check_t *check);
 static ngx_int_t ngx_limiter_check_look(ngx_limiter_check_t *check,
     ngx_limiter_item_t *item);
@@ -43,9 +44,14 @@ ngx_limiter_check_start(ngx_limiter_check_t *check)
     check->pending = 0;
     check->nasked = 0;
 
-    if (check->redis->client == NULL) {
+    if (check->redis->client) {
+        check->era = (uint16_t) ngx_limiter_fleet_era(check->redis->fleet);
+    }
+
+    if (ngx_limiter_check_alone(check)) {
 
         for (i = 0; i < check->nitems; i++) {
+            check->items[i].local = (check->redis->client != NULL);
             check->asked[check->nasked++] = &check->items[i];
         }
 
@@ -62,8 +68,6 @@ ngx_limiter_check_start(ngx_limiter_check_t *check)
         check->items[i].verdict = NGX_LIMITER_PASSED;
     }
 
-    check->era = (uint16_t) ngx_limiter_fleet_era(check->redis->fleet);
-
     rc = ngx_limiter_check_known(check);
 
     if (rc == NGX_AGAIN) {
@@ -75,6 +79,39 @@ ngx_limiter_check_start(ngx_limiter_check_t *check)
     }
 
     return rc;
+}
+
+
+/*
+ * Whether all is decided here, without a look at what Redis might be asked:
+ * there is none, or it is away.  A lease is good for as long as it lasts.
+ */
+
+static ngx_uint_t
+ngx_limiter_check_alone(ngx_limiter_check_t *check)
+{
+    ngx_uint_t           i;
+    ngx_limiter_item_t  *item;
+
+    if (check->redis->client == NULL) {
+        return 1;
+    }
+
+    if (ngx_redis_client_state(check->redis->client) != NGX_REDIS_DOWN) {
+        return 0;
+    }
+
+    for (i = 0; i < check->nitems; i++) {
+        item = &check->items[i];
+
+        if (item->on_error != NGX_LIMITER_ON_ERROR_LOCAL
+            || item->zone->lease > 1)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
