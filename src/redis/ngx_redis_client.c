@@ -145,6 +145,13 @@ ngx_redis_client_state(ngx_redis_client_t *client)
 }
 
 
+ngx_uint_t
+ngx_redis_command_sent_on(ngx_redis_command_t *cmd)
+{
+    return cmd->hops || cmd->retried;
+}
+
+
 ngx_int_t
 ngx_redis_client_slot(ngx_redis_client_t *client, ngx_str_t *key)
 {

@@ -145,6 +145,13 @@ ngx_redis_command_t *ngx_redis_client_send(ngx_redis_client_t *client,
 void ngx_redis_command_abandon(ngx_redis_command_t *cmd);
 
 /*
+ * 1 if it was not answered by the server that it was sent to first, but by
+ * another of a cluster, or at a later time.  To be asked from its handler.
+ */
+
+ngx_uint_t ngx_redis_command_sent_on(ngx_redis_command_t *cmd);
+
+/*
  * The hash slot of a key when the client is of a cluster: one command may
  * only have keys of one slot.  NGX_DECLINED when it is of one server, where
  * all keys may be in one command.

@@ -70,11 +70,7 @@ ngx_redis_cluster_create(ngx_redis_conf_t *conf, ngx_redis_stats_t *stats,
     cl->era = era;
     cl->log = log;
 
-    /* of a worker's connections, most are for its clients */
-
-    cl->max = ngx_cycle->connection_n / 4 / conf->connections;
-    cl->max = ngx_max(cl->max, NGX_REDIS_CLUSTER_MIN_MEMBERS);
-    cl->max = ngx_min(cl->max, NGX_REDIS_CLUSTER_MAX_MEMBERS);
+    cl->max = ngx_redis_cluster_max(conf);
 
     ngx_queue_init(&cl->leaving);
 
@@ -86,6 +82,7 @@ ngx_redis_cluster_create(ngx_redis_conf_t *conf, ngx_redis_stats_t *stats,
     ngx_redis_park_init(&cl->park, stats, log,
                         ngx_redis_cluster_place_handler, cl);
 
+    ngx_str_set(&cl->learner.question, "SLOTS");
     cl->learner.handlers = &ngx_redis_cluster_learner_handlers;
     cl->learner.data = cl;
 
@@ -100,6 +97,20 @@ ngx_redis_cluster_create(ngx_redis_conf_t *conf, ngx_redis_stats_t *stats,
     }
 
     return cl;
+}
+
+
+/* of a worker's connections, most are for its clients */
+
+ngx_uint_t
+ngx_redis_cluster_max(ngx_redis_conf_t *conf)
+{
+    ngx_uint_t  max;
+
+    max = ngx_cycle->connection_n / 4 / conf->connections;
+    max = ngx_max(max, NGX_REDIS_CLUSTER_MIN_MEMBERS);
+
+    return ngx_min(max, NGX_REDIS_CLUSTER_MAX_MEMBERS);
 }
 
 

@@ -84,6 +84,10 @@ ngx_redis_cluster_t *ngx_redis_cluster_create(ngx_redis_conf_t *conf,
     ngx_redis_stats_t *stats, ngx_uint_t *era, ngx_pool_t *pool,
     ngx_log_t *log, ngx_uint_t start);
 
+/* The servers of a cluster that a worker may have connections to. */
+
+ngx_uint_t ngx_redis_cluster_max(ngx_redis_conf_t *conf);
+
 /* Closes everything; no handler is called any more. */
 
 void ngx_redis_cluster_close(ngx_redis_cluster_t *cl);

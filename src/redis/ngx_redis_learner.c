@@ -206,7 +206,7 @@ ngx_redis_learner_up_handler(void *data, ngx_redis_node_t *node)
     }
 
     ngx_str_set(&argv[0], "CLUSTER");
-    ngx_str_set(&argv[1], "SLOTS");
+    argv[1] = learner->question;
 
     if (ngx_redis_pipe_send(pipe, 2, argv, ngx_redis_learner_slots_handler,
                             learner)

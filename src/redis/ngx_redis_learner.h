@@ -5,7 +5,7 @@
 
 
 /*
- * Asks a cluster where its slots are, on a connection of its own, which is
+ * Asks a cluster where its slots are, or which servers it has, on a connection of its own, which is
  * closed afterwards: whatever is answered, no command is hurt.  Any server
  * that answers is good: those that serve now, then the seeds, which are the
  * URLs of the directive.  One question at a time; the more there are in a
@@ -30,7 +30,7 @@
 
 typedef struct {
     /*
-     * The reply to CLUSTER SLOTS, and the address it is from, which ends at
+     * The reply to the question, and the address it is from, which ends at
      * its port.  NGX_OK when it is good, NGX_AGAIN when it is but is about to
      * change; else another server is to be asked.
      */
@@ -56,6 +56,7 @@ typedef struct {
     ngx_uint_t                seeds;
     ngx_uint_t                misses;    /* bad answers in a row */
 
+    ngx_str_t                 question;  /* CLUSTER .. */
     ngx_redis_learner_handlers_t  *handlers;
     void                     *data;
 
@@ -65,8 +66,8 @@ typedef struct {
 
 
 /*
- * Prepares a zeroed learner of which handlers and data are set, with memory
- * from the pool.
+ * Prepares a zeroed learner of which question, handlers and data are set, with
+ * memory from the pool.
  */
 
 ngx_int_t ngx_redis_learner_init(ngx_redis_learner_t *learner,

@@ -16,7 +16,6 @@ static ngx_int_t ngx_redis_map_endpoint(redisReply *reply,
     ngx_redis_endpoint_t *e);
 static ngx_int_t ngx_redis_map_metadata(redisReply *reply,
     ngx_redis_endpoint_t *e);
-static ngx_int_t ngx_redis_map_host(ngx_str_t *host);
 static ngx_int_t ngx_redis_map_claim(u_char *taken, ngx_redis_range_t *range);
 
 
@@ -249,7 +248,7 @@ ngx_redis_map_metadata(redisReply *reply, ngx_redis_endpoint_t *e)
 
 /* "?" is what Redis calls a name that it was not told */
 
-static ngx_int_t
+ngx_int_t
 ngx_redis_map_host(ngx_str_t *host)
 {
     u_char  ch;

@@ -80,6 +80,14 @@ ngx_int_t ngx_redis_map_parse(redisReply *reply, ngx_array_t *ranges,
 
 ngx_uint_t ngx_redis_map_unserved(redisReply *reply);
 
+/*
+ * Checks the host of an endpoint: an address or a name, or nothing; "?", which
+ * is what Redis calls a name that it was not told, becomes nothing.  NGX_OK or
+ * NGX_ERROR.
+ */
+
+ngx_int_t ngx_redis_map_host(ngx_str_t *host);
+
 /* 1 if a host is an address, IPv4 or IPv6 without brackets. */
 
 ngx_uint_t ngx_redis_map_address(ngx_str_t *host);

@@ -38,16 +38,16 @@ struct ngx_redis_tracking_s {
     ngx_redis_stats_t               stats;   /* of that, not of the client */
     ngx_redis_tracking_state_e      state;
 
-    ngx_str_t                      *prefixes;
-    ngx_uint_t                      nprefixes;
-
+    ngx_redis_tracking_keys_t      *keys;
     ngx_redis_tracking_handlers_t  *handlers;
     void                           *data;
 
     ngx_msec_t                      delay;   /* until the next attempt */
     ngx_event_t                     timer;   /* attempt, answer, or PING */
+    uint64_t                        sent;    /* ms, when it was asked */
 
     unsigned                        asked:1; /* an answer is due */
+    unsigned                        paced:1;
     unsigned                        logged:1;
 };
 
@@ -87,28 +87,26 @@ static ngx_redis_conn_handlers_t  ngx_redis_tracking_conn_handlers = {
 
 
 ngx_redis_tracking_t *
-ngx_redis_tracking_create(ngx_cycle_t *cycle, ngx_redis_conf_t *conf,
-    ngx_str_t *prefixes, ngx_uint_t n,
-    ngx_redis_tracking_handlers_t *handlers, void *data)
+ngx_redis_tracking_create(ngx_redis_conf_t *conf,
+    ngx_redis_tracking_keys_t *keys, ngx_pool_t *pool, ngx_log_t *log,
+    ngx_uint_t paced, ngx_redis_tracking_handlers_t *handlers, void *data)
 {
     ngx_redis_tracking_t  *t;
 
-    t = ngx_pcalloc(cycle->pool, sizeof(ngx_redis_tracking_t));
+    t = ngx_pcalloc(pool, sizeof(ngx_redis_tracking_t));
     if (t == NULL) {
         return NULL;
     }
 
     t->conf = conf;
-    t->prefixes = prefixes;
-    t->nprefixes = n;
+    t->keys = keys;
     t->handlers = handlers;
     t->data = data;
+    t->paced = paced;
     t->delay = NGX_REDIS_TRACKING_FIRST;
 
-    if (ngx_redis_targets_init(&t->targets, conf, cycle->pool, cycle->log)
-        != NGX_OK
-        || ngx_redis_conn_init(&t->conn, conf, &t->targets, cycle->pool,
-                               cycle->log)
+    if (ngx_redis_targets_init(&t->targets, conf, pool, log) != NGX_OK
+        || ngx_redis_conn_init(&t->conn, conf, &t->targets, pool, log)
            != NGX_OK)
     {
         return NULL;
@@ -120,7 +118,7 @@ ngx_redis_tracking_create(ngx_cycle_t *cycle, ngx_redis_conf_t *conf,
 
     t->timer.handler = ngx_redis_tracking_timer_handler;
     t->timer.data = t;
-    t->timer.log = cycle->log;
+    t->timer.log = log;
     t->timer.cancelable = 1;
 
     return t;
@@ -145,6 +143,41 @@ ngx_redis_tracking_close(ngx_redis_tracking_t *t)
     ngx_redis_tracking_down(t);
 
     t->state = NGX_REDIS_TRACKING_CLOSED;
+}
+
+
+ngx_int_t
+ngx_redis_tracking_ask(ngx_redis_tracking_t *t)
+{
+    if (t->state != NGX_REDIS_TRACKING_UP || t->asked) {
+        return NGX_DECLINED;
+    }
+
+    ngx_redis_tracking_ping(t);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_redis_tracking_free(ngx_redis_tracking_t *t)
+{
+    ngx_redis_tracking_stop(t);
+    ngx_redis_conn_close(&t->conn);
+    ngx_redis_targets_free(&t->targets);
+
+    t->state = NGX_REDIS_TRACKING_CLOSED;
+}
+
+
+uint64_t
+ngx_redis_tracking_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 
@@ -214,6 +247,7 @@ ngx_redis_tracking_send(ngx_redis_tracking_t *t, ngx_uint_t argc,
     ngx_redis_format_free(&command);
 
     t->asked = 1;
+    t->sent = ngx_redis_tracking_now();
 
     ngx_redis_tracking_stop(t);
     ngx_add_timer(&t->timer, t->state == NGX_REDIS_TRACKING_UP
@@ -257,9 +291,9 @@ ngx_redis_tracking_turn_on(ngx_redis_tracking_t *t, int64_t id)
 
     n = 6;
 
-    for (i = 0; i < t->nprefixes; i++) {
+    for (i = 0; i < t->keys->n; i++) {
         ngx_str_set(&argv[n], "PREFIX");
-        argv[n + 1] = t->prefixes[i];
+        argv[n + 1] = t->keys->prefixes[i];
         n += 2;
     }
 
@@ -382,10 +416,13 @@ ngx_redis_tracking_step(ngx_redis_tracking_t *t, redisReply *reply)
         t->delay = NGX_REDIS_TRACKING_FIRST;
         t->logged = 0;
 
-        t->handlers->up(t->data);
-        t->handlers->heard(t->data);
+        ngx_redis_tracking_stop(t);
 
-        ngx_redis_tracking_ping(t);
+        t->handlers->up(t->data);
+
+        if (!t->paced) {
+            ngx_redis_tracking_ping(t);
+        }
 
         return NGX_OK;
 
@@ -407,10 +444,14 @@ ngx_redis_tracking_push(ngx_redis_tracking_t *t, redisReply *reply)
         && t->asked)
     {
         t->asked = 0;
-        t->handlers->heard(t->data);
 
         ngx_redis_tracking_stop(t);
-        ngx_add_timer(&t->timer, NGX_REDIS_TRACKING_PING);
+
+        if (!t->paced) {
+            ngx_add_timer(&t->timer, NGX_REDIS_TRACKING_PING);
+        }
+
+        t->handlers->heard(t->data, ngx_redis_tracking_now() - t->sent);
 
         return NGX_OK;
     }

@@ -14,8 +14,8 @@
  *     SUBSCRIBE __redis__:invalidate; then PING, many times a second
  *
  * A promise is good as long as it is renewed: whoever relies on what was not
- * reported must not do so for longer than NGX_REDIS_TRACKING_TRUST after
- * heard() was called last.
+ * reported must not do so for longer than NGX_REDIS_TRACKING_TRUST after the
+ * PING that was answered last was sent.
  */
 
 
@@ -49,20 +49,28 @@ typedef struct {
     /* a key was changed, expired or was deleted; NULL: all were */
     void                    (*changed)(void *data, ngx_str_t *key);
 
-    /* the server still is at the other end */
-    void                    (*heard)(void *data);
+    /* all was well when this was asked for, "age" ms ago */
+    void                    (*heard)(void *data, ngx_msec_t age);
 } ngx_redis_tracking_handlers_t;
 
 
+/* What is listened to.  It must live as long as who does. */
+
+typedef struct {
+    ngx_str_t                *prefixes;  /* none begins with another */
+    ngx_uint_t                n;         /* NGX_REDIS_TRACKING_MAX_PREFIXES */
+} ngx_redis_tracking_keys_t;
+
+
 /*
- * Prepares a tracker of one server (or of a master that sentinels know of), in
- * cycle->pool; it does not connect yet.  "prefixes" must live as long, and none
- * may begin with another.  NULL when out of memory.
+ * Prepares to listen to one server (or to a master that sentinels know of),
+ * with memory from the pool; it does not connect yet.  "paced": a PING is
+ * only sent when it is asked for.  NULL when out of memory.
  */
 
-ngx_redis_tracking_t *ngx_redis_tracking_create(ngx_cycle_t *cycle,
-    ngx_redis_conf_t *conf, ngx_str_t *prefixes, ngx_uint_t n,
-    ngx_redis_tracking_handlers_t *handlers, void *data);
+ngx_redis_tracking_t *ngx_redis_tracking_create(ngx_redis_conf_t *conf,
+    ngx_redis_tracking_keys_t *keys, ngx_pool_t *pool, ngx_log_t *log,
+    ngx_uint_t paced, ngx_redis_tracking_handlers_t *handlers, void *data);
 
 /* Connects, and again and again when that is in vain or the server leaves. */
 
@@ -71,6 +79,22 @@ void ngx_redis_tracking_open(ngx_redis_tracking_t *tracking);
 /* Closes; down() is called if it was up. */
 
 void ngx_redis_tracking_close(ngx_redis_tracking_t *tracking);
+
+/*
+ * Sends a PING of one that is paced: either heard() or down() follows, down()
+ * perhaps before it returns.  NGX_DECLINED if it is not up, or one is under
+ * way.
+ */
+
+ngx_int_t ngx_redis_tracking_ask(ngx_redis_tracking_t *tracking);
+
+/* Closes without calling anything, and frees what the pool does not have. */
+
+void ngx_redis_tracking_free(ngx_redis_tracking_t *tracking);
+
+/* A clock in milliseconds that is not of the event loop. */
+
+uint64_t ngx_redis_tracking_now(void);
 
 
 #endif /* _NGX_REDIS_TRACKING_H_INCLUDED_ */

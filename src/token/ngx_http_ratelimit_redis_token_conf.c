@@ -339,8 +339,6 @@ ngx_http_ratelimit_redis_token_conf_init(ngx_conf_t *cf,
 }
 
 
-/* In a cluster the keys are on many nodes, which are asked. */
-
 static char *
 ngx_http_ratelimit_redis_token_conf_watch(ngx_conf_t *cf,
     ngx_http_ratelimit_redis_main_conf_t *rmcf)
@@ -348,7 +346,6 @@ ngx_http_ratelimit_redis_token_conf_watch(ngx_conf_t *cf,
     ngx_str_t  name;
 
     if (rmcf->redis == NULL
-        || rmcf->redis->cluster
         || !ngx_http_ratelimit_redis_token_conf_prefixes(
                                                       &rmcf->token_prefixes))
     {

@@ -373,8 +373,15 @@ ngx_token_revocation_reply_handler(void *data, ngx_redis_result_e result,
     ngx_token_revocation_e   verdict;
     ngx_token_revocation_t  *revocation;
 
-    question->command = NULL;
     revocation = question->revocation;
+
+    /* the map of a cluster is about to change: all is asked until it has */
+
+    if (ngx_redis_command_sent_on(question->command)) {
+        question->note.trusted = 0;
+    }
+
+    question->command = NULL;
 
     verdict = ngx_token_revocation_verdict(question, result, reply);
 

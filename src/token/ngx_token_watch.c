@@ -30,7 +30,7 @@ typedef struct {
 static void ngx_token_watch_timer_handler(ngx_event_t *ev);
 static void ngx_token_watch_up_handler(void *data);
 static void ngx_token_watch_down_handler(void *data);
-static void ngx_token_watch_heard_handler(void *data);
+static void ngx_token_watch_heard_handler(void *data, ngx_msec_t age);
 static void ngx_token_watch_changed_handler(void *data, ngx_str_t *key);
 static ngx_uint_t ngx_token_watch_kind(const u_char *digest);
 static void ngx_token_watch_key(ngx_str_t *key, u_char *buf,
@@ -98,10 +98,10 @@ ngx_token_watch_create(ngx_cycle_t *cycle, ngx_slab_pool_t *own,
     watch->table = table;
     watch->log = cycle->log;
 
-    watch->tracking = ngx_redis_tracking_create(cycle, conf, prefixes, n,
-                                                &ngx_token_watch_handlers,
-                                                watch);
-    if (watch->tracking == NULL) {
+    watch->tracker = ngx_redis_tracker_create(cycle, conf, prefixes, n,
+                                              &ngx_token_watch_handlers,
+                                              watch);
+    if (watch->tracker == NULL) {
         return NULL;
     }
 
@@ -123,7 +123,7 @@ ngx_token_watch_close(ngx_token_watch_t *watch)
         ngx_del_timer(&watch->timer);
     }
 
-    ngx_redis_tracking_close(watch->tracking);
+    ngx_redis_tracker_close(watch->tracker);
     ngx_keeper_leave(&watch->shm->keeper);
 }
 
@@ -138,10 +138,10 @@ ngx_token_watch_timer_handler(ngx_event_t *ev)
     if (ngx_keeper_is(&watch->shm->keeper, ngx_limiter_local_now(),
                       NGX_TOKEN_WATCH_LATE))
     {
-        ngx_redis_tracking_open(watch->tracking);
+        ngx_redis_tracker_open(watch->tracker);
 
     } else {
-        ngx_redis_tracking_close(watch->tracking);
+        ngx_redis_tracker_close(watch->tracker);
     }
 
     if (!ngx_exiting) {
@@ -166,7 +166,7 @@ ngx_token_watch_up_handler(void *data)
     shm = watch->shm;
 
     (void) ngx_atomic_fetch_add(&shm->epoch, 1);
-    shm->heard = ngx_limiter_local_now();
+    shm->heard = 0;
     ngx_memory_barrier();
     shm->up = ngx_pid;
 }
@@ -183,12 +183,12 @@ ngx_token_watch_down_handler(void *data)
 
 
 static void
-ngx_token_watch_heard_handler(void *data)
+ngx_token_watch_heard_handler(void *data, ngx_msec_t age)
 {
     ngx_token_watch_t *watch = data;
 
     if (watch->shm->up == (ngx_atomic_uint_t) ngx_pid) {
-        watch->shm->heard = ngx_limiter_local_now();
+        watch->shm->heard = ngx_limiter_local_now() - age;
     }
 }
 

@@ -34,7 +34,7 @@
 
 #include "ngx_keeper.h"
 #include "ngx_limiter_table.h"
-#include "ngx_redis_tracking.h"
+#include "ngx_redis_tracker.h"
 
 
 /* changes are counted by this many kinds of keys, to know which were not */
@@ -50,7 +50,8 @@ typedef struct {
     ngx_atomic_t              up;        /* changes are reported */
     ngx_atomic_t              epoch;     /* grows whenever they may have been
                                             missed */
-    ngx_atomic_t              heard;     /* ms, when Redis answered last */
+    ngx_atomic_t              heard;     /* ms, when Redis was asked for
+                                            what it has answered */
     ngx_atomic_t              changes[NGX_TOKEN_WATCH_KINDS];
 } ngx_token_watch_shm_t;
 
@@ -60,7 +61,7 @@ typedef struct {
     ngx_slab_pool_t          *shpool;    /* of the token zone */
     ngx_limiter_table_t      *table;
 
-    ngx_redis_tracking_t     *tracking;
+    ngx_redis_tracker_t      *tracker;
     ngx_event_t               timer;
     ngx_log_t                *log;
 } ngx_token_watch_t;
