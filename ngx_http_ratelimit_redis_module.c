@@ -216,6 +216,13 @@ static ngx_command_t  ngx_http_ratelimit_redis_commands[] = {
       offsetof(ngx_http_ratelimit_redis_loc_conf_t, token_deny),
       &ngx_http_ratelimit_redis_token_on_error },
 
+    { ngx_string("token_blacklist_postgres"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_ratelimit_redis_token_postgres_conf,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("token_revoke"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_ratelimit_redis_token_conf_revoke,

@@ -86,6 +86,9 @@ typedef struct ngx_http_ratelimit_redis_main_conf_s {
     ngx_array_t                 token_prefixes;    /* ngx_str_t: of all keys */
     ngx_array_t                 token_files;       /* that were read */
     ngx_shm_zone_t             *token_watch;       /* NULL: none is watched */
+    ngx_pgsql_conf_t           *token_postgres;    /* NULL: off */
+    ngx_uint_t                  token_postgres_set;
+    ngx_shm_zone_t             *token_postgres_zone;
 } ngx_http_ratelimit_redis_main_conf_t;
 
 

@@ -121,6 +121,7 @@ ngx_http_ratelimit_redis_token_revocation(ngx_http_request_t *r,
     revocation->zone = &rmcf->token_zone;
     revocation->client = ngx_http_ratelimit_redis_client();
     revocation->watch = ngx_http_ratelimit_redis_token_watcher;
+    revocation->postgres = ngx_http_ratelimit_redis_token_postgres();
     revocation->ttl = rlcf->token_revoke_ttl;
     revocation->log = r->connection->log;
 
@@ -525,6 +526,10 @@ ngx_http_ratelimit_redis_token_init_process(ngx_cycle_t *cycle,
 
     ngx_http_ratelimit_redis_token_watcher = NULL;
 
+    if (ngx_http_ratelimit_redis_token_postgres_start(cycle, rmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (rmcf->token_watch == NULL) {
         return NGX_OK;
     }
@@ -547,6 +552,8 @@ ngx_http_ratelimit_redis_token_init_process(ngx_cycle_t *cycle,
 void
 ngx_http_ratelimit_redis_token_exit_process(void)
 {
+    ngx_http_ratelimit_redis_token_postgres_stop();
+
     if (ngx_http_ratelimit_redis_token_watcher) {
         ngx_token_watch_close(ngx_http_ratelimit_redis_token_watcher);
         ngx_http_ratelimit_redis_token_watcher = NULL;

@@ -115,6 +115,21 @@ ngx_int_t ngx_http_ratelimit_redis_token_init_process(ngx_cycle_t *cycle,
 void ngx_http_ratelimit_redis_token_exit_process(void);
 
 
+/*
+ * _token_postgres.c: a directive, its shared memory, and this worker's part,
+ * which is NULL if there is none
+ */
+
+char *ngx_http_ratelimit_redis_token_postgres_conf(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_ratelimit_redis_token_postgres_conf_init(ngx_conf_t *cf,
+    struct ngx_http_ratelimit_redis_main_conf_s *rmcf);
+ngx_int_t ngx_http_ratelimit_redis_token_postgres_start(ngx_cycle_t *cycle,
+    struct ngx_http_ratelimit_redis_main_conf_s *rmcf);
+void ngx_http_ratelimit_redis_token_postgres_stop(void);
+ngx_token_postgres_t *ngx_http_ratelimit_redis_token_postgres(void);
+
+
 /* _token_vars.c */
 
 ngx_int_t ngx_http_ratelimit_redis_token_vars_add(ngx_conf_t *cf);

@@ -292,7 +292,14 @@ ngx_http_ratelimit_redis_token_conf_init(ngx_conf_t *cf,
                              NGX_HTTP_RATELIMIT_REDIS_TOKEN_ZONE);
 
     if (!rmcf->token_used) {
+        rmcf->token_postgres = NULL;
         return NGX_CONF_OK;
+    }
+
+    if (ngx_http_ratelimit_redis_token_postgres_conf_init(cf, rmcf)
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
     rmcf->token_keys = ngx_array_create(cf->pool, 1,

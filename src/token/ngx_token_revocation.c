@@ -38,6 +38,8 @@ static ngx_uint_t ngx_token_revocation_since(
     ngx_token_revocation_t *revocation, ngx_uint_t i);
 static ngx_uint_t ngx_token_revocation_refuses(
     ngx_token_revocation_t *revocation, ngx_uint_t i, uint64_t value);
+static ngx_int_t ngx_token_revocation_question(
+    ngx_token_revocation_t *revocation, ngx_uint_t i);
 static void ngx_token_revocation_remember(ngx_token_revocation_t *revocation);
 static ngx_int_t ngx_token_revocation_send(
     ngx_token_revocation_t *revocation, ngx_uint_t i, ngx_uint_t argc,
@@ -47,6 +49,8 @@ static void ngx_token_revocation_reply_handler(void *data,
 static ngx_token_revocation_e ngx_token_revocation_verdict(
     ngx_token_question_t *question, ngx_redis_result_e result,
     redisReply *reply);
+static ngx_int_t ngx_token_revocation_marked(ngx_token_question_t *question,
+    redisReply **reply, redisReply *number);
 static ngx_int_t ngx_token_revocation_value(redisReply *reply,
     ngx_uint_t since, uint64_t *value);
 
@@ -87,7 +91,6 @@ ngx_int_t
 ngx_token_revocation_ask(ngx_token_revocation_t *revocation)
 {
     ngx_int_t   rc;
-    ngx_str_t   argv[2];
     ngx_uint_t  i;
 
     revocation->revoke = 0;
@@ -111,16 +114,7 @@ ngx_token_revocation_ask(ngx_token_revocation_t *revocation)
 
         /* rc == NGX_DECLINED */
 
-        argv[1] = revocation->keys[i];
-
-        if (ngx_token_revocation_since(revocation, i)) {
-            ngx_str_set(&argv[0], "GET");
-
-        } else {
-            ngx_str_set(&argv[0], "EXISTS");
-        }
-
-        if (ngx_token_revocation_send(revocation, i, 2, argv) != NGX_OK) {
+        if (ngx_token_revocation_question(revocation, i) != NGX_OK) {
             return NGX_OK;
         }
     }
@@ -285,6 +279,43 @@ ngx_token_revocation_refuses(ngx_token_revocation_t *revocation, ngx_uint_t i,
 }
 
 
+/*
+ * With a marker both are asked for in one moment.  EXISTS counts a key as often
+ * as it is named: 1 is the marker, 2 the key.
+ */
+
+static ngx_int_t
+ngx_token_revocation_question(ngx_token_revocation_t *revocation,
+    ngx_uint_t i)
+{
+    ngx_str_t   argv[4];
+    ngx_uint_t  since, argc;
+
+    since = ngx_token_revocation_since(revocation, i);
+
+    argv[1] = revocation->keys[i];
+    argc = 2;
+
+    if (revocation->postgres) {
+        argv[2] = ngx_token_postgres_marker(revocation->postgres)->key;
+        argv[3] = argv[1];
+        argc = since ? 3 : 4;
+    }
+
+    if (!since) {
+        ngx_str_set(&argv[0], "EXISTS");
+
+    } else if (revocation->postgres) {
+        ngx_str_set(&argv[0], "MGET");
+
+    } else {
+        ngx_str_set(&argv[0], "GET");
+    }
+
+    return ngx_token_revocation_send(revocation, i, argc, argv);
+}
+
+
 static void
 ngx_token_revocation_remember(ngx_token_revocation_t *revocation)
 {
@@ -319,6 +350,11 @@ ngx_token_revocation_remember(ngx_token_revocation_t *revocation)
 
         ngx_shmtx_unlock(&zone->shpool->mutex);
 
+        if (revocation->postgres) {
+            ngx_token_postgres_revoke(revocation->postgres,
+                                      &revocation->keys[i], end);
+        }
+
         if (evicted && revocation->client == NULL) {
             ngx_log_error(NGX_LOG_WARN, revocation->log, 0,
                           "token_zone is full, the oldest revocation is "
@@ -341,6 +377,11 @@ ngx_token_revocation_send(ngx_token_revocation_t *revocation, ngx_uint_t i,
     question->revocation = revocation;
     question->key = i;
     question->note.trusted = 0;
+
+    if (revocation->postgres && !revocation->revoke) {
+        question->era = ngx_token_marker_note(
+                             ngx_token_postgres_marker(revocation->postgres));
+    }
 
     if (revocation->watch && !revocation->revoke) {
         ngx_token_watch_note(revocation->watch, revocation->digests[i],
@@ -404,7 +445,8 @@ ngx_token_revocation_verdict(ngx_token_question_t *question,
     ngx_redis_result_e result, redisReply *reply)
 {
     uint64_t                 value;
-    ngx_uint_t               i;
+    ngx_uint_t               i, since;
+    redisReply               number;
     ngx_token_revocation_t  *revocation;
 
     revocation = question->revocation;
@@ -426,12 +468,24 @@ ngx_token_revocation_verdict(ngx_token_question_t *question,
     }
 
     i = question->key;
+    since = ngx_token_revocation_since(revocation, i);
 
-    if (ngx_token_revocation_value(reply,
-                                   ngx_token_revocation_since(revocation, i),
-                                   &value)
-        != NGX_OK)
-    {
+    if (revocation->postgres) {
+
+        switch (ngx_token_revocation_marked(question, &reply, &number)) {
+
+        case NGX_OK:
+            break;
+
+        case NGX_BUSY:
+            return NGX_TOKEN_REVOCATION_REVOKED;
+
+        default: /* NGX_ERROR */
+            return NGX_TOKEN_REVOCATION_UNAVAILABLE;
+        }
+    }
+
+    if (ngx_token_revocation_value(reply, since, &value) != NGX_OK) {
         return NGX_TOKEN_REVOCATION_UNAVAILABLE;
     }
 
@@ -442,6 +496,69 @@ ngx_token_revocation_verdict(ngx_token_question_t *question,
 
     return ngx_token_revocation_refuses(revocation, i, value)
            ? NGX_TOKEN_REVOCATION_REVOKED : NGX_TOKEN_REVOCATION_CLEAR;
+}
+
+
+/*
+ * Takes the marker out of the answer: NGX_OK if it is there, and what remains
+ * is an answer as without one; NGX_BUSY if it is not and the key is, which is
+ * enough to refuse; NGX_ERROR if nothing can be said.
+ */
+
+static ngx_int_t
+ngx_token_revocation_marked(ngx_token_question_t *question,
+    redisReply **reply, redisReply *number)
+{
+    uint64_t                 value;
+    ngx_uint_t               marked, since;
+    ngx_token_marker_t      *marker;
+    ngx_token_revocation_t  *revocation;
+
+    revocation = question->revocation;
+    marker = ngx_token_postgres_marker(revocation->postgres);
+    since = ngx_token_revocation_since(revocation, question->key);
+
+    if (since) {
+
+        if (ngx_redis_reply_array(*reply, 2) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        marked = !ngx_redis_reply_nil((*reply)->element[1]);
+        *reply = (*reply)->element[0];
+
+    } else {
+
+        if ((*reply)->type != REDIS_REPLY_INTEGER
+            || (*reply)->integer < 0
+            || (*reply)->integer > 3)
+        {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(number, sizeof(redisReply));
+
+        number->type = REDIS_REPLY_INTEGER;
+        number->integer = (*reply)->integer / 2;
+
+        marked = (*reply)->integer & 1;
+        *reply = number;
+    }
+
+    if (!marked) {
+        ngx_token_marker_missed(marker);
+
+    } else if (ngx_token_marker_trusted(marker, question->era)) {
+        return NGX_OK;
+    }
+
+    if (ngx_token_revocation_value(*reply, since, &value) == NGX_OK
+        && ngx_token_revocation_refuses(revocation, question->key, value))
+    {
+        return NGX_BUSY;
+    }
+
+    return NGX_ERROR;
 }
 
 

@@ -32,6 +32,7 @@
 #include "ngx_limiter_table.h"
 #include "ngx_redis_client.h"
 #include "ngx_token_digest.h"
+#include "ngx_token_postgres.h"
 #include "ngx_token_watch.h"
 
 
@@ -64,6 +65,7 @@ typedef struct {
     ngx_redis_command_t      *command;
     ngx_token_revocation_t   *revocation;
     ngx_uint_t                key;       /* its index */
+    ngx_uint_t                era;       /* of the marker */
     ngx_token_watch_note_t    note;
 } ngx_token_question_t;
 
@@ -75,6 +77,7 @@ struct ngx_token_revocation_s {
     ngx_token_zone_t         *zone;
     ngx_redis_client_t       *client;    /* NULL without Redis */
     ngx_token_watch_t        *watch;     /* NULL: nothing is kept */
+    ngx_token_postgres_t     *postgres;  /* NULL: none */
     ngx_str_t                 keys[NGX_TOKEN_ASK_KEYS];
     ngx_uint_t                nkeys;     /* with the next */
     ngx_uint_t                since;     /* 1: the last key holds a time, and
@@ -110,7 +113,8 @@ ngx_int_t ngx_token_revocation_init(ngx_token_zone_t *zone, ngx_str_t *name,
 
 /*
  * Asks for all keys at once: EXISTS, and GET for the one that holds a time.
- * Keys whose answer is known and good are not asked for.  Returns NGX_OK when
+ * With PostgreSQL each is asked for together with the marker, without which
+ * the answer is UNAVAILABLE: see ngx_token_marker.h.  Keys whose answer is known and good are not asked for.  Returns NGX_OK when
  * the answer is there, NGX_AGAIN when the handler will be called once.
  */
 
@@ -127,7 +131,8 @@ ngx_uint_t ngx_token_revocation_answers(
 
 /*
  * Revokes: this host refuses the token when the function returns, the others
- * when the answer is CLEAR.  Returns as above.
+ * when the answer is CLEAR.  PostgreSQL is told in its own time.  Returns as
+ * above.
  */
 
 ngx_int_t ngx_token_revocation_revoke(ngx_token_revocation_t *revocation);

@@ -1,0 +1,693 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "ngx_pgsql_conn.h"
+
+
+typedef enum {
+    NGX_PGSQL_CONN_CLOSED = 0,
+    NGX_PGSQL_CONN_WAITING,
+    NGX_PGSQL_CONN_CONNECTING,
+    NGX_PGSQL_CONN_IDLE,
+    NGX_PGSQL_CONN_BUSY
+} ngx_pgsql_conn_state_e;
+
+
+struct ngx_pgsql_conn_s {
+    ngx_pgsql_conn_state_e   state;
+    ngx_pgsql_conf_t        *conf;
+    ngx_pgsql_handlers_t    *handlers;
+    void                    *data;
+    ngx_log_t               *log;
+
+    PGconn                  *pg;
+    ngx_connection_t        *connection;  /* its socket is libpq's */
+    ngx_uint_t               generation;  /* of it */
+    ngx_event_t              timer;       /* a pause, or a deadline */
+    ngx_msec_t               wait;
+
+    ngx_pgsql_result_pt      handler;
+    PGresult                *result;
+
+    uint32_t                 told;        /* of the last reason logged */
+    unsigned                 outage:1;
+};
+
+
+static void ngx_pgsql_conn_start(ngx_pgsql_conn_t *conn);
+static void ngx_pgsql_conn_poll(ngx_pgsql_conn_t *conn);
+static void ngx_pgsql_conn_notice_handler(void *data, const PGresult *result);
+static void ngx_pgsql_conn_timer_handler(ngx_event_t *ev);
+static void ngx_pgsql_conn_read_handler(ngx_event_t *rev);
+static void ngx_pgsql_conn_write_handler(ngx_event_t *wev);
+static void ngx_pgsql_conn_read(ngx_pgsql_conn_t *conn);
+static ngx_int_t ngx_pgsql_conn_results(ngx_pgsql_conn_t *conn);
+static ngx_int_t ngx_pgsql_conn_flush(ngx_pgsql_conn_t *conn);
+static ngx_int_t ngx_pgsql_conn_watch(ngx_pgsql_conn_t *conn,
+    ngx_int_t event);
+static void ngx_pgsql_conn_unwatch(ngx_pgsql_conn_t *conn, ngx_uint_t flags);
+static void ngx_pgsql_conn_lost(ngx_pgsql_conn_t *conn);
+static void ngx_pgsql_conn_drop(ngx_pgsql_conn_t *conn);
+static void ngx_pgsql_conn_tell(ngx_pgsql_conn_t *conn, const char *reason);
+static u_char *ngx_pgsql_conn_line(u_char *p, u_char *last, const char *text);
+
+
+ngx_pgsql_conn_t *
+ngx_pgsql_conn_create(ngx_cycle_t *cycle, ngx_pgsql_conf_t *conf,
+    ngx_pgsql_handlers_t *handlers, void *data)
+{
+    ngx_pgsql_conn_t  *conn;
+
+    conn = ngx_pcalloc(cycle->pool, sizeof(ngx_pgsql_conn_t));
+    if (conn == NULL) {
+        return NULL;
+    }
+
+    conn->conf = conf;
+    conn->handlers = handlers;
+    conn->data = data;
+    conn->log = cycle->log;
+    conn->wait = NGX_PGSQL_CONN_MIN_WAIT;
+
+    conn->timer.handler = ngx_pgsql_conn_timer_handler;
+    conn->timer.data = conn;
+    conn->timer.log = cycle->log;
+    conn->timer.cancelable = 1;
+
+    return conn;
+}
+
+
+void
+ngx_pgsql_conn_open(ngx_pgsql_conn_t *conn)
+{
+    if (conn->state == NGX_PGSQL_CONN_CLOSED && !ngx_exiting) {
+        ngx_pgsql_conn_start(conn);
+    }
+}
+
+
+static void
+ngx_pgsql_conn_start(ngx_pgsql_conn_t *conn)
+{
+    conn->state = NGX_PGSQL_CONN_CONNECTING;
+    conn->pg = PQconnectStartParams(conn->conf->keywords, conn->conf->values,
+                                    0);
+
+    if (conn->pg == NULL || PQstatus(conn->pg) == CONNECTION_BAD) {
+        ngx_pgsql_conn_lost(conn);
+        return;
+    }
+
+    (void) PQsetNoticeReceiver(conn->pg, ngx_pgsql_conn_notice_handler, NULL);
+
+    ngx_add_timer(&conn->timer, conn->conf->connect_timeout);
+
+    if (ngx_pgsql_conn_watch(conn, NGX_WRITE_EVENT) != NGX_OK) {
+        ngx_pgsql_conn_lost(conn);
+    }
+}
+
+
+/*
+ * libpq may close the socket and open another one with the same number, so
+ * that nginx has to leave it first.
+ */
+
+static void
+ngx_pgsql_conn_poll(ngx_pgsql_conn_t *conn)
+{
+    ngx_int_t  rc;
+
+    ngx_pgsql_conn_unwatch(conn, 0);
+
+    switch (PQconnectPoll(conn->pg)) {
+
+    case PGRES_POLLING_READING:
+        rc = ngx_pgsql_conn_watch(conn, NGX_READ_EVENT);
+        break;
+
+    case PGRES_POLLING_WRITING:
+        rc = ngx_pgsql_conn_watch(conn, NGX_WRITE_EVENT);
+        break;
+
+    case PGRES_POLLING_OK:
+
+        if (PQsetnonblocking(conn->pg, 1) == 0
+            && ngx_pgsql_conn_watch(conn, NGX_READ_EVENT) == NGX_OK)
+        {
+            conn->state = NGX_PGSQL_CONN_IDLE;
+            ngx_del_timer(&conn->timer);
+            conn->handlers->up(conn->data);
+            return;
+        }
+
+        rc = NGX_ERROR;
+        break;
+
+    default:
+        rc = NGX_ERROR;
+        break;
+    }
+
+    if (rc != NGX_OK) {
+        ngx_pgsql_conn_lost(conn);
+    }
+}
+
+
+/* not to stderr */
+
+static void
+ngx_pgsql_conn_notice_handler(void *data, const PGresult *result)
+{
+    /* void */
+}
+
+
+static void
+ngx_pgsql_conn_timer_handler(ngx_event_t *ev)
+{
+    ngx_pgsql_conn_t  *conn;
+
+    conn = ev->data;
+
+    switch (conn->state) {
+
+    case NGX_PGSQL_CONN_WAITING:
+
+        if (ngx_exiting) {
+            conn->state = NGX_PGSQL_CONN_CLOSED;
+            return;
+        }
+
+        ngx_pgsql_conn_start(conn);
+        break;
+
+    case NGX_PGSQL_CONN_CONNECTING:
+        ngx_pgsql_conn_fail(conn, "connecting timed out");
+        break;
+
+    case NGX_PGSQL_CONN_BUSY:
+        ngx_pgsql_conn_fail(conn, "a query timed out");
+        break;
+
+    default:
+        break;
+    }
+}
+
+
+static void
+ngx_pgsql_conn_read_handler(ngx_event_t *rev)
+{
+    ngx_connection_t  *c;
+    ngx_pgsql_conn_t  *conn;
+
+    c = rev->data;
+    conn = c->data;
+
+    if (c->close) {
+        /* the worker is leaving */
+        ngx_pgsql_conn_drop(conn);
+        return;
+    }
+
+    if (conn->state == NGX_PGSQL_CONN_CONNECTING) {
+        ngx_pgsql_conn_poll(conn);
+        return;
+    }
+
+    ngx_pgsql_conn_read(conn);
+}
+
+
+static void
+ngx_pgsql_conn_write_handler(ngx_event_t *wev)
+{
+    ngx_connection_t  *c;
+    ngx_pgsql_conn_t  *conn;
+
+    c = wev->data;
+    conn = c->data;
+
+    if (conn->state == NGX_PGSQL_CONN_CONNECTING) {
+        ngx_pgsql_conn_poll(conn);
+        return;
+    }
+
+    if (ngx_pgsql_conn_flush(conn) != NGX_OK) {
+        ngx_pgsql_conn_lost(conn);
+    }
+}
+
+
+static void
+ngx_pgsql_conn_read(ngx_pgsql_conn_t *conn)
+{
+    PGnotify    *notify;
+    ngx_uint_t   generation;
+
+    if (PQconsumeInput(conn->pg) == 0) {
+        ngx_pgsql_conn_lost(conn);
+        return;
+    }
+
+    generation = conn->generation;
+
+    for ( ;; ) {
+        notify = PQnotifies(conn->pg);
+        if (notify == NULL) {
+            break;
+        }
+
+        conn->handlers->notified(conn->data, notify->relname, notify->extra);
+        PQfreemem(notify);
+
+        if (generation != conn->generation) {
+            return;
+        }
+    }
+
+    if (PQstatus(conn->pg) == CONNECTION_BAD
+        || ngx_pgsql_conn_flush(conn) != NGX_OK
+        || ngx_pgsql_conn_results(conn) != NGX_OK)
+    {
+        ngx_pgsql_conn_lost(conn);
+    }
+}
+
+
+/* One statement has one result: of others nothing is expected. */
+
+static ngx_int_t
+ngx_pgsql_conn_results(ngx_pgsql_conn_t *conn)
+{
+    PGresult             *result;
+    ngx_pgsql_result_pt   handler;
+
+    while (conn->state == NGX_PGSQL_CONN_BUSY && !PQisBusy(conn->pg)) {
+
+        result = PQgetResult(conn->pg);
+
+        if (result) {
+
+            switch (PQresultStatus(result)) {
+
+            case PGRES_COPY_IN:
+            case PGRES_COPY_OUT:
+            case PGRES_COPY_BOTH:
+                PQclear(result);
+                return NGX_ERROR;
+
+            default:
+                break;
+            }
+
+            PQclear(conn->result);
+            conn->result = result;
+            continue;
+        }
+
+        if (conn->result == NULL || PQstatus(conn->pg) == CONNECTION_BAD) {
+            return NGX_ERROR;
+        }
+
+        result = conn->result;
+        handler = conn->handler;
+
+        conn->result = NULL;
+        conn->handler = NULL;
+        conn->state = NGX_PGSQL_CONN_IDLE;
+
+        ngx_del_timer(&conn->timer);
+
+        handler(conn->data, result);
+
+        PQclear(result);
+
+        return NGX_OK;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_pgsql_conn_flush(ngx_pgsql_conn_t *conn)
+{
+    ngx_event_t  *wev;
+
+    wev = conn->connection->write;
+
+    switch (PQflush(conn->pg)) {
+
+    case 0:
+        if (wev->active) {
+            return ngx_del_event(wev, NGX_WRITE_EVENT, 0);
+        }
+
+        return NGX_OK;
+
+    case 1:
+        if (!wev->active) {
+            return ngx_add_event(wev, NGX_WRITE_EVENT, NGX_LEVEL_EVENT);
+        }
+
+        return NGX_OK;
+
+    default:
+        return NGX_ERROR;
+    }
+}
+
+
+/* Level triggered: libpq does not read until there is no more. */
+
+static ngx_int_t
+ngx_pgsql_conn_watch(ngx_pgsql_conn_t *conn, ngx_int_t event)
+{
+    int                fd;
+    ngx_connection_t  *c;
+
+    fd = PQsocket(conn->pg);
+
+    if (fd < 0) {
+        return NGX_ERROR;
+    }
+
+    c = ngx_get_connection(fd, conn->log);
+
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->data = conn;
+    c->idle = 1;
+    c->read->log = conn->log;
+    c->write->log = conn->log;
+    c->read->handler = ngx_pgsql_conn_read_handler;
+    c->write->handler = ngx_pgsql_conn_write_handler;
+
+    conn->connection = c;
+
+    return ngx_add_event(event == NGX_READ_EVENT ? c->read : c->write, event,
+                         NGX_LEVEL_EVENT);
+}
+
+
+/* NGX_CLOSE_EVENT: libpq has closed the socket, or is about to. */
+
+static void
+ngx_pgsql_conn_unwatch(ngx_pgsql_conn_t *conn, ngx_uint_t flags)
+{
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+
+    if (c == NULL) {
+        return;
+    }
+
+    conn->connection = NULL;
+
+    if (c->read->active) {
+        (void) ngx_del_event(c->read, NGX_READ_EVENT, flags);
+    }
+
+    if (c->write->active) {
+        (void) ngx_del_event(c->write, NGX_WRITE_EVENT, flags);
+    }
+
+    if (c->read->posted) {
+        ngx_delete_posted_event(c->read);
+    }
+
+    if (c->write->posted) {
+        ngx_delete_posted_event(c->write);
+    }
+
+    c->read->closed = 1;
+    c->write->closed = 1;
+
+    ngx_free_connection(c);
+
+    c->fd = (ngx_socket_t) -1;
+}
+
+
+ngx_int_t
+ngx_pgsql_conn_query(ngx_pgsql_conn_t *conn, const char *text, ngx_uint_t n,
+    ngx_str_t *params, ngx_pgsql_result_pt handler)
+{
+    int          sent;
+    size_t       size;
+    u_char      *p, *buf;
+    ngx_uint_t   i;
+    const char  *values[NGX_PGSQL_CONN_MAX_PARAMS];
+
+    if (conn->state != NGX_PGSQL_CONN_IDLE) {
+        return NGX_BUSY;
+    }
+
+    size = 1;
+
+    for (i = 0; i < n; i++) {
+        if (ngx_strlchr(params[i].data, params[i].data + params[i].len, '\0'))
+        {
+            return NGX_DECLINED;
+        }
+
+        size += params[i].len + 1;
+    }
+
+    buf = ngx_alloc(size, conn->log);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = buf;
+
+    for (i = 0; i < n; i++) {
+        values[i] = (char *) p;
+        p = ngx_cpymem(p, params[i].data, params[i].len);
+        *p++ = '\0';
+    }
+
+    sent = PQsendQueryParams(conn->pg, text, n, NULL, values, NULL, NULL, 0);
+
+    ngx_free(buf);
+
+    conn->state = NGX_PGSQL_CONN_BUSY;
+    conn->handler = handler;
+
+    /* the end of a connection is told of by the timer: not from within */
+
+    if (sent == 1 && ngx_pgsql_conn_flush(conn) == NGX_OK) {
+        ngx_add_timer(&conn->timer, NGX_PGSQL_CONN_QUERY_TIMEOUT);
+
+    } else {
+        ngx_add_timer(&conn->timer, 1);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_pgsql_conn_idle(ngx_pgsql_conn_t *conn)
+{
+    return conn->state == NGX_PGSQL_CONN_IDLE;
+}
+
+
+void
+ngx_pgsql_conn_well(ngx_pgsql_conn_t *conn)
+{
+    conn->wait = NGX_PGSQL_CONN_MIN_WAIT;
+
+    if (conn->outage) {
+        conn->outage = 0;
+        conn->told = 0;
+        ngx_log_error(NGX_LOG_NOTICE, conn->log, 0,
+                      "postgres of \"%V\" is back", &conn->conf->directive);
+    }
+}
+
+
+static void
+ngx_pgsql_conn_lost(ngx_pgsql_conn_t *conn)
+{
+    u_char  reason[NGX_PGSQL_CONN_REASON];
+
+    (void) ngx_pgsql_conn_line(reason, reason + NGX_PGSQL_CONN_REASON,
+                               conn->pg ? PQerrorMessage(conn->pg)
+                                        : "out of memory");
+
+    ngx_pgsql_conn_fail(conn, reason[0] ? (char *) reason
+                                        : "the connection was lost");
+}
+
+
+void
+ngx_pgsql_conn_fail(ngx_pgsql_conn_t *conn, const char *reason)
+{
+    ngx_pgsql_conn_tell(conn, reason);
+    ngx_pgsql_conn_drop(conn);
+}
+
+
+static void
+ngx_pgsql_conn_drop(ngx_pgsql_conn_t *conn)
+{
+    ngx_uint_t              up, generation;
+    ngx_msec_t              wait;
+    ngx_pgsql_result_pt     handler;
+
+    up = (conn->state == NGX_PGSQL_CONN_IDLE
+          || conn->state == NGX_PGSQL_CONN_BUSY);
+    handler = conn->handler;
+
+    ngx_pgsql_conn_close(conn);
+
+    generation = conn->generation;
+
+    if (!ngx_exiting) {
+        wait = conn->wait / 2 + ngx_random() % (conn->wait / 2 + 1);
+        conn->wait = ngx_min(conn->wait * 2, NGX_PGSQL_CONN_MAX_WAIT);
+
+        conn->state = NGX_PGSQL_CONN_WAITING;
+        ngx_add_timer(&conn->timer, wait);
+    }
+
+    if (handler) {
+        handler(conn->data, NULL);
+    }
+
+    if (up && generation == conn->generation) {
+        conn->handlers->down(conn->data);
+    }
+}
+
+
+void
+ngx_pgsql_conn_close(ngx_pgsql_conn_t *conn)
+{
+    conn->generation++;
+    conn->state = NGX_PGSQL_CONN_CLOSED;
+    conn->handler = NULL;
+
+    if (conn->timer.timer_set) {
+        ngx_del_timer(&conn->timer);
+    }
+
+    ngx_pgsql_conn_unwatch(conn, NGX_CLOSE_EVENT);
+
+    PQclear(conn->result);
+    conn->result = NULL;
+
+    if (conn->pg) {
+        PQfinish(conn->pg);
+        conn->pg = NULL;
+    }
+}
+
+
+static void
+ngx_pgsql_conn_tell(ngx_pgsql_conn_t *conn, const char *reason)
+{
+    uint32_t  hash;
+
+    hash = ngx_crc32_short((u_char *) reason, ngx_strlen(reason));
+
+    if (conn->outage && conn->told == hash) {
+        return;
+    }
+
+    conn->outage = 1;
+    conn->told = hash;
+
+    ngx_log_error(NGX_LOG_ERR, conn->log, 0,
+                  "postgres of \"%V\" is not there: %s",
+                  &conn->conf->directive, reason);
+}
+
+
+void
+ngx_pgsql_result_reason(PGresult *result, u_char *buf)
+{
+    u_char      *p, *last;
+    const char  *state, *text;
+
+    last = buf + NGX_PGSQL_CONN_REASON;
+
+    state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+    p = ngx_pgsql_conn_line(buf, buf + 16, state ? state : "-----");
+
+    if (text && last - p > 1) {
+        *p++ = ' ';
+        (void) ngx_pgsql_conn_line(p, last, text);
+    }
+}
+
+
+ngx_uint_t
+ngx_pgsql_result_class(PGresult *result, const char *class)
+{
+    const char  *state;
+
+    state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+    return state && ngx_strncmp(state, class, ngx_strlen(class)) == 0;
+}
+
+
+ngx_int_t
+ngx_pgsql_result_value(PGresult *result, ngx_uint_t row, ngx_uint_t column,
+    ngx_str_t *value)
+{
+    if (row >= (ngx_uint_t) PQntuples(result)
+        || column >= (ngx_uint_t) PQnfields(result)
+        || PQgetisnull(result, row, column))
+    {
+        return NGX_DECLINED;
+    }
+
+    value->data = (u_char *) PQgetvalue(result, row, column);
+    value->len = PQgetlength(result, row, column);
+
+    return NGX_OK;
+}
+
+
+/* Its first line, ended by a NUL; a server may say anything. */
+
+static u_char *
+ngx_pgsql_conn_line(u_char *p, u_char *last, const char *text)
+{
+    u_char  ch;
+
+    while (p < last - 1) {
+
+        ch = (u_char) *text++;
+
+        if (ch == '\0' || ch == CR || ch == LF) {
+            break;
+        }
+
+        *p++ = (ch < 0x20 || ch > 0x7e) ? '?' : ch;
+    }
+
+    *p = '\0';
+
+    return p;
+}

@@ -1,0 +1,129 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * One connection to a PostgreSQL, which never blocks: libpq speaks, nginx
+ * waits.  It is made again and again when that is in vain or the server
+ * leaves, with pauses that grow; one query at a time is sent on it.
+ *
+ *     CLOSED --- open() ---> CONNECTING --- up() ---> IDLE <---> BUSY
+ *                     ^             |                  |          |
+ *                     +-- WAITING <-+------ down() ----+----------+
+ */
+
+
+#ifndef _NGX_PGSQL_CONN_H_INCLUDED_
+#define _NGX_PGSQL_CONN_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <libpq-fe.h>
+
+#include "ngx_pgsql_conf.h"
+
+
+#define NGX_PGSQL_CONN_QUERY_TIMEOUT  10000   /* ms */
+#define NGX_PGSQL_CONN_MIN_WAIT       100     /* ms, before the next try */
+#define NGX_PGSQL_CONN_MAX_WAIT       5000    /* ms */
+#define NGX_PGSQL_CONN_MAX_PARAMS     8
+#define NGX_PGSQL_CONN_REASON         256     /* bytes of a log line */
+
+
+typedef struct ngx_pgsql_conn_s  ngx_pgsql_conn_t;
+
+
+typedef struct {
+    /* a query may be sent */
+    void                    (*up)(void *data);
+
+    /* it is not there any more; also if the worker is to exit, and then it
+       is not made again */
+    void                    (*down)(void *data);
+
+    /* something was told; both texts are gone when the handler returns */
+    void                    (*notified)(void *data, const char *channel,
+                                const char *payload);
+} ngx_pgsql_handlers_t;
+
+
+/*
+ * What a query gave: an error, too.  NULL if the connection was lost, and
+ * down() will be called after that.  Freed when the handler returns, which may
+ * send the next query.
+ */
+
+typedef void (*ngx_pgsql_result_pt)(void *data, PGresult *result);
+
+
+/*
+ * Prepares a connection in cycle->pool; it does not connect yet.  NULL when
+ * out of memory.
+ */
+
+ngx_pgsql_conn_t *ngx_pgsql_conn_create(ngx_cycle_t *cycle,
+    ngx_pgsql_conf_t *conf, ngx_pgsql_handlers_t *handlers, void *data);
+
+/* Connects, if it is CLOSED. */
+
+void ngx_pgsql_conn_open(ngx_pgsql_conn_t *conn);
+
+/* Closes; no handler is called any more. */
+
+void ngx_pgsql_conn_close(ngx_pgsql_conn_t *conn);
+
+/*
+ * Sends a query of one statement, with parameters $1 .. in text, which are
+ * copied and must not have a NUL in them.  The handler is called once, never
+ * from within.
+ *
+ * Returns NGX_OK; NGX_BUSY if it is not IDLE; NGX_DECLINED if there is a NUL;
+ * NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_pgsql_conn_query(ngx_pgsql_conn_t *conn, const char *text,
+    ngx_uint_t n, ngx_str_t *params, ngx_pgsql_result_pt handler);
+
+/* Whether a query would be taken. */
+
+ngx_uint_t ngx_pgsql_conn_idle(ngx_pgsql_conn_t *conn);
+
+/* It does what it is there for: an outage is over, pauses are short again. */
+
+void ngx_pgsql_conn_well(ngx_pgsql_conn_t *conn);
+
+/*
+ * It does not: it is closed, and made again after a pause.  The reason is
+ * logged unless it was the last one logged of this outage.  down() is called,
+ * which nothing may follow in the caller.
+ */
+
+void ngx_pgsql_conn_fail(ngx_pgsql_conn_t *conn, const char *reason);
+
+/*
+ * Writes what a result says is wrong: its SQLSTATE and the first line, without
+ * anything a log must not have; at most NGX_PGSQL_CONN_REASON bytes with the
+ * NUL.
+ */
+
+void ngx_pgsql_result_reason(PGresult *result, u_char *buf);
+
+/* Whether the SQLSTATE of an error begins with these characters. */
+
+ngx_uint_t ngx_pgsql_result_class(PGresult *result, const char *class);
+
+/*
+ * A value of a row, which lives as long as the result: NGX_OK, or NGX_DECLINED
+ * if it is NULL or not there.
+ */
+
+ngx_int_t ngx_pgsql_result_value(PGresult *result, ngx_uint_t row,
+    ngx_uint_t column, ngx_str_t *value);
+
+
+#endif /* _NGX_PGSQL_CONN_H_INCLUDED_ */

@@ -1,0 +1,133 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_ratelimit_redis.h"
+#include "ngx_redis_conf.h"
+
+
+static ngx_int_t ngx_http_ratelimit_redis_token_postgres_zone(
+    ngx_shm_zone_t *shm_zone, void *data);
+
+
+/* of this worker */
+
+static ngx_token_postgres_t  *ngx_http_ratelimit_redis_token_durable;
+
+
+char *
+ngx_http_ratelimit_redis_token_postgres_conf(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ratelimit_redis_main_conf_t *rmcf = conf;
+
+    ngx_str_t  *value;
+
+    if (rmcf->token_postgres_set) {
+        return "is duplicate";
+    }
+
+    rmcf->token_postgres_set = 1;
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    return ngx_pgsql_conf_parse(cf, &rmcf->token_postgres);
+}
+
+
+/* In a cluster each node could lose what it has without the marker. */
+
+char *
+ngx_http_ratelimit_redis_token_postgres_conf_init(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf)
+{
+    ngx_str_t  name;
+
+    if (rmcf->token_postgres == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    if (rmcf->redis == NULL || rmcf->redis->cluster) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"token_blacklist_postgres\" needs "
+                           "\"ratelimit_redis_server\" that is no cluster");
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_str_set(&name, "token:postgres");
+
+    rmcf->token_postgres_zone = ngx_shared_memory_add(cf, &name,
+                                             NGX_TOKEN_POSTGRES_ZONE,
+                                             &ngx_http_ratelimit_redis_module);
+    if (rmcf->token_postgres_zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    rmcf->token_postgres_zone->init =
+                                 ngx_http_ratelimit_redis_token_postgres_zone;
+    rmcf->token_postgres_zone->data = rmcf;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_postgres_zone(ngx_shm_zone_t *shm_zone,
+    void *data)
+{
+    return ngx_token_postgres_init((ngx_slab_pool_t *) shm_zone->shm.addr,
+                                   shm_zone->shm.log);
+}
+
+
+ngx_int_t
+ngx_http_ratelimit_redis_token_postgres_start(ngx_cycle_t *cycle,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf)
+{
+    ngx_token_postgres_t  *tp;
+
+    ngx_http_ratelimit_redis_token_durable = NULL;
+
+    if (rmcf->token_postgres == NULL) {
+        return NGX_OK;
+    }
+
+    tp = ngx_token_postgres_create(cycle,
+                    (ngx_slab_pool_t *) rmcf->token_postgres_zone->shm.addr,
+                    rmcf->token_postgres, ngx_http_ratelimit_redis_client(),
+                    &rmcf->prefix, &rmcf->token_prefixes);
+    if (tp == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_ratelimit_redis_token_durable = tp;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_ratelimit_redis_token_postgres_stop(void)
+{
+    if (ngx_http_ratelimit_redis_token_durable) {
+        ngx_token_postgres_close(ngx_http_ratelimit_redis_token_durable);
+        ngx_http_ratelimit_redis_token_durable = NULL;
+    }
+}
+
+
+ngx_token_postgres_t *
+ngx_http_ratelimit_redis_token_postgres(void)
+{
+    return ngx_http_ratelimit_redis_token_durable;
+}

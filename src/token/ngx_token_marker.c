@@ -1,0 +1,267 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "ngx_redis_reply.h"
+#include "ngx_token_digest.h"
+#include "ngx_token_marker.h"
+
+
+#define NGX_TOKEN_MARKER_AGAIN  50      /* ms, while it is absent */
+#define NGX_TOKEN_MARKER_HEX    16
+
+
+static void ngx_token_marker_info_handler(void *data,
+    ngx_redis_result_e result, redisReply *reply);
+static void ngx_token_marker_get_handler(void *data,
+    ngx_redis_result_e result, redisReply *reply);
+static void ngx_token_marker_answered(ngx_token_marker_t *marker);
+static void ngx_token_marker_run(ngx_str_t *info, u_char *run, size_t *len);
+
+
+ngx_int_t
+ngx_token_marker_init(ngx_token_marker_t *marker, ngx_pool_t *pool,
+    ngx_redis_client_t *client, ngx_str_t *prefix, ngx_array_t *prefixes,
+    ngx_atomic_t *wanted)
+{
+    size_t       size;
+    u_char      *p, hex[NGX_TOKEN_DIGEST_HEX];
+    ngx_str_t   *words, all;
+    ngx_uint_t   i;
+
+    words = prefixes->elts;
+    size = 0;
+
+    for (i = 0; i < prefixes->nelts; i++) {
+        size += words[i].len + 1;
+    }
+
+    all.data = ngx_pnalloc(pool, size + 1);
+    if (all.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = all.data;
+
+    for (i = 0; i < prefixes->nelts; i++) {
+        if (words[i].data) {
+            p = ngx_cpymem(p, words[i].data, words[i].len);
+            *p++ = '\0';
+        }
+    }
+
+    all.len = p - all.data;
+    ngx_token_digest_hex(&all, hex);
+
+    marker->key.data = ngx_pnalloc(pool, prefix->len + sizeof("{postgres}:") - 1
+                                         + NGX_TOKEN_MARKER_HEX);
+    if (marker->key.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(marker->key.data, prefix->data, prefix->len);
+    p = ngx_cpymem(p, "{postgres}:", sizeof("{postgres}:") - 1);
+    p = ngx_cpymem(p, hex, NGX_TOKEN_MARKER_HEX);
+
+    marker->key.len = p - marker->key.data;
+    marker->client = client;
+    marker->wanted = wanted;
+    marker->era = (ngx_uint_t) -1;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_token_marker_ask(ngx_token_marker_t *marker)
+{
+    ngx_uint_t  era;
+    ngx_str_t   argv[2];
+
+    era = ngx_redis_client_era(marker->client);
+
+    if (marker->pending) {
+        return;
+    }
+
+    if (era != marker->era) {
+        marker->state = NGX_TOKEN_MARKER_UNKNOWN;
+    }
+
+    marker->era = era;
+    marker->asked = ngx_current_msec;
+    marker->failed = 0;
+
+    ngx_str_set(&argv[0], "INFO");
+    ngx_str_set(&argv[1], "server");
+
+    if (ngx_redis_client_send(marker->client, 2, argv, 0,
+                              ngx_token_marker_info_handler, marker)
+        == NULL)
+    {
+        return;
+    }
+
+    marker->pending = 1;
+
+    ngx_str_set(&argv[0], "GET");
+    argv[1] = marker->key;
+
+    if (ngx_redis_client_send(marker->client, 2, argv, 1,
+                              ngx_token_marker_get_handler, marker)
+        == NULL)
+    {
+        marker->failed = 1;
+        return;
+    }
+
+    marker->pending = 2;
+}
+
+
+static void
+ngx_token_marker_info_handler(void *data, ngx_redis_result_e result,
+    redisReply *reply)
+{
+    ngx_token_marker_t *marker = data;
+
+    ngx_str_t  info;
+
+    marker->run[0] = '-';
+    marker->run_len = 1;
+
+    if (result == NGX_REDIS_REPLY
+        && ngx_redis_reply_string(reply, &info) == NGX_OK)
+    {
+        ngx_token_marker_run(&info, marker->run, &marker->run_len);
+
+    } else if (result != NGX_REDIS_REFUSED) {
+        marker->failed = 1;
+    }
+
+    ngx_token_marker_answered(marker);
+}
+
+
+static void
+ngx_token_marker_get_handler(void *data, ngx_redis_result_e result,
+    redisReply *reply)
+{
+    ngx_token_marker_t *marker = data;
+
+    ngx_str_t  value;
+
+    marker->seen_len = 0;
+
+    if (result != NGX_REDIS_REPLY) {
+        marker->failed = 1;
+
+    } else if (ngx_redis_reply_string(reply, &value) == NGX_OK
+               && value.len <= NGX_TOKEN_MARKER_RUN)
+    {
+        ngx_memcpy(marker->seen, value.data, value.len);
+        marker->seen_len = value.len;
+    }
+
+    ngx_token_marker_answered(marker);
+}
+
+
+static void
+ngx_token_marker_answered(ngx_token_marker_t *marker)
+{
+    if (--marker->pending) {
+        return;
+    }
+
+    if (marker->failed
+        || marker->era != ngx_redis_client_era(marker->client))
+    {
+        marker->state = NGX_TOKEN_MARKER_UNKNOWN;
+        return;
+    }
+
+    if (marker->seen_len == marker->run_len
+        && ngx_memcmp(marker->seen, marker->run, marker->run_len) == 0)
+    {
+        marker->state = NGX_TOKEN_MARKER_PRESENT;
+        return;
+    }
+
+    marker->state = NGX_TOKEN_MARKER_ABSENT;
+    ngx_token_marker_missed(marker);
+}
+
+
+static void
+ngx_token_marker_run(ngx_str_t *info, u_char *run, size_t *len)
+{
+    u_char  *p, *last;
+    size_t   n;
+
+    last = info->data + info->len;
+
+    p = ngx_strlcasestrn(info->data, last, (u_char *) "run_id:", 7 - 1);
+    if (p == NULL) {
+        return;
+    }
+
+    p += 7;
+
+    for (n = 0; n < NGX_TOKEN_MARKER_RUN && p + n < last; n++) {
+        if (p[n] <= ' ') {
+            break;
+        }
+    }
+
+    if (n) {
+        ngx_memcpy(run, p, n);
+        *len = n;
+    }
+}
+
+
+ngx_uint_t
+ngx_token_marker_note(ngx_token_marker_t *marker)
+{
+    if (ngx_token_marker_state(marker) != NGX_TOKEN_MARKER_PRESENT
+        && (marker->era != ngx_redis_client_era(marker->client)
+            || ngx_current_msec - marker->asked >= NGX_TOKEN_MARKER_AGAIN))
+    {
+        ngx_token_marker_ask(marker);
+    }
+
+    return ngx_redis_client_era(marker->client);
+}
+
+
+ngx_uint_t
+ngx_token_marker_trusted(ngx_token_marker_t *marker, ngx_uint_t era)
+{
+    return era == ngx_redis_client_era(marker->client)
+           && ngx_token_marker_state(marker) == NGX_TOKEN_MARKER_PRESENT;
+}
+
+
+ngx_token_marker_e
+ngx_token_marker_state(ngx_token_marker_t *marker)
+{
+    if (marker->era != ngx_redis_client_era(marker->client)) {
+        return NGX_TOKEN_MARKER_UNKNOWN;
+    }
+
+    return marker->state;
+}
+
+
+void
+ngx_token_marker_missed(ngx_token_marker_t *marker)
+{
+    *marker->wanted = 1;
+}
