@@ -31,8 +31,8 @@ pids=()
 
 
 # variant NAME INSTANCE PATH STATUS SHAPE [HEADER]: SHAPE is what its answer's
-# status line and header must show; a name in brackets starts a group, whose
-# baseline it is
+# status line and header must show; HEADER is z for gzip, t for a signed token;
+# a name in brackets starts a group, whose baseline it is
 
 variants() {
     variant '[return, 1 KiB]'          a /return/1k           200 .
@@ -63,6 +63,12 @@ variants() {
     variant '[limit_req, refused]'     a /gif/lref            429 .
     variant 'Redis, refused'           a /gif/refu            429 'Retry-After'
     variant 'shm, refused'             b /gif/refu            429 'Retry-After'
+
+    variant '[empty_gif, a token]'     a /gif/none            200 . t
+    variant 'blacklist'                a /gif/blck            200 . t
+    variant 'RS256'                    a /gif/rsas            200 . t
+    variant 'RS256 + blacklist'        a /gif/rsab            200 . t
+    variant 'both, and a lease'        a /gif/rsal            200 . t
 }
 
 
@@ -116,6 +122,7 @@ start() {
 
     json 1024 >data/1k
     json 32768 >data/32k
+    sign
 
     spawn $cores redis-server --port 0 --unixsocket "$dir/redis.sock" \
         --save '' --dir "$dir"
@@ -180,6 +187,29 @@ await() {
 }
 
 
+# A key, and a token as servers of identities issue them.
+
+sign() {
+    local text
+
+    openssl genrsa -out key.pem 2048 2>/dev/null \
+        && openssl rsa -in key.pem -pubout -out public.pem 2>/dev/null \
+        || fail 'no key'
+    text=$(base64url <<<'{"alg":"RS256","typ":"JWT","kid":"bench"}').$(
+        base64url <<<"{\"iss\":\"https://id.example\",\"sub\":\"user-1234\",\
+\"aud\":\"api\",\"iat\":$(date +%s),\"exp\":$(($(date +%s) + 86400)),\
+\"jti\":\"9f2c61d0-6a0e-4c39-9a5e-6d6d8e8a3b1f\",\"plan\":\"pro\",\
+\"scope\":\"read write\"}")
+    signed="Authorization: Bearer $text.$(printf %s "$text" \
+        | openssl dgst -sha256 -sign key.pem | base64url)"
+}
+
+
+base64url() {
+    base64 -w0 | tr '+/' '-_' | tr -d '='
+}
+
+
 # json BYTES: compressible as JSON is
 
 json() {
@@ -210,6 +240,7 @@ check() {
     local name=$1 url=url_$2 head=(-H "$token")
 
     [ "${6:-}" != z ] || head+=(-H 'Accept-Encoding: gzip')
+    [ "${6:-}" != t ] || head=(-H "$signed")
     curl -s -o /dev/null "${head[@]}" "${!url}$3?k=1"
     curl -s -o answer -D head "${head[@]}" "${!url}$3?k=1"
 
@@ -230,6 +261,7 @@ measure() {
 
     [ -e "samples.$number" ] || return
     [ "${6:-}" != z ] || head+=(-H 'Accept-Encoding: gzip')
+    [ "${6:-}" != t ] || head=(-H "$signed")
     [[ $3 != /gif* ]] || head+=(-s keys.lua)
 
     asked_before=$(asked)
@@ -270,7 +302,7 @@ measure() {
 asked() {
     redis-cli -s redis.sock info everything | tr -d '\r' | awk -F '[:=,]' '
         /^cmdstat_(evalsha|eval|zadd):/  { n[$1] = $3 }
-        /^cmdstat_(incr|expire):/        { plain += $3 }
+        /^cmdstat_(incr|expire|exists):/ { plain += $3 }
         /^total_reads_processed:/        { reads = $2 }
         END {
             print n["cmdstat_evalsha"] + n["cmdstat_eval"] \
