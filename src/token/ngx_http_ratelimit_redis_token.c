@@ -123,6 +123,7 @@ ngx_http_ratelimit_redis_token_revocation(ngx_http_request_t *r,
     revocation->watch = ngx_http_ratelimit_redis_token_watcher;
     revocation->postgres = ngx_http_ratelimit_redis_token_postgres();
     revocation->ttl = rlcf->token_revoke_ttl;
+    revocation->pool = r->pool;
     revocation->log = r->connection->log;
 
     if (ngx_http_ratelimit_redis_token_keys(r, rlcf, revocation) != NGX_OK) {
@@ -198,10 +199,25 @@ ngx_http_ratelimit_redis_token_twin(ngx_http_request_t *r,
     ngx_int_t          rc;
     ngx_str_t          twin;
     ngx_token_jwt_t    jwt;
+    ngx_token_memo_t  *memo;
     ngx_http_token_t   token;
 
-    if (!ngx_token_source_twin(&ctx->token.text)
-        || ngx_token_jwt_parse(r->pool, &ctx->token.text, &jwt)
+    memo = ctx->token.memo;
+
+    if (memo && memo->single) {
+        return NGX_OK;
+    }
+
+    if (!ngx_token_source_twin(&ctx->token.text)) {
+
+        if (memo) {
+            memo->single = 1;
+        }
+
+        return NGX_OK;
+    }
+
+    if (ngx_token_jwt_parse(r->pool, &ctx->token.text, &jwt)
            != NGX_TOKEN_VERDICT_OK)
     {
         return NGX_OK;
@@ -216,7 +232,7 @@ ngx_http_ratelimit_redis_token_twin(ngx_http_request_t *r,
     token = ctx->token;
 
     ctx->token.text = twin;
-    ctx->token.digested = 0;
+    ctx->token.memo = NULL;
     ngx_str_null(&ctx->token.hex);
 
     rc = ngx_http_ratelimit_redis_token_keys(r, rlcf, revocation);

@@ -21,6 +21,7 @@
 #include "ngx_token_claims.h"
 #include "ngx_token_digest.h"
 #include "ngx_token_keys.h"
+#include "ngx_token_memo.h"
 #include "ngx_token_revocation.h"
 #include "ngx_token_rules.h"
 
@@ -66,9 +67,10 @@ typedef struct {
     ngx_str_t                   text;
     void                       *source;    /* the conf it was read by */
 
-    u_char                      digest[NGX_TOKEN_DIGEST];
-    ngx_str_t                   hex;       /* of it; empty until asked for */
-    unsigned                    digested:1;
+    ngx_token_memo_t           *memo;      /* held; NULL: not asked for, or
+                                              there is none */
+    ngx_str_t                   hex;       /* its SHA-256; empty until asked
+                                              for */
 
     ngx_http_token_jwt_t       *judge;     /* who said the verdict; or NULL */
     ngx_token_verdict_e         verdict;
@@ -92,7 +94,7 @@ ngx_int_t ngx_http_ratelimit_redis_token_read(ngx_http_request_t *r,
 ngx_token_claims_t *ngx_http_ratelimit_redis_token_claims(
     ngx_http_request_t *r, ngx_http_token_t *token);
 
-/* The digest of its text in hex, NGX_ERROR when there is no memory. */
+/* The digest of its text in hex; NGX_ERROR when there is no memory. */
 
 ngx_int_t ngx_http_ratelimit_redis_token_hex(ngx_http_request_t *r,
     ngx_http_token_t *token);

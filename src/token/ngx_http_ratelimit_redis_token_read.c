@@ -37,14 +37,20 @@ typedef struct {
 static ngx_int_t ngx_http_ratelimit_redis_token_text(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf);
+static ngx_uint_t ngx_http_ratelimit_redis_token_formed(
+    ngx_http_token_t *token, ngx_uint_t bearer);
+static ngx_int_t ngx_http_ratelimit_redis_token_recollect(
+    ngx_http_request_t *r, ngx_http_token_t *token, ngx_uint_t bearer);
 static ngx_uint_t ngx_http_ratelimit_redis_token_ambiguous(
     ngx_http_request_t *r, ngx_str_t *source, ngx_str_t *text);
 static ngx_int_t ngx_http_ratelimit_redis_token_judge(ngx_http_request_t *r,
     ngx_http_token_t *token, ngx_http_token_jwt_t *judge);
 static ngx_int_t ngx_http_ratelimit_redis_token_recall(ngx_http_request_t *r,
-    ngx_http_token_t *token, u_char *key);
+    ngx_http_token_t *token, ngx_http_token_jwt_t *judge, u_char *key);
 static void ngx_http_ratelimit_redis_token_remember(ngx_http_request_t *r,
-    ngx_http_token_jwt_t *judge, ngx_token_claims_t *claims, u_char *key);
+    ngx_http_token_t *token, ngx_http_token_jwt_t *judge, u_char *key);
+static void ngx_http_ratelimit_redis_token_note(ngx_http_token_t *token,
+    ngx_http_token_jwt_t *judge, uint64_t until);
 static void ngx_http_ratelimit_redis_token_slot(ngx_http_token_t *token,
     ngx_http_token_jwt_t *judge, u_char *key);
 
@@ -104,16 +110,22 @@ ngx_http_ratelimit_redis_token_text(ngx_http_request_t *r,
         /* nginx refuses a request that has two */
 
         rc = r->headers_in.authorization
-             ? ngx_token_source_bearer(&r->headers_in.authorization->value,
+             ? ngx_token_source_scheme(&r->headers_in.authorization->value,
                                        &token.text)
              : NGX_DECLINED;
+
+        if (rc == NGX_OK
+            && !ngx_http_ratelimit_redis_token_formed(&token, 1))
+        {
+            rc = NGX_ERROR;
+        }
 
     } else if (ngx_http_complex_value(r, rlcf->token_source, &token.text)
                == NGX_OK)
     {
         rc = token.text.len ? NGX_OK : NGX_DECLINED;
 
-        if (!ngx_token_source_plain(&token.text)
+        if (!ngx_http_ratelimit_redis_token_formed(&token, 0)
             || ngx_http_ratelimit_redis_token_ambiguous(r,
                                                   &rlcf->token_source->value,
                                                   &token.text))
@@ -125,29 +137,91 @@ ngx_http_ratelimit_redis_token_text(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (rc == NGX_OK && !ngx_token_source_canonical(&token.text)) {
-        rc = NGX_ERROR;
-    }
-
     switch (rc) {
 
     case NGX_OK:
+
+        if (ngx_http_ratelimit_redis_token_recollect(r, &token,
+                                                  rlcf->token_source == NULL)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
         token.status = NGX_HTTP_TOKEN_OK;
         break;
 
     case NGX_DECLINED:
         token.status = NGX_HTTP_TOKEN_NONE;
+        token.memo = NULL;
         ngx_str_null(&token.text);
         break;
 
     default: /* NGX_ERROR */
         token.status = NGX_HTTP_TOKEN_MALFORMED;
+        token.memo = NULL;
         ngx_str_null(&token.text);
     }
 
     ctx->token = token;
 
     return NGX_OK;
+}
+
+
+/*
+ * Whether the text has the form of a token; one that is remembered has been
+ * looked at before.
+ */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_token_formed(ngx_http_token_t *token,
+    ngx_uint_t bearer)
+{
+    ngx_str_t         *text;
+    ngx_token_memo_t  *memo;
+
+    text = &token->text;
+    memo = ngx_token_memo_find(text);
+    token->memo = memo;
+
+    if (memo && (bearer ? memo->bearer : memo->plain)) {
+        return 1;
+    }
+
+    if (!(bearer ? ngx_token_source_b64token(text)
+                 : ngx_token_source_plain(text)))
+    {
+        return 0;
+    }
+
+    return ngx_token_source_canonical(text);
+}
+
+
+/* What is known of it by its text is held as long as the request lives. */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_recollect(ngx_http_request_t *r,
+    ngx_http_token_t *token, ngx_uint_t bearer)
+{
+    if (token->memo == NULL) {
+
+        token->memo = ngx_token_memo_get(&token->text, r->connection->log);
+
+        if (token->memo == NULL) {
+            return NGX_OK;
+        }
+    }
+
+    if (bearer) {
+        token->memo->bearer = 1;
+
+    } else {
+        token->memo->plain = 1;
+    }
+
+    return ngx_token_memo_hold(token->memo, r->pool);
 }
 
 
@@ -216,9 +290,18 @@ ngx_http_ratelimit_redis_token_judge(ngx_http_request_t *r,
     ngx_token_jwt_t     *jwt;
     ngx_token_claims_t  *claims;
 
+    if (token->memo
+        && token->memo->judge == judge
+        && token->memo->until > (uint64_t) ngx_time())
+    {
+        token->verdict = NGX_TOKEN_VERDICT_OK;
+        return NGX_OK;
+    }
+
     ngx_http_ratelimit_redis_token_slot(token, judge, key);
 
-    if (ngx_http_ratelimit_redis_token_recall(r, token, key) == NGX_OK) {
+    if (ngx_http_ratelimit_redis_token_recall(r, token, judge, key) == NGX_OK)
+    {
         token->verdict = NGX_TOKEN_VERDICT_OK;
         return NGX_OK;
     }
@@ -239,7 +322,7 @@ ngx_http_ratelimit_redis_token_judge(ngx_http_request_t *r,
 
     case NGX_TOKEN_VERDICT_OK:
         token->claims = claims;
-        ngx_http_ratelimit_redis_token_remember(r, judge, claims, key);
+        ngx_http_ratelimit_redis_token_remember(r, token, judge, key);
         return NGX_OK;
 
     case NGX_TOKEN_VERDICT_ERROR:
@@ -256,39 +339,7 @@ ngx_http_ratelimit_redis_token_judge(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_ratelimit_redis_token_recall(ngx_http_request_t *r,
-    ngx_http_token_t *token, u_char *key)
-{
-    ngx_str_t                              slot;
-    ngx_int_t                              rc;
-    ngx_token_zone_t                      *zone;
-    ngx_http_token_verified_t             *verified;
-    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
-
-    rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
-    zone = &rmcf->token_zone;
-
-    slot.data = key;
-    slot.len = 1 + NGX_TOKEN_DIGEST;
-
-    rc = NGX_DECLINED;
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    verified = ngx_limiter_table_lookup(zone->table, &slot);
-
-    if (verified && verified->until > (uint64_t) ngx_time()) {
-        rc = NGX_OK;
-    }
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    return rc;
-}
-
-
-static void
-ngx_http_ratelimit_redis_token_remember(ngx_http_request_t *r,
-    ngx_http_token_jwt_t *judge, ngx_token_claims_t *claims, u_char *key)
+    ngx_http_token_t *token, ngx_http_token_jwt_t *judge, u_char *key)
 {
     uint64_t                               until;
     ngx_str_t                              slot;
@@ -302,6 +353,43 @@ ngx_http_ratelimit_redis_token_remember(ngx_http_request_t *r,
     slot.data = key;
     slot.len = 1 + NGX_TOKEN_DIGEST;
 
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    verified = ngx_limiter_table_lookup(zone->table, &slot);
+
+    until = verified ? verified->until : 0;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    if (until <= (uint64_t) ngx_time()) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_ratelimit_redis_token_note(token, judge, until);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_ratelimit_redis_token_remember(ngx_http_request_t *r,
+    ngx_http_token_t *token, ngx_http_token_jwt_t *judge, u_char *key)
+{
+    uint64_t                               until;
+    ngx_str_t                              slot;
+    ngx_token_zone_t                      *zone;
+    ngx_token_claims_t                    *claims;
+    ngx_http_token_verified_t             *verified;
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
+    zone = &rmcf->token_zone;
+
+    slot.data = key;
+    slot.len = 1 + NGX_TOKEN_DIGEST;
+
+    claims = token->claims;
+
     until = claims->has_exp ? (uint64_t) (claims->exp + judge->rules.leeway)
                             : NGX_MAX_INT32_VALUE * (uint64_t) 1000;
 
@@ -311,6 +399,21 @@ ngx_http_ratelimit_redis_token_remember(ngx_http_request_t *r,
     verified->until = until;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    ngx_http_ratelimit_redis_token_note(token, judge, until);
+}
+
+
+/* in the memory of this worker, too */
+
+static void
+ngx_http_ratelimit_redis_token_note(ngx_http_token_t *token,
+    ngx_http_token_jwt_t *judge, uint64_t until)
+{
+    if (token->memo) {
+        token->memo->judge = judge;
+        token->memo->until = until;
+    }
 }
 
 
@@ -320,15 +423,17 @@ ngx_http_ratelimit_redis_token_slot(ngx_http_token_t *token,
 {
     ngx_uint_t  i;
 
-    if (!token->digested) {
-        ngx_token_digest(&token->text, token->digest);
-        token->digested = 1;
-    }
-
     key[0] = 'v';
 
+    if (token->memo) {
+        ngx_memcpy(&key[1], token->memo->digest, NGX_TOKEN_DIGEST);
+
+    } else {
+        ngx_token_digest(&token->text, &key[1]);
+    }
+
     for (i = 0; i < NGX_TOKEN_DIGEST; i++) {
-        key[1 + i] = token->digest[i] ^ judge->id[i];
+        key[1 + i] ^= judge->id[i];
     }
 }
 
@@ -345,6 +450,11 @@ ngx_http_ratelimit_redis_token_claims(ngx_http_request_t *r,
     }
 
     if (token->claims) {
+        return token->claims;
+    }
+
+    if (token->memo) {
+        token->claims = ngx_token_memo_claims(token->memo);
         return token->claims;
     }
 
@@ -373,9 +483,11 @@ ngx_http_ratelimit_redis_token_hex(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (!token->digested) {
-        ngx_token_digest(&token->text, token->digest);
-        token->digested = 1;
+    if (token->memo) {
+        token->hex.data = token->memo->hex;
+        token->hex.len = NGX_TOKEN_DIGEST_HEX;
+
+        return NGX_OK;
     }
 
     token->hex.data = ngx_pnalloc(r->pool, NGX_TOKEN_DIGEST_HEX);
@@ -384,7 +496,7 @@ ngx_http_ratelimit_redis_token_hex(ngx_http_request_t *r,
     }
 
     token->hex.len = NGX_TOKEN_DIGEST_HEX;
-    (void) ngx_hex_dump(token->hex.data, token->digest, NGX_TOKEN_DIGEST);
+    ngx_token_digest_hex(&token->text, token->hex.data);
 
     return NGX_OK;
 }

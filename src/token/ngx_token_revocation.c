@@ -8,8 +8,9 @@
 #include <ngx_core.h>
 
 #include "ngx_limiter_local.h"
-#include "ngx_token_digest.h"
 #include "ngx_redis_reply.h"
+#include "ngx_token_digest.h"
+#include "ngx_token_memo.h"
 #include "ngx_token_revocation.h"
 
 
@@ -32,18 +33,20 @@ static u_char  ngx_token_revocation_script[] =
     "return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])\n";
 
 
+static void ngx_token_revocation_begin(ngx_token_revocation_t *revocation,
+    ngx_uint_t revoke);
 static ngx_int_t ngx_token_revocation_known(
-    ngx_token_revocation_t *revocation, ngx_uint_t i);
+    ngx_token_revocation_t *revocation, ngx_uint_t i, u_char *digest);
 static ngx_uint_t ngx_token_revocation_since(
     ngx_token_revocation_t *revocation, ngx_uint_t i);
 static ngx_uint_t ngx_token_revocation_refuses(
     ngx_token_revocation_t *revocation, ngx_uint_t i, uint64_t value);
 static ngx_int_t ngx_token_revocation_question(
-    ngx_token_revocation_t *revocation, ngx_uint_t i);
+    ngx_token_revocation_t *revocation, ngx_uint_t i, const u_char *digest);
 static void ngx_token_revocation_remember(ngx_token_revocation_t *revocation);
 static ngx_int_t ngx_token_revocation_send(
-    ngx_token_revocation_t *revocation, ngx_uint_t i, ngx_uint_t argc,
-    ngx_str_t *argv);
+    ngx_token_revocation_t *revocation, ngx_uint_t i, const u_char *digest,
+    ngx_uint_t argc, ngx_str_t *argv);
 static void ngx_token_revocation_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static ngx_token_revocation_e ngx_token_revocation_verdict(
@@ -90,17 +93,15 @@ ngx_token_revocation_init(ngx_token_zone_t *zone, ngx_str_t *name,
 ngx_int_t
 ngx_token_revocation_ask(ngx_token_revocation_t *revocation)
 {
+    u_char      digest[NGX_TOKEN_DIGEST];
     ngx_int_t   rc;
     ngx_uint_t  i;
 
-    revocation->revoke = 0;
-    revocation->pending = 0;
-    revocation->result = NGX_TOKEN_REVOCATION_CLEAR;
-    ngx_memzero(revocation->questions, sizeof(revocation->questions));
+    ngx_token_revocation_begin(revocation, 0);
 
     for (i = 0; i < revocation->nkeys; i++) {
 
-        rc = ngx_token_revocation_known(revocation, i);
+        rc = ngx_token_revocation_known(revocation, i, digest);
 
         if (rc == NGX_BUSY) {
             ngx_token_revocation_abandon(revocation);
@@ -114,12 +115,24 @@ ngx_token_revocation_ask(ngx_token_revocation_t *revocation)
 
         /* rc == NGX_DECLINED */
 
-        if (ngx_token_revocation_question(revocation, i) != NGX_OK) {
+        if (ngx_token_revocation_question(revocation, i, digest) != NGX_OK) {
             return NGX_OK;
         }
     }
 
     return revocation->pending ? NGX_AGAIN : NGX_OK;
+}
+
+
+static void
+ngx_token_revocation_begin(ngx_token_revocation_t *revocation,
+    ngx_uint_t revoke)
+{
+    revocation->revoke = revoke;
+    revocation->pending = 0;
+    revocation->nquestions = 0;
+    revocation->questions = NULL;
+    revocation->result = NGX_TOKEN_REVOCATION_CLEAR;
 }
 
 
@@ -157,10 +170,7 @@ ngx_token_revocation_revoke(ngx_token_revocation_t *revocation)
     ngx_str_t   argv[5];
     ngx_uint_t  i;
 
-    revocation->revoke = 1;
-    revocation->pending = 0;
-    revocation->result = NGX_TOKEN_REVOCATION_CLEAR;
-    ngx_memzero(revocation->questions, sizeof(revocation->questions));
+    ngx_token_revocation_begin(revocation, 1);
 
     ngx_token_revocation_remember(revocation);
 
@@ -178,7 +188,9 @@ ngx_token_revocation_revoke(ngx_token_revocation_t *revocation)
     for (i = 0; i < revocation->nkeys; i++) {
         argv[3] = revocation->keys[i];
 
-        if (ngx_token_revocation_send(revocation, i, 5, argv) != NGX_OK) {
+        if (ngx_token_revocation_send(revocation, i, NULL, 5, argv)
+            != NGX_OK)
+        {
             return NGX_OK;
         }
     }
@@ -192,7 +204,7 @@ ngx_token_revocation_abandon(ngx_token_revocation_t *revocation)
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < revocation->nkeys; i++) {
+    for (i = 0; i < revocation->nquestions; i++) {
         if (revocation->questions[i].command) {
             ngx_redis_command_abandon(revocation->questions[i].command);
             revocation->questions[i].command = NULL;
@@ -209,16 +221,15 @@ ngx_token_revocation_abandon(ngx_token_revocation_t *revocation)
  */
 
 static ngx_int_t
-ngx_token_revocation_known(ngx_token_revocation_t *revocation, ngx_uint_t i)
+ngx_token_revocation_known(ngx_token_revocation_t *revocation, ngx_uint_t i,
+    u_char *digest)
 {
-    u_char            *digest;
     uint64_t          *until, value;
     ngx_str_t          key;
     ngx_uint_t         known;
     ngx_token_zone_t  *zone;
 
-    digest = revocation->digests[i];
-    ngx_token_digest(&revocation->keys[i], digest);
+    ngx_token_memo_digest(&revocation->keys[i], digest, revocation->log);
 
     if (revocation->watch) {
 
@@ -286,7 +297,7 @@ ngx_token_revocation_refuses(ngx_token_revocation_t *revocation, ngx_uint_t i,
 
 static ngx_int_t
 ngx_token_revocation_question(ngx_token_revocation_t *revocation,
-    ngx_uint_t i)
+    ngx_uint_t i, const u_char *digest)
 {
     ngx_str_t   argv[4];
     ngx_uint_t  since, argc;
@@ -312,7 +323,7 @@ ngx_token_revocation_question(ngx_token_revocation_t *revocation,
         ngx_str_set(&argv[0], "GET");
     }
 
-    return ngx_token_revocation_send(revocation, i, argc, argv);
+    return ngx_token_revocation_send(revocation, i, digest, argc, argv);
 }
 
 
@@ -368,12 +379,23 @@ ngx_token_revocation_remember(ngx_token_revocation_t *revocation)
 
 static ngx_int_t
 ngx_token_revocation_send(ngx_token_revocation_t *revocation, ngx_uint_t i,
-    ngx_uint_t argc, ngx_str_t *argv)
+    const u_char *digest, ngx_uint_t argc, ngx_str_t *argv)
 {
     ngx_token_question_t  *question;
 
-    question = &revocation->questions[revocation->pending];
+    if (revocation->nquestions == 0) {
+        revocation->questions = ngx_palloc(revocation->pool,
+                                           revocation->nkeys
+                                           * sizeof(ngx_token_question_t));
+        if (revocation->questions == NULL) {
+            revocation->result = NGX_TOKEN_REVOCATION_UNAVAILABLE;
+            return NGX_DECLINED;
+        }
+    }
 
+    question = &revocation->questions[revocation->nquestions];
+
+    question->command = NULL;
     question->revocation = revocation;
     question->key = i;
     question->note.trusted = 0;
@@ -383,8 +405,12 @@ ngx_token_revocation_send(ngx_token_revocation_t *revocation, ngx_uint_t i,
                              ngx_token_postgres_marker(revocation->postgres));
     }
 
+    if (digest) {
+        ngx_memcpy(question->digest, digest, NGX_TOKEN_DIGEST);
+    }
+
     if (revocation->watch && !revocation->revoke) {
-        ngx_token_watch_note(revocation->watch, revocation->digests[i],
+        ngx_token_watch_note(revocation->watch, question->digest,
                              &question->note);
     }
 
@@ -400,6 +426,7 @@ ngx_token_revocation_send(ngx_token_revocation_t *revocation, ngx_uint_t i,
     }
 
     revocation->pending++;
+    revocation->nquestions++;
 
     return NGX_OK;
 }
@@ -490,7 +517,7 @@ ngx_token_revocation_verdict(ngx_token_question_t *question,
     }
 
     if (revocation->watch) {
-        ngx_token_watch_store(revocation->watch, revocation->digests[i],
+        ngx_token_watch_store(revocation->watch, question->digest,
                               &question->note, value);
     }
 

@@ -66,6 +66,7 @@ typedef struct {
     ngx_token_revocation_t   *revocation;
     ngx_uint_t                key;       /* its index */
     ngx_uint_t                era;       /* of the marker */
+    u_char                    digest[NGX_TOKEN_DIGEST];    /* of it */
     ngx_token_watch_note_t    note;
 } ngx_token_question_t;
 
@@ -95,11 +96,10 @@ struct ngx_token_revocation_s {
 
     /* private */
 
-    ngx_uint_t                pending;
     ngx_uint_t                revoke;
-    u_char                    digests[NGX_TOKEN_ASK_KEYS]
-                                     [NGX_TOKEN_DIGEST];
-    ngx_token_question_t      questions[NGX_TOKEN_ASK_KEYS];
+    ngx_uint_t                pending;
+    ngx_uint_t                nquestions;
+    ngx_token_question_t     *questions; /* NULL: nobody was asked */
 };
 
 

@@ -13,7 +13,6 @@
 #define NGX_TOKEN_SOURCE_SCHEME  "bearer"
 
 
-static ngx_uint_t ngx_token_source_b64token(const ngx_str_t *token);
 static ngx_uint_t ngx_token_source_count(const ngx_str_t *text,
     const ngx_str_t *name, u_char separator);
 static ngx_uint_t ngx_token_source_named(u_char *p, u_char *last,
@@ -24,6 +23,17 @@ static ngx_int_t ngx_token_source_sextet(u_char ch);
 
 ngx_int_t
 ngx_token_source_bearer(const ngx_str_t *field, ngx_str_t *token)
+{
+    if (ngx_token_source_scheme(field, token) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_token_source_b64token(token) ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_token_source_scheme(const ngx_str_t *field, ngx_str_t *token)
 {
     size_t   len;
     u_char  *p, *last;
@@ -52,13 +62,13 @@ ngx_token_source_bearer(const ngx_str_t *field, ngx_str_t *token)
     token->data = p;
     token->len = last - p;
 
-    return ngx_token_source_b64token(token) ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
 }
 
 
 /* b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=" */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_token_source_b64token(const ngx_str_t *token)
 {
     u_char  ch;

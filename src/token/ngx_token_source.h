@@ -27,6 +27,11 @@
 
 ngx_int_t ngx_token_source_bearer(const ngx_str_t *field, ngx_str_t *token);
 
+/* The same in two steps: NGX_OK or NGX_DECLINED, and whether it is one. */
+
+ngx_int_t ngx_token_source_scheme(const ngx_str_t *field, ngx_str_t *token);
+ngx_uint_t ngx_token_source_b64token(const ngx_str_t *token);
+
 /*
  * Whether the value of token_source can be read in one way only.  Whitespace,
  * quotes, backslashes, percent signs and what is not ASCII are not: one
