@@ -39,8 +39,8 @@ example('plans.conf');
 
 is(limits(asked('/api/x', 'Alice free')), '60 59', 'a plan');
 is(limits(asked('/api/x', 'Bob pro')), '600 599', 'another one');
-like(asked('/api/x', 'Carol enterprise'), qr/^RateLimit-Policy: \S+, "plan-1d"/m,
-    'no limit by the minute');
+like(asked('/api/x', 'Carol enterprise'),
+    qr/^RateLimit-Policy: \S+, "plan-1d"/m, 'no limit by the minute');
 is(limits(asked('/api/x', 'Alice pro')), '600 598', 'it may change at once');
 is(limits(http_get('/api/x')), '60 59', 'by the address without a name');
 
