@@ -43,8 +43,9 @@ struct ngx_limiter_fleet_s {
 /*
  * Scores are times, which are above a million million milliseconds since 2001,
  * or the count of resets, which is below.  A host that was not seen for five
- * seconds is gone.  Numbers are sent as text, for Redis prints doubles slowly
- * and old ones with an exponent.
+ * seconds does not count; it is known for a day, so that one that comes back can
+ * tell a Redis that has lost its data from one that has not.  Numbers are sent
+ * as text, for Redis prints doubles slowly and old ones with an exponent.
  */
 
 static u_char  ngx_limiter_fleet_script[] =
@@ -55,10 +56,11 @@ static u_char  ngx_limiter_fleet_script[] =
     "\n"
     "redis.call('ZADD', key, string.format('%.0f', now), id)\n"
     "redis.call('ZREMRANGEBYSCORE', key, '1000000000000',\n"
-    "           string.format('%.0f', now - 5000))\n"
+    "           string.format('%.0f', now - 86400000))\n"
     "redis.call('PEXPIRE', key, '86400000')\n"
     "\n"
-    "local ids = redis.call('ZRANGEBYSCORE', key, '1000000000000', '+inf')\n"
+    "local ids = redis.call('ZRANGEBYSCORE', key,\n"
+    "                       string.format('%.0f', now - 5000), '+inf')\n"
     "local rank = 0\n"
     "\n"
     "for i = 1, #ids do\n"
