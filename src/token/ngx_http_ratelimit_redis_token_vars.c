@@ -228,7 +228,7 @@ ngx_http_ratelimit_redis_token_vars_claim(ngx_http_request_t *r,
 {
     ngx_str_t  *name = (ngx_str_t *) data;
 
-    ngx_str_t            path, text;
+    ngx_str_t            rest, text;
     ngx_http_token_t    *token;
     ngx_token_claims_t  *claims;
 
@@ -243,10 +243,10 @@ ngx_http_ratelimit_redis_token_vars_claim(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    path.data = name->data + sizeof("token_claim_") - 1;
-    path.len = name->len - (sizeof("token_claim_") - 1);
+    rest.data = name->data + sizeof("token_claim_") - 1;
+    rest.len = name->len - (sizeof("token_claim_") - 1);
 
-    if (ngx_token_claims_text(r->pool, claims, &path, &text) != NGX_OK) {
+    if (ngx_token_claims_variable(r->pool, claims, &rest, &text) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -80,9 +80,9 @@ ngx_token_verdict_e ngx_token_claims_judge(ngx_pool_t *pool,
 
 
 /*
- * The text of a claim, from the pool or within the claims.  "path" is a name,
- * or names joined by dots to go down in objects; a member whose name has the
- * dots in it is taken first, longer names before shorter ones.
+ * The text of a claim, from the pool or within the claims.  What "path" means
+ * is said at ngx_token_path_find(), or for the name of a variable at
+ * ngx_token_path_variable().
  *
  *     string       as it is, escapes decoded
  *     number       an integer as its digits, else the shortest that means it
@@ -98,6 +98,8 @@ ngx_token_verdict_e ngx_token_claims_judge(ngx_pool_t *pool,
 
 ngx_int_t ngx_token_claims_text(ngx_pool_t *pool,
     const ngx_token_claims_t *claims, const ngx_str_t *path, ngx_str_t *text);
+ngx_int_t ngx_token_claims_variable(ngx_pool_t *pool,
+    const ngx_token_claims_t *claims, const ngx_str_t *name, ngx_str_t *text);
 
 /*
  * $token_user: "<iss>|<sub>", where in iss "|" is %7C and "%" is %25, so that

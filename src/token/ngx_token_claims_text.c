@@ -11,6 +11,8 @@
 #include "ngx_token_path.h"
 
 
+static ngx_int_t ngx_token_claims_value(ngx_pool_t *pool,
+    const ngx_token_json_t *json, ngx_str_t *text);
 static ngx_int_t ngx_token_claims_list(ngx_pool_t *pool,
     const ngx_token_json_t *json, ngx_str_t *text);
 static u_char *ngx_token_claims_escape(u_char *p, const ngx_str_t *text,
@@ -21,10 +23,31 @@ ngx_int_t
 ngx_token_claims_text(ngx_pool_t *pool, const ngx_token_claims_t *claims,
     const ngx_str_t *path, ngx_str_t *text)
 {
-    u_char             buf[NGX_TOKEN_PATH_NUMBER], *p;
     ngx_token_json_t  *json;
 
     json = ngx_token_path_find(claims->payload, path);
+
+    return ngx_token_claims_value(pool, json, text);
+}
+
+
+ngx_int_t
+ngx_token_claims_variable(ngx_pool_t *pool, const ngx_token_claims_t *claims,
+    const ngx_str_t *name, ngx_str_t *text)
+{
+    ngx_token_json_t  *json;
+
+    json = ngx_token_path_variable(claims->payload, name);
+
+    return ngx_token_claims_value(pool, json, text);
+}
+
+
+static ngx_int_t
+ngx_token_claims_value(ngx_pool_t *pool, const ngx_token_json_t *json,
+    ngx_str_t *text)
+{
+    u_char  buf[NGX_TOKEN_PATH_NUMBER], *p;
 
     if (ngx_token_json_type(json) == NGX_TOKEN_JSON_ARRAY) {
         return ngx_token_claims_list(pool, json, text);

@@ -178,6 +178,14 @@ ngx_token_json_next(const ngx_token_json_t *json)
 }
 
 
+void
+ngx_token_json_name(const ngx_token_json_t *json, ngx_str_t *name)
+{
+    name->data = (u_char *) json->string;
+    name->len = ngx_strlen(name->data);
+}
+
+
 ngx_int_t
 ngx_token_json_string(const ngx_token_json_t *json, ngx_str_t *text)
 {

@@ -84,6 +84,10 @@ ngx_token_json_t *ngx_token_json_find(const ngx_token_json_t *json,
 ngx_token_json_t *ngx_token_json_first(const ngx_token_json_t *json);
 ngx_token_json_t *ngx_token_json_next(const ngx_token_json_t *json);
 
+/* The name of a member, which lives as long as that. */
+
+void ngx_token_json_name(const ngx_token_json_t *json, ngx_str_t *name);
+
 /* NGX_OK, or NGX_DECLINED if the value is of another type. */
 
 ngx_int_t ngx_token_json_string(const ngx_token_json_t *json, ngx_str_t *text);

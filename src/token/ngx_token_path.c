@@ -10,6 +10,15 @@
 #include "ngx_token_path.h"
 
 
+#define NGX_TOKEN_PATH_DOTTED  256
+
+
+static ngx_token_json_t *ngx_token_path_dotted(const ngx_token_json_t *json,
+    const ngx_str_t *name);
+static ngx_uint_t ngx_token_path_fold(const ngx_token_json_t *json,
+    const ngx_str_t *name, ngx_token_json_t **found);
+static ngx_int_t ngx_token_path_fold_name(const ngx_str_t *member,
+    const ngx_str_t *name, ngx_str_t *rest);
 static void ngx_token_path_number(double number, u_char *buf,
     ngx_str_t *text);
 
@@ -52,6 +61,146 @@ ngx_token_path_find(const ngx_token_json_t *json, const ngx_str_t *path)
     }
 
     return NULL;
+}
+
+
+ngx_token_json_t *
+ngx_token_path_variable(const ngx_token_json_t *json, const ngx_str_t *name)
+{
+    ngx_token_json_t  *found;
+
+    found = ngx_token_json_find(json, name->data, name->len);
+
+    if (found == NULL) {
+        found = ngx_token_path_dotted(json, name);
+    }
+
+    if (found) {
+        return found;
+    }
+
+    return (ngx_token_path_fold(json, name, &found) == 1) ? found : NULL;
+}
+
+
+/* What is longer can only be found by the other way. */
+
+static ngx_token_json_t *
+ngx_token_path_dotted(const ngx_token_json_t *json, const ngx_str_t *name)
+{
+    size_t     i;
+    u_char     buf[NGX_TOKEN_PATH_DOTTED];
+    ngx_str_t  path;
+
+    if (name->len > NGX_TOKEN_PATH_DOTTED) {
+        return NULL;
+    }
+
+    path.data = buf;
+    path.len = 0;
+
+    for (i = 0; i < name->len; i++) {
+
+        if (name->data[i] == '_'
+            && i + 1 < name->len
+            && name->data[i + 1] == '_')
+        {
+            buf[path.len++] = '.';
+            i++;
+
+        } else {
+            buf[path.len++] = name->data[i];
+        }
+    }
+
+    return (path.len < name->len) ? ngx_token_path_find(json, &path) : NULL;
+}
+
+
+/*
+ * How many values there are, of which "found" is one; 2 stands for more.
+ * Recursion is bounded by the depth of what is looked into.
+ */
+
+static ngx_uint_t
+ngx_token_path_fold(const ngx_token_json_t *json, const ngx_str_t *name,
+    ngx_token_json_t **found)
+{
+    ngx_str_t          member, rest;
+    ngx_uint_t         n;
+    ngx_token_json_t  *value;
+
+    if (ngx_token_json_type(json) != NGX_TOKEN_JSON_OBJECT) {
+        return 0;
+    }
+
+    n = 0;
+
+    for (value = ngx_token_json_first(json);
+         value && n < 2;
+         value = ngx_token_json_next(value))
+    {
+        ngx_token_json_name(value, &member);
+
+        if (ngx_token_path_fold_name(&member, name, &rest) != NGX_OK) {
+            continue;
+        }
+
+        if (rest.len == 0) {
+            *found = value;
+            n++;
+            continue;
+        }
+
+        if (rest.len < 2 || rest.data[0] != '_' || rest.data[1] != '_') {
+            continue;
+        }
+
+        rest.data += 2;
+        rest.len -= 2;
+
+        n += ngx_token_path_fold(value, &rest, found);
+    }
+
+    return ngx_min(n, 2);
+}
+
+
+/* NGX_OK if what "name" begins with means the member; "rest" comes after. */
+
+static ngx_int_t
+ngx_token_path_fold_name(const ngx_str_t *member, const ngx_str_t *name,
+    ngx_str_t *rest)
+{
+    u_char  *p, *last;
+    size_t   i;
+
+    p = name->data;
+    last = name->data + name->len;
+
+    for (i = 0; i < member->len; i++) {
+
+        if (member->data[i] == '.') {
+
+            if (last - p < 2 || p[0] != '_' || p[1] != '_') {
+                return NGX_DECLINED;
+            }
+
+            p += 2;
+            continue;
+        }
+
+        if (p == last || ngx_tolower(*p) != ngx_tolower(member->data[i])) {
+            return NGX_DECLINED;
+        }
+
+        p++;
+    }
+
+    rest->data = p;
+    rest->len = last - p;
+
+    return NGX_OK;
 }
 
 

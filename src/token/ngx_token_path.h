@@ -31,6 +31,18 @@ ngx_token_json_t *ngx_token_path_find(const ngx_token_json_t *json,
     const ngx_str_t *path);
 
 /*
+ * The same for the rest of the name of a variable, which has neither capitals
+ * nor dots: "__" stands for a dot, and for itself.  A path that is written
+ * like that is taken first: a member by its whole name, then "__" read as
+ * dots.  Else what differs in the case of ASCII letters only, or in which of
+ * "__" are dots, if there is one such value and no other: which of two an
+ * issuer meant is not to be guessed.  NULL if there is none.
+ */
+
+ngx_token_json_t *ngx_token_path_variable(const ngx_token_json_t *json,
+    const ngx_str_t *name);
+
+/*
  * The text of a string, a number or a boolean.  It is within the value, or
  * static, or in "buf" of NGX_TOKEN_PATH_NUMBER bytes.  Returns NGX_DECLINED
  * for other types.

@@ -204,7 +204,8 @@ fuzz_claims(ngx_pool_t *pool, ngx_token_claims_t *claims)
     static ngx_str_t  paths[] = {
         ngx_string("sub"), ngx_string("a"), ngx_string("a.b"),
         ngx_string("a.b.c"), ngx_string("."), ngx_string(""),
-        ngx_string("roles"), ngx_string("exp"), ngx_null_string
+        ngx_string("roles"), ngx_string("exp"), ngx_string("a__b"),
+        ngx_string("a__b__c"), ngx_string("____"), ngx_null_string
     };
 
     fuzz_text(&claims->iss);
@@ -215,6 +216,12 @@ fuzz_claims(ngx_pool_t *pool, ngx_token_claims_t *claims)
         path = paths[i];
 
         if (ngx_token_claims_text(pool, claims, &path, &text) != NGX_OK) {
+            abort();
+        }
+
+        fuzz_text(&text);
+
+        if (ngx_token_claims_variable(pool, claims, &path, &text) != NGX_OK) {
             abort();
         }
 

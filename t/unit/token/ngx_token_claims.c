@@ -113,6 +113,19 @@ text_is(const char *path, const char *expected)
 
 
 static void
+variable_is(const char *rest, const char *expected)
+{
+    ngx_str_t  name, text;
+
+    name = test_str(rest);
+
+    assert_int_equal(ngx_token_claims_variable(pool, &claims, &name, &text),
+                     NGX_OK);
+    equal(&text, expected);
+}
+
+
+static void
 user_is(const char *payload, const char *expected)
 {
     ngx_str_t  user;
@@ -420,6 +433,79 @@ test_paths(void **state)
 }
 
 
+/* names of variables are in lower case, and have no dots */
+
+static void
+test_variables(void **state)
+{
+    char    name[1024];
+    size_t  i;
+
+    good("{\"realm_access\":{\"roles\":[\"a\",\"b\"]},\"planName\":\"gold\","
+         "\"a\":{\"B\":{\"c\":\"deep\"}},\"a__b\":\"literal\","
+         "\"a.b\":\"dotted\",\"x.y\":{\"Z\":1},\"x__y\":{\"w\":2},"
+         "\"_u_\":{\"_v\":3},\"role\":\"exact\",\"Role\":\"other\","
+         "\"PLAN\":1,\"Plan\":2,\"o\":{\"K\":1},\"O\":{\"k\":2},"
+         "\"e\":{\"\":4},\"p.Q\":5,\"p\":{\"q\":6},\"array\":[{\"b\":1}]}");
+
+    variable_is("realm_access__roles", "a,b");
+    variable_is("planname", "gold");
+    variable_is("a__b__c", "deep");
+    variable_is("a__b", "literal");
+    variable_is("x__y__z", "1");
+    variable_is("x__y__w", "2");
+    variable_is("_u____v", "3");
+    variable_is("role", "exact");
+    variable_is("p__q", "6");
+    variable_is("e__", "4");
+
+    /* which of two was meant is not told */
+
+    variable_is("plan", "");
+    variable_is("o__k", "");
+
+    good("{\"o\":{\"K\":1},\"O\":{\"K\":1},\"P.q\":1,\"p\":{\"Q\":2},"
+         "\"A\":{\"B\":1},\"a\":[1],\"n\":null,\"N\":1}");
+
+    variable_is("o__k", "");
+    variable_is("p__q", "");
+    variable_is("a__b", "1");
+    variable_is("a", "1");
+    variable_is("n", "");
+
+    /* not what only begins, or ends, like it */
+
+    good("{\"planName\":\"gold\",\"a\":{\"b\":1},\"a.bc\":2,\"\":3}");
+
+    variable_is("plan", "");
+    variable_is("plannames", "");
+    variable_is("a__", "");
+    variable_is("a__b__", "");
+    variable_is("a__b__c", "");
+    variable_is("a_b", "");
+    variable_is("__a", "");
+    variable_is("_", "");
+    variable_is("", "3");
+
+    /* longer than what is turned into dots at once */
+
+    ngx_memset(name, 'a', sizeof(name));
+    ngx_memcpy(name, "{\"", 2);
+    ngx_memcpy(&name[400], "\":{\"b\":7}}", sizeof("\":{\"b\":7}}"));
+    good(name);
+
+    ngx_memcpy(&name[400], "__b", sizeof("__b"));
+    variable_is(&name[2], "7");
+
+    for (i = 0; i < 1000; i++) {
+        name[i] = '_';
+    }
+
+    name[i] = '\0';
+    variable_is(name, "");
+}
+
+
 static void
 test_user(void **state)
 {
@@ -507,7 +593,8 @@ main(void)
     const struct CMUnitTest  tests[] = {
         test(registered), test(types), test(times), test(issuer),
         test(audience), test(type), test(any_claim), test(text), test(lists),
-        test(paths), test(user), test(rules_id), test(verdicts)
+        test(paths), test(variables), test(user), test(rules_id),
+        test(verdicts)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
