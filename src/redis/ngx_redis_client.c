@@ -152,6 +152,13 @@ ngx_redis_command_sent_on(ngx_redis_command_t *cmd)
 }
 
 
+uint64_t
+ngx_redis_command_server(ngx_redis_command_t *cmd)
+{
+    return cmd->all->server ? *cmd->all->server : 0;
+}
+
+
 ngx_int_t
 ngx_redis_client_slot(ngx_redis_client_t *client, ngx_str_t *key)
 {

@@ -152,6 +152,14 @@ void ngx_redis_command_abandon(ngx_redis_command_t *cmd);
 ngx_uint_t ngx_redis_command_sent_on(ngx_redis_command_t *cmd);
 
 /*
+ * A number that stands for the server that has answered, by the address that
+ * was connected to, as in ngx_redis_tracking.h.  To be asked from the handler,
+ * for a reply; else it may be 0.
+ */
+
+uint64_t ngx_redis_command_server(ngx_redis_command_t *cmd);
+
+/*
  * The hash slot of a key when the client is of a cluster: one command may
  * only have keys of one slot.  NGX_DECLINED when it is of one server, where
  * all keys may be in one command.

@@ -37,6 +37,7 @@ typedef struct {
     size_t                      bytes;
     ngx_event_t                *timer;     /* of their deadlines */
     ngx_redis_stats_t          *stats;     /* of the client */
+    uint64_t                   *server;    /* that answers, or NULL */
 } ngx_redis_commands_t;
 
 

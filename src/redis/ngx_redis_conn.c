@@ -131,6 +131,9 @@ ngx_redis_conn_connect(ngx_redis_conn_t *conn, ngx_addr_t *addr)
                                  ngx_min(addr->name.len + 1,
                                          NGX_SOCKADDR_STRLEN))
                      - conn->peer_text;
+    conn->server = (uint64_t) ngx_murmur_hash2(conn->peer.data, conn->peer.len)
+                   << 32
+                   | ngx_crc32_long(conn->peer.data, conn->peer.len);
     conn->log.action = "connecting to Redis";
 
     ngx_memzero(&pc, sizeof(ngx_peer_connection_t));

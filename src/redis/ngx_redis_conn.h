@@ -92,6 +92,7 @@ typedef struct {
     ngx_uint_t                log_level;
     ngx_str_t                 peer;        /* address, for the log */
     u_char                    peer_text[NGX_SOCKADDR_STRLEN];
+    uint64_t                  server;      /* a hash of that */
     ngx_str_t                 reason;      /* why it failed, printable */
     u_char                    text[192];   /* of the reason */
 

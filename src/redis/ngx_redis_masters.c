@@ -28,7 +28,8 @@ static void ngx_redis_masters_refused(ngx_redis_masters_t *m,
 static void ngx_redis_masters_end(ngx_redis_masters_t *m);
 static void ngx_redis_masters_trouble_handler(void *data,
     ngx_redis_node_t *node, ngx_uint_t was_up);
-static void ngx_redis_masters_up_handler(void *data);
+static void ngx_redis_masters_up_handler(void *data, uint64_t *servers,
+    ngx_uint_t n);
 static void ngx_redis_masters_down_handler(void *data);
 static void ngx_redis_masters_changed_handler(void *data, ngx_str_t *key);
 static void ngx_redis_masters_heard_handler(void *data, ngx_msec_t age);
@@ -100,7 +101,9 @@ ngx_redis_masters_create(ngx_redis_conf_t *conf,
     m->timer.cancelable = 1;
 
     m->watched = ngx_pcalloc(pool, m->max * sizeof(ngx_redis_watched_t *));
-    if (m->watched == NULL) {
+    m->servers = ngx_pcalloc(pool, m->max * sizeof(uint64_t));
+
+    if (m->watched == NULL || m->servers == NULL) {
         goto failed;
     }
 
@@ -380,6 +383,8 @@ ngx_redis_masters_answered(ngx_redis_masters_t *m, ngx_uint_t good)
 static void
 ngx_redis_masters_end(ngx_redis_masters_t *m)
 {
+    ngx_uint_t  i;
+
     if (!m->good) {
 
         if (!m->timer.timer_set) {
@@ -394,7 +399,12 @@ ngx_redis_masters_end(ngx_redis_masters_t *m)
         m->promised = 1;
         m->logged = 0;
         m->delay = NGX_REDIS_MASTERS_FIRST;
-        m->handlers->up(m->data);
+
+        for (i = 0; i < m->n; i++) {
+            m->servers[i] = m->watched[i]->server;
+        }
+
+        m->handlers->up(m->data, m->servers, m->n);
     }
 
     m->handlers->heard(m->data, ngx_redis_tracking_now() - m->start);
@@ -416,11 +426,12 @@ ngx_redis_masters_trouble_handler(void *data, ngx_redis_node_t *node,
 
 
 static void
-ngx_redis_masters_up_handler(void *data)
+ngx_redis_masters_up_handler(void *data, uint64_t *servers, ngx_uint_t n)
 {
     ngx_redis_watched_t *w = data;
 
     w->up = 1;
+    w->server = servers[0];
 }
 
 

@@ -12,7 +12,7 @@
  *
  * - all masters are listened to, those without slots as well (CLUSTER NODES);
  * - the promise begins when, after that, each of them said that it is a master,
- *   that these are all there are, and that keys are served;
+ *   that these are all there are and have all slots, and that keys are served;
  * - it is renewed by rounds of a PING on each connection and a CLUSTER INFO, of
  *   which no number may have changed, and one of the masters is asked anew
  *   which there are.  A round counts from its beginning.
@@ -52,6 +52,7 @@ typedef struct {
     ngx_redis_tracking_t           *tracking;
 
     u_char                          id[NGX_REDIS_NODES_ID];
+    uint64_t                        server;   /* that is listened to */
     ngx_redis_nodes_info_t          info;     /* as it was verified */
 
     /* of the round, NULL or 0: answered, or not asked */
@@ -77,6 +78,7 @@ struct ngx_redis_masters_s {
     ngx_redis_nodes_t               nodes;    /* as the last map told */
 
     ngx_redis_watched_t           **watched;
+    uint64_t                       *servers;  /* for up() */
     ngx_uint_t                      n;
     ngx_uint_t                      max;
     ngx_queue_t                     leaving;  /* of their members */

@@ -48,7 +48,15 @@ ngx_redis_masters_told_handler(void *data, redisReply *reply, ngx_str_t *peer)
     {
         rc = ngx_redis_nodes_parse(reply, &masters, &nodes, &err);
 
-        if (rc == NGX_OK) {
+        if (rc == NGX_OK && nodes.slots != NGX_REDIS_SLOTS) {
+
+            /* who was left by the others, perhaps: somebody else is asked */
+
+            ngx_redis_masters_doubt(m);
+            m->nodes.settled = 0;
+            rc = NGX_DECLINED;
+
+        } else if (rc == NGX_OK) {
 
             if (!ngx_redis_nodes_same(&nodes, &m->nodes)) {
                 ngx_redis_masters_doubt(m);

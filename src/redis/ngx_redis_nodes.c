@@ -13,16 +13,18 @@
 typedef struct {
     ngx_redis_endpoint_t      endpoint;
     u_char                   *id;
+    ngx_uint_t                slots;
     unsigned                  myself:1;
     unsigned                  master:1;
     unsigned                  joining:1;
     unsigned                  down:1;
-    unsigned                  slots:1;
 } ngx_redis_nodes_line_t;
 
 
 static ngx_int_t ngx_redis_nodes_line(u_char *p, u_char *last,
     ngx_redis_nodes_line_t *line, const char **err);
+static ngx_int_t ngx_redis_nodes_slots(ngx_str_t *word,
+    ngx_redis_nodes_line_t *line);
 static ngx_uint_t ngx_redis_nodes_word(u_char **p, u_char *last, u_char ch,
     ngx_str_t *word);
 static ngx_int_t ngx_redis_nodes_sum(u_char *id, ngx_redis_nodes_t *nodes);
@@ -73,6 +75,10 @@ ngx_redis_nodes_parse(redisReply *reply, ngx_array_t *masters,
             nodes->settled = 0;
         }
 
+        if (line.master) {
+            nodes->slots += line.slots;
+        }
+
         if (!line.master || line.joining || (line.down && !line.slots)) {
             continue;
         }
@@ -97,6 +103,10 @@ ngx_redis_nodes_parse(redisReply *reply, ngx_array_t *masters,
 
         master->endpoint = line.endpoint;
         master->id = line.id;
+    }
+
+    if (nodes->slots != NGX_REDIS_SLOTS) {
+        nodes->settled = 0;
     }
 
     return NGX_OK;
@@ -146,8 +156,11 @@ ngx_redis_nodes_line(u_char *p, u_char *last, ngx_redis_nodes_line_t *line,
 
             /* what is in brackets is on its way */
 
-            if (i >= 8 && word.len && word.data[0] != '[') {
-                line->slots = 1;
+            if (i >= 8 && word.len && word.data[0] != '['
+                && ngx_redis_nodes_slots(&word, line) != NGX_OK)
+            {
+                *err = "invalid slots";
+                return NGX_ERROR;
             }
         }
     }
@@ -156,6 +169,35 @@ ngx_redis_nodes_line(u_char *p, u_char *last, ngx_redis_nodes_line_t *line,
         *err = "a line that is too short";
         return NGX_ERROR;
     }
+
+    return NGX_OK;
+}
+
+
+/* "5461-10922", or one */
+
+static ngx_int_t
+ngx_redis_nodes_slots(ngx_str_t *word, ngx_redis_nodes_line_t *line)
+{
+    u_char     *p, *end;
+    ngx_int_t   first, last;
+
+    p = word->data;
+    end = word->data + word->len;
+
+    p = ngx_strlchr(p, end, '-');
+    if (p == NULL) {
+        p = end;
+    }
+
+    first = ngx_atoi(word->data, p - word->data);
+    last = (p == end) ? first : ngx_atoi(p + 1, end - (p + 1));
+
+    if (first == NGX_ERROR || last < first || last >= NGX_REDIS_SLOTS) {
+        return NGX_ERROR;
+    }
+
+    line->slots += last - first + 1;
 
     return NGX_OK;
 }

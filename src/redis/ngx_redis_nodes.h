@@ -40,8 +40,10 @@ typedef struct {
     uint64_t                  sums[2];   /* of their IDs */
     u_char                   *myself;    /* ID of who says so, a master; NULL:
                                             a replica */
-    unsigned                  settled:1; /* no master with slots is down, and
-                                            nobody is about to join */
+    ngx_uint_t                slots;     /* that they have */
+    unsigned                  settled:1; /* no master with slots is down, no
+                                            slot is nobody's, and no server is
+                                            about to join */
 } ngx_redis_nodes_t;
 
 

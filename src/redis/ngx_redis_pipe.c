@@ -48,6 +48,7 @@ ngx_redis_pipe_init(ngx_redis_pipe_t *pipe, ngx_redis_node_t *node,
     pipe->node = node;
     pipe->all.stats = node->stats;
     pipe->all.timer = &pipe->timer;
+    pipe->all.server = &pipe->conn.server;
     pipe->conf = node->conf;
 
     ngx_queue_init(&pipe->late);

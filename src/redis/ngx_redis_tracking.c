@@ -418,7 +418,7 @@ ngx_redis_tracking_step(ngx_redis_tracking_t *t, redisReply *reply)
 
         ngx_redis_tracking_stop(t);
 
-        t->handlers->up(t->data);
+        t->handlers->up(t->data, &t->conn.server, 1);
 
         if (!t->paced) {
             ngx_redis_tracking_ping(t);

@@ -40,8 +40,11 @@ typedef struct ngx_redis_tracking_s  ngx_redis_tracking_t;
 
 
 typedef struct {
-    /* changes are going to be reported from now on */
-    void                    (*up)(void *data);
+    /*
+     * Changes are going to be reported from now on, of what these servers
+     * hold: numbers of ngx_redis_command_server().
+     */
+    void                    (*up)(void *data, uint64_t *servers, ngx_uint_t n);
 
     /* ... and are not any more: any may have been missed */
     void                    (*down)(void *data);

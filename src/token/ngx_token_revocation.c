@@ -449,6 +449,7 @@ ngx_token_revocation_reply_handler(void *data, ngx_redis_result_e result,
         question->note.trusted = 0;
     }
 
+    question->server = ngx_redis_command_server(question->command);
     question->command = NULL;
 
     verdict = ngx_token_revocation_verdict(question, result, reply);
@@ -518,7 +519,7 @@ ngx_token_revocation_verdict(ngx_token_question_t *question,
 
     if (revocation->watch) {
         ngx_token_watch_store(revocation->watch, question->digest,
-                              &question->note, value);
+                              &question->note, question->server, value);
     }
 
     return ngx_token_revocation_refuses(revocation, i, value)

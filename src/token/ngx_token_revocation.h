@@ -68,6 +68,7 @@ typedef struct {
     ngx_uint_t                era;       /* of the marker */
     u_char                    digest[NGX_TOKEN_DIGEST];    /* of it */
     ngx_token_watch_note_t    note;
+    uint64_t                  server;    /* that has answered */
 } ngx_token_question_t;
 
 

@@ -14,7 +14,7 @@
 
 
 #define NGX_TOKEN_WATCH_MAGIC    0x6f707477      /* "optw" */
-#define NGX_TOKEN_WATCH_VERSION  1
+#define NGX_TOKEN_WATCH_VERSION  2
 
 #define NGX_TOKEN_WATCH_TURN     250     /* ms, to see who listens */
 #define NGX_TOKEN_WATCH_LATE     1000    /* ms, then another worker does */
@@ -28,10 +28,13 @@ typedef struct {
 
 
 static void ngx_token_watch_timer_handler(ngx_event_t *ev);
-static void ngx_token_watch_up_handler(void *data);
+static void ngx_token_watch_up_handler(void *data, uint64_t *servers,
+    ngx_uint_t n);
 static void ngx_token_watch_down_handler(void *data);
 static void ngx_token_watch_heard_handler(void *data, ngx_msec_t age);
 static void ngx_token_watch_changed_handler(void *data, ngx_str_t *key);
+static ngx_uint_t ngx_token_watch_reports(ngx_token_watch_shm_t *shm,
+    uint64_t server);
 static ngx_uint_t ngx_token_watch_kind(const u_char *digest);
 static void ngx_token_watch_key(ngx_str_t *key, u_char *buf,
     const u_char *digest);
@@ -157,7 +160,7 @@ ngx_token_watch_timer_handler(ngx_event_t *ev)
  */
 
 static void
-ngx_token_watch_up_handler(void *data)
+ngx_token_watch_up_handler(void *data, uint64_t *servers, ngx_uint_t n)
 {
     ngx_token_watch_t *watch = data;
 
@@ -165,7 +168,15 @@ ngx_token_watch_up_handler(void *data)
 
     shm = watch->shm;
 
+    ngx_shmtx_lock(&watch->shpool->mutex);
+
+    shm->nservers = ngx_min(n, NGX_REDIS_CLUSTER_MAX_MEMBERS);
+    ngx_memcpy(shm->servers, servers, shm->nservers * sizeof(uint64_t));
+
     (void) ngx_atomic_fetch_add(&shm->epoch, 1);
+
+    ngx_shmtx_unlock(&watch->shpool->mutex);
+
     shm->heard = 0;
     ngx_memory_barrier();
     shm->up = ngx_pid;
@@ -259,7 +270,7 @@ ngx_token_watch_note(ngx_token_watch_t *watch, u_char *digest,
 
 void
 ngx_token_watch_store(ngx_token_watch_t *watch, u_char *digest,
-    const ngx_token_watch_note_t *note, uint64_t value)
+    const ngx_token_watch_note_t *note, uint64_t server, uint64_t value)
 {
     u_char                    buf[1 + NGX_TOKEN_DIGEST];
     ngx_str_t                 slot, revoked;
@@ -279,6 +290,7 @@ ngx_token_watch_store(ngx_token_watch_t *watch, u_char *digest,
     if (note->epoch == watch->shm->epoch
         && note->changes
            == watch->shm->changes[ngx_token_watch_kind(digest)]
+        && ngx_token_watch_reports(watch->shm, server)
         && ngx_limiter_table_lookup(watch->table, &revoked) == NULL)
     {
         entry = ngx_limiter_table_insert(watch->table, &slot);
@@ -288,6 +300,26 @@ ngx_token_watch_store(ngx_token_watch_t *watch, u_char *digest,
     }
 
     ngx_shmtx_unlock(&watch->shpool->mutex);
+}
+
+
+/*
+ * A worker may still ask a server that is not the master any more, or another
+ * of several addresses.
+ */
+
+static ngx_uint_t
+ngx_token_watch_reports(ngx_token_watch_shm_t *shm, uint64_t server)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < shm->nservers; i++) {
+        if (shm->servers[i] == server) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

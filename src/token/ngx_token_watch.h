@@ -21,7 +21,8 @@
  * ngx_token_watch_shm_t are read and written without a lock.  The listener
  * first counts a change and then removes the slot under the lock; who stores
  * compares the count under the lock.  So an answer that was overtaken by
- * a change is never kept.
+ * a change is never kept.  The servers are written under the lock, with the
+ * epoch.
  */
 
 
@@ -34,6 +35,7 @@
 
 #include "ngx_keeper.h"
 #include "ngx_limiter_table.h"
+#include "ngx_redis_cluster.h"
 #include "ngx_redis_tracker.h"
 
 
@@ -53,6 +55,10 @@ typedef struct {
     ngx_atomic_t              heard;     /* ms, when Redis was asked for
                                             what it has answered */
     ngx_atomic_t              changes[NGX_TOKEN_WATCH_KINDS];
+
+    /* who reports changes */
+    ngx_uint_t                nservers;
+    uint64_t                  servers[NGX_REDIS_CLUSTER_MAX_MEMBERS];
 } ngx_token_watch_shm_t;
 
 
@@ -107,12 +113,13 @@ void ngx_token_watch_note(ngx_token_watch_t *watch, u_char *digest,
     ngx_token_watch_note_t *note);
 
 /*
- * Keeps the answer, unless there was a change since, or the table has a slot
+ * Keeps the answer, unless it is of a server (ngx_redis_command_server()) that
+ * does not report changes, or there was one since, or the table has a slot
  * whose key is the digest itself: what this host has revoked is looked up then.
  */
 
 void ngx_token_watch_store(ngx_token_watch_t *watch, u_char *digest,
-    const ngx_token_watch_note_t *note, uint64_t value);
+    const ngx_token_watch_note_t *note, uint64_t server, uint64_t value);
 
 /* Forgets one; called with the token zone locked. */
 
