@@ -80,12 +80,12 @@ $r->revoke($_) for @left;
 
 ok($r->refused($_), "$_ is refused") for @tokens[0, 15];
 
+ok($r->kept(@tokens, $r->tokens($new, 2)), 'answers are kept again');
+
 my ($late, $n) = $r->late();
 
 cmp_ok($late, '<', 0.3, 'none is let in for longer');
 cmp_ok($n->{200}, '>', 0, 'used until then');
 is(join(' ', sort keys %$n), '200 401', 'each by an answer of Redis');
-
-ok($r->kept($r->tokens($new, 2)), 'answers of the new master are kept');
 
 ###############################################################################
