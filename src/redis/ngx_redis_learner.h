@@ -5,11 +5,11 @@
 
 
 /*
- * Asks a cluster where its slots are, or which servers it has, on a connection of its own, which is
- * closed afterwards: whatever is answered, no command is hurt.  Any server
- * that answers is good: those that serve now, then the seeds, which are the
- * URLs of the directive.  One question at a time; the more there are in a
- * row, the longer the pause between them.
+ * Asks a cluster where its slots are, or which servers it has, on a connection
+ * of its own, which is closed afterwards: whatever is answered, no command is
+ * hurt.  Any server that answers is good: those that serve now, then the
+ * seeds, which are the URLs of the directive.  One question at a time; the more
+ * there are in a row, the longer the pause between them.
  */
 
 

@@ -23,6 +23,8 @@ typedef struct {
 
 static ngx_int_t ngx_redis_nodes_line(u_char *p, u_char *last,
     ngx_redis_nodes_line_t *line, const char **err);
+static ngx_int_t ngx_redis_nodes_add(ngx_redis_nodes_line_t *line,
+    ngx_array_t *masters, ngx_redis_nodes_t *nodes, const char **err);
 static ngx_int_t ngx_redis_nodes_slots(ngx_str_t *word,
     ngx_redis_nodes_line_t *line);
 static ngx_uint_t ngx_redis_nodes_word(u_char **p, u_char *last, u_char ch,
@@ -42,10 +44,9 @@ ngx_int_t
 ngx_redis_nodes_parse(redisReply *reply, ngx_array_t *masters,
     ngx_redis_nodes_t *nodes, const char **err)
 {
-    u_char                    *p, *last, *end;
-    ngx_str_t                  text;
-    ngx_redis_nodes_line_t     line;
-    ngx_redis_nodes_master_t  *master;
+    u_char                  *p, *last, *end;
+    ngx_str_t                text;
+    ngx_redis_nodes_line_t   line;
 
     *err = NULL;
 
@@ -71,43 +72,57 @@ ngx_redis_nodes_parse(redisReply *reply, ngx_array_t *masters,
             return NGX_ERROR;
         }
 
-        if (line.joining || (line.master && line.down && line.slots)) {
-            nodes->settled = 0;
-        }
-
-        if (line.master) {
-            nodes->slots += line.slots;
-        }
-
-        if (!line.master || line.joining || (line.down && !line.slots)) {
-            continue;
-        }
-
-        if (ngx_redis_nodes_sum(line.id, nodes) != NGX_OK) {
-            *err = "an invalid ID";
+        if (ngx_redis_nodes_add(&line, masters, nodes, err) != NGX_OK) {
             return NGX_ERROR;
         }
-
-        if (line.myself) {
-            nodes->myself = line.id;
-        }
-
-        if (masters == NULL) {
-            continue;
-        }
-
-        master = ngx_array_push(masters);
-        if (master == NULL) {
-            return NGX_ERROR;
-        }
-
-        master->endpoint = line.endpoint;
-        master->id = line.id;
     }
 
     if (nodes->slots != NGX_REDIS_SLOTS) {
         nodes->settled = 0;
     }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_redis_nodes_add(ngx_redis_nodes_line_t *line, ngx_array_t *masters,
+    ngx_redis_nodes_t *nodes, const char **err)
+{
+    ngx_redis_nodes_master_t  *master;
+
+    if (line->joining || (line->master && line->down && line->slots)) {
+        nodes->settled = 0;
+    }
+
+    if (line->master) {
+        nodes->slots += line->slots;
+    }
+
+    if (!line->master || line->joining || (line->down && !line->slots)) {
+        return NGX_OK;
+    }
+
+    if (ngx_redis_nodes_sum(line->id, nodes) != NGX_OK) {
+        *err = "an invalid ID";
+        return NGX_ERROR;
+    }
+
+    if (line->myself) {
+        nodes->myself = line->id;
+    }
+
+    if (masters == NULL) {
+        return NGX_OK;
+    }
+
+    master = ngx_array_push(masters);
+    if (master == NULL) {
+        return NGX_ERROR;
+    }
+
+    master->endpoint = line->endpoint;
+    master->id = line->id;
 
     return NGX_OK;
 }
