@@ -91,7 +91,7 @@ fi
 includes="-I$src/src/core -I$src/src/event -I$src/src/event/modules"
 includes="$includes -I$src/src/event/quic -I$src/src/os/unix -I$out/objs"
 includes="$includes -I$src/src/http -I$src/src/http/modules"
-includes="$includes -I$src/src/http/v2 -I$root/src"
+includes="$includes -I$src/src/http/v2 -I$root/src -I$(pg_config --includedir)"
 
 for dir in "$root"/src/*/; do
     includes="$includes -I${dir%/}"

@@ -56,7 +56,6 @@ static void ngx_pgsql_conn_unwatch(ngx_pgsql_conn_t *conn, ngx_uint_t flags);
 static void ngx_pgsql_conn_lost(ngx_pgsql_conn_t *conn);
 static void ngx_pgsql_conn_drop(ngx_pgsql_conn_t *conn);
 static void ngx_pgsql_conn_tell(ngx_pgsql_conn_t *conn, const char *reason);
-static u_char *ngx_pgsql_conn_line(u_char *p, u_char *last, const char *text);
 
 
 ngx_pgsql_conn_t *
@@ -525,11 +524,11 @@ ngx_pgsql_conn_well(ngx_pgsql_conn_t *conn)
 static void
 ngx_pgsql_conn_lost(ngx_pgsql_conn_t *conn)
 {
-    u_char  reason[NGX_PGSQL_CONN_REASON];
+    u_char  reason[NGX_PGSQL_RESULT_REASON];
 
-    (void) ngx_pgsql_conn_line(reason, reason + NGX_PGSQL_CONN_REASON,
-                               conn->pg ? PQerrorMessage(conn->pg)
-                                        : "out of memory");
+    (void) ngx_pgsql_result_line(reason, reason + NGX_PGSQL_RESULT_REASON,
+                                 conn->pg ? PQerrorMessage(conn->pg)
+                                          : "out of memory");
 
     ngx_pgsql_conn_fail(conn, reason[0] ? (char *) reason
                                         : "the connection was lost");
@@ -617,77 +616,4 @@ ngx_pgsql_conn_tell(ngx_pgsql_conn_t *conn, const char *reason)
     ngx_log_error(NGX_LOG_ERR, conn->log, 0,
                   "postgres of \"%V\" is not there: %s",
                   &conn->conf->directive, reason);
-}
-
-
-void
-ngx_pgsql_result_reason(PGresult *result, u_char *buf)
-{
-    u_char      *p, *last;
-    const char  *state, *text;
-
-    last = buf + NGX_PGSQL_CONN_REASON;
-
-    state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-
-    p = ngx_pgsql_conn_line(buf, buf + 16, state ? state : "-----");
-
-    if (text && last - p > 1) {
-        *p++ = ' ';
-        (void) ngx_pgsql_conn_line(p, last, text);
-    }
-}
-
-
-ngx_uint_t
-ngx_pgsql_result_class(PGresult *result, const char *class)
-{
-    const char  *state;
-
-    state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-
-    return state && ngx_strncmp(state, class, ngx_strlen(class)) == 0;
-}
-
-
-ngx_int_t
-ngx_pgsql_result_value(PGresult *result, ngx_uint_t row, ngx_uint_t column,
-    ngx_str_t *value)
-{
-    if (row >= (ngx_uint_t) PQntuples(result)
-        || column >= (ngx_uint_t) PQnfields(result)
-        || PQgetisnull(result, row, column))
-    {
-        return NGX_DECLINED;
-    }
-
-    value->data = (u_char *) PQgetvalue(result, row, column);
-    value->len = PQgetlength(result, row, column);
-
-    return NGX_OK;
-}
-
-
-/* Its first line, ended by a NUL; a server may say anything. */
-
-static u_char *
-ngx_pgsql_conn_line(u_char *p, u_char *last, const char *text)
-{
-    u_char  ch;
-
-    while (p < last - 1) {
-
-        ch = (u_char) *text++;
-
-        if (ch == '\0' || ch == CR || ch == LF) {
-            break;
-        }
-
-        *p++ = (ch < 0x20 || ch > 0x7e) ? '?' : ch;
-    }
-
-    *p = '\0';
-
-    return p;
 }

@@ -26,13 +26,13 @@
 #include <libpq-fe.h>
 
 #include "ngx_pgsql_conf.h"
+#include "ngx_pgsql_result.h"
 
 
 #define NGX_PGSQL_CONN_QUERY_TIMEOUT  10000   /* ms */
 #define NGX_PGSQL_CONN_MIN_WAIT       100     /* ms, before the next try */
 #define NGX_PGSQL_CONN_MAX_WAIT       5000    /* ms */
 #define NGX_PGSQL_CONN_MAX_PARAMS     8
-#define NGX_PGSQL_CONN_REASON         256     /* bytes of a log line */
 
 
 typedef struct ngx_pgsql_conn_s  ngx_pgsql_conn_t;
@@ -104,26 +104,6 @@ void ngx_pgsql_conn_well(ngx_pgsql_conn_t *conn);
  */
 
 void ngx_pgsql_conn_fail(ngx_pgsql_conn_t *conn, const char *reason);
-
-/*
- * Writes what a result says is wrong: its SQLSTATE and the first line, without
- * anything a log must not have; at most NGX_PGSQL_CONN_REASON bytes with the
- * NUL.
- */
-
-void ngx_pgsql_result_reason(PGresult *result, u_char *buf);
-
-/* Whether the SQLSTATE of an error begins with these characters. */
-
-ngx_uint_t ngx_pgsql_result_class(PGresult *result, const char *class);
-
-/*
- * A value of a row, which lives as long as the result: NGX_OK, or NGX_DECLINED
- * if it is NULL or not there.
- */
-
-ngx_int_t ngx_pgsql_result_value(PGresult *result, ngx_uint_t row,
-    ngx_uint_t column, ngx_str_t *value);
 
 
 #endif /* _NGX_PGSQL_CONN_H_INCLUDED_ */

@@ -59,7 +59,8 @@ ngx_token_marker_init(ngx_token_marker_t *marker, ngx_pool_t *pool,
     all.len = p - all.data;
     ngx_token_digest_hex(&all, hex);
 
-    marker->key.data = ngx_pnalloc(pool, prefix->len + sizeof("{postgres}:") - 1
+    marker->key.data = ngx_pnalloc(pool, prefix->len
+                                         + sizeof("{postgres}:") - 1
                                          + NGX_TOKEN_MARKER_HEX);
     if (marker->key.data == NULL) {
         return NGX_ERROR;

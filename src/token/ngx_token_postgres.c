@@ -8,85 +8,15 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include "ngx_limiter_local.h"
-#include "ngx_token_postgres.h"
+#include "ngx_token_postgres_chain.h"
 
 
 #define NGX_TOKEN_POSTGRES_MAGIC     0x6f707470      /* "optp" */
 #define NGX_TOKEN_POSTGRES_VERSION   1
 
-#define NGX_TOKEN_POSTGRES_TURN      50      /* ms, of the keeper */
 #define NGX_TOKEN_POSTGRES_SLOW_TURN 250     /* ms, of other workers */
 #define NGX_TOKEN_POSTGRES_LATE      1000    /* ms, then another worker is */
-#define NGX_TOKEN_POSTGRES_LOOK      1000    /* ms, if nothing is notified */
-#define NGX_TOKEN_POSTGRES_EXPIRE    10000   /* ms */
 #define NGX_TOKEN_POSTGRES_REFRESH   600000  /* ms, of the marker's life */
-
-#define NGX_TOKEN_POSTGRES_EXPIRED   "1000"  /* rows deleted at once */
-#define NGX_TOKEN_POSTGRES_ROWS      "160"   /* NGX_TOKEN_REFILL_ROWS */
-#define NGX_TOKEN_POSTGRES_FIRST     "-9223372036854775808"
-
-
-/* Rows as ngx_token_refill.h has them; one that is expired is left out. */
-
-#define NGX_TOKEN_POSTGRES_COLUMNS                                            \
-    "SELECT id, xact,"                                                        \
-    " CASE WHEN octet_length(key) BETWEEN 1 AND 1024 THEN key END,"           \
-    " CASE WHEN since IS NULL OR since = '-infinity' THEN 1"                  \
-    " WHEN since = 'infinity' THEN 9007199254740991"                          \
-    " ELSE greatest(ceil(extract(epoch FROM since))::bigint, 1) END,"         \
-    " ceil(extract(epoch FROM least(expires, now() + interval '10 years')"    \
-    " - now()) * 1000)::bigint"                                               \
-    " FROM optcache.token_blacklist WHERE (expires > now()) IS NOT FALSE AND "
-
-
-/* The snapshot "c", or an earlier one that is shorter. */
-
-#define NGX_TOKEN_POSTGRES_NOW                                                \
-    "CASE WHEN length(c::text) < 4000 THEN c::text ELSE"                      \
-    " concat(pg_snapshot_xmin(c), ':', pg_snapshot_xmin(c), ':') END"
-
-
-/*
- * A chain of steps: each is begun when the one before it is done, and while
- * one is under way nothing else is begun.
- */
-
-struct ngx_token_postgres_s {
-    ngx_token_postgres_shm_t *shm;
-    ngx_slab_pool_t          *shpool;
-    ngx_pgsql_conn_t         *conn;
-    ngx_redis_client_t       *client;
-    ngx_token_marker_t        marker;
-    ngx_token_refill_t        refill;
-    ngx_event_t               timer;
-    ngx_log_t                *log;
-
-    uint64_t                  look;      /* when to do so again */
-    uint64_t                  retry;     /* not before this, either */
-    uint64_t                  expire;
-    uint64_t                  refresh;
-    uint64_t                  check;     /* the marker */
-
-    u_char                    identity[NGX_TOKEN_POSTGRES_IDENTITY];
-    u_char                    last[NGX_TOKEN_POSTGRES_SNAPSHOT];
-    u_char                    snapshot[NGX_TOKEN_POSTGRES_SNAPSHOT];
-    u_char                    id[NGX_TOKEN_REFILL_NUMBER + 1];
-    u_char                    xact[NGX_TOKEN_REFILL_NUMBER + 1];
-    ngx_uint_t                rows;      /* of the last page */
-    ngx_uint_t                ignored;   /* when the chain began */
-    ngx_token_queue_item_t    item;
-
-    unsigned                  up:1;
-    unsigned                  greeted:1;
-    unsigned                  busy:1;
-    unsigned                  notified:1;
-    unsigned                  synced:1;  /* the kept snapshot can be used */
-    unsigned                  all:1;     /* the chain is of all rows */
-    unsigned                  stored:1;  /* the last chain did */
-    unsigned                  no_store:1;
-    unsigned                  no_expire:1;
-};
 
 
 static void ngx_token_postgres_timer_handler(ngx_event_t *ev);
@@ -96,38 +26,8 @@ static void ngx_token_postgres_up_handler(void *data);
 static void ngx_token_postgres_down_handler(void *data);
 static void ngx_token_postgres_notified_handler(void *data,
     const char *channel, const char *payload);
-
-static void ngx_token_postgres_next(ngx_token_postgres_t *tp);
-static void ngx_token_postgres_again(ngx_token_postgres_t *tp, uint64_t pause);
-static void ngx_token_postgres_query(ngx_token_postgres_t *tp,
-    const char *text, ngx_uint_t n, ngx_str_t *params,
-    ngx_pgsql_result_pt handler);
-static ngx_int_t ngx_token_postgres_result(ngx_token_postgres_t *tp,
-    PGresult *result);
-
 static void ngx_token_postgres_hello_handler(void *data, PGresult *result);
 static void ngx_token_postgres_identity_handler(void *data, PGresult *result);
-
-static ngx_int_t ngx_token_postgres_store(ngx_token_postgres_t *tp);
-static void ngx_token_postgres_store_handler(void *data, PGresult *result);
-
-static void ngx_token_postgres_fill(ngx_token_postgres_t *tp);
-static void ngx_token_postgres_begun_handler(void *data, ngx_int_t rc);
-static void ngx_token_postgres_snapshot_handler(void *data, PGresult *result);
-static void ngx_token_postgres_look(ngx_token_postgres_t *tp);
-static void ngx_token_postgres_look_handler(void *data, PGresult *result);
-static void ngx_token_postgres_page(ngx_token_postgres_t *tp);
-static void ngx_token_postgres_page_handler(void *data, PGresult *result);
-static void ngx_token_postgres_written_handler(void *data, ngx_int_t rc);
-static void ngx_token_postgres_finish_handler(void *data, ngx_int_t rc);
-static void ngx_token_postgres_finished(ngx_token_postgres_t *tp);
-
-static void ngx_token_postgres_expire(ngx_token_postgres_t *tp);
-static void ngx_token_postgres_expire_handler(void *data, PGresult *result);
-
-static ngx_int_t ngx_token_postgres_copy(u_char *buf, size_t size,
-    PGresult *result, ngx_uint_t row, ngx_uint_t column);
-static void ngx_token_postgres_text(ngx_str_t *text, u_char *buf);
 
 
 static ngx_pgsql_handlers_t  ngx_token_postgres_handlers = {
@@ -237,34 +137,6 @@ ngx_token_marker_t *
 ngx_token_postgres_marker(ngx_token_postgres_t *tp)
 {
     return &tp->marker;
-}
-
-
-void
-ngx_token_postgres_revoke(ngx_token_postgres_t *tp, ngx_str_t *key,
-    uint64_t until)
-{
-    switch (ngx_token_queue_push(&tp->shm->queue, tp->shpool, key, until)) {
-
-    case NGX_OK:
-        break;
-
-    case NGX_DECLINED:
-        ngx_log_error(NGX_LOG_WARN, tp->log, 0,
-                      "a revocation is not stored in postgres: its key cannot "
-                      "be text of at most %d bytes", NGX_TOKEN_QUEUE_KEY);
-        break;
-
-    default: /* NGX_BUSY */
-
-        if (ngx_atomic_cmp_set(&tp->shm->full, 0, 1)) {
-            ngx_log_error(NGX_LOG_ERR, tp->log, 0,
-                          "too many revocations wait for postgres, further "
-                          "ones are not stored in it");
-        }
-
-        break;
-    }
 }
 
 
@@ -406,7 +278,7 @@ ngx_token_postgres_notified_handler(void *data, const char *channel,
  * else there is to do.
  */
 
-static void
+void
 ngx_token_postgres_next(ngx_token_postgres_t *tp)
 {
     uint64_t    now;
@@ -463,7 +335,7 @@ ngx_token_postgres_next(ngx_token_postgres_t *tp)
 
 /* Redis did not do it: the chain ends, and another begins after a pause. */
 
-static void
+void
 ngx_token_postgres_again(ngx_token_postgres_t *tp, uint64_t pause)
 {
     tp->busy = 0;
@@ -474,7 +346,7 @@ ngx_token_postgres_again(ngx_token_postgres_t *tp, uint64_t pause)
 }
 
 
-static void
+void
 ngx_token_postgres_query(ngx_token_postgres_t *tp, const char *text,
     ngx_uint_t n, ngx_str_t *params, ngx_pgsql_result_pt handler)
 {
@@ -488,10 +360,10 @@ ngx_token_postgres_query(ngx_token_postgres_t *tp, const char *text,
 
 /* NGX_ERROR: the chain is over, and the connection perhaps. */
 
-static ngx_int_t
+ngx_int_t
 ngx_token_postgres_result(ngx_token_postgres_t *tp, PGresult *result)
 {
-    u_char          reason[NGX_PGSQL_CONN_REASON];
+    u_char          reason[NGX_PGSQL_RESULT_REASON];
     ExecStatusType  status;
 
     if (result == NULL) {
@@ -570,415 +442,9 @@ ngx_token_postgres_identity_handler(void *data, PGresult *result)
 }
 
 
-/* NGX_OK, or NGX_DECLINED if there was nothing to do. */
-
-static ngx_int_t
-ngx_token_postgres_store(ngx_token_postgres_t *tp)
-{
-    u_char             ttl[NGX_INT64_LEN];
-    uint64_t           now;
-    ngx_str_t          params[2];
-    ngx_token_queue_t *queue;
-
-    queue = &tp->shm->queue;
-    now = ngx_limiter_local_now();
-
-    for ( ;; ) {
-
-        if (ngx_token_queue_peek(queue, tp->shpool, &tp->item) != NGX_OK) {
-            return NGX_DECLINED;
-        }
-
-        if (tp->item.until > now) {
-            break;
-        }
-
-        ngx_token_queue_done(queue, tp->shpool, &tp->item);
-    }
-
-    params[0].data = tp->item.key;
-    params[0].len = tp->item.len;
-
-    params[1].data = ttl;
-    params[1].len = ngx_sprintf(ttl, "%uL", tp->item.until - now) - ttl;
-
-    ngx_token_postgres_query(tp,
-                  "SELECT optcache.token_revoke($1::text,"
-                  " now() + $2::bigint * interval '1 millisecond')",
-                  2, params, ngx_token_postgres_store_handler);
-
-    return NGX_OK;
-}
-
-
-/*
- * What the key itself is wrong for is given up; what the role may not do is
- * tried again with another connection.
- */
-
-static void
-ngx_token_postgres_store_handler(void *data, PGresult *result)
-{
-    ngx_token_postgres_t *tp = data;
-
-    u_char  reason[NGX_PGSQL_CONN_REASON];
-
-    if (result && PQresultStatus(result) == PGRES_FATAL_ERROR) {
-
-        ngx_pgsql_result_reason(result, reason);
-
-        if (ngx_pgsql_result_class(result, "22")
-            || ngx_pgsql_result_class(result, "23"))
-        {
-            reason[5] = '\0';
-            ngx_log_error(NGX_LOG_WARN, tp->log, 0,
-                          "a revocation is not stored in postgres: %s",
-                          reason);
-
-        } else if (ngx_pgsql_result_class(result, "42")
-                   || ngx_pgsql_result_class(result, "25"))
-        {
-            ngx_log_error(NGX_LOG_ERR, tp->log, 0,
-                          "revocations cannot be stored in postgres: %s",
-                          reason);
-            tp->no_store = 1;
-            tp->busy = 0;
-            return;
-
-        } else {
-            ngx_pgsql_conn_fail(tp->conn, (char *) reason);
-            return;
-        }
-
-    } else if (ngx_token_postgres_result(tp, result) != NGX_OK) {
-        return;
-    }
-
-    ngx_token_queue_done(&tp->shm->queue, tp->shpool, &tp->item);
-
-    tp->shm->full = 0;
-    tp->busy = 0;
-
-    ngx_token_postgres_next(tp);
-}
-
-
-static void
-ngx_token_postgres_fill(ngx_token_postgres_t *tp)
-{
-    tp->busy = 1;
-    tp->all = 1;
-    tp->notified = 0;
-    tp->ignored = tp->refill.ignored;
-
-    if (ngx_token_refill_begin(&tp->refill, ngx_token_postgres_begun_handler)
-        != NGX_AGAIN)
-    {
-        ngx_token_postgres_again(tp, NGX_TOKEN_POSTGRES_LOOK);
-    }
-}
-
-
-static void
-ngx_token_postgres_begun_handler(void *data, ngx_int_t rc)
-{
-    ngx_token_postgres_t *tp = data;
-
-    if (rc != NGX_OK) {
-        ngx_token_postgres_again(tp, NGX_TOKEN_POSTGRES_LOOK);
-        return;
-    }
-
-    ngx_token_postgres_query(tp, "SELECT " NGX_TOKEN_POSTGRES_NOW
-                             " FROM (SELECT pg_current_snapshot() AS c) AS s",
-                             0, NULL, ngx_token_postgres_snapshot_handler);
-}
-
-
-static void
-ngx_token_postgres_snapshot_handler(void *data, PGresult *result)
-{
-    ngx_token_postgres_t *tp = data;
-
-    if (ngx_token_postgres_result(tp, result) != NGX_OK) {
-        return;
-    }
-
-    if (ngx_token_postgres_copy(tp->snapshot, NGX_TOKEN_POSTGRES_SNAPSHOT,
-                                result, 0, 0)
-        != NGX_OK)
-    {
-        ngx_pgsql_conn_fail(tp->conn, "it tells no snapshot");
-        return;
-    }
-
-    (void) ngx_cpystrn(tp->id, (u_char *) NGX_TOKEN_POSTGRES_FIRST,
-                       sizeof(tp->id));
-
-    ngx_token_postgres_page(tp);
-}
-
-
-static void
-ngx_token_postgres_look(ngx_token_postgres_t *tp)
-{
-    ngx_str_t  param;
-
-    tp->all = 0;
-    tp->notified = 0;
-    tp->ignored = tp->refill.ignored;
-
-    ngx_shmtx_lock(&tp->shpool->mutex);
-
-    ngx_memcpy(tp->last, tp->shm->snapshot, NGX_TOKEN_POSTGRES_SNAPSHOT);
-
-    ngx_shmtx_unlock(&tp->shpool->mutex);
-
-    ngx_token_postgres_text(&param, tp->last);
-
-    ngx_token_postgres_query(tp,
-                  "SELECT " NGX_TOKEN_POSTGRES_NOW ", pg_snapshot_xmin(s),"
-                  " EXISTS (SELECT FROM optcache.token_blacklist"
-                  " WHERE xact >= pg_snapshot_xmin(s)"
-                  " AND NOT pg_visible_in_snapshot(xact, s)"
-                  " AND pg_visible_in_snapshot(xact, c))"
-                  " FROM (SELECT pg_current_snapshot() AS c,"
-                  " $1::pg_snapshot AS s) AS s",
-                  1, &param, ngx_token_postgres_look_handler);
-}
-
-
-static void
-ngx_token_postgres_look_handler(void *data, PGresult *result)
-{
-    ngx_token_postgres_t *tp = data;
-
-    ngx_str_t  any;
-
-    if (ngx_token_postgres_result(tp, result) != NGX_OK) {
-        return;
-    }
-
-    if (ngx_token_postgres_copy(tp->snapshot, NGX_TOKEN_POSTGRES_SNAPSHOT,
-                                result, 0, 0)
-        != NGX_OK
-        || ngx_token_postgres_copy(tp->xact, sizeof(tp->xact), result, 0, 1)
-           != NGX_OK
-        || ngx_pgsql_result_value(result, 0, 2, &any) != NGX_OK)
-    {
-        ngx_pgsql_conn_fail(tp->conn, "it tells no snapshot");
-        return;
-    }
-
-    if (any.len == 1 && any.data[0] == 'f') {
-        ngx_token_postgres_finished(tp);
-        return;
-    }
-
-    (void) ngx_cpystrn(tp->id, (u_char *) NGX_TOKEN_POSTGRES_FIRST,
-                       sizeof(tp->id));
-
-    ngx_token_postgres_page(tp);
-}
-
-
-static void
-ngx_token_postgres_page(ngx_token_postgres_t *tp)
-{
-    ngx_str_t  params[3];
-
-    ngx_token_postgres_text(&params[0], tp->id);
-
-    if (tp->all) {
-        ngx_token_postgres_query(tp, NGX_TOKEN_POSTGRES_COLUMNS
-                  "id > $1::bigint ORDER BY id LIMIT " NGX_TOKEN_POSTGRES_ROWS,
-                  1, params, ngx_token_postgres_page_handler);
-        return;
-    }
-
-    ngx_token_postgres_text(&params[1], tp->xact);
-    ngx_token_postgres_text(&params[2], tp->last);
-
-    ngx_token_postgres_query(tp, NGX_TOKEN_POSTGRES_COLUMNS
-                  "(xact, id) > ($2::xid8, $1::bigint)"
-                  " AND NOT pg_visible_in_snapshot(xact, $3::pg_snapshot)"
-                  " AND pg_visible_in_snapshot(xact, pg_current_snapshot())"
-                  " ORDER BY xact, id LIMIT " NGX_TOKEN_POSTGRES_ROWS,
-                  3, params, ngx_token_postgres_page_handler);
-}
-
-
-static void
-ngx_token_postgres_page_handler(void *data, PGresult *result)
-{
-    ngx_token_postgres_t *tp = data;
-
-    ngx_int_t  rc;
-
-    if (ngx_token_postgres_result(tp, result) != NGX_OK) {
-        return;
-    }
-
-    tp->rows = PQntuples(result);
-
-    if (tp->rows
-        && (ngx_token_postgres_copy(tp->id, sizeof(tp->id), result,
-                                    tp->rows - 1, NGX_TOKEN_REFILL_ID)
-            != NGX_OK
-            || ngx_token_postgres_copy(tp->xact, sizeof(tp->xact), result,
-                                       tp->rows - 1, NGX_TOKEN_REFILL_XACT)
-               != NGX_OK))
-    {
-        ngx_pgsql_conn_fail(tp->conn, "it tells no number of a row");
-        return;
-    }
-
-    rc = ngx_token_refill_write(&tp->refill, result, tp->all,
-                                ngx_token_postgres_written_handler);
-
-    if (rc != NGX_AGAIN) {
-        ngx_token_postgres_written_handler(tp, rc);
-    }
-}
-
-
-static void
-ngx_token_postgres_written_handler(void *data, ngx_int_t rc)
-{
-    ngx_token_postgres_t *tp = data;
-
-    if (rc != NGX_OK) {
-        /* not all at once if Redis is going to be lost again and again */
-        ngx_token_postgres_again(tp, rc == NGX_DECLINED
-                                     ? NGX_TOKEN_POSTGRES_TURN
-                                     : NGX_TOKEN_POSTGRES_LOOK);
-        return;
-    }
-
-    if (tp->rows == NGX_TOKEN_REFILL_ROWS) {
-        ngx_token_postgres_page(tp);
-        return;
-    }
-
-    if (!tp->all) {
-        ngx_token_postgres_finished(tp);
-        return;
-    }
-
-    if (ngx_token_refill_finish(&tp->refill, ngx_token_postgres_finish_handler)
-        != NGX_AGAIN)
-    {
-        ngx_token_postgres_again(tp, NGX_TOKEN_POSTGRES_TURN);
-    }
-}
-
-
-static void
-ngx_token_postgres_finish_handler(void *data, ngx_int_t rc)
-{
-    ngx_token_postgres_t *tp = data;
-
-    if (rc != NGX_OK
-        || tp->refill.era != ngx_redis_client_era(tp->client))
-    {
-        ngx_token_postgres_again(tp, NGX_TOKEN_POSTGRES_TURN);
-        return;
-    }
-
-    if (tp->marker.state == NGX_TOKEN_MARKER_ABSENT) {
-        ngx_log_error(NGX_LOG_NOTICE, tp->log, 0,
-                      "redis was told of all revocations in postgres");
-    }
-
-    tp->synced = 1;
-    tp->marker.state = NGX_TOKEN_MARKER_PRESENT;
-
-    ngx_token_postgres_finished(tp);
-}
-
-
-/* Redis has all that the new snapshot shows. */
-
-static void
-ngx_token_postgres_finished(ngx_token_postgres_t *tp)
-{
-    ngx_token_postgres_shm_t  *shm;
-
-    shm = tp->shm;
-
-    ngx_shmtx_lock(&tp->shpool->mutex);
-
-    ngx_memcpy(shm->identity, tp->identity, NGX_TOKEN_POSTGRES_IDENTITY);
-    (void) ngx_cpystrn(shm->snapshot, tp->snapshot,
-                       NGX_TOKEN_POSTGRES_SNAPSHOT);
-
-    ngx_shmtx_unlock(&tp->shpool->mutex);
-
-    if (tp->refill.ignored != tp->ignored) {
-        ngx_log_error(NGX_LOG_WARN, tp->log, 0,
-                      "%ui rows of optcache.token_blacklist are ignored, they "
-                      "cannot be revocations",
-                      tp->refill.ignored - tp->ignored);
-    }
-
-    tp->busy = 0;
-    tp->look = ngx_limiter_local_now() + NGX_TOKEN_POSTGRES_LOOK;
-
-    ngx_token_postgres_next(tp);
-}
-
-
-/* Hosts do not wait for each other. */
-
-static void
-ngx_token_postgres_expire(ngx_token_postgres_t *tp)
-{
-    ngx_token_postgres_query(tp,
-                  "WITH old AS (SELECT id FROM optcache.token_blacklist"
-                  " WHERE expires <= now() ORDER BY expires"
-                  " LIMIT " NGX_TOKEN_POSTGRES_EXPIRED
-                  " FOR UPDATE SKIP LOCKED)"
-                  " DELETE FROM optcache.token_blacklist b USING old"
-                  " WHERE b.id = old.id",
-                  0, NULL, ngx_token_postgres_expire_handler);
-}
-
-
-static void
-ngx_token_postgres_expire_handler(void *data, PGresult *result)
-{
-    ngx_token_postgres_t *tp = data;
-
-    u_char  reason[NGX_PGSQL_CONN_REASON];
-
-    if (result && PQresultStatus(result) == PGRES_FATAL_ERROR) {
-        ngx_pgsql_result_reason(result, reason);
-        ngx_log_error(NGX_LOG_WARN, tp->log, 0,
-                      "expired revocations cannot be deleted in postgres: %s",
-                      reason);
-        tp->no_expire = 1;
-
-    } else if (ngx_token_postgres_result(tp, result) != NGX_OK) {
-        return;
-    }
-
-    tp->busy = 0;
-    tp->expire = ngx_limiter_local_now();
-
-    if (ngx_strcmp(PQcmdTuples(result), NGX_TOKEN_POSTGRES_EXPIRED) != 0) {
-        tp->expire += NGX_TOKEN_POSTGRES_EXPIRE;
-
-    } else {
-        tp->expire += 2 * NGX_TOKEN_POSTGRES_TURN;
-    }
-
-    ngx_token_postgres_next(tp);
-}
-
-
 /* Numbers and what is between them; NGX_DECLINED if it is anything else. */
 
-static ngx_int_t
+ngx_int_t
 ngx_token_postgres_copy(u_char *buf, size_t size, PGresult *result,
     ngx_uint_t row, ngx_uint_t column)
 {
@@ -1005,7 +471,7 @@ ngx_token_postgres_copy(u_char *buf, size_t size, PGresult *result,
 }
 
 
-static void
+void
 ngx_token_postgres_text(ngx_str_t *text, u_char *buf)
 {
     text->data = buf;

@@ -8,7 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include "ngx_pgsql_conn.h"
+#include "ngx_pgsql_result.h"
 #include "ngx_redis_reply.h"
 #include "ngx_token_refill.h"
 

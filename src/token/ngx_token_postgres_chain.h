@@ -1,0 +1,121 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * What the files of ngx_token_postgres.h share: the chains of steps that the
+ * worker with the connection goes through.
+ */
+
+
+#ifndef _NGX_TOKEN_POSTGRES_CHAIN_H_INCLUDED_
+#define _NGX_TOKEN_POSTGRES_CHAIN_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "ngx_limiter_local.h"
+#include "ngx_token_postgres.h"
+
+
+#define NGX_TOKEN_POSTGRES_TURN      50      /* ms, of the keeper */
+#define NGX_TOKEN_POSTGRES_LOOK      1000    /* ms, if nothing is notified */
+
+
+/*
+ * A chain of steps: each is begun when the one before it is done, and while
+ * one is under way nothing else is begun.
+ */
+
+struct ngx_token_postgres_s {
+    ngx_token_postgres_shm_t *shm;
+    ngx_slab_pool_t          *shpool;
+    ngx_pgsql_conn_t         *conn;
+    ngx_redis_client_t       *client;
+    ngx_token_marker_t        marker;
+    ngx_token_refill_t        refill;
+    ngx_event_t               timer;
+    ngx_log_t                *log;
+
+    uint64_t                  look;      /* when to do so again */
+    uint64_t                  retry;     /* not before this, either */
+    uint64_t                  expire;
+    uint64_t                  refresh;
+    uint64_t                  check;     /* the marker */
+
+    u_char                    identity[NGX_TOKEN_POSTGRES_IDENTITY];
+    u_char                    last[NGX_TOKEN_POSTGRES_SNAPSHOT];
+    u_char                    snapshot[NGX_TOKEN_POSTGRES_SNAPSHOT];
+    u_char                    id[NGX_TOKEN_REFILL_NUMBER + 1];
+    u_char                    xact[NGX_TOKEN_REFILL_NUMBER + 1];
+    ngx_uint_t                rows;      /* of the last page */
+    ngx_uint_t                ignored;   /* when the chain began */
+    ngx_token_queue_item_t    item;
+
+    unsigned                  up:1;
+    unsigned                  greeted:1;
+    unsigned                  busy:1;
+    unsigned                  notified:1;
+    unsigned                  synced:1;  /* the kept snapshot can be used */
+    unsigned                  all:1;     /* the chain is of all rows */
+    unsigned                  stored:1;  /* the last chain did */
+    unsigned                  no_store:1;
+    unsigned                  no_expire:1;
+};
+
+
+/*
+ * ngx_token_postgres.c: begins the next chain, unless one is under way.
+ * _again(): so it does after Redis failed, but not another of that kind before
+ * a pause, in ms.
+ */
+
+void ngx_token_postgres_next(ngx_token_postgres_t *tp);
+void ngx_token_postgres_again(ngx_token_postgres_t *tp, uint64_t pause);
+
+/* The next step of a chain, or the first. */
+
+void ngx_token_postgres_query(ngx_token_postgres_t *tp, const char *text,
+    ngx_uint_t n, ngx_str_t *params, ngx_pgsql_result_pt handler);
+
+/*
+ * Whether a step was done: NGX_OK; NGX_ERROR after which the chain is over,
+ * and the connection is gone.
+ */
+
+ngx_int_t ngx_token_postgres_result(ngx_token_postgres_t *tp,
+    PGresult *result);
+
+/*
+ * Copies a value with a NUL if it is made of digits and what is between
+ * numbers, else returns NGX_DECLINED.
+ */
+
+ngx_int_t ngx_token_postgres_copy(u_char *buf, size_t size, PGresult *result,
+    ngx_uint_t row, ngx_uint_t column);
+
+/* What was copied, as a parameter. */
+
+void ngx_token_postgres_text(ngx_str_t *text, u_char *buf);
+
+
+/* _rows.c: all rows to Redis, which has lost them; or those that are new */
+
+void ngx_token_postgres_fill(ngx_token_postgres_t *tp);
+void ngx_token_postgres_look(ngx_token_postgres_t *tp);
+
+
+/*
+ * _store.c: the first of the queue to the table, NGX_DECLINED if there is
+ * none; expired rows out of it
+ */
+
+ngx_int_t ngx_token_postgres_store(ngx_token_postgres_t *tp);
+void ngx_token_postgres_expire(ngx_token_postgres_t *tp);
+
+
+#endif /* _NGX_TOKEN_POSTGRES_CHAIN_H_INCLUDED_ */

@@ -1,0 +1,311 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "ngx_token_postgres_chain.h"
+
+
+#define NGX_TOKEN_POSTGRES_ROWS      "160"   /* NGX_TOKEN_REFILL_ROWS */
+#define NGX_TOKEN_POSTGRES_FIRST     "-9223372036854775808"
+
+
+/* Rows as ngx_token_refill.h has them; one that is expired is left out. */
+
+#define NGX_TOKEN_POSTGRES_COLUMNS                                            \
+    "SELECT id, xact,"                                                        \
+    " CASE WHEN octet_length(key) BETWEEN 1 AND 1024 THEN key END,"           \
+    " CASE WHEN since IS NULL OR since = '-infinity' THEN 1"                  \
+    " WHEN since = 'infinity' THEN 9007199254740991"                          \
+    " ELSE greatest(ceil(extract(epoch FROM since))::bigint, 1) END,"         \
+    " CASE WHEN expires IS NOT NULL THEN ceil(extract(epoch FROM"             \
+    " least(expires, now() + interval '10 years') - now()) * 1000)::bigint"   \
+    " END"                                                                    \
+    " FROM optcache.token_blacklist WHERE (expires > now()) IS NOT FALSE AND "
+
+
+/* The snapshot "c", or an earlier one that is shorter. */
+
+#define NGX_TOKEN_POSTGRES_NOW                                                \
+    "CASE WHEN length(c::text) < 4000 THEN c::text ELSE"                      \
+    " concat(pg_snapshot_xmin(c), ':', pg_snapshot_xmin(c), ':') END"
+
+
+static void ngx_token_postgres_begun_handler(void *data, ngx_int_t rc);
+static void ngx_token_postgres_snapshot_handler(void *data, PGresult *result);
+static void ngx_token_postgres_look_handler(void *data, PGresult *result);
+static void ngx_token_postgres_page(ngx_token_postgres_t *tp);
+static void ngx_token_postgres_page_handler(void *data, PGresult *result);
+static void ngx_token_postgres_written_handler(void *data, ngx_int_t rc);
+static void ngx_token_postgres_finish_handler(void *data, ngx_int_t rc);
+static void ngx_token_postgres_finished(ngx_token_postgres_t *tp);
+
+
+void
+ngx_token_postgres_fill(ngx_token_postgres_t *tp)
+{
+    tp->busy = 1;
+    tp->all = 1;
+    tp->notified = 0;
+    tp->ignored = tp->refill.ignored;
+
+    if (ngx_token_refill_begin(&tp->refill, ngx_token_postgres_begun_handler)
+        != NGX_AGAIN)
+    {
+        ngx_token_postgres_again(tp, NGX_TOKEN_POSTGRES_LOOK);
+    }
+}
+
+
+static void
+ngx_token_postgres_begun_handler(void *data, ngx_int_t rc)
+{
+    ngx_token_postgres_t *tp = data;
+
+    if (rc != NGX_OK) {
+        ngx_token_postgres_again(tp, NGX_TOKEN_POSTGRES_LOOK);
+        return;
+    }
+
+    ngx_token_postgres_query(tp, "SELECT " NGX_TOKEN_POSTGRES_NOW
+                             " FROM (SELECT pg_current_snapshot() AS c) AS s",
+                             0, NULL, ngx_token_postgres_snapshot_handler);
+}
+
+
+static void
+ngx_token_postgres_snapshot_handler(void *data, PGresult *result)
+{
+    ngx_token_postgres_t *tp = data;
+
+    if (ngx_token_postgres_result(tp, result) != NGX_OK) {
+        return;
+    }
+
+    if (ngx_token_postgres_copy(tp->snapshot, NGX_TOKEN_POSTGRES_SNAPSHOT,
+                                result, 0, 0)
+        != NGX_OK)
+    {
+        ngx_pgsql_conn_fail(tp->conn, "it tells no snapshot");
+        return;
+    }
+
+    (void) ngx_cpystrn(tp->id, (u_char *) NGX_TOKEN_POSTGRES_FIRST,
+                       sizeof(tp->id));
+
+    ngx_token_postgres_page(tp);
+}
+
+
+void
+ngx_token_postgres_look(ngx_token_postgres_t *tp)
+{
+    ngx_str_t  param;
+
+    tp->all = 0;
+    tp->notified = 0;
+    tp->ignored = tp->refill.ignored;
+
+    ngx_shmtx_lock(&tp->shpool->mutex);
+
+    ngx_memcpy(tp->last, tp->shm->snapshot, NGX_TOKEN_POSTGRES_SNAPSHOT);
+
+    ngx_shmtx_unlock(&tp->shpool->mutex);
+
+    ngx_token_postgres_text(&param, tp->last);
+
+    ngx_token_postgres_query(tp,
+                  "SELECT " NGX_TOKEN_POSTGRES_NOW ", pg_snapshot_xmin(s),"
+                  " EXISTS (SELECT FROM optcache.token_blacklist"
+                  " WHERE xact >= pg_snapshot_xmin(s)"
+                  " AND NOT pg_visible_in_snapshot(xact, s)"
+                  " AND pg_visible_in_snapshot(xact, c))"
+                  " FROM (SELECT pg_current_snapshot() AS c,"
+                  " $1::pg_snapshot AS s) AS s",
+                  1, &param, ngx_token_postgres_look_handler);
+}
+
+
+static void
+ngx_token_postgres_look_handler(void *data, PGresult *result)
+{
+    ngx_token_postgres_t *tp = data;
+
+    ngx_str_t  any;
+
+    if (ngx_token_postgres_result(tp, result) != NGX_OK) {
+        return;
+    }
+
+    if (ngx_token_postgres_copy(tp->snapshot, NGX_TOKEN_POSTGRES_SNAPSHOT,
+                                result, 0, 0)
+        != NGX_OK
+        || ngx_token_postgres_copy(tp->xact, sizeof(tp->xact), result, 0, 1)
+           != NGX_OK
+        || ngx_pgsql_result_value(result, 0, 2, &any) != NGX_OK)
+    {
+        ngx_pgsql_conn_fail(tp->conn, "it tells no snapshot");
+        return;
+    }
+
+    if (any.len == 1 && any.data[0] == 'f') {
+        ngx_token_postgres_finished(tp);
+        return;
+    }
+
+    (void) ngx_cpystrn(tp->id, (u_char *) NGX_TOKEN_POSTGRES_FIRST,
+                       sizeof(tp->id));
+
+    ngx_token_postgres_page(tp);
+}
+
+
+static void
+ngx_token_postgres_page(ngx_token_postgres_t *tp)
+{
+    ngx_str_t  params[3];
+
+    ngx_token_postgres_text(&params[0], tp->id);
+
+    if (tp->all) {
+        ngx_token_postgres_query(tp, NGX_TOKEN_POSTGRES_COLUMNS
+                  "id > $1::bigint ORDER BY id LIMIT " NGX_TOKEN_POSTGRES_ROWS,
+                  1, params, ngx_token_postgres_page_handler);
+        return;
+    }
+
+    ngx_token_postgres_text(&params[1], tp->xact);
+    ngx_token_postgres_text(&params[2], tp->last);
+
+    ngx_token_postgres_query(tp, NGX_TOKEN_POSTGRES_COLUMNS
+                  "(xact, id) > ($2::xid8, $1::bigint)"
+                  " AND NOT pg_visible_in_snapshot(xact, $3::pg_snapshot)"
+                  " AND pg_visible_in_snapshot(xact, pg_current_snapshot())"
+                  " ORDER BY xact, id LIMIT " NGX_TOKEN_POSTGRES_ROWS,
+                  3, params, ngx_token_postgres_page_handler);
+}
+
+
+static void
+ngx_token_postgres_page_handler(void *data, PGresult *result)
+{
+    ngx_token_postgres_t *tp = data;
+
+    ngx_int_t  rc;
+
+    if (ngx_token_postgres_result(tp, result) != NGX_OK) {
+        return;
+    }
+
+    tp->rows = PQntuples(result);
+
+    if (tp->rows
+        && (ngx_token_postgres_copy(tp->id, sizeof(tp->id), result,
+                                    tp->rows - 1, NGX_TOKEN_REFILL_ID)
+            != NGX_OK
+            || ngx_token_postgres_copy(tp->xact, sizeof(tp->xact), result,
+                                       tp->rows - 1, NGX_TOKEN_REFILL_XACT)
+               != NGX_OK))
+    {
+        ngx_pgsql_conn_fail(tp->conn, "it tells no number of a row");
+        return;
+    }
+
+    rc = ngx_token_refill_write(&tp->refill, result, tp->all,
+                                ngx_token_postgres_written_handler);
+
+    if (rc != NGX_AGAIN) {
+        ngx_token_postgres_written_handler(tp, rc);
+    }
+}
+
+
+static void
+ngx_token_postgres_written_handler(void *data, ngx_int_t rc)
+{
+    ngx_token_postgres_t *tp = data;
+
+    if (rc != NGX_OK) {
+        /* not all at once if Redis is going to be lost again and again */
+        ngx_token_postgres_again(tp, rc == NGX_DECLINED
+                                     ? NGX_TOKEN_POSTGRES_TURN
+                                     : NGX_TOKEN_POSTGRES_LOOK);
+        return;
+    }
+
+    if (tp->rows == NGX_TOKEN_REFILL_ROWS) {
+        ngx_token_postgres_page(tp);
+        return;
+    }
+
+    if (!tp->all) {
+        ngx_token_postgres_finished(tp);
+        return;
+    }
+
+    if (ngx_token_refill_finish(&tp->refill, ngx_token_postgres_finish_handler)
+        != NGX_AGAIN)
+    {
+        ngx_token_postgres_again(tp, NGX_TOKEN_POSTGRES_TURN);
+    }
+}
+
+
+static void
+ngx_token_postgres_finish_handler(void *data, ngx_int_t rc)
+{
+    ngx_token_postgres_t *tp = data;
+
+    if (rc != NGX_OK
+        || tp->refill.era != ngx_redis_client_era(tp->client))
+    {
+        ngx_token_postgres_again(tp, NGX_TOKEN_POSTGRES_TURN);
+        return;
+    }
+
+    if (tp->marker.state == NGX_TOKEN_MARKER_ABSENT) {
+        ngx_log_error(NGX_LOG_NOTICE, tp->log, 0,
+                      "redis was told of all revocations in postgres");
+    }
+
+    tp->synced = 1;
+    tp->marker.state = NGX_TOKEN_MARKER_PRESENT;
+
+    ngx_token_postgres_finished(tp);
+}
+
+
+/* Redis has all that the new snapshot shows. */
+
+static void
+ngx_token_postgres_finished(ngx_token_postgres_t *tp)
+{
+    ngx_token_postgres_shm_t  *shm;
+
+    shm = tp->shm;
+
+    ngx_shmtx_lock(&tp->shpool->mutex);
+
+    ngx_memcpy(shm->identity, tp->identity, NGX_TOKEN_POSTGRES_IDENTITY);
+    (void) ngx_cpystrn(shm->snapshot, tp->snapshot,
+                       NGX_TOKEN_POSTGRES_SNAPSHOT);
+
+    ngx_shmtx_unlock(&tp->shpool->mutex);
+
+    if (tp->refill.ignored != tp->ignored) {
+        ngx_log_error(NGX_LOG_WARN, tp->log, 0,
+                      "%ui rows of optcache.token_blacklist are ignored, they "
+                      "cannot be revocations",
+                      tp->refill.ignored - tp->ignored);
+    }
+
+    tp->busy = 0;
+    tp->look = ngx_limiter_local_now() + NGX_TOKEN_POSTGRES_LOOK;
+
+    ngx_token_postgres_next(tp);
+}

@@ -1,0 +1,188 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "ngx_token_postgres_chain.h"
+
+
+#define NGX_TOKEN_POSTGRES_EXPIRE    10000   /* ms */
+#define NGX_TOKEN_POSTGRES_EXPIRED   "1000"  /* rows deleted at once */
+
+
+static void ngx_token_postgres_store_handler(void *data, PGresult *result);
+static void ngx_token_postgres_expire_handler(void *data, PGresult *result);
+
+
+void
+ngx_token_postgres_revoke(ngx_token_postgres_t *tp, ngx_str_t *key,
+    uint64_t until)
+{
+    switch (ngx_token_queue_push(&tp->shm->queue, tp->shpool, key, until)) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        ngx_log_error(NGX_LOG_WARN, tp->log, 0,
+                      "a revocation is not stored in postgres: its key cannot "
+                      "be text of at most %d bytes", NGX_TOKEN_QUEUE_KEY);
+        break;
+
+    default: /* NGX_BUSY */
+
+        if (ngx_atomic_cmp_set(&tp->shm->full, 0, 1)) {
+            ngx_log_error(NGX_LOG_ERR, tp->log, 0,
+                          "too many revocations wait for postgres, further "
+                          "ones are not stored in it");
+        }
+
+        break;
+    }
+}
+
+
+/* NGX_OK, or NGX_DECLINED if there was nothing to do. */
+
+ngx_int_t
+ngx_token_postgres_store(ngx_token_postgres_t *tp)
+{
+    u_char             ttl[NGX_INT64_LEN];
+    uint64_t           now;
+    ngx_str_t          params[2];
+    ngx_token_queue_t *queue;
+
+    queue = &tp->shm->queue;
+    now = ngx_limiter_local_now();
+
+    for ( ;; ) {
+
+        if (ngx_token_queue_peek(queue, tp->shpool, &tp->item) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        if (tp->item.until > now) {
+            break;
+        }
+
+        ngx_token_queue_done(queue, tp->shpool, &tp->item);
+    }
+
+    params[0].data = tp->item.key;
+    params[0].len = tp->item.len;
+
+    params[1].data = ttl;
+    params[1].len = ngx_sprintf(ttl, "%uL", tp->item.until - now) - ttl;
+
+    ngx_token_postgres_query(tp,
+                  "SELECT optcache.token_revoke($1::text,"
+                  " now() + $2::bigint * interval '1 millisecond')",
+                  2, params, ngx_token_postgres_store_handler);
+
+    return NGX_OK;
+}
+
+
+/*
+ * What the key itself is wrong for is given up; what the role may not do is
+ * tried again with another connection.
+ */
+
+static void
+ngx_token_postgres_store_handler(void *data, PGresult *result)
+{
+    ngx_token_postgres_t *tp = data;
+
+    u_char  reason[NGX_PGSQL_RESULT_REASON];
+
+    if (result && PQresultStatus(result) == PGRES_FATAL_ERROR) {
+
+        ngx_pgsql_result_reason(result, reason);
+
+        if (ngx_pgsql_result_class(result, "22")
+            || ngx_pgsql_result_class(result, "23"))
+        {
+            reason[5] = '\0';
+            ngx_log_error(NGX_LOG_WARN, tp->log, 0,
+                          "a revocation is not stored in postgres: %s",
+                          reason);
+
+        } else if (ngx_pgsql_result_class(result, "42")
+                   || ngx_pgsql_result_class(result, "25"))
+        {
+            ngx_log_error(NGX_LOG_ERR, tp->log, 0,
+                          "revocations cannot be stored in postgres: %s",
+                          reason);
+            tp->no_store = 1;
+            tp->busy = 0;
+            return;
+
+        } else {
+            ngx_pgsql_conn_fail(tp->conn, (char *) reason);
+            return;
+        }
+
+    } else if (ngx_token_postgres_result(tp, result) != NGX_OK) {
+        return;
+    }
+
+    ngx_token_queue_done(&tp->shm->queue, tp->shpool, &tp->item);
+
+    tp->shm->full = 0;
+    tp->busy = 0;
+
+    ngx_token_postgres_next(tp);
+}
+
+
+/* Hosts do not wait for each other. */
+
+void
+ngx_token_postgres_expire(ngx_token_postgres_t *tp)
+{
+    ngx_token_postgres_query(tp,
+                  "WITH old AS (SELECT id FROM optcache.token_blacklist"
+                  " WHERE expires <= now() ORDER BY expires"
+                  " LIMIT " NGX_TOKEN_POSTGRES_EXPIRED
+                  " FOR UPDATE SKIP LOCKED)"
+                  " DELETE FROM optcache.token_blacklist b USING old"
+                  " WHERE b.id = old.id",
+                  0, NULL, ngx_token_postgres_expire_handler);
+}
+
+
+static void
+ngx_token_postgres_expire_handler(void *data, PGresult *result)
+{
+    ngx_token_postgres_t *tp = data;
+
+    u_char  reason[NGX_PGSQL_RESULT_REASON];
+
+    if (result && PQresultStatus(result) == PGRES_FATAL_ERROR) {
+        ngx_pgsql_result_reason(result, reason);
+        ngx_log_error(NGX_LOG_WARN, tp->log, 0,
+                      "expired revocations cannot be deleted in postgres: %s",
+                      reason);
+        tp->no_expire = 1;
+
+    } else if (ngx_token_postgres_result(tp, result) != NGX_OK) {
+        return;
+    }
+
+    tp->busy = 0;
+    tp->expire = ngx_limiter_local_now();
+
+    if (ngx_strcmp(PQcmdTuples(result), NGX_TOKEN_POSTGRES_EXPIRED) != 0) {
+        tp->expire += NGX_TOKEN_POSTGRES_EXPIRE;
+
+    } else {
+        tp->expire += 2 * NGX_TOKEN_POSTGRES_TURN;
+    }
+
+    ngx_token_postgres_next(tp);
+}
