@@ -160,7 +160,10 @@ ngx_token_marker_get_handler(void *data, ngx_redis_result_e result,
 
     marker->seen_len = 0;
 
-    if (result != NGX_REDIS_REPLY) {
+    if (result == NGX_REDIS_REFUSED) {
+        /* it is of another type, or must not be read: it is not there */
+
+    } else if (result != NGX_REDIS_REPLY) {
         marker->failed = 1;
 
     } else if (ngx_redis_reply_string(reply, &value) == NGX_OK

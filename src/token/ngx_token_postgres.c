@@ -95,6 +95,7 @@ ngx_token_postgres_create(ngx_cycle_t *cycle, ngx_slab_pool_t *shpool,
     tp->refill.marker = &tp->marker;
     tp->refill.prefixes = prefixes;
     tp->refill.own = *prefix;
+    tp->refill.log = cycle->log;
     tp->refill.data = tp;
 
     if (ngx_token_marker_init(&tp->marker, cycle->pool, client, prefix,

@@ -93,6 +93,8 @@ static ngx_int_t ngx_token_refill_send(ngx_token_refill_t *refill,
     ngx_token_refill_pt handler);
 static void ngx_token_refill_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
+static void ngx_token_refill_refused(ngx_token_refill_t *refill,
+    redisReply *reply);
 
 
 ngx_int_t
@@ -318,20 +320,46 @@ ngx_token_refill_reply_handler(void *data, ngx_redis_result_e result,
 
     refill->command = NULL;
 
-    if (result != NGX_REDIS_REPLY) {
+    if (result == NGX_REDIS_REFUSED) {
+        rc = NGX_ERROR;
+        ngx_token_refill_refused(refill, reply);
+
+    } else if (result != NGX_REDIS_REPLY) {
         rc = NGX_ERROR;
 
     } else if (reply->type == REDIS_REPLY_STATUS) {
         rc = NGX_OK;
+        refill->refused = 0;
 
     } else if (reply->type == REDIS_REPLY_INTEGER) {
         rc = (reply->integer == 1) ? NGX_OK : NGX_DECLINED;
+        refill->refused = 0;
 
     } else {
         rc = NGX_ERROR;
     }
 
     refill->handler(refill->data, rc);
+}
+
+
+/* For want of memory, or of rights: whoever minds it should know. */
+
+static void
+ngx_token_refill_refused(ngx_token_refill_t *refill, redisReply *reply)
+{
+    ngx_str_t  code;
+
+    if (refill->refused) {
+        return;
+    }
+
+    refill->refused = 1;
+
+    code = ngx_redis_reply_code(reply);
+
+    ngx_log_error(NGX_LOG_ERR, refill->log, 0,
+                  "redis refuses the revocations in postgres: %V", &code);
 }
 
 

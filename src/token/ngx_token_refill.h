@@ -64,6 +64,7 @@ typedef struct {
     ngx_array_t              *prefixes;  /* ngx_str_t: keys begin with one */
     ngx_str_t                 own;       /* with this they must not, unless a
                                             prefix says so */
+    ngx_log_t                *log;
     void                     *data;
 
     ngx_uint_t                written;   /* rows, ever */
@@ -75,6 +76,7 @@ typedef struct {
     ngx_uint_t                era;       /* in which it was begun */
     u_char                    run[NGX_TOKEN_MARKER_RUN];
     size_t                    run_len;
+    ngx_uint_t                refused;   /* and that was logged */
     ngx_redis_command_t      *command;
     ngx_token_refill_pt       handler;
 } ngx_token_refill_t;

@@ -291,8 +291,8 @@ ngx_token_revocation_refuses(ngx_token_revocation_t *revocation, ngx_uint_t i,
 
 
 /*
- * With a marker both are asked for in one moment.  EXISTS counts a key as often
- * as it is named: 1 is the marker, 2 the key.
+ * With a marker both are asked for in one moment.  EXISTS counts a key as
+ * often as it is named: 1 is the marker, 2 the key.
  */
 
 static ngx_int_t

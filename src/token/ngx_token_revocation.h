@@ -115,8 +115,9 @@ ngx_int_t ngx_token_revocation_init(ngx_token_zone_t *zone, ngx_str_t *name,
 /*
  * Asks for all keys at once: EXISTS, and GET for the one that holds a time.
  * With PostgreSQL each is asked for together with the marker, without which
- * the answer is UNAVAILABLE: see ngx_token_marker.h.  Keys whose answer is known and good are not asked for.  Returns NGX_OK when
- * the answer is there, NGX_AGAIN when the handler will be called once.
+ * the answer is UNAVAILABLE: see ngx_token_marker.h.  Keys whose answer is
+ * known and good are not asked for.  Returns NGX_OK when the answer is there,
+ * NGX_AGAIN when the handler will be called once.
  */
 
 ngx_int_t ngx_token_revocation_ask(ngx_token_revocation_t *revocation);
