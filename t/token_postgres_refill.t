@@ -15,7 +15,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Revocations;
 
-my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(20);
+my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(22);
 
 my $redis = $t->run_redis();
 my $pg = $t->run_postgres();
@@ -45,6 +45,17 @@ for (1 .. 3) {
     is(enters("good$_", qw/ a b /), 'refused', 'emptied');
     is($redis->cmd('DBSIZE'), 1003, 'all of them are back');
 }
+
+# emptied while it is written
+
+for my $round (1 .. 10) {
+    $redis->cmd('FLUSHALL');
+    wait_for(sub { $redis->cmd('DBSIZE') > 100 * ($round - 1) });
+}
+
+$redis->cmd('FLUSHALL');
+is(enters('good0', qw/ a b /), 'refused', 'emptied again and again');
+is($redis->cmd('DBSIZE'), 1003, 'all of them are back');
 
 # killed, and empty
 
