@@ -579,6 +579,9 @@ ngx_limiter_check_back(ngx_limiter_check_t *check)
         if (item->granted) {
             item->add = 0;
             item->sub = item->granted;
+            item->kept = 0;
+            item->at = item->told;
+            item->since = item->now;
             item->carry = NULL;
             item->granted = 0;
 
@@ -652,15 +655,19 @@ ngx_limiter_check_book(ngx_limiter_redis_t *redis, ngx_limiter_item_t *item,
         ngx_limiter_local_tally(item->zone, NGX_LIMITER_TALLY_BOOKED, add);
     }
 
-    if (redis->client == NULL) {
-        ngx_limiter_mirror_book(item, add, sub, NULL);
-        return;
-    }
-
     book = *item;
     book.add = add;
     book.sub = sub;
+    book.kept = item->take - ngx_min(item->take, sub);
+    book.at = item->told;
+    book.since = item->now;
     book.carry = NULL;
+
+    if (redis->client == NULL) {
+        ngx_limiter_mirror_book(&book, NULL);
+        return;
+    }
+
     book.share.hosts = ngx_limiter_fleet_hosts(redis->fleet);
 
     ngx_limiter_task(redis, &book, NGX_LIMITER_TASK_BOOK);

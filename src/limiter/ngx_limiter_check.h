@@ -97,9 +97,10 @@ void ngx_limiter_check_abandon(ngx_limiter_check_t *check);
 
 
 /*
- * Books "add" units and takes "sub" units back, whether there is room or not:
- * what a request has cost in the end.  Of the item only zone, policy and
- * subject are read, and copied: neither it nor any pool need outlive the call.
+ * Books "add" units and takes "sub" units of "take" back, whether there is room
+ * or not: what a request has cost in the end.  Of the item only zone, policy,
+ * subject, take, told and now are read, and copied: neither it nor any pool need
+ * outlive the call.
  * When Redis does not answer it is booked here, and Redis is told when it is
  * back.
  */

@@ -73,10 +73,18 @@ typedef struct ngx_limiter_item_s {
     uint64_t                  take;
     uint64_t                  want;
 
-    /* units booked before that, room or not, and units given back */
+    /*
+     * Units booked before that, room or not, and units given back: those of
+     * "sub" + "kept" that were counted at "since" and are not kept.  They are
+     * taken from what was counted then, and still counts.
+     */
 
     uint64_t                  add;
     uint64_t                  sub;
+    uint64_t                  kept;
+    uint64_t                  at;        /* "since" by the clock of Redis; 0 if
+                                            it was not Redis who counted */
+    uint64_t                  since;     /* ngx_limiter_local_now() of it */
 
     ngx_limiter_carry_t      *carry;     /* one for each rate, or NULL */
     ngx_limiter_on_error_e    on_error;

@@ -474,14 +474,11 @@ ngx_limiter_mirror_restore(ngx_limiter_item_t *item)
 
 
 void
-ngx_limiter_mirror_book(ngx_limiter_item_t *item, uint64_t add, uint64_t sub,
+ngx_limiter_mirror_book(ngx_limiter_item_t *item,
     const ngx_limiter_share_t *share)
 {
-    uint64_t               units;
-    ngx_uint_t             i;
-    ngx_limiter_zone_t    *zone;
-    ngx_limiter_entry_t    entry;
-    ngx_limiter_record_t  *record;
+    ngx_limiter_zone_t   *zone;
+    ngx_limiter_entry_t   entry;
 
     zone = item->zone;
 
@@ -490,20 +487,9 @@ ngx_limiter_mirror_book(ngx_limiter_item_t *item, uint64_t add, uint64_t sub,
     (void) ngx_limiter_local_load(zone, &item->subject.key, item->policy,
                                   &entry, ngx_limiter_local_now());
 
-    ngx_limiter_state_count(&entry.state, item->policy, add, share);
-
-    if (share == NULL) {
-        ngx_limiter_state_uncount(&entry.state, item->policy, sub);
-
-    } else {
-
-        for (i = 0; i < item->policy->nrates; i++) {
-            record = &entry.state.records[i];
-            units = ngx_limiter_mirror_units(item->policy, i, sub);
-
-            record->own -= ngx_min(record->own, units);
-        }
-    }
+    ngx_limiter_state_count(&entry.state, item->policy, item->add, share);
+    ngx_limiter_state_back(&entry.state, item->policy, item->sub, item->kept,
+                           item->since, share);
 
     ngx_limiter_local_save(zone, &item->subject.key, &entry);
 

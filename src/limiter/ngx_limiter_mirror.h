@@ -78,12 +78,13 @@ ngx_uint_t ngx_limiter_mirror_take(ngx_limiter_entry_t *entry,
     ngx_uint_t lost, ngx_uint_t hosts, uint64_t now);
 
 /*
- * Books "add" units and takes "sub" back on this host: as its own with a share,
- * for Redis could not be told; as used without, for there is no Redis.
+ * Books "add" units of the item and takes "sub" back on this host: as its own
+ * with a share, for Redis could not be told; as used without, for there is no
+ * Redis.
  */
 
-void ngx_limiter_mirror_book(ngx_limiter_item_t *item, uint64_t add,
-    uint64_t sub, const ngx_limiter_share_t *share);
+void ngx_limiter_mirror_book(ngx_limiter_item_t *item,
+    const ngx_limiter_share_t *share);
 
 
 #endif /* _NGX_LIMITER_MIRROR_H_INCLUDED_ */

@@ -16,7 +16,8 @@
 
 #define NGX_LIMITER_SCRIPT_HEAD   39    /* bytes of an argument, .. */
 #define NGX_LIMITER_SCRIPT_RATE   10    /* of a rate in it, */
-#define NGX_LIMITER_SCRIPT_CARRIED  36  /* of what is carried */
+#define NGX_LIMITER_SCRIPT_CARRIED  36  /* of what is carried, */
+#define NGX_LIMITER_SCRIPT_BACK   18    /* of what is given back */
 
 #define NGX_LIMITER_SCRIPT_BEGIN  7     /* bytes of a reply, .. */
 #define NGX_LIMITER_SCRIPT_ZONE   9     /* of a zone in it */
@@ -143,6 +144,7 @@ ngx_limiter_script_arg(ngx_str_t *arg, ngx_limiter_item_t *item,
 {
     size_t                 len;
     u_char                *p;
+    uint64_t               age;
     ngx_uint_t             i, flags;
     ngx_limiter_carry_t   *carry;
     ngx_limiter_policy_t  *policy;
@@ -154,6 +156,10 @@ ngx_limiter_script_arg(ngx_str_t *arg, ngx_limiter_item_t *item,
 
     if (carry) {
         len += policy->nrates * NGX_LIMITER_SCRIPT_CARRIED;
+    }
+
+    if (item->sub) {
+        len += NGX_LIMITER_SCRIPT_BACK;
     }
 
     p = ngx_pnalloc(pool, len);
@@ -184,17 +190,21 @@ ngx_limiter_script_arg(ngx_str_t *arg, ngx_limiter_item_t *item,
         p = ngx_limiter_script_put(p, policy->rates[i].limit, 6);
     }
 
-    if (carry == NULL) {
-        return NGX_OK;
-    }
-
-    for (i = 0; i < policy->nrates; i++) {
+    for (i = 0; carry && i < policy->nrates; i++) {
         p = ngx_limiter_script_put(p, carry[i].left, 6);
         p = ngx_limiter_script_put(p, carry[i].used, 6);
         p = ngx_limiter_script_put(p, carry[i].prev, 6);
         p = ngx_limiter_script_put(p, carry[i].own, 6);
         p = ngx_limiter_script_put(p, carry[i].own_prev, 6);
         p = ngx_limiter_script_put(p, carry[i].back, 6);
+    }
+
+    if (item->sub) {
+        age = (item->now > item->since) ? item->now - item->since : 0;
+
+        p = ngx_limiter_script_put(p, item->kept, 6);
+        p = ngx_limiter_script_put(p, item->at, 6);
+        (void) ngx_limiter_script_put(p, age, 6);
     }
 
     return NGX_OK;

@@ -39,6 +39,11 @@
  *        own         6
  *        own_prev    6
  *        back        6
+ *     ..
+ *        kept        6   with a "sub" that is not 0: so many of the units of
+ *                        which it was a part stay;
+ *        at          6   when they were counted, by the clock of Redis; 0: ..
+ *        age         6   .. so many ms ago
  *
  * The reply is one string, big-endian:
  *

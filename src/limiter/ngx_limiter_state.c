@@ -34,6 +34,10 @@ static uint64_t ngx_limiter_state_sliding_room(
     const ngx_limiter_share_t *share);
 static uint64_t ngx_limiter_state_gcra_room(const ngx_limiter_record_t *record,
     uint64_t burst, const ngx_limiter_share_t *share);
+static uint64_t *ngx_limiter_state_counted(ngx_limiter_record_t *record,
+    ngx_uint_t algorithm, uint64_t since, const ngx_limiter_share_t *share);
+static uint64_t ngx_limiter_state_unleaked(const ngx_limiter_record_t *record,
+    uint64_t limit, uint64_t level, uint64_t since);
 static uint64_t ngx_limiter_state_units(const ngx_limiter_policy_t *policy,
     ngx_uint_t i, uint64_t units, ngx_uint_t hosts);
 
@@ -402,6 +406,81 @@ ngx_limiter_state_uncount(ngx_limiter_state_t *state,
         state->records[i].used = ngx_limiter_state_sub(state->records[i].used,
                                                        n);
     }
+}
+
+
+void
+ngx_limiter_state_back(ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, uint64_t units, uint64_t kept,
+    uint64_t since, const ngx_limiter_share_t *share)
+{
+    uint64_t               n, left, *count;
+    ngx_uint_t             i, hosts;
+    ngx_limiter_record_t  *record;
+
+    hosts = share ? share->hosts : 1;
+
+    for (i = 0; i < policy->nrates; i++) {
+        record = &state->records[i];
+
+        count = ngx_limiter_state_counted(record, policy->algorithm, since,
+                                          share);
+        if (count == NULL) {
+            continue;
+        }
+
+        n = ngx_limiter_state_units(policy, i, units, hosts);
+
+        if (policy->algorithm == NGX_LIMITER_GCRA) {
+            left = ngx_limiter_state_unleaked(record, policy->rates[i].limit,
+                          ngx_limiter_state_units(policy, i, units + kept,
+                                                  hosts),
+                          since);
+            n = ngx_min(n, left);
+        }
+
+        *count = ngx_limiter_state_sub(*count, n);
+    }
+}
+
+
+/* where units are that were counted then; NULL if they count no more */
+
+static uint64_t *
+ngx_limiter_state_counted(ngx_limiter_record_t *record, ngx_uint_t algorithm,
+    uint64_t since, const ngx_limiter_share_t *share)
+{
+    if (algorithm == NGX_LIMITER_GCRA
+        || since + record->period >= record->time)
+    {
+        return share ? &record->own : &record->used;
+    }
+
+    if (algorithm == NGX_LIMITER_SLIDING_WINDOW
+        && since + 2 * record->period >= record->time)
+    {
+        return share ? &record->own_prev : &record->prev;
+    }
+
+    return NULL;
+}
+
+
+/* what is left of a level if it alone has leaked */
+
+static uint64_t
+ngx_limiter_state_unleaked(const ngx_limiter_record_t *record, uint64_t limit,
+    uint64_t level, uint64_t since)
+{
+    uint64_t  elapsed;
+
+    elapsed = ngx_limiter_state_sub(record->time, since);
+
+    if (limit && elapsed > level / limit) {
+        return 0;
+    }
+
+    return level - elapsed * limit;
 }
 
 

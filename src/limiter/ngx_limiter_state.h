@@ -161,6 +161,16 @@ void ngx_limiter_state_uncount(ngx_limiter_state_t *state,
     const ngx_limiter_policy_t *policy, uint64_t units);
 
 /*
+ * Takes "units" back of those that were counted at "since", of which "kept"
+ * remain; from "own" if "share" is given.  What was counted in a window that
+ * counts no more, or has leaked, is not taken back: nobody else has used it.
+ */
+
+void ngx_limiter_state_back(ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, uint64_t units, uint64_t kept,
+    uint64_t since, const ngx_limiter_share_t *share);
+
+/*
  * The largest counter whose product with the period is exact: no record of a
  * rate holds more.
  */

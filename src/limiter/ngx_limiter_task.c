@@ -74,6 +74,9 @@ ngx_limiter_task_create(ngx_limiter_redis_t *redis, ngx_limiter_item_t *item,
     copy->now = ngx_limiter_local_now();
     copy->add = item->add;
     copy->sub = item->sub;
+    copy->kept = item->kept;
+    copy->at = item->at;
+    copy->since = item->since;
 
     task->policy = *item->policy;
     copy->policy = &task->policy;
@@ -140,7 +143,7 @@ ngx_limiter_task_failed(ngx_limiter_item_t *item, ngx_limiter_task_e kind)
     switch (kind) {
 
     case NGX_LIMITER_TASK_BOOK:
-        ngx_limiter_mirror_book(item, item->add, item->sub, &item->share);
+        ngx_limiter_mirror_book(item, &item->share);
         break;
 
     case NGX_LIMITER_TASK_CARRY:

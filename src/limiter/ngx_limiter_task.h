@@ -33,8 +33,8 @@ typedef enum {
 
 
 /*
- * Of the item are read: zone, policy, subject, share, and "add" and "sub" or,
- * for CARRY, "carry".  Failures are seen to as told above; the function itself
+ * Of the item are read: zone, policy, subject, share, "add" and "sub" with what
+ * goes with it or, for CARRY, "carry".  Failures are seen to as told above; the function itself
  * cannot fail, but for memory, which is as if Redis were gone.
  */
 

@@ -27,6 +27,7 @@
 
 static ngx_limiter_policy_t  policy;
 static ngx_limiter_item_t    item, *items[] = { &item };
+static ngx_limiter_share_t   three = { 3, 0 };
 static ngx_str_t             prefix = ngx_string("rl:");
 static ngx_str_t             other = ngx_string("other:");
 static const char           *keys[] = { "rl:f:{k}", "rl:s:{k}", "rl:g:{k}" };
@@ -538,6 +539,100 @@ test_unwritten(void **state)
 }
 
 
+static u_char *
+put(u_char *p, uint64_t n, ngx_uint_t bytes)
+{
+    while (bytes--) {
+        *p++ = (u_char) (n >> (8 * bytes));
+    }
+
+    return p;
+}
+
+
+/*
+ * Of 5 units, 3 are given back that were counted at some time before: 8 are in
+ * the window that began 30 seconds ago, or in the bucket, 6 in that before.
+ */
+
+static void
+test_back(void **state)
+{
+    u_char               *p, value[23];
+    uint64_t              used;
+    ngx_uint_t            a, i;
+    redisReply           *reply;
+    ngx_limiter_state_t   known;
+
+    static struct {
+        uint64_t  ago;
+        uint64_t  used[3];
+        uint64_t  prev;
+    } tests[] = {
+        {      0, { 5, 5, 8 * 60000 - 3 * 60000 }, 6 },
+        {  10000, { 5, 5, 8 * 60000 - 3 * 60000 }, 6 },
+        {  20000, { 5, 5, 8 * 60000 - 100000 },    6 },
+        {  30000, { 5, 5, 8 * 60000 },             6 },
+        {  30001, { 8, 8, 8 * 60000 },             3 },
+        {  90000, { 8, 8, 8 * 60000 },             3 },
+        {  90001, { 8, 8, 8 * 60000 },             6 }
+    };
+
+    for (a = 1; a <= 3; a++) {
+        policy_init(a, 1, 10, 60000);
+
+        for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+
+            p = put(value, a, 1);
+            p = put(p, 60000, 4);
+            p = put(p, (a == 3) ? NOW : NOW + 30000, 6);
+            p = put(p, (a == 3) ? 8 * 60000 : 8, 6);
+            p = put(p, 6, 6);
+
+            item_init("k", 0);
+            item.sub = 3;
+            item.kept = 2;
+            item.at = NOW - tests[i].ago;
+
+            known.n = 1;
+            known.records[0].period = 60000;
+            known.records[0].time = (a == 3) ? NOW : NOW + 30000;
+            known.records[0].used = (a == 3) ? 8 * 60000 : 8;
+            known.records[0].prev = (a == 2) ? 6 : 0;
+            known.records[0].own = 0;
+            known.records[0].own_prev = 0;
+
+            ngx_limiter_state_back(&known, &policy, 3, 2, item.at, NULL);
+
+            used = tests[i].used[a - 1];
+            assert_int_equal(known.records[0].used, used);
+            assert_true(a != 2 || known.records[0].prev == tests[i].prev);
+
+            if (redis) {
+                set(keys[a - 1], value, (a == 2) ? 23 : 17);
+                reply = script_call(&scripts.general, items, 1, &prefix, NOW);
+                assert_int_equal(ngx_limiter_script_reply(reply, items, 1,
+                                                          NOW), NGX_OK);
+                freeReplyObject(reply);
+
+                assert_int_equal(item.state.records[0].used, used);
+                assert_true(a != 2
+                            || item.state.records[0].prev == tests[i].prev);
+            }
+        }
+    }
+
+    /* what is counted as a share's own is given back as that */
+
+    ngx_memzero(&known, sizeof(known));
+    known.records[0].period = 60000;
+
+    ngx_limiter_state_count(&known, &policy, 5, &three);
+    ngx_limiter_state_back(&known, &policy, 3, 2, 0, &three);
+    assert_int_equal(known.records[0].own, 2 * 3 * 60000);
+}
+
+
 /* the name under which Redis knows a text it was sent */
 
 static void
@@ -575,6 +670,7 @@ main(void)
         cmocka_unit_test_setup(test_random, flush),
         cmocka_unit_test_setup(test_carry, flush),
         cmocka_unit_test_setup(test_unwritten, flush),
+        cmocka_unit_test_setup(test_back, flush),
         cmocka_unit_test_setup(test_name, flush)
     };
 

@@ -257,6 +257,7 @@ step_memory(ngx_uint_t n, ngx_pool_t *temp)
         item = &items[i];
 
         if (!item->peek) {
+            item->now = ngx_limiter_local_now();
             ngx_limiter_check_book(&redis, item, item->add, item->sub);
         }
 
@@ -339,6 +340,10 @@ step_args(ngx_uint_t n, ngx_pool_t *temp)
     ngx_limiter_script_t  *script;
 
     ngx_str_set(&prefix, "rl:");
+
+    for (i = 0; i < n; i++) {
+        items[i].since = items[i].now;
+    }
 
     script = ngx_limiter_script_choose(&scripts, list, n);
 

@@ -199,6 +199,10 @@ test_argument(void **state)
     items[1].peek = 1;
     items[1].add = 3;
     items[1].sub = (uint64_t) 1 << 60;
+    items[1].kept = 7;
+    items[1].at = 1771580000123;
+    items[1].since = 11;
+    items[1].now = 31;
     items[1].carry = carry;
 
     for (n = 0; n < 2; n++) {
@@ -265,6 +269,10 @@ test_argument(void **state)
         put(500 + n, 6);
         put(600 + n, 6);
     }
+
+    put(7, 6);
+    put(1771580000123, 6);
+    put(20, 6);
 
     assert_int_equal(argv[6].len, size);
     assert_memory_equal(argv[6].data, bytes, size);

@@ -212,6 +212,12 @@ script_call(ngx_limiter_script_t *script, ngx_limiter_item_t **items,
                                            + (u_char *) &timed);
     }
 
+    for (i = 0; i < n; i++) {
+        if (items[i]->at == 0) {
+            items[i]->since = items[i]->now;
+        }
+    }
+
     argc = ngx_limiter_script_args(script, items, n, prefix, 1, argv, pool);
     assert_true(argc > 0 && argc <= NGX_LIMITER_SCRIPT_ARGS);
 
