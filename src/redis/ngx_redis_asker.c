@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 
 #include "ngx_redis_asker.h"
+#include "ngx_redis_format.h"
 #include "ngx_redis_greeting.h"
 #include "ngx_redis_sentinel.h"
 

@@ -9,7 +9,7 @@
 #include <ngx_event.h>
 
 #include "ngx_redis_command.h"
-#include "ngx_redis_greeting.h"
+#include "ngx_redis_format.h"
 
 
 #define NGX_REDIS_COMMAND_ASKING  "*1\r\n$6\r\nASKING\r\n"

@@ -7,68 +7,12 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_redis_format.h"
 #include "ngx_redis_greeting.h"
 
 
 static u_char *ngx_redis_greeting_append(u_char *p, ngx_uint_t argc,
     ngx_str_t *argv);
-
-
-ngx_int_t
-ngx_redis_format(ngx_uint_t argc, ngx_str_t *argv, size_t max,
-    ngx_str_t *command)
-{
-    sds          wire;
-    int          n;
-    size_t       sum, len[NGX_REDIS_MAX_ARGS];
-    ngx_uint_t   i;
-    const char  *data[NGX_REDIS_MAX_ARGS];
-
-    if (argc > NGX_REDIS_MAX_ARGS) {
-        return NGX_ERROR;
-    }
-
-    sum = 0;
-
-    for (i = 0; i < argc; i++) {
-
-        /* before hiredis allocates it, and counts it in an int */
-
-        if (argv[i].len > max - sum) {
-            return NGX_ERROR;
-        }
-
-        sum += argv[i].len;
-
-        data[i] = (char *) argv[i].data;
-        len[i] = argv[i].len;
-    }
-
-    /* the one that prints no number with snprintf() is three times as fast */
-
-    n = redisFormatSdsCommandArgv(&wire, (int) argc, data, len);
-
-    if (n < 0) {
-        return NGX_ERROR;
-    }
-
-    if ((size_t) n > max) {
-        redisFreeSdsCommand(wire);
-        return NGX_ERROR;
-    }
-
-    command->data = (u_char *) wire;
-    command->len = n;
-
-    return NGX_OK;
-}
-
-
-void
-ngx_redis_format_free(ngx_str_t *command)
-{
-    redisFreeSdsCommand((sds) command->data);
-}
 
 
 u_char *

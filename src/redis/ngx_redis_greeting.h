@@ -28,8 +28,6 @@
 #include "ngx_redis_url.h"
 
 
-#define NGX_REDIS_MAX_ARGS      512
-
 /* of one command of the greeting; users and passwords are from a file */
 #define NGX_REDIS_GREETING_MAX  8192
 
@@ -40,17 +38,6 @@
 #define NGX_REDIS_GREETING_SELECT  0x0002
 #define NGX_REDIS_GREETING_ROLE    0x0004   /* it must be a master */
 #define NGX_REDIS_GREETING_PING    0x0008
-
-
-/*
- * Formats a command in RESP, by hiredis: NGX_OK, or NGX_ERROR when it would
- * be longer than "max" bytes, has too many arguments, or when out of memory.
- * The command is to be given back by ngx_redis_format_free().
- */
-
-ngx_int_t ngx_redis_format(ngx_uint_t argc, ngx_str_t *argv, size_t max,
-    ngx_str_t *command);
-void ngx_redis_format_free(ngx_str_t *command);
 
 
 /*

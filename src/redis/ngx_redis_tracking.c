@@ -10,6 +10,7 @@
 
 #include "ngx_redis_tracking.h"
 #include "ngx_redis_conn.h"
+#include "ngx_redis_format.h"
 #include "ngx_redis_greeting.h"
 #include "ngx_redis_target.h"
 

@@ -1,0 +1,39 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * Commands in RESP, by hiredis.
+ *
+ * What hiredis made of a small command is a form for others with as many
+ * arguments of the same lengths, into which theirs are copied: most commands
+ * of a busy worker are alike.  Forms are bounded in number and length, and have
+ * no argument in them.
+ */
+
+
+#ifndef _NGX_REDIS_FORMAT_H_INCLUDED_
+#define _NGX_REDIS_FORMAT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_REDIS_MAX_ARGS  512
+
+
+/*
+ * NGX_OK, or NGX_ERROR when the command would be longer than "max" bytes, has
+ * too many arguments, or when out of memory.  The command is to be given back
+ * by ngx_redis_format_free().
+ */
+
+ngx_int_t ngx_redis_format(ngx_uint_t argc, const ngx_str_t *argv, size_t max,
+    ngx_str_t *command);
+void ngx_redis_format_free(ngx_str_t *command);
+
+
+#endif /* _NGX_REDIS_FORMAT_H_INCLUDED_ */
