@@ -235,7 +235,7 @@ ngx_http_ratelimit_redis_conf_create_main(ngx_conf_t *cf)
      *     rmcf->redis = NULL;
      *     rmcf->prefix = { 0, NULL };
      *     rmcf->token_used = 0;
-     *     rmcf->token_zone = { NULL, NULL };
+     *     rmcf->token_zone = { NULL, NULL, NULL };
      *     rmcf->token_keys = NULL;
      */
 

@@ -88,7 +88,7 @@ ngx_limiter_local_init(ngx_limiter_zone_t *zone, ngx_log_t *log)
 
     if (table == NULL) {
 
-        table = ngx_limiter_table_create(zone->shpool, payload,
+        table = ngx_limiter_table_create(zone->shpool, 0, payload,
                                          "ratelimit_redis_zone", &zone->name);
         if (table == NULL) {
             ngx_log_error(NGX_LOG_EMERG, log, 0,

@@ -63,11 +63,10 @@ static void ngx_limiter_table_unchain(ngx_limiter_table_t *table, uint32_t i);
 
 
 ngx_limiter_table_t *
-ngx_limiter_table_create(ngx_slab_pool_t *shpool, size_t payload,
-    const char *what, ngx_str_t *name)
+ngx_limiter_table_create(ngx_slab_pool_t *shpool, ngx_uint_t pages,
+    size_t payload, const char *what, ngx_str_t *name)
 {
     size_t                len;
-    ngx_uint_t            pages;
     ngx_limiter_table_t  *table;
 
     table = ngx_slab_calloc(shpool, sizeof(ngx_limiter_table_t));
@@ -88,7 +87,9 @@ ngx_limiter_table_create(ngx_slab_pool_t *shpool, size_t payload,
 
     /* the free pages of a new pool are one run */
 
-    pages = shpool->pfree;
+    if (pages == 0) {
+        pages = shpool->pfree;
+    }
 
     if (pages == 0) {
         return NULL;

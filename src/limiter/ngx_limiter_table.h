@@ -5,7 +5,7 @@
 
 
 /*
- * A hash table of equal slots in a shared memory zone.  All the memory is
+ * A hash table of equal slots in a shared memory zone.  All its memory is
  * taken once, when the zone is made: nothing is allocated afterwards, so
  * inserting never fails and never fragments, it only makes the least recently
  * used slot leave.  Keys are compared whole; the hash is keyed with random
@@ -83,13 +83,13 @@ typedef struct {
 
 
 /*
- * Makes a table of all that is left in the pool; sets shpool->data to it.
- * "name" goes into the pool's log context.  Returns NULL when the zone is too
- * small.
+ * Makes a table of so many free pages of the pool, 0: of all that are left;
+ * sets shpool->data to it.  "name" goes into the pool's log context.  Returns
+ * NULL when the zone is too small.
  */
 
 ngx_limiter_table_t *ngx_limiter_table_create(ngx_slab_pool_t *shpool,
-    size_t payload, const char *what, ngx_str_t *name);
+    ngx_uint_t pages, size_t payload, const char *what, ngx_str_t *name);
 
 /* Forgets everything and lays out slots with another payload. */
 

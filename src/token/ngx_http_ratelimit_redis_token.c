@@ -552,8 +552,9 @@ ngx_http_ratelimit_redis_token_init_process(ngx_cycle_t *cycle,
 
     watch = ngx_token_watch_create(cycle,
                          (ngx_slab_pool_t *) rmcf->token_watch->shm.addr,
-                         rmcf->token_zone.shpool, rmcf->token_zone.table,
-                         rmcf->redis, rmcf->token_prefixes.elts,
+                         rmcf->token_zone.shpool, rmcf->token_zone.kept,
+                         rmcf->token_zone.table, rmcf->redis,
+                         rmcf->token_prefixes.elts,
                          rmcf->token_prefixes.nelts);
     if (watch == NULL) {
         return NGX_ERROR;

@@ -355,7 +355,7 @@ ngx_http_ratelimit_redis_token_recall(ngx_http_request_t *r,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    verified = ngx_limiter_table_lookup(zone->table, &slot);
+    verified = ngx_limiter_table_lookup(zone->kept, &slot);
 
     until = verified ? verified->until : 0;
 
@@ -395,7 +395,7 @@ ngx_http_ratelimit_redis_token_remember(ngx_http_request_t *r,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    verified = ngx_limiter_table_insert(zone->table, &slot);
+    verified = ngx_limiter_table_insert(zone->kept, &slot);
     verified->until = until;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);

@@ -14,8 +14,20 @@
 #include "ngx_token_revocation.h"
 
 
+#define NGX_TOKEN_TABLES_MAGIC  0x6f707474        /* "optt" */
+
 /* a time after all others, and not NGX_TOKEN_WATCH_NONE */
 #define NGX_TOKEN_REVOCATION_ALL  ((uint64_t) NGX_MAX_INT_T_VALUE)
+
+
+/* in the zone, for a later configuration */
+
+typedef struct {
+    uint32_t                  magic;
+    uint32_t                  version;
+    ngx_limiter_table_t      *revoked;
+    ngx_limiter_table_t      *kept;
+} ngx_token_tables_t;
 
 
 /*
@@ -33,6 +45,8 @@ static u_char  ngx_token_revocation_script[] =
     "return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])\n";
 
 
+static ngx_token_tables_t *ngx_token_revocation_tables(
+    ngx_slab_pool_t *shpool, ngx_str_t *name);
 static void ngx_token_revocation_begin(ngx_token_revocation_t *revocation,
     ngx_uint_t revoke);
 static ngx_int_t ngx_token_revocation_known(
@@ -62,23 +76,21 @@ ngx_int_t
 ngx_token_revocation_init(ngx_token_zone_t *zone, ngx_str_t *name,
     ngx_log_t *log)
 {
-    zone->table = zone->shpool->data;
+    ngx_token_tables_t  *tables;
 
-    if (zone->table == NULL) {
+    tables = zone->shpool->data;
 
-        zone->table = ngx_limiter_table_create(zone->shpool, NGX_TOKEN_PAYLOAD,
-                                               "token", name);
-        if (zone->table == NULL) {
+    if (tables == NULL) {
+
+        tables = ngx_token_revocation_tables(zone->shpool, name);
+        if (tables == NULL) {
             ngx_log_error(NGX_LOG_EMERG, log, 0, "token_zone is too small");
             return NGX_ERROR;
         }
 
-        return NGX_OK;
-    }
-
-    if (zone->table->magic != NGX_LIMITER_TABLE_MAGIC
-        || zone->table->version != NGX_LIMITER_TABLE_VERSION
-        || zone->table->payload != NGX_TOKEN_PAYLOAD)
+    } else if (tables->magic != NGX_TOKEN_TABLES_MAGIC
+               || tables->version != NGX_LIMITER_TABLE_VERSION
+               || tables->revoked->payload != NGX_TOKEN_PAYLOAD)
     {
         ngx_log_error(NGX_LOG_EMERG, log, 0,
                       "token_zone was laid out by another version of the "
@@ -86,7 +98,44 @@ ngx_token_revocation_init(ngx_token_zone_t *zone, ngx_str_t *name,
         return NGX_ERROR;
     }
 
+    zone->table = tables->revoked;
+    zone->kept = tables->kept;
+
     return NGX_OK;
+}
+
+
+/* Half of the zone each; a table takes a page besides its own. */
+
+static ngx_token_tables_t *
+ngx_token_revocation_tables(ngx_slab_pool_t *shpool, ngx_str_t *name)
+{
+    ngx_token_tables_t  *tables;
+
+    tables = ngx_slab_alloc(shpool, sizeof(ngx_token_tables_t));
+    if (tables == NULL || shpool->pfree < 6) {
+        return NULL;
+    }
+
+    tables->magic = NGX_TOKEN_TABLES_MAGIC;
+    tables->version = NGX_LIMITER_TABLE_VERSION;
+
+    tables->revoked = ngx_limiter_table_create(shpool, shpool->pfree / 2 - 1,
+                                               NGX_TOKEN_PAYLOAD, "token",
+                                               name);
+    if (tables->revoked == NULL) {
+        return NULL;
+    }
+
+    tables->kept = ngx_limiter_table_create(shpool, 0, NGX_TOKEN_PAYLOAD,
+                                            "token", name);
+    if (tables->kept == NULL) {
+        return NULL;
+    }
+
+    shpool->data = tables;
+
+    return tables;
 }
 
 

@@ -16,7 +16,9 @@
  *     0  until       8   ms of ngx_limiter_local_now()
  *     8  (unused)    8
  *
- * Slots with other keys in the same table are told of in ngx_token_watch.h.
+ * A table of its own has what is kept to save work, and can be found out again:
+ * see ngx_token_watch.h and ngx_http_ratelimit_redis_token_read.c.  Whoever
+ * sends tokens fills that one, and makes no revocation leave.
  *
  * Locks: the mutex of the zone's slab pool, never together with another.
  */
@@ -53,7 +55,8 @@ typedef enum {
 
 typedef struct {
     ngx_slab_pool_t          *shpool;
-    ngx_limiter_table_t      *table;
+    ngx_limiter_table_t      *table;     /* of revocations */
+    ngx_limiter_table_t      *kept;
 } ngx_token_zone_t;
 
 
@@ -105,7 +108,7 @@ struct ngx_token_revocation_s {
 
 
 /*
- * Makes the zone's table, or takes up the one that is there.  Called by the
+ * Makes the zone's tables, or takes up those that are there.  Called by the
  * zone's init handler.  Errors are logged.
  */
 

@@ -87,7 +87,8 @@ ngx_token_watch_init(ngx_slab_pool_t *shpool, ngx_log_t *log)
 ngx_token_watch_t *
 ngx_token_watch_create(ngx_cycle_t *cycle, ngx_slab_pool_t *own,
     ngx_slab_pool_t *shpool, ngx_limiter_table_t *table,
-    ngx_redis_conf_t *conf, ngx_str_t *prefixes, ngx_uint_t n)
+    ngx_limiter_table_t *revoked, ngx_redis_conf_t *conf, ngx_str_t *prefixes,
+    ngx_uint_t n)
 {
     ngx_token_watch_t  *watch;
 
@@ -99,6 +100,7 @@ ngx_token_watch_create(ngx_cycle_t *cycle, ngx_slab_pool_t *own,
     watch->shm = own->data;
     watch->shpool = shpool;
     watch->table = table;
+    watch->revoked = revoked;
     watch->log = cycle->log;
 
     watch->tracker = ngx_redis_tracker_create(cycle, conf, prefixes, n,
@@ -291,7 +293,7 @@ ngx_token_watch_store(ngx_token_watch_t *watch, u_char *digest,
         && note->changes
            == watch->shm->changes[ngx_token_watch_kind(digest)]
         && ngx_token_watch_reports(watch->shm, server)
-        && ngx_limiter_table_lookup(watch->table, &revoked) == NULL)
+        && ngx_limiter_table_lookup(watch->revoked, &revoked) == NULL)
     {
         entry = ngx_limiter_table_insert(watch->table, &slot);
 

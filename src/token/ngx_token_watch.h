@@ -17,7 +17,7 @@
  *     8  epoch       4   of the promise it was found under
  *    12  (unused)    4
  *
- * Locks: the mutex of the token zone's slab pool protects the table.  Words of
+ * Locks: the mutex of the token zone's slab pool protects the tables.  Words of
  * ngx_token_watch_shm_t are read and written without a lock.  The listener
  * first counts a change and then removes the slot under the lock; who stores
  * compares the count under the lock.  So an answer that was overtaken by
@@ -66,6 +66,7 @@ typedef struct {
     ngx_token_watch_shm_t    *shm;
     ngx_slab_pool_t          *shpool;    /* of the token zone */
     ngx_limiter_table_t      *table;
+    ngx_limiter_table_t      *revoked;   /* by this host */
 
     ngx_redis_tracker_t      *tracker;
     ngx_event_t               timer;
@@ -94,7 +95,8 @@ ngx_int_t ngx_token_watch_init(ngx_slab_pool_t *shpool, ngx_log_t *log);
 
 ngx_token_watch_t *ngx_token_watch_create(ngx_cycle_t *cycle,
     ngx_slab_pool_t *own, ngx_slab_pool_t *shpool, ngx_limiter_table_t *table,
-    ngx_redis_conf_t *conf, ngx_str_t *prefixes, ngx_uint_t n);
+    ngx_limiter_table_t *revoked, ngx_redis_conf_t *conf, ngx_str_t *prefixes,
+    ngx_uint_t n);
 
 /* Ends it (exit_process). */
 
@@ -114,8 +116,8 @@ void ngx_token_watch_note(ngx_token_watch_t *watch, u_char *digest,
 
 /*
  * Keeps the answer, unless it is of a server (ngx_redis_command_server()) that
- * does not report changes, or there was one since, or the table has a slot
- * whose key is the digest itself: what this host has revoked is looked up then.
+ * does not report changes, or there was one since, or this host has revoked the
+ * key itself: that is looked up then.
  */
 
 void ngx_token_watch_store(ngx_token_watch_t *watch, u_char *digest,

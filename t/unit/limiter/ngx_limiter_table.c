@@ -57,7 +57,7 @@ table_create(size_t size, size_t payload)
     pool_create(size);
     ngx_str_set(&name, "test");
 
-    table = ngx_limiter_table_create(shpool, payload, "test", &name);
+    table = ngx_limiter_table_create(shpool, 0, payload, "test", &name);
 
     if (table) {
         assert_ptr_equal(shpool->data, table);
