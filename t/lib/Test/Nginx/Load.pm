@@ -86,6 +86,11 @@ sub finish {
 }
 
 
+# Ends it before its time; nothing is known of it then.
+
+sub stop { return $_[0]->{process}->kill_hard() }
+
+
 # "200:1000 429:19000"
 
 sub text {
