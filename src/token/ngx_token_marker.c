@@ -13,7 +13,7 @@
 #include "ngx_token_marker.h"
 
 
-#define NGX_TOKEN_MARKER_AGAIN  50      /* ms, while it is absent */
+#define NGX_TOKEN_MARKER_AGAIN  5       /* ms, while it is absent */
 #define NGX_TOKEN_MARKER_HEX    16
 
 

@@ -238,6 +238,7 @@ ngx_token_postgres_up_handler(void *data)
     tp->no_store = 0;
     tp->no_expire = 0;
     tp->look = 0;
+    tp->store = 0;
     tp->expire = 0;
 
     ngx_token_postgres_next(tp);
@@ -312,7 +313,7 @@ ngx_token_postgres_next(ngx_token_postgres_t *tp)
              && (now >= tp->look || tp->notified));
 
     if (tp->shm->queue.n
-        && !tp->no_store
+        && now >= tp->store
         && !(tp->stored && (fill || redis))
         && ngx_token_postgres_store(tp) == NGX_OK)
     {
@@ -328,7 +329,7 @@ ngx_token_postgres_next(ngx_token_postgres_t *tp)
     } else if (redis) {
         ngx_token_postgres_look(tp);
 
-    } else if (now >= tp->expire && !tp->no_expire) {
+    } else if (now >= tp->expire) {
         ngx_token_postgres_expire(tp);
     }
 }

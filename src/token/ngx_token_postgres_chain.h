@@ -24,6 +24,7 @@
 
 #define NGX_TOKEN_POSTGRES_TURN      50      /* ms, of the keeper */
 #define NGX_TOKEN_POSTGRES_LOOK      1000    /* ms, if nothing is notified */
+#define NGX_TOKEN_POSTGRES_FORBIDDEN 60000   /* ms, after what it must not do */
 
 
 /*
@@ -43,6 +44,7 @@ struct ngx_token_postgres_s {
 
     uint64_t                  look;      /* when to do so again */
     uint64_t                  retry;     /* not before this, either */
+    uint64_t                  store;
     uint64_t                  expire;
     uint64_t                  refresh;
     uint64_t                  check;     /* the marker */
@@ -63,8 +65,8 @@ struct ngx_token_postgres_s {
     unsigned                  synced:1;  /* the kept snapshot can be used */
     unsigned                  all:1;     /* the chain is of all rows */
     unsigned                  stored:1;  /* the last chain did */
-    unsigned                  no_store:1;
-    unsigned                  no_expire:1;
+    unsigned                  no_store:1;   /* it must not, which was */
+    unsigned                  no_expire:1;  /* logged */
 };
 
 

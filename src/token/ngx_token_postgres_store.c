@@ -90,7 +90,7 @@ ngx_token_postgres_store(ngx_token_postgres_t *tp)
 
 /*
  * What the key itself is wrong for is given up; what the role may not do is
- * tried again with another connection.
+ * tried again later.
  */
 
 static void
@@ -115,10 +115,14 @@ ngx_token_postgres_store_handler(void *data, PGresult *result)
         } else if (ngx_pgsql_result_class(result, "42")
                    || ngx_pgsql_result_class(result, "25"))
         {
-            ngx_log_error(NGX_LOG_ERR, tp->log, 0,
-                          "revocations cannot be stored in postgres: %s",
-                          reason);
+            if (!tp->no_store) {
+                ngx_log_error(NGX_LOG_ERR, tp->log, 0,
+                              "revocations cannot be stored in postgres: %s",
+                              reason);
+            }
+
             tp->no_store = 1;
+            tp->store = ngx_limiter_local_now() + NGX_TOKEN_POSTGRES_FORBIDDEN;
             tp->busy = 0;
             return;
 
@@ -133,6 +137,7 @@ ngx_token_postgres_store_handler(void *data, PGresult *result)
 
     ngx_token_queue_done(&tp->shm->queue, tp->shpool, &tp->item);
 
+    tp->no_store = 0;
     tp->shm->full = 0;
     tp->busy = 0;
 
@@ -161,28 +166,35 @@ ngx_token_postgres_expire_handler(void *data, PGresult *result)
 {
     ngx_token_postgres_t *tp = data;
 
-    u_char  reason[NGX_PGSQL_RESULT_REASON];
+    u_char    reason[NGX_PGSQL_RESULT_REASON];
+    uint64_t  pause;
 
     if (result && PQresultStatus(result) == PGRES_FATAL_ERROR) {
-        ngx_pgsql_result_reason(result, reason);
-        ngx_log_error(NGX_LOG_WARN, tp->log, 0,
-                      "expired revocations cannot be deleted in postgres: %s",
-                      reason);
+
+        if (!tp->no_expire) {
+            ngx_pgsql_result_reason(result, reason);
+            ngx_log_error(NGX_LOG_WARN, tp->log, 0,
+                          "expired revocations cannot be deleted in postgres: "
+                          "%s", reason);
+        }
+
         tp->no_expire = 1;
+        pause = NGX_TOKEN_POSTGRES_FORBIDDEN;
 
     } else if (ngx_token_postgres_result(tp, result) != NGX_OK) {
         return;
+
+    } else if (ngx_strcmp(PQcmdTuples(result), NGX_TOKEN_POSTGRES_EXPIRED)
+               == 0)
+    {
+        pause = 2 * NGX_TOKEN_POSTGRES_TURN;
+
+    } else {
+        pause = NGX_TOKEN_POSTGRES_EXPIRE;
     }
 
     tp->busy = 0;
-    tp->expire = ngx_limiter_local_now();
-
-    if (ngx_strcmp(PQcmdTuples(result), NGX_TOKEN_POSTGRES_EXPIRED) != 0) {
-        tp->expire += NGX_TOKEN_POSTGRES_EXPIRE;
-
-    } else {
-        tp->expire += 2 * NGX_TOKEN_POSTGRES_TURN;
-    }
+    tp->expire = ngx_limiter_local_now() + pause;
 
     ngx_token_postgres_next(tp);
 }
