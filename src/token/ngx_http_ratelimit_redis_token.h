@@ -18,6 +18,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_api_json.h"
 #include "ngx_token_claims.h"
 #include "ngx_token_digest.h"
 #include "ngx_token_keys.h"
@@ -130,6 +131,10 @@ ngx_int_t ngx_http_ratelimit_redis_token_postgres_start(ngx_cycle_t *cycle,
     struct ngx_http_ratelimit_redis_main_conf_s *rmcf);
 void ngx_http_ratelimit_redis_token_postgres_stop(void);
 ngx_token_postgres_t *ngx_http_ratelimit_redis_token_postgres(void);
+
+/* member "postgres" of a status: null if there is none */
+
+void ngx_http_ratelimit_redis_token_postgres_api(ngx_http_api_json_t *json);
 
 
 /* _token_vars.c */
