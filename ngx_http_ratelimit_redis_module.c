@@ -204,9 +204,9 @@ static ngx_command_t  ngx_http_ratelimit_redis_commands[] = {
 
     { ngx_string("token_jwt_leeway"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_sec_slot,
+      ngx_http_ratelimit_redis_token_jwt_conf_leeway,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_ratelimit_redis_loc_conf_t, token_jwt_leeway),
+      0,
       NULL },
 
     { ngx_string("token_blacklist_on_error"),

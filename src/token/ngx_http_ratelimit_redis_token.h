@@ -175,6 +175,8 @@ char *ngx_http_ratelimit_redis_token_jwt_conf_algorithms(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 char *ngx_http_ratelimit_redis_token_jwt_conf_require(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+char *ngx_http_ratelimit_redis_token_jwt_conf_leeway(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 char *ngx_http_ratelimit_redis_token_jwt_conf_merge(ngx_conf_t *cf,
     struct ngx_http_ratelimit_redis_loc_conf_s *prev,
     struct ngx_http_ratelimit_redis_loc_conf_s *conf);
