@@ -425,15 +425,17 @@ static uint64_t
 ngx_http_ratelimit_redis_api_own(const ngx_limiter_policy_t *policy,
     const ngx_limiter_record_t *record, ngx_uint_t hosts)
 {
-    uint64_t  unit;
+    uint64_t  own, unit;
+
+    own = record->own - record->told;
 
     if (policy->algorithm != NGX_LIMITER_GCRA) {
-        return record->own + record->own_prev;
+        return own + (record->prev_told ? 0 : record->own_prev);
     }
 
     unit = record->period * hosts;
 
-    return record->own / unit + (record->own % unit ? 1 : 0);
+    return own / unit + (own % unit ? 1 : 0);
 }
 
 

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_limiter_carry.h"
 #include "ngx_limiter_check.h"
 #include "ngx_limiter_mirror.h"
 #include "ngx_limiter_task.h"
@@ -29,6 +30,8 @@ static void ngx_limiter_check_degrade(ngx_limiter_check_t *check);
 static void ngx_limiter_check_local(ngx_limiter_check_t *check);
 static void ngx_limiter_check_room(ngx_limiter_check_t *check,
     ngx_limiter_item_t *item, ngx_limiter_entry_t *entry);
+static void ngx_limiter_check_share(ngx_limiter_check_t *check,
+    ngx_limiter_item_t *item);
 static void ngx_limiter_check_back(ngx_limiter_check_t *check);
 static void ngx_limiter_check_tally(ngx_limiter_check_t *check);
 
@@ -57,6 +60,10 @@ ngx_limiter_check_start(ngx_limiter_check_t *check)
 
         ngx_limiter_check_local(check);
         ngx_limiter_check_tally(check);
+
+        if (check->redis->client) {
+            ngx_limiter_fleet_away(check->redis->fleet, check->now);
+        }
 
         return NGX_OK;
     }
@@ -115,24 +122,13 @@ ngx_limiter_check_alone(ngx_limiter_check_t *check)
 }
 
 
-/* What was to be told may not have been understood: it is told once more. */
-
 void
 ngx_limiter_check_abandon(ngx_limiter_check_t *check)
 {
-    ngx_uint_t          i, k;
-    ngx_limiter_ask_t  *ask;
+    ngx_uint_t  i;
 
     for (i = 0; i < check->ngroups; i++) {
-        ask = &check->groups[i].ask;
-
-        ngx_limiter_ask_abandon(ask);
-
-        for (k = 0; k < ask->nitems; k++) {
-            if (ask->items[k]->told == 0) {
-                ngx_limiter_mirror_restore(ask->items[k]);
-            }
-        }
+        ngx_limiter_ask_abandon(&check->groups[i].ask);
     }
 
     check->pending = 0;
@@ -153,13 +149,20 @@ static ngx_int_t
 ngx_limiter_check_known(ngx_limiter_check_t *check)
 {
     ngx_int_t            rc;
-    ngx_uint_t           i;
+    ngx_uint_t           i, settling;
     ngx_limiter_item_t  *item;
+
+    settling = ngx_limiter_fleet_settling(check->redis->fleet, check->now);
 
     for (i = 0; i < check->nitems; i++) {
         item = &check->items[i];
 
         item->share.hosts = ngx_limiter_fleet_hosts(check->redis->fleet);
+
+        if (settling) {
+            item->settling = 1;
+            ngx_limiter_check_share(check, item);
+        }
 
         rc = ngx_limiter_check_look(check, item);
 
@@ -267,6 +270,9 @@ ngx_limiter_check_send(ngx_limiter_check_t *check)
 
         if (rc == NGX_OK) {
             check->pending++;
+
+        } else {
+            ngx_limiter_fleet_away(check->redis->fleet, check->now);
         }
     }
 
@@ -409,7 +415,7 @@ ngx_limiter_check_finish(ngx_limiter_check_t *check)
         for (k = 0; k < group->ask.nitems; k++) {
             item = group->items[k];
 
-            ngx_limiter_mirror_restore(item);
+            ngx_limiter_carry_restore(item);
             check->asked[check->nasked++] = item;
         }
     }
@@ -545,10 +551,7 @@ ngx_limiter_check_room(ngx_limiter_check_t *check, ngx_limiter_item_t *item,
     share = NULL;
 
     if (check->redis->client) {
-        ngx_limiter_fleet_share(check->redis->fleet,
-                                ngx_crc32_short(item->subject.key.data,
-                                                item->subject.key.len),
-                                &item->share);
+        ngx_limiter_check_share(check, item);
         share = &item->share;
     }
 
@@ -567,6 +570,16 @@ ngx_limiter_check_room(ngx_limiter_check_t *check, ngx_limiter_item_t *item,
 }
 
 
+static void
+ngx_limiter_check_share(ngx_limiter_check_t *check, ngx_limiter_item_t *item)
+{
+    ngx_limiter_fleet_share(check->redis->fleet,
+                            ngx_crc32_short(item->subject.key.data,
+                                            item->subject.key.len),
+                            &item->share);
+}
+
+
 /* the request is refused: what it has used is given back */
 
 static void
@@ -580,11 +593,11 @@ ngx_limiter_check_back(ngx_limiter_check_t *check)
 
         ngx_limiter_mirror_unspend(item);
 
-        if (item->carry && item->told == 0) {
+        if ((item->carry || item->reserved) && item->told == 0) {
 
             /* nobody was asked, so nobody was told */
 
-            ngx_limiter_mirror_restore(item);
+            ngx_limiter_carry_restore(item);
         }
 
         if (item->granted) {
@@ -675,7 +688,7 @@ ngx_limiter_check_book(ngx_limiter_redis_t *redis, ngx_limiter_item_t *item,
     book.carry = NULL;
 
     if (redis->client == NULL) {
-        ngx_limiter_mirror_book(&book, NULL);
+        ngx_limiter_carry_book(&book, NULL);
         return;
     }
 

@@ -15,11 +15,18 @@
 
 
 #define NGX_LIMITER_FLEET_MAGIC    0x6f70666c      /* "opfl" */
-#define NGX_LIMITER_FLEET_VERSION  2
+#define NGX_LIMITER_FLEET_VERSION  3
 
 #define NGX_LIMITER_FLEET_BEAT     1000    /* ms between two signs of life */
 #define NGX_LIMITER_FLEET_FIRST    100     /* ms, until there was an answer */
 #define NGX_LIMITER_FLEET_LATE     3000    /* ms, then another worker does it */
+
+/*
+ * Until then any worker of any host has asked Redis again, which it does every
+ * 2 seconds at the most, and its host has told of itself and of the rest.
+ */
+#define NGX_LIMITER_FLEET_SETTLE   5000    /* ms */
+#define NGX_LIMITER_FLEET_AWAY     50      /* ms, not to be written oftener */
 
 /* more hosts than these are not believed in */
 #define NGX_LIMITER_FLEET_MAX      1000
@@ -75,6 +82,7 @@ static u_char  ngx_limiter_fleet_script[] =
 
 
 static void ngx_limiter_fleet_timer_handler(ngx_event_t *ev);
+static void ngx_limiter_fleet_mind(ngx_limiter_fleet_t *fleet, uint64_t now);
 static void ngx_limiter_fleet_beat(ngx_limiter_fleet_t *fleet);
 static void ngx_limiter_fleet_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
@@ -185,6 +193,7 @@ ngx_limiter_fleet_close(ngx_limiter_fleet_t *fleet)
 static void
 ngx_limiter_fleet_timer_handler(ngx_event_t *ev)
 {
+    uint64_t              now;
     ngx_limiter_fleet_t  *fleet;
 
     fleet = ev->data;
@@ -194,14 +203,36 @@ ngx_limiter_fleet_timer_handler(ngx_event_t *ev)
         return;
     }
 
-    if (ngx_keeper_is(&fleet->shm->keeper, ngx_limiter_local_now(),
-                      NGX_LIMITER_FLEET_LATE))
-    {
+    now = ngx_limiter_local_now();
+
+    /* nobody may have asked for anything */
+
+    if (ngx_redis_client_state(fleet->client) == NGX_REDIS_DOWN) {
+        ngx_limiter_fleet_away(fleet, now);
+    }
+
+    if (ngx_keeper_is(&fleet->shm->keeper, now, NGX_LIMITER_FLEET_LATE)) {
+        ngx_limiter_fleet_mind(fleet, now);
         ngx_limiter_fleet_beat(fleet);
     }
 
     ngx_add_timer(&fleet->timer, fleet->shm->known ? NGX_LIMITER_FLEET_BEAT
                                                    : NGX_LIMITER_FLEET_FIRST);
+}
+
+
+static void
+ngx_limiter_fleet_mind(ngx_limiter_fleet_t *fleet, uint64_t now)
+{
+    if (fleet->shm->away == 0 || ngx_limiter_fleet_settling(fleet, now)) {
+        return;
+    }
+
+    fleet->shm->away = 0;
+
+    if (fleet->handlers) {
+        fleet->handlers->back(fleet->data, 0);
+    }
 }
 
 
@@ -240,8 +271,9 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
     ngx_limiter_fleet_t *fleet = data;
 
     uint32_t                  era;
+    uint64_t                  now;
     ngx_uint_t                lost;
-    ngx_atomic_uint_t         resets;
+    ngx_atomic_uint_t         hosts, resets;
     ngx_limiter_fleet_shm_t  *shm;
 
     fleet->command = NULL;
@@ -251,9 +283,15 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
         return;
     }
 
-    shm->hosts = reply->element[0]->integer;
-    shm->rank = reply->element[1]->integer;
-    shm->heard = ngx_limiter_local_now();
+    hosts = reply->element[0]->integer;
+    now = ngx_limiter_local_now();
+
+    if (hosts >= shm->hosts || !ngx_limiter_fleet_settling(fleet, now)) {
+        shm->hosts = hosts;
+        shm->rank = reply->element[1]->integer;
+    }
+
+    shm->heard = now;
 
     resets = reply->element[2]->integer;
     lost = (shm->known && reply->element[3]->integer == 0);
@@ -321,6 +359,28 @@ ngx_limiter_fleet_share(ngx_limiter_fleet_t *fleet, uint32_t hash,
 {
     share->hosts = ngx_limiter_fleet_hosts(fleet);
     share->rank = (fleet->shm->rank + hash) % share->hosts;
+}
+
+
+void
+ngx_limiter_fleet_away(ngx_limiter_fleet_t *fleet, uint64_t now)
+{
+    if ((int64_t) (now - fleet->shm->away) >= NGX_LIMITER_FLEET_AWAY) {
+        fleet->shm->away = now;
+    }
+}
+
+
+ngx_uint_t
+ngx_limiter_fleet_settling(ngx_limiter_fleet_t *fleet, uint64_t now)
+{
+    uint64_t  away;
+
+    away = fleet->shm->away;
+
+    return away
+           && (int64_t) (now - away) < NGX_LIMITER_FLEET_SETTLE
+           && fleet->shm->hosts > 1;
 }
 
 

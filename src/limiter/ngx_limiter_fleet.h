@@ -50,6 +50,8 @@ typedef struct {
                                             and no answer has denied it */
     ngx_keeper_t              keeper;    /* the worker that minds it */
     ngx_atomic_t              heard;     /* ms, when Redis answered last */
+    ngx_atomic_t              away;      /* ms, when it did not serve last; 0:
+                                            all have settled since */
 } ngx_limiter_fleet_shm_t;
 
 
@@ -75,7 +77,8 @@ ngx_limiter_fleet_t *ngx_limiter_fleet_create(ngx_cycle_t *cycle,
  * What the worker that minds the host is to do, called from its timer:
  * forgotten() when subjects were forgotten by command on another host, so that
  * nothing that is known here can be relied upon; back() when Redis answers
- * again and "lost" if it has forgotten this host, and all else presumably.
+ * again and "lost" if it has forgotten this host, and all else presumably, and
+ * once more when all have settled.
  */
 
 typedef struct {
@@ -102,6 +105,17 @@ void ngx_limiter_fleet_share(ngx_limiter_fleet_t *fleet, uint32_t hash,
  */
 
 uint32_t ngx_limiter_fleet_era(ngx_limiter_fleet_t *fleet);
+
+/*
+ * Redis does not serve, at "now" of ngx_limiter_local_now().  For some seconds
+ * from the last time on the hosts are settling: they may not all have told it
+ * what they let in meanwhile, and those that were there before count as there.
+ * A host that is alone has nobody to wait for.
+ */
+
+void ngx_limiter_fleet_away(ngx_limiter_fleet_t *fleet, uint64_t now);
+ngx_uint_t ngx_limiter_fleet_settling(ngx_limiter_fleet_t *fleet,
+    uint64_t now);
 
 /* hosts last seen alive, at least 1 */
 

@@ -101,6 +101,8 @@ typedef struct ngx_limiter_item_s {
     unsigned                  peek:1;    /* looks only: counts nothing */
     unsigned                  local:1;   /* decided here, for want of Redis */
     unsigned                  leased:1;  /* paid from a lease */
+    unsigned                  settling:1;    /* see ngx_limiter_settle.h */
+    unsigned                  reserved:1;    /* "take" was counted for it */
 
     ngx_limiter_state_t       state;     /* as it was left; times are of that
                                             clock */

@@ -28,20 +28,27 @@ typedef struct {
 
 typedef struct {
     uint32_t                  period;
-    uint32_t                  own_low;
-    uint64_t                  time:48;
-    uint64_t                  own_high:16;
     uint64_t                  used:48;
-    uint64_t                  unused:16;
-} ngx_limiter_local_record_t;
+    uint64_t                  own:48;
+    uint64_t                  time:48;
+    uint64_t                  told:48;
+} __attribute__((packed)) ngx_limiter_local_record_t;
 
-
-/* behind a record of a sliding_window zone */
 
 typedef struct {
+    uint32_t                  period;
     uint32_t                  prev;
     uint32_t                  own_prev;
-} ngx_limiter_local_prev_t;
+    uint64_t                  used:43;
+    uint64_t                  own:43;
+    uint64_t                  time:41;
+    uint64_t                  told:24;
+    uint64_t                  prev_told:1;
+} __attribute__((packed)) ngx_limiter_local_sliding_t;
+
+
+#define NGX_LIMITER_LOCAL_COUNT  (((uint64_t) 1 << 43) - 1)
+#define NGX_LIMITER_LOCAL_TOLD   (((uint64_t) 1 << 24) - 1)
 
 
 static void ngx_limiter_local_head(void *payload, ngx_limiter_entry_t *entry);
@@ -54,6 +61,8 @@ static void ngx_limiter_local_read(ngx_limiter_record_t *record,
     const u_char *p, ngx_uint_t algorithm);
 static void ngx_limiter_local_write(u_char *p,
     const ngx_limiter_record_t *record, ngx_uint_t algorithm);
+static void ngx_limiter_local_write_sliding(u_char *p,
+    const ngx_limiter_record_t *record);
 static ngx_int_t ngx_limiter_local_layout(ngx_limiter_zone_t *zone,
     size_t payload);
 
@@ -299,8 +308,7 @@ ngx_limiter_local_nrecords(size_t payload, ngx_uint_t algorithm)
     payload -= sizeof(ngx_limiter_local_head_t);
 
     if (algorithm == NGX_LIMITER_SLIDING_WINDOW) {
-        return payload / (sizeof(ngx_limiter_local_record_t)
-                          + sizeof(ngx_limiter_local_prev_t));
+        return payload / sizeof(ngx_limiter_local_sliding_t);
     }
 
     return payload / sizeof(ngx_limiter_local_record_t);
@@ -310,9 +318,9 @@ ngx_limiter_local_nrecords(size_t payload, ngx_uint_t algorithm)
 static size_t
 ngx_limiter_local_stride(ngx_uint_t algorithm)
 {
-    return sizeof(ngx_limiter_local_record_t)
-           + (algorithm == NGX_LIMITER_SLIDING_WINDOW
-              ? sizeof(ngx_limiter_local_prev_t) : 0);
+    return (algorithm == NGX_LIMITER_SLIDING_WINDOW)
+           ? sizeof(ngx_limiter_local_sliding_t)
+           : sizeof(ngx_limiter_local_record_t);
 }
 
 
@@ -320,24 +328,34 @@ static void
 ngx_limiter_local_read(ngx_limiter_record_t *record, const u_char *p,
     ngx_uint_t algorithm)
 {
-    const ngx_limiter_local_prev_t    *prev;
-    const ngx_limiter_local_record_t  *from;
+    const ngx_limiter_local_record_t   *from;
+    const ngx_limiter_local_sliding_t  *sliding;
+
+    if (algorithm == NGX_LIMITER_SLIDING_WINDOW) {
+        sliding = (const ngx_limiter_local_sliding_t *) p;
+
+        record->period = sliding->period;
+        record->time = sliding->time;
+        record->used = sliding->used;
+        record->own = sliding->own;
+        record->told = sliding->told;
+        record->prev = sliding->prev;
+        record->own_prev = sliding->own_prev;
+        record->prev_told = sliding->prev_told;
+
+        return;
+    }
 
     from = (const ngx_limiter_local_record_t *) p;
 
     record->period = from->period;
     record->time = from->time;
     record->used = from->used;
-    record->own = (uint64_t) from->own_high << 32 | from->own_low;
+    record->own = from->own;
+    record->told = from->told;
     record->prev = 0;
     record->own_prev = 0;
-
-    if (algorithm == NGX_LIMITER_SLIDING_WINDOW) {
-        prev = (const ngx_limiter_local_prev_t *) (from + 1);
-
-        record->prev = prev->prev;
-        record->own_prev = prev->own_prev;
-    }
+    record->prev_told = 0;
 }
 
 
@@ -345,23 +363,48 @@ static void
 ngx_limiter_local_write(u_char *p, const ngx_limiter_record_t *record,
     ngx_uint_t algorithm)
 {
-    ngx_limiter_local_prev_t    *prev;
     ngx_limiter_local_record_t  *to;
+
+    if (algorithm == NGX_LIMITER_SLIDING_WINDOW) {
+        ngx_limiter_local_write_sliding(p, record);
+        return;
+    }
 
     to = (ngx_limiter_local_record_t *) p;
 
     to->period = (uint32_t) record->period;
     to->time = record->time;
     to->used = record->used;
-    to->own_low = (uint32_t) record->own;
-    to->own_high = record->own >> 32;
+    to->own = record->own;
+    to->told = record->told;
+}
 
-    if (algorithm == NGX_LIMITER_SLIDING_WINDOW) {
-        prev = (ngx_limiter_local_prev_t *) (to + 1);
 
-        prev->prev = ngx_min(record->prev, NGX_MAX_UINT32_VALUE);
-        prev->own_prev = ngx_min(record->own_prev, NGX_MAX_UINT32_VALUE);
-    }
+/*
+ * More than "told" holds is stored as "used": no unit is told twice, or never,
+ * but the share of the host is a little larger while it settles.
+ */
+
+static void
+ngx_limiter_local_write_sliding(u_char *p, const ngx_limiter_record_t *record)
+{
+    uint64_t                      excess, used, own;
+    ngx_limiter_local_sliding_t  *to;
+
+    to = (ngx_limiter_local_sliding_t *) p;
+
+    excess = record->told - ngx_min(record->told, NGX_LIMITER_LOCAL_TOLD);
+    used = record->used + excess;
+    own = record->own - excess;
+
+    to->period = (uint32_t) record->period;
+    to->prev = ngx_min(record->prev, NGX_MAX_UINT32_VALUE);
+    to->own_prev = ngx_min(record->own_prev, NGX_MAX_UINT32_VALUE);
+    to->used = ngx_min(used, NGX_LIMITER_LOCAL_COUNT);
+    to->own = ngx_min(own, NGX_LIMITER_LOCAL_COUNT);
+    to->time = record->time;
+    to->told = record->told - excess;
+    to->prev_told = record->prev_told;
 }
 
 

@@ -18,16 +18,22 @@
  *     8  told        4   ms, the low bits of the clock of Redis when it spoke
  *    12  era         2   of ngx_limiter_fleet.h, when it did
  *    14  refill      2   1/16 s, low bits: until then a lease is on its way
- *    16  records         24 bytes for each rate, 32 in a sliding_window zone:
+ *    16  records         28 bytes for each rate, 31 in a sliding_window zone:
  *
- *     0  period      4   ms; 0: no record
- *     4  own, low    4   see ngx_limiter_state.h
- *     8  time        6   ms of the clock below
- *    14  own, high   2
- *    16  used        6
- *    22  (unused)    2
- *    24  prev        4   sliding_window only, whose limits are below 2^32
- *    28  own_prev    4
+ *     0  period     32   bits; ms; 0: no record
+ *        used       48   see ngx_limiter_state.h
+ *        own        48
+ *        time       48   ms of the clock below
+ *        told       48
+ *
+ *     0  period     32   sliding_window, whose limits are below 2^32, and
+ *        prev       32   whose counters below 2^52 / period, that is 2^43
+ *        own_prev   32
+ *        used       43
+ *        own        43
+ *        time       41
+ *        told       24
+ *        prev_told   1
  *
  * Locks: one mutex per zone, the one of its slab pool.  Several are taken in
  * the order of the zones' names, which a reload does not change.
@@ -122,6 +128,11 @@ void ngx_limiter_local_spend(ngx_limiter_entry_t *entry);
 
 void ngx_limiter_local_unpack(ngx_limiter_zone_t *zone, void *payload,
     ngx_limiter_entry_t *entry);
+
+/* Whether the lease of an entry is good, at "now". */
+
+#define ngx_limiter_local_leased(entry, now)                                  \
+    ((int32_t) ((entry)->lease_end - (uint32_t) (now)) > 0)
 
 /* Forgets one subject; forgets all. */
 

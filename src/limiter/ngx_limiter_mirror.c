@@ -7,7 +7,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_limiter_carry.h"
 #include "ngx_limiter_mirror.h"
+#include "ngx_limiter_settle.h"
 
 
 /* an answer that is older by less than this has been overtaken by another */
@@ -22,18 +24,19 @@
 #define ngx_limiter_mirror_tick(now)  ((uint16_t) ((now) >> 6))
 
 
+static uint64_t ngx_limiter_mirror_share(ngx_limiter_item_t *item,
+    ngx_limiter_entry_t *entry, uint64_t room);
+static void ngx_limiter_mirror_tell(ngx_limiter_item_t *item,
+    ngx_limiter_entry_t *entry, ngx_limiter_look_t *look,
+    ngx_limiter_carry_t *carry);
 static ngx_uint_t ngx_limiter_mirror_untold(const ngx_limiter_entry_t *entry,
     const ngx_limiter_item_t *item, uint16_t era);
 static ngx_int_t ngx_limiter_mirror_spend(ngx_limiter_item_t *item,
     ngx_limiter_entry_t *entry, ngx_limiter_look_t *look, uint64_t room);
 static ngx_uint_t ngx_limiter_mirror_refill(ngx_limiter_item_t *item,
     ngx_limiter_entry_t *entry, uint64_t room);
-static ngx_uint_t ngx_limiter_mirror_leased(const ngx_limiter_entry_t *entry,
-    uint64_t now);
-static ngx_uint_t ngx_limiter_mirror_over(const ngx_limiter_entry_t *entry,
-    const ngx_limiter_policy_t *policy, ngx_uint_t i);
-static uint64_t ngx_limiter_mirror_units(const ngx_limiter_policy_t *policy,
-    ngx_uint_t i, uint64_t units);
+static void ngx_limiter_mirror_hear(ngx_limiter_item_t *item,
+    ngx_limiter_entry_t *entry);
 static uint64_t ngx_limiter_mirror_lease_end(ngx_limiter_item_t *item,
     uint64_t sent);
 
@@ -42,14 +45,13 @@ ngx_int_t
 ngx_limiter_mirror_look(ngx_limiter_item_t *item, ngx_limiter_look_t *look,
     ngx_limiter_carry_t *carry)
 {
-    uint64_t              room;
+    uint64_t              room, part;
     ngx_int_t             rc;
-    ngx_uint_t            hosts, known;
+    ngx_uint_t            known;
     ngx_limiter_zone_t   *zone;
     ngx_limiter_entry_t   entry;
 
     zone = item->zone;
-    hosts = ngx_max(item->share.hosts, 1);
     look->refill = 0;
     look->carry = 0;
 
@@ -60,31 +62,32 @@ ngx_limiter_mirror_look(ngx_limiter_item_t *item, ngx_limiter_look_t *look,
              == NGX_OK);
 
     room = ngx_limiter_state_room(&entry.state, item->policy, item->now, NULL);
+    part = room;
+
+    if (item->settling || item->need > room) {
+        part = ngx_limiter_mirror_share(item, &entry, room);
+        room = ngx_max(room, part);
+    }
 
     rc = NGX_AGAIN;
 
     if (known && zone->lease > 1 && !item->peek) {
-        rc = ngx_limiter_mirror_spend(item, &entry, look, room);
+        rc = ngx_limiter_mirror_spend(item, &entry, look, part);
     }
 
-    if (rc == NGX_AGAIN && item->need > room && !item->peek && !zone->returns)
+    if (rc == NGX_AGAIN
+        && item->need > part
+        && !item->peek
+        && (item->need <= room || !zone->returns))
     {
+        item->local = (item->need <= room);
         rc = NGX_BUSY;
     }
 
     /* who only looks tells nothing: Redis writes nothing then */
 
-    if (rc == NGX_AGAIN
-        && carry
-        && known
-        && !item->peek
-        && ngx_limiter_mirror_untold(&entry, item, look->era))
-    {
-        look->carry = ngx_limiter_mirror_take(&entry, item->policy, carry,
-                                              entry.era != look->era, hosts,
-                                              item->now);
-        entry.era = look->era;
-        ngx_limiter_local_save(zone, &item->subject.key, &entry);
+    if (rc == NGX_AGAIN && carry && known && !item->peek) {
+        ngx_limiter_mirror_tell(item, &entry, look, carry);
     }
 
     ngx_limiter_local_unlock(zone);
@@ -102,24 +105,101 @@ ngx_limiter_mirror_look(ngx_limiter_item_t *item, ngx_limiter_look_t *look,
 }
 
 
-/* whether there is anything that Redis may not know, cheaply */
+/* what the item may use of the room there is, for as long as hosts settle */
+
+static uint64_t
+ngx_limiter_mirror_share(ngx_limiter_item_t *item, ngx_limiter_entry_t *entry,
+    uint64_t room)
+{
+    uint64_t  part;
+
+    if (item->settling) {
+
+        if (item->on_error != NGX_LIMITER_ON_ERROR_LOCAL) {
+            return room;
+        }
+
+        part = ngx_limiter_state_room(&entry->state, item->policy, item->now,
+                                      &item->share);
+
+        return ngx_min(room, part);
+    }
+
+    if (!ngx_limiter_settle_told(&entry->state, item->policy)) {
+        return room;
+    }
+
+    /* a level that was kept for the share is higher than Redis has it */
+
+    ngx_limiter_settle_end(&entry->state, item->policy,
+                           ngx_max(item->share.hosts, 1));
+
+    return ngx_limiter_state_room(&entry->state, item->policy, item->now,
+                                  NULL);
+}
+
+
+static void
+ngx_limiter_mirror_tell(ngx_limiter_item_t *item, ngx_limiter_entry_t *entry,
+    ngx_limiter_look_t *look, ngx_limiter_carry_t *carry)
+{
+    ngx_uint_t  hosts, untold;
+
+    hosts = ngx_max(item->share.hosts, 1);
+    untold = ngx_limiter_mirror_untold(entry, item, look->era);
+
+    if (untold) {
+        look->carry = ngx_limiter_carry_take(entry, item->policy, carry,
+                                              entry->era != look->era, hosts,
+                                              item->settling, item->now);
+        entry->era = look->era;
+    }
+
+    if (item->settling
+        && ngx_limiter_settle_told(&entry->state, item->policy))
+    {
+        ngx_limiter_settle_count(&entry->state, item->policy, item->take,
+                                 hosts);
+        item->reserved = 1;
+    }
+
+    if (untold || item->reserved) {
+        ngx_limiter_local_save(item->zone, &item->subject.key, entry);
+    }
+}
+
+
+/*
+ * Whether there is anything that Redis may not know, or that hosts that have
+ * settled need not know any more, cheaply.
+ */
 
 static ngx_uint_t
 ngx_limiter_mirror_untold(const ngx_limiter_entry_t *entry,
     const ngx_limiter_item_t *item, uint16_t era)
 {
-    ngx_uint_t  i;
+    ngx_uint_t                   i;
+    const ngx_limiter_record_t  *record;
 
     if (entry->era != era) {
         return 1;
     }
 
-    if (entry->lease && !ngx_limiter_mirror_leased(entry, item->now)) {
+    if (entry->lease && !ngx_limiter_local_leased(entry, item->now)) {
         return 1;
     }
 
     for (i = 0; i < item->policy->nrates; i++) {
-        if (entry->state.records[i].own || entry->state.records[i].own_prev) {
+        record = &entry->state.records[i];
+
+        if (record->own == 0 && record->own_prev == 0) {
+            continue;
+        }
+
+        if (!item->settling
+            || record->own > record->told
+            || (record->own_prev && !record->prev_told))
+        {
             return 1;
         }
     }
@@ -140,7 +220,7 @@ ngx_limiter_mirror_spend(ngx_limiter_item_t *item, ngx_limiter_entry_t *entry,
 
     if (item->take
         && entry->lease >= item->take
-        && ngx_limiter_mirror_leased(entry, item->now))
+        && ngx_limiter_local_leased(entry, item->now))
     {
         entry->lease -= item->take;
         item->leased = 1;
@@ -169,12 +249,12 @@ ngx_limiter_mirror_refill(ngx_limiter_item_t *item, ngx_limiter_entry_t *entry,
 {
     uint16_t  tick;
 
-    if (room == 0) {
+    if (room == 0 || (item->settling && room < item->zone->lease)) {
         return 0;
     }
 
     if (entry->lease > item->zone->lease
-        && ngx_limiter_mirror_leased(entry, item->now))
+        && ngx_limiter_local_leased(entry, item->now))
     {
         return 0;
     }
@@ -191,13 +271,6 @@ ngx_limiter_mirror_refill(ngx_limiter_item_t *item, ngx_limiter_entry_t *entry,
     entry->refill = tick ? tick : 1;
 
     return 1;
-}
-
-
-static ngx_uint_t
-ngx_limiter_mirror_leased(const ngx_limiter_entry_t *entry, uint64_t now)
-{
-    return (int32_t) (entry->lease_end - (uint32_t) now) > 0;
 }
 
 
@@ -231,13 +304,12 @@ ngx_limiter_mirror_unspend(ngx_limiter_item_t *item)
 void
 ngx_limiter_mirror_learn(ngx_limiter_item_t *item, uint16_t era, uint64_t sent)
 {
-    int32_t                late;
-    uint64_t               leased, end;
-    ngx_int_t              rc;
-    ngx_uint_t             i;
-    ngx_limiter_zone_t    *zone;
-    ngx_limiter_entry_t    entry;
-    ngx_limiter_record_t  *to, *from;
+    int32_t               late;
+    uint64_t              leased, end;
+    ngx_int_t             rc;
+    ngx_uint_t            hosts;
+    ngx_limiter_zone_t   *zone;
+    ngx_limiter_entry_t   entry;
 
     zone = item->zone;
     leased = (item->granted > item->take) ? item->granted - item->take : 0;
@@ -251,26 +323,36 @@ ngx_limiter_mirror_learn(ngx_limiter_item_t *item, uint16_t era, uint64_t sent)
         entry.era = era;
     }
 
+    hosts = ngx_max(item->share.hosts, 1);
+
+    if (item->reserved) {
+        item->reserved = 0;
+        ngx_limiter_settle_back(&entry.state, item->policy, item->take, 0,
+                                item->now, hosts);
+    }
+
     late = (int32_t) ((uint32_t) item->told - entry.told);
 
     if (rc != NGX_OK || late >= 0 || late <= -NGX_LIMITER_MIRROR_LATE) {
 
         entry.told = (uint32_t) item->told;
+        ngx_limiter_mirror_hear(item, &entry);
+    }
 
-        for (i = 0; i < item->policy->nrates; i++) {
-            to = &entry.state.records[i];
-            from = &item->state.records[i];
+    if (item->settling) {
+        ngx_limiter_settle_count(&entry.state, item->policy,
+                                 item->granted + item->add, hosts);
+    }
 
-            to->time = from->time;
-            to->used = from->used;
-            to->prev = from->prev;
-        }
+    if (item->settling && item->sub) {
+        ngx_limiter_settle_back(&entry.state, item->policy, item->sub,
+                                item->kept, item->since, hosts);
     }
 
     if (leased) {
         end = ngx_limiter_mirror_lease_end(item, sent);
 
-        if (entry.lease && !ngx_limiter_mirror_leased(&entry, item->now)) {
+        if (entry.lease && !ngx_limiter_local_leased(&entry, item->now)) {
             entry.lease = 0;
         }
 
@@ -287,6 +369,38 @@ ngx_limiter_mirror_learn(ngx_limiter_item_t *item, uint16_t era, uint64_t sent)
     ngx_limiter_local_save(zone, &item->subject.key, &entry);
 
     ngx_limiter_local_unlock(zone);
+}
+
+
+/* the item's state becomes that of the entry */
+
+static void
+ngx_limiter_mirror_hear(ngx_limiter_item_t *item, ngx_limiter_entry_t *entry)
+{
+    uint64_t               units;
+    ngx_uint_t             i;
+    ngx_limiter_record_t  *to, *from;
+
+    if (item->settling
+        || ngx_limiter_settle_told(&entry->state, item->policy))
+    {
+        units = item->settling ? item->granted + item->add : 0;
+
+        ngx_limiter_settle_learn(&entry->state, item->policy, &item->state,
+                                 units, ngx_max(item->share.hosts, 1),
+                                 item->settling
+                                 && item->verdict == NGX_LIMITER_PASSED);
+        return;
+    }
+
+    for (i = 0; i < item->policy->nrates; i++) {
+        to = &entry->state.records[i];
+        from = &item->state.records[i];
+
+        to->time = from->time;
+        to->used = from->used;
+        to->prev = from->prev;
+    }
 }
 
 
@@ -322,176 +436,4 @@ ngx_limiter_mirror_lease_end(ngx_limiter_item_t *item, uint64_t sent)
     }
 
     return end;
-}
-
-
-ngx_uint_t
-ngx_limiter_mirror_take(ngx_limiter_entry_t *entry,
-    const ngx_limiter_policy_t *policy, ngx_limiter_carry_t *carry,
-    ngx_uint_t lost, ngx_uint_t hosts, uint64_t now)
-{
-    uint64_t               back, own;
-    ngx_uint_t             i, any;
-    ngx_limiter_record_t  *record;
-
-    any = 0;
-    back = 0;
-
-    if (entry->lease && !ngx_limiter_mirror_leased(entry, now)) {
-        back = entry->lease;
-        entry->lease = 0;
-    }
-
-    for (i = 0; i < policy->nrates; i++) {
-        record = &entry->state.records[i];
-
-        ngx_memzero(&carry[i], sizeof(ngx_limiter_carry_t));
-
-        own = record->own;
-
-        if (policy->algorithm == NGX_LIMITER_GCRA) {
-            own = (own + hosts - 1) / hosts;
-            carry[i].left = 1;
-
-        } else {
-            carry[i].left = (record->time > now) ? record->time - now : 0;
-        }
-
-        if (lost) {
-            carry[i].used = record->used;
-            carry[i].prev = record->prev;
-            any |= (record->used || record->prev);
-        }
-
-        if (back && !ngx_limiter_mirror_over(entry, policy, i)) {
-            carry[i].back = ngx_limiter_mirror_units(policy, i, back);
-            any = 1;
-        }
-
-        if (own || record->own_prev) {
-            carry[i].own = own;
-            carry[i].own_prev = record->own_prev;
-            any = 1;
-        }
-
-        /* from now on it is taken for told */
-
-        record->used = ngx_min(record->used + own, NGX_LIMITER_MAX_COUNT);
-        record->used -= ngx_min(record->used, carry[i].back);
-        record->prev = ngx_min(record->prev + record->own_prev,
-                               NGX_LIMITER_MAX_COUNT);
-        record->own = 0;
-        record->own_prev = 0;
-    }
-
-    return any;
-}
-
-
-/*
- * Whether the window in which a lease was counted is over.  It was open when
- * the lease ended, as the first of the windows to end; one that is open now and
- * began later is another.
- */
-
-static ngx_uint_t
-ngx_limiter_mirror_over(const ngx_limiter_entry_t *entry,
-    const ngx_limiter_policy_t *policy, ngx_uint_t i)
-{
-    uint64_t  begin;
-
-    if (policy->algorithm == NGX_LIMITER_GCRA) {
-        return 0;
-    }
-
-    begin = entry->state.records[i].time - policy->rates[i].period;
-
-    return (int32_t) ((uint32_t) begin - entry->lease_end) >= 0;
-}
-
-
-static uint64_t
-ngx_limiter_mirror_units(const ngx_limiter_policy_t *policy, ngx_uint_t i,
-    uint64_t units)
-{
-    uint64_t  period;
-
-    if (policy->algorithm != NGX_LIMITER_GCRA) {
-        return ngx_min(units, NGX_LIMITER_MAX_COUNT);
-    }
-
-    period = policy->rates[i].period;
-
-    return (units > NGX_LIMITER_MAX_COUNT / period) ? NGX_LIMITER_MAX_COUNT
-                                                    : units * period;
-}
-
-
-void
-ngx_limiter_mirror_restore(ngx_limiter_item_t *item)
-{
-    ngx_uint_t             i, hosts;
-    ngx_limiter_zone_t    *zone;
-    ngx_limiter_carry_t   *carry;
-    ngx_limiter_entry_t    entry;
-    ngx_limiter_record_t  *record;
-
-    if (item->carry == NULL) {
-        return;
-    }
-
-    zone = item->zone;
-    carry = item->carry;
-    item->carry = NULL;
-
-    hosts = 1;
-
-    if (item->policy->algorithm == NGX_LIMITER_GCRA) {
-        hosts = ngx_max(item->share.hosts, 1);
-    }
-
-    ngx_limiter_local_lock(zone);
-
-    (void) ngx_limiter_local_load(zone, &item->subject.key, item->policy,
-                                  &entry, ngx_limiter_local_now());
-
-    for (i = 0; i < item->policy->nrates; i++) {
-        record = &entry.state.records[i];
-
-        record->used -= ngx_min(record->used, carry[i].own);
-        record->own = ngx_min(record->own + carry[i].own * hosts,
-                              NGX_LIMITER_MAX_COUNT);
-        record->prev -= ngx_min(record->prev, carry[i].own_prev);
-        record->own_prev += carry[i].own_prev;
-    }
-
-    entry.era--;
-
-    ngx_limiter_local_save(zone, &item->subject.key, &entry);
-
-    ngx_limiter_local_unlock(zone);
-}
-
-
-void
-ngx_limiter_mirror_book(ngx_limiter_item_t *item,
-    const ngx_limiter_share_t *share)
-{
-    ngx_limiter_zone_t   *zone;
-    ngx_limiter_entry_t   entry;
-
-    zone = item->zone;
-
-    ngx_limiter_local_lock(zone);
-
-    (void) ngx_limiter_local_load(zone, &item->subject.key, item->policy,
-                                  &entry, ngx_limiter_local_now());
-
-    ngx_limiter_state_count(&entry.state, item->policy, item->add, share);
-    ngx_limiter_state_back(&entry.state, item->policy, item->sub, item->kept,
-                           item->since, share);
-
-    ngx_limiter_local_save(zone, &item->subject.key, &entry);
-
-    ngx_limiter_local_unlock(zone);
 }

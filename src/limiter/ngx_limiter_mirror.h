@@ -14,9 +14,9 @@
  * never exceed the limit.  They are good until the first of the windows ends in
  * which they were counted; what is left then is given back to the others.
  *
- * Carrying.  A slot whose era is not the fleet's was learned before Redis may
- * have lost something; one with "own" units has admitted what Redis does not
- * know of.  The next question about the subject carries both.
+ * Settling, see ngx_limiter_settle.h.  A host that keeps to its share counts
+ * what it asks for as its own beforehand, so that no more is under way than it
+ * may have.
  */
 
 
@@ -45,7 +45,9 @@ typedef struct {
  * item's state is filled in any case.
  *
  * If "carry" is not NULL (of policy->nrates), there may be something to carry:
- * it is moved there, and from then on is taken for told, until _restore().
+ * it is moved there, and from then on is taken for told, and so is what the
+ * item itself is about to take, while it is settling: until there is no answer
+ * and ngx_limiter_carry_restore() is called.
  */
 
 ngx_int_t ngx_limiter_mirror_look(ngx_limiter_item_t *item,
@@ -62,29 +64,6 @@ void ngx_limiter_mirror_unspend(ngx_limiter_item_t *item);
 
 void ngx_limiter_mirror_learn(ngx_limiter_item_t *item, uint16_t era,
     uint64_t sent);
-
-/* There was no answer: what was carried is not told. */
-
-void ngx_limiter_mirror_restore(ngx_limiter_item_t *item);
-
-/*
- * Takes what is to be carried out of an entry of a locked zone, as look()
- * does; if "lost", even what Redis had known.  Returns 1 if there is anything,
- * else 0.  The caller stores the entry.
- */
-
-ngx_uint_t ngx_limiter_mirror_take(ngx_limiter_entry_t *entry,
-    const ngx_limiter_policy_t *policy, ngx_limiter_carry_t *carry,
-    ngx_uint_t lost, ngx_uint_t hosts, uint64_t now);
-
-/*
- * Books "add" units of the item and takes "sub" back on this host: as its own
- * with a share, for Redis could not be told; as used without, for there is no
- * Redis.
- */
-
-void ngx_limiter_mirror_book(ngx_limiter_item_t *item,
-    const ngx_limiter_share_t *share);
 
 
 #endif /* _NGX_LIMITER_MIRROR_H_INCLUDED_ */

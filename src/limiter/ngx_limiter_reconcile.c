@@ -8,7 +8,9 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "ngx_limiter_carry.h"
 #include "ngx_limiter_reconcile.h"
+#include "ngx_limiter_settle.h"
 
 
 /* in one turn: slots that are looked at, subjects that are told of */
@@ -219,7 +221,8 @@ ngx_limiter_reconcile_slot(ngx_limiter_reconcile_t *rec,
 {
     void                 *payload;
     ngx_str_t             key;
-    ngx_uint_t            lost;
+    ngx_uint_t            any, lost, told;
+    ngx_limiter_fleet_t  *fleet;
     ngx_limiter_entry_t   entry;
 
     payload = ngx_limiter_table_walk(zone->table, rec->slot, &key);
@@ -239,26 +242,28 @@ ngx_limiter_reconcile_slot(ngx_limiter_reconcile_t *rec,
         return 0;
     }
 
+    fleet = rec->redis->fleet;
     lost = rec->lost;
 
-    if (entry.era == (uint16_t) ngx_limiter_fleet_era(rec->redis->fleet)) {
+    if (entry.era == (uint16_t) ngx_limiter_fleet_era(fleet)) {
         lost = 0;
     }
 
-    if (!ngx_limiter_mirror_take(&entry, &zone->policy, untold->carry, lost,
-                                 ngx_limiter_fleet_hosts(rec->redis->fleet),
-                                 now))
-    {
-        return 0;
+    told = ngx_limiter_settle_told(&entry.state, &zone->policy);
+
+    any = ngx_limiter_carry_take(&entry, &zone->policy, untold->carry, lost,
+                                 ngx_limiter_fleet_hosts(fleet),
+                                 ngx_limiter_fleet_settling(fleet, now), now);
+
+    if (any && lost) {
+        entry.era = (uint16_t) ngx_limiter_fleet_era(fleet);
     }
 
-    if (lost) {
-        entry.era = (uint16_t) ngx_limiter_fleet_era(rec->redis->fleet);
+    if (any || told) {
+        ngx_limiter_local_save(zone, &key, &entry);
     }
 
-    ngx_limiter_local_save(zone, &key, &entry);
-
-    return 1;
+    return any;
 }
 
 

@@ -9,7 +9,7 @@
  * has lost its memory, what this host knows of it.  One worker walks through
  * all zones, some slots at a time, so that no lock is held for long and no more
  * than some commands are under way.  Subjects that come before their turn are
- * told of with their request, see ngx_limiter_mirror.h; so are those of zones
+ * told of with their request, see ngx_limiter_carry.h; so are those of zones
  * whose rates are from variables, which nobody knows between requests.
  */
 

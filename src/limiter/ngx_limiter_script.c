@@ -389,6 +389,8 @@ ngx_limiter_script_value(ngx_limiter_state_t *state, ngx_uint_t algorithm,
         record->prev = ngx_min(prev, max);
         record->own = 0;
         record->own_prev = 0;
+        record->told = 0;
+        record->prev_told = 0;
 
         state->n++;
     }

@@ -38,8 +38,6 @@ static uint64_t *ngx_limiter_state_counted(ngx_limiter_record_t *record,
     ngx_uint_t algorithm, uint64_t since, const ngx_limiter_share_t *share);
 static uint64_t ngx_limiter_state_unleaked(const ngx_limiter_record_t *record,
     uint64_t limit, uint64_t level, uint64_t since);
-static uint64_t ngx_limiter_state_units(const ngx_limiter_policy_t *policy,
-    ngx_uint_t i, uint64_t units, ngx_uint_t hosts);
 
 
 ngx_int_t
@@ -143,6 +141,7 @@ ngx_limiter_state_fixed(ngx_limiter_record_t *record, uint64_t now)
         record->time = now + record->period;
         record->used = 0;
         record->own = 0;
+        record->told = 0;
 
         return 0;
     }
@@ -172,15 +171,27 @@ ngx_limiter_state_sliding(ngx_limiter_record_t *record, uint64_t now)
         record->time += record->period;
         record->prev = record->used;
         record->own_prev = record->own;
+        record->prev_told = (record->told != 0);
+
+        if (record->told < record->own) {
+
+            /* Redis is to be told of the rest, and of no more */
+
+            record->prev += record->told;
+            record->own_prev -= record->told;
+            record->prev_told = 0;
+        }
 
     } else {
         record->time = now + record->period;
         record->prev = 0;
         record->own_prev = 0;
+        record->prev_told = 0;
     }
 
     record->used = 0;
     record->own = 0;
+    record->told = 0;
 
     return 0;
 }
@@ -222,6 +233,10 @@ ngx_limiter_state_gcra(ngx_limiter_record_t *record, uint64_t limit,
 
     record->used = 0;
     record->own = ngx_limiter_state_sub(record->own, leak);
+
+    /* what leaks in Redis is what it was told of */
+
+    record->told = ngx_limiter_state_sub(record->told, leak);
 
     return 0;
 }
@@ -439,7 +454,18 @@ ngx_limiter_state_back(ngx_limiter_state_t *state,
             n = ngx_min(n, left);
         }
 
-        *count = ngx_limiter_state_sub(*count, n);
+        /* what Redis counts is for it to give back */
+
+        left = *count;
+
+        if (count == &record->own) {
+            left -= record->told;
+
+        } else if (count == &record->own_prev && record->prev_told) {
+            left = 0;
+        }
+
+        *count -= ngx_min(n, left);
     }
 }
 
@@ -484,9 +510,7 @@ ngx_limiter_state_unleaked(const ngx_limiter_record_t *record, uint64_t limit,
 }
 
 
-/* units as they are counted under a rate */
-
-static uint64_t
+uint64_t
 ngx_limiter_state_units(const ngx_limiter_policy_t *policy, ngx_uint_t i,
     uint64_t units, ngx_uint_t hosts)
 {

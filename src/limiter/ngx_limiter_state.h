@@ -29,8 +29,10 @@
  * arithmetic on the same records.
  *
  * On a host that has lost Redis, "used" and "prev" are what Redis last said,
- * "own" and "own_prev" what was admitted here without its knowing.  The host
- * may use its share of what the former leave.
+ * "own" and "own_prev" what was admitted here since.  The host may use its
+ * share of what the former leave.  When Redis is back it is told of them, and
+ * yet they stay for as long as other hosts may not have told it of theirs:
+ * "told" and "prev_told" are what it knows of them.
  *
  * Pure: time is an argument, in milliseconds of any clock, as long as it is
  * the same one for the same records.
@@ -81,6 +83,8 @@ typedef struct {
     uint64_t                  own;       /* units; gcra: the level of what was
                                             admitted here, times the hosts */
     uint64_t                  own_prev;  /* units, sliding_window only */
+    uint64_t                  told;      /* of "own" */
+    ngx_uint_t                prev_told; /* 1: all of "own_prev"; 0: none */
 } ngx_limiter_record_t;
 
 
@@ -159,6 +163,11 @@ void ngx_limiter_state_count(ngx_limiter_state_t *state,
     const ngx_limiter_share_t *share);
 void ngx_limiter_state_uncount(ngx_limiter_state_t *state,
     const ngx_limiter_policy_t *policy, uint64_t units);
+
+/* Units as they are counted under rate i: gcra: a level, times the hosts. */
+
+uint64_t ngx_limiter_state_units(const ngx_limiter_policy_t *policy,
+    ngx_uint_t i, uint64_t units, ngx_uint_t hosts);
 
 /*
  * Takes "units" back of those that were counted at "since", of which "kept"

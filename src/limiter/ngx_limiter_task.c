@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_limiter_carry.h"
 #include "ngx_limiter_task.h"
 
 
@@ -77,6 +78,7 @@ ngx_limiter_task_create(ngx_limiter_redis_t *redis, ngx_limiter_item_t *item,
     copy->kept = item->kept;
     copy->at = item->at;
     copy->since = item->since;
+    copy->settling = ngx_limiter_fleet_settling(redis->fleet, copy->now);
 
     task->policy = *item->policy;
     copy->policy = &task->policy;
@@ -143,11 +145,11 @@ ngx_limiter_task_failed(ngx_limiter_item_t *item, ngx_limiter_task_e kind)
     switch (kind) {
 
     case NGX_LIMITER_TASK_BOOK:
-        ngx_limiter_mirror_book(item, &item->share);
+        ngx_limiter_carry_book(item, &item->share);
         break;
 
     case NGX_LIMITER_TASK_CARRY:
-        ngx_limiter_mirror_restore(item);
+        ngx_limiter_carry_restore(item);
         break;
 
     default: /* NGX_LIMITER_TASK_REFUND, NGX_LIMITER_TASK_LEASE */
