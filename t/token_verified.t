@@ -91,8 +91,7 @@ SKIP: {
 
     my $first = cpu(@tokens);
     my $again = cpu(@tokens);
-    ok($again < $first / 2, 'the second time costs less')
-        or diag("$first $again");
+    ok($again < $first / 2, 'the second time costs less') or diag("$first $again");
 
     # nobody knows what the worker knew but the shared memory
 

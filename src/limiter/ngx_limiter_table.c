@@ -20,12 +20,20 @@
 /* what no key's length is: the slot is on the list of free ones */
 #define NGX_LIMITER_TABLE_FREE       255
 
+/* a slot is known by its end: its links are there */
+
 #define ngx_limiter_table_slot(table, i)                                      \
     ((ngx_limiter_slot_t *)                                                   \
-         ((table)->slots + (size_t) ((i) - 1) * (table)->stride))
+         ((table)->slots + (size_t) (i) * (table)->stride) - 1)
+
+#define ngx_limiter_table_payload(table, slot)                                \
+    ((u_char *) ((slot) + 1) - (table)->stride)
 
 #define ngx_limiter_table_key(table, slot)                                    \
-    ((u_char *) (slot) + sizeof(ngx_limiter_slot_t) + (table)->payload)
+    (ngx_limiter_table_payload(table, slot) + (table)->payload)
+
+#define ngx_limiter_table_len(table, slot)                                    \
+    ngx_limiter_table_key(table, slot)[NGX_LIMITER_TABLE_KEY]
 
 /*
  * A worker that is killed has done all before some instruction and nothing
@@ -46,14 +54,13 @@ typedef struct {
     uint32_t                  next;
     uint32_t                  newer;
     uint32_t                  older;
-    uint32_t                  bucket;
-    u_char                    len;
-    u_char                    unused[7];
 } ngx_limiter_slot_t;
 
 
 static uint32_t ngx_limiter_table_bucket(ngx_limiter_table_t *table,
     ngx_str_t *key);
+static uint32_t ngx_limiter_table_hash(ngx_limiter_table_t *table, u_char *key,
+    size_t len);
 static uint32_t ngx_limiter_table_find(ngx_limiter_table_t *table,
     ngx_str_t *key, uint32_t bucket);
 static uint32_t ngx_limiter_table_take(ngx_limiter_table_t *table);
@@ -125,8 +132,12 @@ ngx_limiter_table_carve(ngx_limiter_table_t *table, size_t payload)
     size_t    stride, n;
     uint32_t  nbuckets;
 
-    payload = ngx_align(payload, 8);
-    stride = sizeof(ngx_limiter_slot_t) + payload + NGX_LIMITER_TABLE_KEY;
+    stride = ngx_align(payload + NGX_LIMITER_TABLE_KEY + 1, sizeof(uint32_t))
+             + sizeof(ngx_limiter_slot_t);
+
+    if (payload % sizeof(uint64_t) == 0) {
+        stride = ngx_align(stride, sizeof(uint64_t));
+    }
 
     /* one bucket a slot, at least: chains stay about one slot long */
 
@@ -186,7 +197,7 @@ ngx_limiter_table_lookup(ngx_limiter_table_t *table, ngx_str_t *key)
         ngx_limiter_table_end(table);
     }
 
-    return ngx_limiter_table_slot(table, i) + 1;
+    return ngx_limiter_table_payload(table, ngx_limiter_table_slot(table, i));
 }
 
 
@@ -209,13 +220,13 @@ ngx_limiter_table_insert(ngx_limiter_table_t *table, ngx_str_t *key)
     i = ngx_limiter_table_take(table);
     slot = ngx_limiter_table_slot(table, i);
 
-    ngx_memzero(slot, table->stride);
+    payload = ngx_limiter_table_payload(table, slot);
+    ngx_memzero(payload, table->stride);
 
-    slot->bucket = bucket;
     slot->next = table->buckets[bucket];
     table->buckets[bucket] = i;
 
-    slot->len = (u_char) key->len;
+    ngx_limiter_table_len(table, slot) = (u_char) key->len;
     ngx_memcpy(ngx_limiter_table_key(table, slot), key->data, key->len);
 
     ngx_limiter_table_newest(table, i);
@@ -223,7 +234,7 @@ ngx_limiter_table_insert(ngx_limiter_table_t *table, ngx_str_t *key)
 
     ngx_limiter_table_end(table);
 
-    return slot + 1;
+    return payload;
 }
 
 
@@ -246,7 +257,7 @@ ngx_limiter_table_remove(ngx_limiter_table_t *table, ngx_str_t *key)
 
     slot = ngx_limiter_table_slot(table, i);
     slot->next = table->free;
-    slot->len = NGX_LIMITER_TABLE_FREE;
+    ngx_limiter_table_len(table, slot) = NGX_LIMITER_TABLE_FREE;
     table->free = i;
     table->used--;
 
@@ -265,14 +276,14 @@ ngx_limiter_table_walk(ngx_limiter_table_t *table, uint32_t i, ngx_str_t *key)
 
     slot = ngx_limiter_table_slot(table, i + 1);
 
-    if (slot->len == NGX_LIMITER_TABLE_FREE) {
+    if (ngx_limiter_table_len(table, slot) == NGX_LIMITER_TABLE_FREE) {
         return NULL;
     }
 
     key->data = ngx_limiter_table_key(table, slot);
-    key->len = slot->len;
+    key->len = ngx_limiter_table_len(table, slot);
 
-    return slot + 1;
+    return ngx_limiter_table_payload(table, slot);
 }
 
 
@@ -301,9 +312,16 @@ ngx_limiter_table_bucket(ngx_limiter_table_t *table, ngx_str_t *key)
         (void) ngx_limiter_table_carve(table, table->payload);
     }
 
-    /* clients choose keys, but not the secret: not what a chain holds */
+    return ngx_limiter_table_hash(table, key->data, key->len);
+}
 
-    return XXH3_64bits_withSecret(key->data, key->len, table->secret,
+
+/* clients choose keys, but not the secret: not what a chain holds */
+
+static uint32_t
+ngx_limiter_table_hash(ngx_limiter_table_t *table, u_char *key, size_t len)
+{
+    return XXH3_64bits_withSecret(key, len, table->secret,
                                   NGX_LIMITER_TABLE_SECRET)
            & (table->nbuckets - 1);
 }
@@ -320,7 +338,7 @@ ngx_limiter_table_find(ngx_limiter_table_t *table, ngx_str_t *key,
 
         slot = ngx_limiter_table_slot(table, i);
 
-        if (slot->len == key->len
+        if (ngx_limiter_table_len(table, slot) == key->len
             && ngx_memcmp(ngx_limiter_table_key(table, slot), key->data,
                           key->len)
                == 0)
@@ -407,12 +425,16 @@ ngx_limiter_table_unlink(ngx_limiter_table_t *table, uint32_t i)
 static void
 ngx_limiter_table_unchain(ngx_limiter_table_t *table, uint32_t i)
 {
+    u_char              *key;
     uint32_t            *p;
     ngx_limiter_slot_t  *slot;
 
     slot = ngx_limiter_table_slot(table, i);
+    key = ngx_limiter_table_key(table, slot);
 
-    p = &table->buckets[slot->bucket];
+    p = &table->buckets[ngx_limiter_table_hash(table, key,
+                                               ngx_limiter_table_len(table,
+                                                                     slot))];
 
     while (*p != i) {
         p = &ngx_limiter_table_slot(table, *p)->next;

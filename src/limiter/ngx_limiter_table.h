@@ -13,14 +13,14 @@
  *
  * A slot in memory:
  *
- *     0  next      4   index of the next slot of the chain, + 1
- *     4  newer     4   index + 1, in order of use
- *     8  older     4   index + 1, in order of use
- *    12  bucket    4
- *    16  len       1   bytes of the key, up to 40
- *    17  (unused)  7
- *    24  payload   P   zeroed when the slot is taken
- *  24+P  key      40
+ *     0  payload   P   zeroed when the slot is taken; aligned to 8 bytes if
+ *                      it has a multiple of them, else to 4
+ *     P  key      40
+ *  P+40  len       1   bytes of the key, up to 40
+ *  P+41            0   to 3, or to 7
+ *        next      4   index of the next slot of the chain, + 1
+ *        newer     4   index + 1, in order of use
+ *        older     4   index + 1, in order of use
  *
  * The mutex of the zone's slab pool protects everything; every function here
  * but _create() is called with it held.  No lock is taken inside.  A process
@@ -38,7 +38,7 @@
 
 
 #define NGX_LIMITER_TABLE_MAGIC    0x6f70746c      /* "optl" */
-#define NGX_LIMITER_TABLE_VERSION  3
+#define NGX_LIMITER_TABLE_VERSION  4
 
 /* random bytes that key the hash, as many as XXH3 likes to have */
 #define NGX_LIMITER_TABLE_SECRET   192
@@ -54,7 +54,7 @@ typedef struct {
     uint32_t                  magic;
     uint32_t                  version;
 
-    uint32_t                  payload;   /* bytes, a multiple of 8 */
+    uint32_t                  payload;   /* bytes */
     uint32_t                  stride;    /* bytes of a whole slot */
     uint32_t                  nslots;
     uint32_t                  nbuckets;  /* a power of two */
