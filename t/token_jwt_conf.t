@@ -45,8 +45,10 @@ my @bad = (
             "invalid value \"$_\" of \"token_jwt_require\""] }
      'iss', 'iss=', '=a'),
 
-    (map { ["token_jwt_leeway $_;", 'invalid value'] }
-     '-1', '1x', 'on', '""', '99999999999999999999'),
+    (map { ["token_jwt_leeway $_;", 'invalid value "' . s/"//gr
+            . '" of "token_jwt_leeway", it must be a time of at most 1d'] }
+     '-1', '1x', 'on', '""', '86401', '25h', '99999999999999999999',
+     '9223372036854775807'),
     ['token_jwt_leeway 1 2;', 'invalid number of arguments'],
     ['token_jwt_leeway 1; token_jwt_leeway 2;', 'is duplicate'],
 
@@ -174,7 +176,8 @@ unlike($said, qr/SSSSSSSS|U1NTU1NT/, 'a good one neither');
 is($code . ($said =~ /\[warn\]/ ? $said : ''), 0, 'PEM of two keys');
 
 ($code, $said) = $t->conf_check(http => $keys, server => $keys,
-                                location => 'token_jwt_keys off;');
+                                location => 'token_jwt_keys off; '
+                                            . 'token_jwt_leeway 1d;');
 is($code, 0, 'on every level');
 
 ###############################################################################

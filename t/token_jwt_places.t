@@ -318,7 +318,9 @@ is(status(http_post('/except', headers => bearer($good))), 200,
 is(status(get('/except', $bad)), 401, 'not limited, bad');
 
 for my $block ('if ($arg_a) {', 'limit_except GET {') {
-    my ($code, $said) = $t->conf_check(location => "$block token_required on; }");
+    my ($code, $said) = $t->conf_check(
+        location => "$block token_required on; }");
+
     like($said, qr/"token_required" directive is not allowed here/, $block);
 }
 

@@ -91,7 +91,8 @@ SKIP: {
 
     my $first = cpu(@tokens);
     my $again = cpu(@tokens);
-    ok($again < $first / 2, 'the second time costs less') or diag("$first $again");
+    ok($again < $first / 2, 'the second time costs less')
+        or diag("$first $again");
 
     # nobody knows what the worker knew but the shared memory
 

@@ -109,6 +109,7 @@ ngx_http_ratelimit_redis_api_status(ngx_http_request_t *r,
     ngx_http_api_json_text(json, "nginx", NGINX_VERSION);
 
     ngx_http_ratelimit_redis_api_redis(r, json);
+    ngx_http_ratelimit_redis_token_postgres_api(json);
     ngx_http_ratelimit_redis_api_all(r, json);
 
     return ngx_http_ratelimit_redis_api_send(r, json);

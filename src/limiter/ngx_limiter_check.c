@@ -122,13 +122,24 @@ ngx_limiter_check_alone(ngx_limiter_check_t *check)
 }
 
 
+/* What was to be told may not have been understood: it is told once more. */
+
 void
 ngx_limiter_check_abandon(ngx_limiter_check_t *check)
 {
-    ngx_uint_t  i;
+    ngx_uint_t          i, k;
+    ngx_limiter_ask_t  *ask;
 
     for (i = 0; i < check->ngroups; i++) {
-        ngx_limiter_ask_abandon(&check->groups[i].ask);
+        ask = &check->groups[i].ask;
+
+        ngx_limiter_ask_abandon(ask);
+
+        for (k = 0; k < ask->nitems; k++) {
+            if (ask->items[k]->told == 0) {
+                ngx_limiter_mirror_restore(ask->items[k]);
+            }
+        }
     }
 
     check->pending = 0;

@@ -14,25 +14,42 @@
 #include "ngx_optcache_l1_shm.h"
 
 
+/* where a chain is read or written */
+
+typedef struct {
+    ngx_optcache_l1_shctx_t  *sh;
+    ngx_optcache_l1_ref_t     next;
+    u_char                   *pos;
+    size_t                    size;
+} ngx_optcache_l1_cursor_t;
+
+
 typedef struct {
     ngx_optcache_l1_t        *l1;
     ngx_optcache_l1_pin_t    *pin;
 } ngx_optcache_l1_cleanup_t;
 
 
-static ngx_uint_t ngx_optcache_l1_hash(ngx_optcache_l1_t *l1, ngx_str_t *key);
-static ngx_optcache_l1_node_t *ngx_optcache_l1_find(
-    ngx_optcache_l1_shctx_t *sh, ngx_str_t *key, ngx_uint_t hash);
-static ngx_optcache_l1_node_t *ngx_optcache_l1_build(ngx_optcache_l1_t *l1,
-    ngx_optcache_entry_t *e, ngx_optcache_l1_pin_t **pin);
-static void ngx_optcache_l1_fill(ngx_optcache_l1_node_t *node,
+static uint64_t ngx_optcache_l1_hash(ngx_optcache_l1_t *l1, ngx_str_t *key);
+static uint32_t ngx_optcache_l1_build(ngx_optcache_l1_t *l1,
     ngx_optcache_entry_t *e);
-static void ngx_optcache_l1_fill_pieces(ngx_optcache_l1_piece_t *piece,
-    ngx_chain_t *cl);
-static ngx_int_t ngx_optcache_l1_view(ngx_optcache_l1_node_t *node,
-    ngx_pool_t *pool, ngx_optcache_entry_t *e);
-static ngx_int_t ngx_optcache_l1_chain(ngx_optcache_l1_piece_t *piece,
-    ngx_pool_t *pool, ngx_chain_t **chain);
+static void ngx_optcache_l1_fill(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
+    ngx_optcache_entry_t *e, uint64_t hash);
+static void ngx_optcache_l1_fill_chain(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_ref_t ref, ngx_chain_t *cl);
+static void ngx_optcache_l1_write(ngx_optcache_l1_cursor_t *cursor,
+    u_char *p, size_t len);
+static ngx_int_t ngx_optcache_l1_view(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_optcache_entry_t *e);
+static ngx_int_t ngx_optcache_l1_view_head(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_str_t *head);
+static ngx_int_t ngx_optcache_l1_view_chain(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_ref_t ref, size_t len, ngx_pool_t *pool,
+    ngx_chain_t **chain);
+static size_t ngx_optcache_l1_read(ngx_optcache_l1_cursor_t *cursor,
+    size_t max, u_char **p);
+static void ngx_optcache_l1_first_cursor(ngx_optcache_l1_cursor_t *cursor,
+    ngx_optcache_l1_shctx_t *sh, ngx_optcache_l1_node_t *node);
 static void ngx_optcache_l1_unpin_cleanup(void *data);
 
 
@@ -40,10 +57,13 @@ ngx_int_t
 ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
     ngx_pool_t *pool, ngx_optcache_entry_t *e)
 {
-    ngx_uint_t                  hash;
+    uint32_t                    cell;
+    uint64_t                    hash;
+    ngx_uint_t                  i;
     ngx_pool_cleanup_t         *cln;
     ngx_optcache_l1_pin_t      *pin;
     ngx_optcache_l1_node_t     *node;
+    ngx_optcache_l1_shard_t    *shard;
     ngx_optcache_l1_cleanup_t  *up;
 
     if (l1->slot == NULL) {
@@ -55,25 +75,26 @@ ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
         return NGX_ERROR;
     }
 
-    hash = ngx_optcache_l1_hash(l1, key);
-
-    if (ngx_optcache_l1_lock(l1) != NGX_OK) {
+    pin = ngx_optcache_l1_worker_pin(l1);
+    if (pin == NULL) {
         return NGX_DECLINED;
     }
 
-    pin = NULL;
-    node = ngx_optcache_l1_find(l1->sh, key, hash);
+    hash = ngx_optcache_l1_hash(l1, key);
+    i = ngx_optcache_l1_shard_of(l1->sh, hash);
 
-    if (node) {
-        ngx_queue_remove(&node->queue);
-        ngx_queue_insert_head(&l1->sh->queue, &node->queue);
+    shard = ngx_optcache_l1_shard_lock(l1->sh, i);
 
-        pin = ngx_optcache_l1_pin(l1, node);
+    cell = ngx_optcache_l1_shard_find(l1->sh, i, key, hash);
+
+    if (cell) {
+        ngx_optcache_l1_shard_pin(l1->sh, cell, pin);
     }
 
-    ngx_optcache_l1_unlock(l1);
+    ngx_optcache_l1_unlock(&shard->lock);
 
-    if (pin == NULL) {
+    if (cell == 0) {
+        ngx_optcache_l1_worker_unpin(l1, pin);
         return NGX_DECLINED;
     }
 
@@ -83,58 +104,45 @@ ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
 
     cln->handler = ngx_optcache_l1_unpin_cleanup;
 
-    return ngx_optcache_l1_view(node, pool, e);
+    node = ngx_optcache_l1_node(l1->sh, cell);
+    e->key = *key;
+
+    return ngx_optcache_l1_view(l1->sh, node, pool, e);
 }
 
 
 ngx_int_t
 ngx_optcache_l1_store(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
 {
-    ngx_uint_t               hash;
-    ngx_optcache_l1_pin_t   *pin;
-    ngx_optcache_l1_node_t  *node, *old;
+    uint32_t                  cell;
+    uint64_t                  hash;
+    ngx_uint_t                i;
+    ngx_optcache_l1_shard_t  *shard;
 
     if (l1->slot == NULL) {
         return NGX_DECLINED;
     }
 
-    if (ngx_optcache_l1_lock(l1) != NGX_OK) {
+    cell = ngx_optcache_l1_build(l1, e);
+    if (cell == 0) {
         return NGX_DECLINED;
     }
 
-    node = ngx_optcache_l1_build(l1, e, &pin);
-
-    ngx_optcache_l1_unlock(l1);
-
-    if (node == NULL) {
-        return NGX_DECLINED;
-    }
-
-    /*
-     * Nobody else sees the node yet: it is filled without the mutex.  A zone
-     * that was emptied has another secret, but not while there is a pin.
-     */
+    /* nobody else sees the node yet: it is filled without a lock */
 
     hash = ngx_optcache_l1_hash(l1, &e->key);
+    i = ngx_optcache_l1_shard_of(l1->sh, hash);
 
-    node->tree.key = hash;
-    ngx_optcache_l1_fill(node, e);
+    ngx_optcache_l1_fill(l1->sh, cell, e, hash);
 
-    if (ngx_optcache_l1_lock(l1) != NGX_OK) {
-        ngx_optcache_l1_forget_pin(l1);
-        return NGX_DECLINED;
-    }
+    shard = ngx_optcache_l1_shard_lock(l1->sh, i);
 
-    old = ngx_optcache_l1_find(l1->sh, &e->key, hash);
+    ngx_optcache_l1_shard_link(l1->sh, cell,
+                               ngx_optcache_l1_shard_find(l1->sh, i, &e->key,
+                                                          hash));
+    l1->slot->building = 0;
 
-    if (old) {
-        ngx_optcache_l1_unlink(l1, old);
-    }
-
-    ngx_optcache_l1_link(l1, node);
-    ngx_optcache_l1_unpin(l1, pin);
-
-    ngx_optcache_l1_unlock(l1);
+    ngx_optcache_l1_unlock(&shard->lock);
 
     return NGX_OK;
 }
@@ -143,130 +151,84 @@ ngx_optcache_l1_store(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
 void
 ngx_optcache_l1_remove(ngx_optcache_l1_t *l1, ngx_str_t *key)
 {
-    ngx_uint_t               hash;
-    ngx_optcache_l1_node_t  *node;
+    uint32_t                  cell;
+    uint64_t                  hash;
+    ngx_uint_t                i;
+    ngx_optcache_l1_shard_t  *shard;
 
     hash = ngx_optcache_l1_hash(l1, key);
+    i = ngx_optcache_l1_shard_of(l1->sh, hash);
 
-    if (ngx_optcache_l1_lock(l1) != NGX_OK) {
-        return;
+    shard = ngx_optcache_l1_shard_lock(l1->sh, i);
+
+    cell = ngx_optcache_l1_shard_find(l1->sh, i, key, hash);
+
+    if (cell) {
+        ngx_optcache_l1_shard_unlink(l1->sh, cell);
     }
 
-    node = ngx_optcache_l1_find(l1->sh, key, hash);
-
-    if (node) {
-        ngx_optcache_l1_unlink(l1, node);
-    }
-
-    ngx_optcache_l1_unlock(l1);
+    ngx_optcache_l1_unlock(&shard->lock);
 }
 
 
 /* Keyed by a secret of the zone: clients choose URIs, not their hashes. */
 
-static ngx_uint_t
+static uint64_t
 ngx_optcache_l1_hash(ngx_optcache_l1_t *l1, ngx_str_t *key)
 {
-    return (ngx_uint_t) XXH3_64bits_withSeed(key->data, key->len,
-                                             l1->sh->seed);
+    return XXH3_64bits_withSeed(key->data, key->len, l1->sh->seed);
 }
 
 
-/* The tree is ordered by hash and then by identity, which decides. */
+/* A node that nobody finds yet, with all its memory; others leave for it. */
 
-static ngx_optcache_l1_node_t *
-ngx_optcache_l1_find(ngx_optcache_l1_shctx_t *sh, ngx_str_t *key,
-    ngx_uint_t hash)
+static uint32_t
+ngx_optcache_l1_build(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
 {
-    ngx_int_t                rc;
-    ngx_rbtree_node_t       *tree;
-    ngx_optcache_l1_node_t  *node;
+    size_t                    size;
+    uint32_t                  cell;
+    ngx_uint_t                owner, lacking, n, freed;
+    ngx_optcache_l1_shctx_t  *sh;
 
-    tree = sh->rbtree.root;
+    sh = l1->sh;
+    owner = l1->slot - sh->slots;
+    size = (size_t) sh->npages * NGX_OPTCACHE_L1_PAGE;
 
-    while (tree != &sh->sentinel) {
-
-        if (hash != tree->key) {
-            tree = (hash < tree->key) ? tree->left : tree->right;
-            continue;
-        }
-
-        node = (ngx_optcache_l1_node_t *) tree;
-
-        rc = ngx_memn2cmp(key->data, node->key, key->len, node->key_len);
-
-        if (rc == 0) {
-            return node;
-        }
-
-        tree = (rc < 0) ? tree->left : tree->right;
-    }
-
-    return NULL;
-}
-
-
-/*
- * Allocates all of an entry: a node that is in no tree, and pinned.  Least
- * recently used entries leave until it fits.
- */
-
-static ngx_optcache_l1_node_t *
-ngx_optcache_l1_build(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e,
-    ngx_optcache_l1_pin_t **pin)
-{
-    ngx_optcache_l1_node_t  *node;
-
-    if (e->key.len + e->head.len + e->body_len + e->gzip_len
-        > (size_t) (l1->shpool->end - l1->shpool->start))
+    if (e->key.len > size || e->head.len > size
+        || e->body_len > size || e->gzip_len > size
+        || ngx_optcache_l1_mem_needs(e)
+           >= (uint64_t) sh->npages * NGX_OPTCACHE_L1_CELLS)
     {
-        return NULL;
+        return 0;
     }
 
-    node = ngx_optcache_l1_alloc(l1, offsetof(ngx_optcache_l1_node_t, key)
-                                     + e->key.len);
-    if (node == NULL) {
-        return NULL;
-    }
+    for ( ;; ) {
+        cell = ngx_optcache_l1_mem_build(sh, owner, e, &lacking);
 
-    ngx_memzero(node, sizeof(ngx_optcache_l1_node_t));
+        if (cell) {
+            return cell;
+        }
 
-    *pin = ngx_optcache_l1_pin(l1, node);
-    if (*pin == NULL) {
-        ngx_slab_free_locked(l1->shpool, node);
-        return NULL;
-    }
+        for (freed = 0; freed < lacking; freed += n) {
+            n = ngx_optcache_l1_shard_evict(sh);
 
-    /* from here on, giving back the pin frees all that is allocated */
-
-    if (e->head.len) {
-        node->head = ngx_optcache_l1_alloc(l1, e->head.len);
-        if (node->head == NULL) {
-            goto failed;
+            if (n == 0) {
+                return 0;
+            }
         }
     }
-
-    if (ngx_optcache_l1_alloc_pieces(l1, &node->body, e->body_len) != NGX_OK
-        || ngx_optcache_l1_alloc_pieces(l1, &node->gzip, e->gzip_len)
-           != NGX_OK)
-    {
-        goto failed;
-    }
-
-    return node;
-
-failed:
-
-    ngx_optcache_l1_unpin(l1, *pin);
-
-    return NULL;
 }
 
 
 static void
-ngx_optcache_l1_fill(ngx_optcache_l1_node_t *node, ngx_optcache_entry_t *e)
+ngx_optcache_l1_fill(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
+    ngx_optcache_entry_t *e, uint64_t hash)
 {
-    node->status = (uint16_t) e->status;
+    ngx_optcache_l1_node_t    *node;
+    ngx_optcache_l1_cursor_t   cursor;
+
+    node = ngx_optcache_l1_node(sh, cell);
+
     node->date = e->date;
     node->last_modified = e->last_modified;
     node->age = e->age;
@@ -275,62 +237,58 @@ ngx_optcache_l1_fill(ngx_optcache_l1_node_t *node, ngx_optcache_entry_t *e)
     node->head_len = (uint32_t) e->head.len;
     node->body_len = (uint32_t) e->body_len;
     node->gzip_len = (uint32_t) e->gzip_len;
+    node->hash = (uint32_t) hash;
+    node->shard = (uint8_t) ngx_optcache_l1_shard_of(sh, hash);
+    node->status = (uint16_t) e->status;
 
-    ngx_memcpy(node->key, e->key.data, e->key.len);
+    ngx_optcache_l1_first_cursor(&cursor, sh, node);
 
-    if (e->head.len) {
-        ngx_memcpy(node->head, e->head.data, e->head.len);
-    }
+    ngx_optcache_l1_write(&cursor, e->key.data, e->key.len);
+    ngx_optcache_l1_write(&cursor, e->head.data, e->head.len);
 
-    ngx_optcache_l1_fill_pieces(node->body, e->body);
-    ngx_optcache_l1_fill_pieces(node->gzip, e->gzip);
+    ngx_optcache_l1_fill_chain(sh, node->body, e->body);
+    ngx_optcache_l1_fill_chain(sh, node->gzip, e->gzip);
 }
 
 
 static void
-ngx_optcache_l1_fill_pieces(ngx_optcache_l1_piece_t *piece, ngx_chain_t *cl)
+ngx_optcache_l1_fill_chain(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_ref_t ref, ngx_chain_t *cl)
 {
-    size_t   n, left, room;
-    u_char  *p, *pos;
+    ngx_optcache_l1_cursor_t  cursor;
 
-    if (piece == NULL) {
-        return;
-    }
-
-    p = piece->data;
-    room = piece->size;
+    cursor.sh = sh;
+    cursor.next = ref;
+    cursor.size = 0;
 
     for ( /* void */ ; cl; cl = cl->next) {
-        pos = cl->buf->pos;
-        left = cl->buf->last - pos;
+        ngx_optcache_l1_write(&cursor, cl->buf->pos,
+                              cl->buf->last - cl->buf->pos);
+    }
+}
 
-        while (left) {
 
-            if (room == 0) {
-                piece = piece->next;
-                p = piece->data;
-                room = piece->size;
-            }
+static void
+ngx_optcache_l1_write(ngx_optcache_l1_cursor_t *cursor, u_char *p, size_t len)
+{
+    size_t   n;
+    u_char  *to;
 
-            n = ngx_min(left, room);
-            p = ngx_cpymem(p, pos, n);
+    while (len) {
+        n = ngx_optcache_l1_read(cursor, len, &to);
 
-            pos += n;
-            left -= n;
-            room -= n;
-        }
+        ngx_memcpy(to, p, n);
+
+        p += n;
+        len -= n;
     }
 }
 
 
 static ngx_int_t
-ngx_optcache_l1_view(ngx_optcache_l1_node_t *node, ngx_pool_t *pool,
-    ngx_optcache_entry_t *e)
+ngx_optcache_l1_view(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_optcache_entry_t *e)
 {
-    e->key.data = node->key;
-    e->key.len = node->key_len;
-    e->head.data = node->head;
-    e->head.len = node->head_len;
     e->body_len = node->body_len;
     e->gzip_len = node->gzip_len;
     e->status = node->status;
@@ -339,24 +297,89 @@ ngx_optcache_l1_view(ngx_optcache_l1_node_t *node, ngx_pool_t *pool,
     e->age = node->age;
     e->lifetime = node->lifetime;
 
-    if (ngx_optcache_l1_chain(node->body, pool, &e->body) != NGX_OK) {
+    if (ngx_optcache_l1_view_head(sh, node, pool, &e->head) != NGX_OK
+        || ngx_optcache_l1_view_chain(sh, node->body, e->body_len, pool,
+                                      &e->body)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    return ngx_optcache_l1_chain(node->gzip, pool, &e->gzip);
+    return ngx_optcache_l1_view_chain(sh, node->gzip, e->gzip_len, pool,
+                                      &e->gzip);
+}
+
+
+/* The header fields are parsed as one: copied if they lie in two pieces. */
+
+static ngx_int_t
+ngx_optcache_l1_view_head(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_str_t *head)
+{
+    size_t                     n, left;
+    u_char                    *p, *to;
+    ngx_optcache_l1_cursor_t   cursor;
+
+    ngx_optcache_l1_first_cursor(&cursor, sh, node);
+
+    for (left = node->key_len; left; left -= n) {
+        n = ngx_optcache_l1_read(&cursor, left, &p);
+    }
+
+    left = node->head_len;
+
+    head->len = left;
+    head->data = NULL;
+
+    if (left == 0) {
+        return NGX_OK;
+    }
+
+    n = ngx_optcache_l1_read(&cursor, left, &p);
+
+    if (n == left) {
+        head->data = p;
+        return NGX_OK;
+    }
+
+    head->data = ngx_pnalloc(pool, left);
+    if (head->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    to = head->data;
+
+    for ( ;; ) {
+        to = ngx_cpymem(to, p, n);
+        left -= n;
+
+        if (left == 0) {
+            return NGX_OK;
+        }
+
+        n = ngx_optcache_l1_read(&cursor, left, &p);
+    }
 }
 
 
 static ngx_int_t
-ngx_optcache_l1_chain(ngx_optcache_l1_piece_t *piece, ngx_pool_t *pool,
+ngx_optcache_l1_view_chain(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_ref_t ref, size_t len, ngx_pool_t *pool,
     ngx_chain_t **chain)
 {
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl, **ll;
+    size_t                     n;
+    u_char                    *p;
+    ngx_buf_t                 *b;
+    ngx_chain_t               *cl, **ll;
+    ngx_optcache_l1_cursor_t   cursor;
+
+    cursor.sh = sh;
+    cursor.next = ref;
+    cursor.size = 0;
 
     ll = chain;
 
-    for ( /* void */ ; piece; piece = piece->next) {
+    while (len) {
 
         b = ngx_calloc_buf(pool);
         if (b == NULL) {
@@ -368,9 +391,12 @@ ngx_optcache_l1_chain(ngx_optcache_l1_piece_t *piece, ngx_pool_t *pool,
             return NGX_ERROR;
         }
 
-        b->start = piece->data;
-        b->pos = piece->data;
-        b->last = piece->data + piece->size;
+        n = ngx_optcache_l1_read(&cursor, len, &p);
+        len -= n;
+
+        b->start = p;
+        b->pos = p;
+        b->last = p + n;
         b->end = b->last;
         b->memory = 1;
 
@@ -386,22 +412,63 @@ ngx_optcache_l1_chain(ngx_optcache_l1_piece_t *piece, ngx_pool_t *pool,
 }
 
 
+/* Up to "max" bytes of a chain that lie side by side. */
+
+static size_t
+ngx_optcache_l1_read(ngx_optcache_l1_cursor_t *cursor, size_t max, u_char **p)
+{
+    size_t  n;
+
+    if (cursor->size == 0) {
+        cursor->pos = ngx_optcache_l1_piece(cursor->sh, &cursor->next,
+                                            &cursor->size);
+    }
+
+    n = ngx_min(cursor->size, max);
+
+    *p = cursor->pos;
+
+    cursor->pos += n;
+    cursor->size -= n;
+
+    return n;
+}
+
+
+static void
+ngx_optcache_l1_first_cursor(ngx_optcache_l1_cursor_t *cursor,
+    ngx_optcache_l1_shctx_t *sh, ngx_optcache_l1_node_t *node)
+{
+    cursor->sh = sh;
+    cursor->next = node->more;
+    cursor->pos = ngx_optcache_l1_first(node, &cursor->size);
+}
+
+
 static void
 ngx_optcache_l1_unpin_cleanup(void *data)
 {
     ngx_optcache_l1_cleanup_t  *up = data;
 
-    if (up->l1->slot == NULL) {
+    uint32_t                  cell;
+    ngx_optcache_l1_t        *l1;
+    ngx_optcache_l1_shard_t  *shard;
+
+    l1 = up->l1;
+
+    if (l1->slot == NULL) {
         /* the worker has let go of all its pins and is about to exit */
         return;
     }
 
-    if (ngx_optcache_l1_lock(up->l1) != NGX_OK) {
-        ngx_optcache_l1_forget_pin(up->l1);
-        return;
-    }
+    cell = ngx_optcache_l1_pinned(*up->pin);
 
-    ngx_optcache_l1_unpin(up->l1, up->pin);
+    shard = ngx_optcache_l1_shard_lock(l1->sh,
+                                  ngx_optcache_l1_node(l1->sh, cell)->shard);
 
-    ngx_optcache_l1_unlock(up->l1);
+    ngx_optcache_l1_shard_unpin(l1->sh, cell, up->pin);
+
+    ngx_optcache_l1_unlock(&shard->lock);
+
+    ngx_optcache_l1_worker_unpin(l1, up->pin);
 }

@@ -8,16 +8,14 @@
  * First level: shared memory of this host, shared by the workers and kept
  * over a reload.  An entry is
  *
- *     node     tree, LRU queue, meta data, identity    one allocation
- *     head     header fields, in one piece             one allocation
- *     body     pieces of at most 64 KiB                a list
- *     gzip     the same                                a list
+ *     node     meta data, identity, header fields
+ *     body     in pieces of at most 4 KiB
+ *     gzip     the same
  *
- * A reader pins the node under the mutex and then reads without it; nothing
- * in a published node changes.  A pin stands in the list of the worker that
- * took it: when a worker is killed, the next one to start gives back what it
- * held.  An entry that is being written is a pinned node outside the tree,
- * so it goes the same way.
+ * A reader pins the node under the lock of a part of the zone and then reads
+ * without it; nothing in a published node changes.  A pin is written down with
+ * the worker that took it: when a worker is killed, the next one to start
+ * gives back what it held.  So it is with an entry that was being written.
  */
 
 
@@ -40,7 +38,8 @@ typedef struct ngx_optcache_l1_slot_s   ngx_optcache_l1_slot_t;
 typedef struct {
     ngx_optcache_l1_shctx_t  *sh;
     ngx_slab_pool_t          *shpool;
-    ngx_optcache_l1_slot_t   *slot;        /* this worker's pins */
+    ngx_optcache_l1_slot_t   *slot;        /* this worker's place */
+    uint64_t                 *pins;        /* of it, that are not in use */
     time_t                    tried;       /* to get a slot, epoch seconds */
     ngx_str_t                 name;
 } ngx_optcache_l1_t;
@@ -75,17 +74,18 @@ void ngx_optcache_l1_detach(ngx_optcache_l1_t *l1);
 
 /*
  * Finds the entry of an identity, fresh or stale.  On NGX_OK the entry points
- * into shared memory and is pinned until "pool" is destroyed; chains and bufs
- * are from "pool" and must not be written through.  NGX_DECLINED: none.
- * NGX_ERROR: out of memory.
+ * into shared memory, but for e->key, which is *key, and is pinned until
+ * "pool" is destroyed; chains and bufs are from "pool", and so is a head that
+ * does not lie in one piece; they must not be written through.
+ * NGX_DECLINED: none.  NGX_ERROR: out of memory.
  */
 
 ngx_int_t ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
     ngx_pool_t *pool, ngx_optcache_entry_t *e);
 
 /*
- * Stores a copy of an entry, in place of the one with its identity; least
- * recently used entries leave to make room.  NGX_DECLINED when there is no
+ * Stores a copy of an entry, in place of the one with its identity; others,
+ * that are not asked for, leave to make room.  NGX_DECLINED when there is no
  * room: the entry is larger than the zone, or all of it is pinned.
  */
 

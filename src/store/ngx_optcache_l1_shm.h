@@ -5,14 +5,41 @@
 
 
 /*
- * The inside of the first level: what lies in shared memory, and the steps
- * that are taken under its mutex.  Only ngx_optcache_l1*.c include it.
+ * The inside of the first level: what lies in shared memory.  Only
+ * ngx_optcache_l1*.c include it.  A zone is cut up once, when it is new:
  *
- * The mutex is the one of the slab pool, which the master process unlocks
- * when a worker dies holding it.  "busy" is set as long as it is held, so the
- * next one to take it sees that a change was left half done.  The zone is
- * then "broken": nothing in it is believed, nothing is read or freed, until
- * no living worker has a pin in it any more; then it is emptied.
+ *     shctx      lists of pages with room, the lock of the memory
+ *     slots      one for each worker: what it pins, what it builds
+ *     shards     hash table and queues of a part of the entries, a lock each
+ *     pages      two bit maps for each page of the data
+ *     buckets    of all shards, 8 for a page of data
+ *     ghosts     of all shards, 4 for a page of data
+ *     data       pages of 64 cells of 64 bytes
+ *
+ * All that is stored lies in cells.  A piece is a run of cells within a page,
+ * a chain is a list of pieces; no two of them need lie side by side, so every
+ * cell that is free is of use to everybody.  A reference to a piece holds its
+ * first cell, its length, and whether the piece starts with the reference to
+ * the next one.
+ *
+ *     node       ngx_optcache_l1_node_t, then the identity, then the head
+ *     body       the bytes of the body
+ *     gzip       the same
+ *     pins       of one worker, ngx_optcache_l1_pin_t
+ *
+ * Three kinds of locks, taken in this order: of a worker's slot, of a shard,
+ * of the memory.  No two of a kind are held at once.  They are robust mutexes:
+ * the kernel tells the next one to take it that the holder died, whoever has
+ * its pid by now.  A worker holds the lock of its slot for all its life: who
+ * gets it knows that the worker is no more.
+ *
+ * A worker that is killed has done all before some instruction and nothing
+ * behind it, as whoever gets its lock sees, so that only the compiler is to
+ * keep to the order.  What the next one believes, and makes the rest of:
+ *
+ *     starts, node->state, references that are set    the maps, the lists
+ *     node->state, shard and hash                     buckets, queues
+ *     pins                                            node->refs
  */
 
 
@@ -23,126 +50,332 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <pthread.h>
+
 #include "ngx_optcache_l1.h"
 
 
+#define NGX_OPTCACHE_L1_MAGIC      0x4c31434f       /* "OCL1" */
+#define NGX_OPTCACHE_L1_VERSION    2
+
+#define NGX_OPTCACHE_L1_CELL       64               /* bytes */
+#define NGX_OPTCACHE_L1_CELLS      64               /* of a page */
+#define NGX_OPTCACHE_L1_PAGE       (NGX_OPTCACHE_L1_CELL                      \
+                                    * NGX_OPTCACHE_L1_CELLS)
+
+/* for each page of data */
+
+#define NGX_OPTCACHE_L1_BUCKETS    8
+#define NGX_OPTCACHE_L1_GHOSTS     4
+
 /* living workers of all generations that can share a zone */
 
-#define NGX_OPTCACHE_L1_SLOTS    256
+#define NGX_OPTCACHE_L1_SLOTS_MIN  32
+#define NGX_OPTCACHE_L1_SLOTS_MAX  512
 
-#define NGX_OPTCACHE_L1_MAGIC    0x4c31434f         /* "OCL1" */
-#define NGX_OPTCACHE_L1_VERSION  1
+#define NGX_OPTCACHE_L1_SHARDS_MAX 64
 
 
-typedef struct ngx_optcache_l1_piece_s  ngx_optcache_l1_piece_t;
+/* what the compiler must not move stores across */
 
-struct ngx_optcache_l1_piece_s {
-    ngx_optcache_l1_piece_t  *next;
-    size_t                    size;           /* of data */
-    u_char                    data[];
-};
+#define ngx_optcache_l1_fence()    __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
+
+/* first cell << 32 | whether it starts with a reference << 8 | cells; or 0 */
+
+typedef uint64_t  ngx_optcache_l1_ref_t;
+
+#define ngx_optcache_l1_ref(cell, n, more)                                    \
+    (((uint64_t) (cell) << 32) | ((uint64_t) (more) << 8) | (n))
+
+#define ngx_optcache_l1_ref_cell(ref)   ((uint32_t) ((ref) >> 32))
+#define ngx_optcache_l1_ref_n(ref)      ((ngx_uint_t) ((ref) & 0xff))
+#define ngx_optcache_l1_ref_more(ref)   ((ngx_uint_t) ((ref) >> 8 & 1))
+
+
+/*
+ * What a worker pins: the cell of a node, or, with the highest bit, where its
+ * next pin is that is not in use.
+ */
+
+typedef uint64_t  ngx_optcache_l1_pin_t;
+
+#define NGX_OPTCACHE_L1_UNUSED  ((uint64_t) 1 << 63)
+
+#define ngx_optcache_l1_pinned(pin)                                           \
+    (((pin) & NGX_OPTCACHE_L1_UNUSED) ? 0 : (uint32_t) (pin))
+
+#define ngx_optcache_l1_pin_unused(next)                                      \
+    ((uint64_t) (uintptr_t) (next) | NGX_OPTCACHE_L1_UNUSED)
+
+#define ngx_optcache_l1_pin_next(pin)                                         \
+    ((ngx_optcache_l1_pin_t *) (uintptr_t) ((pin) & ~NGX_OPTCACHE_L1_UNUSED))
+
+
+typedef enum {
+    NGX_OPTCACHE_L1_BUILDING = 1,         /* by slot "owner" */
+    NGX_OPTCACHE_L1_LIVE,                 /* to be found in its shard */
+    NGX_OPTCACHE_L1_DEAD,                 /* not any more, but is read */
+    NGX_OPTCACHE_L1_FREE
+} ngx_optcache_l1_state_e;
+
+
+typedef enum {
+    NGX_OPTCACHE_L1_PARKED = 0,           /* in no queue, as it is pinned */
+    NGX_OPTCACHE_L1_SMALL,
+    NGX_OPTCACHE_L1_MAIN
+} ngx_optcache_l1_queue_e;
+
+
+/* protected by the lock of its shard; what is only read, from LIVE on */
 
 typedef struct {
-    ngx_rbtree_node_t         tree;           /* must be first; key: hash */
-    ngx_queue_t               queue;          /* LRU, newest first */
+    ngx_optcache_l1_ref_t     more;       /* must be first: the next piece */
 
-    ngx_optcache_l1_piece_t  *body;
-    ngx_optcache_l1_piece_t  *gzip;
-    u_char                   *head;
+    ngx_optcache_l1_ref_t     body;
+    ngx_optcache_l1_ref_t     gzip;
 
     time_t                    date;
     time_t                    last_modified;
     uint32_t                  age;
     uint32_t                  lifetime;
+    uint32_t                  key_len;
     uint32_t                  head_len;
     uint32_t                  body_len;
     uint32_t                  gzip_len;
-    uint32_t                  refs;           /* pins */
-    uint32_t                  key_len;
+
+    uint32_t                  cells;      /* of all its chains */
+    uint32_t                  hash;       /* 32 bits of it */
+    uint32_t                  next;       /* in the bucket: cell, 0: none */
+    uint32_t                  newer;      /* in the queue */
+    uint32_t                  older;
+    uint32_t                  refs;       /* pins */
     uint16_t                  status;
-    uint16_t                  linked;         /* in the tree and the queue */
-    u_char                    key[];
+    uint16_t                  owner;      /* while it is built */
+    uint8_t                   shard;
+    uint8_t                   n;          /* cells of the first piece */
+    uint8_t                   state;
+    uint8_t                   queue : 4;
+    uint8_t                   freq : 4;   /* hits lately, up to 3 */
 } ngx_optcache_l1_node_t;
 
 
-/* one pin of one worker */
+/* protected by the lock of the memory */
 
 typedef struct {
-    ngx_queue_t               queue;
-    ngx_optcache_l1_node_t   *node;
-} ngx_optcache_l1_pin_t;
+    uint64_t                  used;       /* a bit for each cell */
+    uint64_t                  starts;     /* a node is complete from here */
+    uint32_t                  next;       /* of a list; page + 1, 0: none */
+    uint32_t                  prev;
+    uint32_t                  run;        /* cells of the longest free run */
+} ngx_optcache_l1_page_t;
 
+
+typedef struct {
+    uint32_t                  newest;     /* cell, 0: none */
+    uint32_t                  oldest;
+    uint64_t                  cells;
+} ngx_optcache_l1_fifo_t;
+
+
+typedef struct {
+    pthread_mutex_t           lock;
+
+    ngx_optcache_l1_fifo_t    fifo[NGX_OPTCACHE_L1_MAIN + 1];
+    ngx_uint_t                entries;
+    ngx_uint_t                evicted;
+    ngx_uint_t                rebuilt;    /* times */
+} ngx_optcache_l1_shard_t;
+
+
+/* written by its worker alone, or by who found it dead */
 
 struct ngx_optcache_l1_slot_s {
-    ngx_pid_t                 pid;            /* 0: free */
-    ngx_uint_t                npins;
-    ngx_queue_t               pins;
+    pthread_mutex_t           lock;       /* held as long as it lives */
+
+    ngx_optcache_l1_ref_t     pins;       /* chain of pins */
+    uint32_t                  building;   /* cell of a node, 0: none */
 };
 
-
-/* all of it is protected by the mutex of the slab pool */
 
 struct ngx_optcache_l1_shctx_s {
     uint32_t                  magic;
     uint32_t                  version;
-    uint64_t                  seed;           /* keys the hash */
-    ngx_atomic_t              busy;
-    ngx_uint_t                broken;
+    uint64_t                  size;       /* of all of it */
+    uint64_t                  seed;       /* keys the hash */
 
-    ngx_rbtree_t              rbtree;
-    ngx_rbtree_node_t         sentinel;
-    ngx_queue_t               queue;
+    uint32_t                  nslots;
+    uint32_t                  nshards;
+    uint32_t                  npages;
+    uint32_t                  nbuckets;   /* of a shard */
+    uint32_t                  nghosts;    /* of a shard */
 
-    ngx_optcache_l1_slot_t    slots[NGX_OPTCACHE_L1_SLOTS];
+    ngx_optcache_l1_slot_t   *slots;
+    ngx_optcache_l1_shard_t  *shards;
+    ngx_optcache_l1_page_t   *pages;
+    uint32_t                 *buckets;
+    uint32_t                 *ghosts;
+    u_char                   *data;
+
+    ngx_atomic_t              hand;       /* the shard that evicts next */
+
+    /* below: protected by "lock" */
+
+    pthread_mutex_t           lock;
+    uint64_t                  free;       /* cells */
+    uint64_t                  runs;       /* bit n - 1: lists[n] has pages */
+    uint32_t                  lists[NGX_OPTCACHE_L1_CELLS + 1];
+    ngx_uint_t                rebuilt;    /* times */
 };
 
 
+#define ngx_optcache_l1_cell(sh, cell)                                        \
+    ((sh)->data + (size_t) (cell) * NGX_OPTCACHE_L1_CELL)
+
+#define ngx_optcache_l1_node(sh, cell)                                        \
+    ((ngx_optcache_l1_node_t *) ngx_optcache_l1_cell(sh, cell))
+
+#define ngx_optcache_l1_number(sh, node)                                      \
+    ((uint32_t) (((u_char *) (node) - (sh)->data) / NGX_OPTCACHE_L1_CELL))
+
+
+/* ngx_optcache_l1_mem.c: pages, pieces, chains */
+
+/* Takes and gives back a robust lock; NGX_ABORT: taken, its holder died. */
+
+ngx_int_t ngx_optcache_l1_lock(pthread_mutex_t *lock);
+void ngx_optcache_l1_unlock(pthread_mutex_t *lock);
+
+/* Takes the lock of the memory, which is made sound if need be. */
+
+void ngx_optcache_l1_mem_lock(ngx_optcache_l1_shctx_t *sh);
+
+/* All cells are free from now on; no locks. */
+
+void ngx_optcache_l1_mem_init(ngx_optcache_l1_shctx_t *sh);
+
+/* Cells of an entry, in as few pieces as there can be. */
+
+uint64_t ngx_optcache_l1_mem_needs(ngx_optcache_entry_t *e);
+
+/* Frees a chain, or the chains of a node, under the lock of the memory. */
+
+void ngx_optcache_l1_mem_free(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_ref_t ref);
+void ngx_optcache_l1_mem_free_node(ngx_optcache_l1_shctx_t *sh,
+    uint32_t cell);
+
 /*
- * Takes the mutex.  NGX_DECLINED, without it, when the zone is broken and
- * cannot be emptied yet.
+ * Allocates the chains of a node, which slot "owner" builds; takes the lock
+ * of the memory.  Returns its cell, 0 when there is no room: *lacking cells
+ * have to be freed first, at least.
  */
 
-ngx_int_t ngx_optcache_l1_lock(ngx_optcache_l1_t *l1);
-void ngx_optcache_l1_unlock(ngx_optcache_l1_t *l1);
+uint32_t ngx_optcache_l1_mem_build(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t owner, ngx_optcache_entry_t *e, ngx_uint_t *lacking);
+
+/* Whether slot "owner" builds a node there; under the lock of the memory. */
+
+ngx_uint_t ngx_optcache_l1_mem_builds(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t owner, uint32_t cell);
 
 /*
- * Pins a node for this worker; NULL when there is no memory.  Giving back the
- * last pin of a node that is not linked frees it.
+ * Puts a piece of up to "size" bytes before the pins of a slot, all of them
+ * not in use; under the lock of the memory.  NGX_DECLINED: no room.
  */
 
-ngx_optcache_l1_pin_t *ngx_optcache_l1_pin(ngx_optcache_l1_t *l1,
-    ngx_optcache_l1_node_t *node);
-void ngx_optcache_l1_unpin(ngx_optcache_l1_t *l1, ngx_optcache_l1_pin_t *pin);
+ngx_int_t ngx_optcache_l1_mem_pins(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_slot_t *slot, size_t size);
 
-/* Counts a pin as given back when the zone turned out to be broken. */
+/* Where the *size bytes of a piece are; *ref becomes that of the next. */
 
-void ngx_optcache_l1_forget_pin(ngx_optcache_l1_t *l1);
+ngx_inline static u_char *
+ngx_optcache_l1_piece(ngx_optcache_l1_shctx_t *sh, ngx_optcache_l1_ref_t *ref,
+    size_t *size)
+{
+    u_char  *p;
+
+    p = ngx_optcache_l1_cell(sh, ngx_optcache_l1_ref_cell(*ref));
+    *size = ngx_optcache_l1_ref_n(*ref) * NGX_OPTCACHE_L1_CELL;
+
+    if (ngx_optcache_l1_ref_more(*ref)) {
+        *ref = *(ngx_optcache_l1_ref_t *) p;
+        *size -= sizeof(ngx_optcache_l1_ref_t);
+
+        return p + sizeof(ngx_optcache_l1_ref_t);
+    }
+
+    *ref = 0;
+
+    return p;
+}
+
+
+/* The same for the first piece of a node, whose next one is node->more. */
+
+ngx_inline static u_char *
+ngx_optcache_l1_first(ngx_optcache_l1_node_t *node, size_t *size)
+{
+    *size = node->n * NGX_OPTCACHE_L1_CELL - sizeof(ngx_optcache_l1_node_t);
+
+    return (u_char *) node + sizeof(ngx_optcache_l1_node_t);
+}
+
+
+/* ngx_optcache_l1_shard.c: hash table, queues */
+
+/* Takes the lock of a shard, which is made sound if need be. */
+
+ngx_optcache_l1_shard_t *ngx_optcache_l1_shard_lock(
+    ngx_optcache_l1_shctx_t *sh, ngx_uint_t i);
+
+/* These are called under the lock of the shard.  0: there is none. */
+
+uint32_t ngx_optcache_l1_shard_find(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t i, ngx_str_t *key, uint64_t hash);
+
+/* Lets a node be found that was built; it replaces "old", unless that is 0. */
+
+void ngx_optcache_l1_shard_link(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
+    uint32_t old);
+
+/* Lets it be found no more, and frees it unless it is pinned. */
+
+void ngx_optcache_l1_shard_unlink(ngx_optcache_l1_shctx_t *sh, uint32_t cell);
+
+/* Counts a hit and pins a node; what was in *pin is overwritten. */
+
+void ngx_optcache_l1_shard_pin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
+    ngx_optcache_l1_pin_t *pin);
+
+/* One pin less; what nobody is to find or read any more is freed. */
+
+void ngx_optcache_l1_shard_unpin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
+    ngx_optcache_l1_pin_t *pin);
 
 /*
- * Puts a node into the tree and at the head of the queue, or takes it out; a
- * node that is taken out is freed now, or with its last pin.
+ * Lets an entry go, of whichever shard; takes locks.  Returns its cells, 0
+ * when all that is left is pinned.
  */
 
-void ngx_optcache_l1_link(ngx_optcache_l1_t *l1, ngx_optcache_l1_node_t *node);
-void ngx_optcache_l1_unlink(ngx_optcache_l1_t *l1,
-    ngx_optcache_l1_node_t *node);
+ngx_uint_t ngx_optcache_l1_shard_evict(ngx_optcache_l1_shctx_t *sh);
+
+/* Number of a hash's shard. */
+
+#define ngx_optcache_l1_shard_of(sh, hash)                                    \
+    ((ngx_uint_t) ((hash) >> 56) & ((sh)->nshards - 1))
+
+
+/* ngx_optcache_l1_worker.c: slots, pins */
 
 /*
- * Allocates memory; least recently used entries leave until it succeeds.
- * NULL when nothing is left that could leave.
+ * Takes a pin of this worker that is not in use, and puts it back.  NULL: no
+ * room for more of them.  Takes locks.
  */
 
-void *ngx_optcache_l1_alloc(ngx_optcache_l1_t *l1, size_t size);
-
-/*
- * Allocates pieces for "size" bytes: large ones while the zone has room in
- * one run, down to a page each, so that a zone cut into small holes still
- * takes a large body.  On NGX_ERROR the list holds what was allocated.
- */
-
-ngx_int_t ngx_optcache_l1_alloc_pieces(ngx_optcache_l1_t *l1,
-    ngx_optcache_l1_piece_t **list, size_t size);
+ngx_optcache_l1_pin_t *ngx_optcache_l1_worker_pin(ngx_optcache_l1_t *l1);
+void ngx_optcache_l1_worker_unpin(ngx_optcache_l1_t *l1,
+    ngx_optcache_l1_pin_t *pin);
 
 
 #endif /* _NGX_OPTCACHE_L1_SHM_H_INCLUDED_ */

@@ -18,6 +18,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_api_json.h"
 #include "ngx_token_claims.h"
 #include "ngx_token_digest.h"
 #include "ngx_token_keys.h"
@@ -131,6 +132,10 @@ ngx_int_t ngx_http_ratelimit_redis_token_postgres_start(ngx_cycle_t *cycle,
 void ngx_http_ratelimit_redis_token_postgres_stop(void);
 ngx_token_postgres_t *ngx_http_ratelimit_redis_token_postgres(void);
 
+/* member "postgres" of a status: null if there is none */
+
+void ngx_http_ratelimit_redis_token_postgres_api(ngx_http_api_json_t *json);
+
 
 /* _token_vars.c */
 
@@ -169,6 +174,8 @@ char *ngx_http_ratelimit_redis_token_jwt_conf_keys(ngx_conf_t *cf,
 char *ngx_http_ratelimit_redis_token_jwt_conf_algorithms(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 char *ngx_http_ratelimit_redis_token_jwt_conf_require(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_ratelimit_redis_token_jwt_conf_leeway(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 char *ngx_http_ratelimit_redis_token_jwt_conf_merge(ngx_conf_t *cf,
     struct ngx_http_ratelimit_redis_loc_conf_s *prev,

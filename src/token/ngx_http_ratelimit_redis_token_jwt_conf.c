@@ -17,6 +17,10 @@
 #include "ngx_http_ratelimit_redis.h"
 
 
+/* s, and added to any time that a token may have */
+#define NGX_HTTP_TOKEN_JWT_LEEWAY  86400
+
+
 static ngx_token_keys_t *ngx_http_ratelimit_redis_token_jwt_conf_load(
     ngx_conf_t *cf, ngx_str_t *name, ngx_uint_t algorithms);
 static ngx_int_t ngx_http_ratelimit_redis_token_jwt_conf_bytes(ngx_conf_t *cf,
@@ -138,6 +142,35 @@ ngx_http_ratelimit_redis_token_jwt_conf_require(ngx_conf_t *cf,
         }
 
         *parameter = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_ratelimit_redis_token_jwt_conf_leeway(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf = conf;
+
+    ngx_str_t  *value;
+
+    if (rlcf->token_jwt_leeway != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    rlcf->token_jwt_leeway = ngx_parse_time(&value[1], 1);
+
+    if (rlcf->token_jwt_leeway < 0
+        || rlcf->token_jwt_leeway > NGX_HTTP_TOKEN_JWT_LEEWAY)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" of \"%V\", it must be a time "
+                           "of at most 1d", &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;

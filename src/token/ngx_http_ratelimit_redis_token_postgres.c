@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_ratelimit_redis.h"
+#include "ngx_limiter_local.h"
 #include "ngx_redis_conf.h"
 
 
@@ -130,4 +131,45 @@ ngx_token_postgres_t *
 ngx_http_ratelimit_redis_token_postgres(void)
 {
     return ngx_http_ratelimit_redis_token_durable;
+}
+
+
+void
+ngx_http_ratelimit_redis_token_postgres_api(ngx_http_api_json_t *json)
+{
+    uint64_t                   heard;
+    ngx_token_postgres_t      *tp;
+    ngx_token_marker_t        *marker;
+    ngx_token_postgres_shm_t  *shm;
+
+    tp = ngx_http_ratelimit_redis_token_durable;
+
+    if (tp == NULL) {
+        ngx_http_api_json_null(json, "postgres");
+        return;
+    }
+
+    shm = ngx_token_postgres_shm(tp);
+    marker = ngx_token_postgres_marker(tp);
+    heard = shm->heard;
+
+    ngx_http_api_json_object(json, "postgres");
+
+    ngx_http_api_json_flag(json, "believed",
+             ngx_token_marker_state(marker) == NGX_TOKEN_MARKER_PRESENT);
+
+    if (heard) {
+        ngx_http_api_json_number(json, "heard",
+                             (ngx_limiter_local_now() - heard + 999) / 1000);
+
+    } else {
+        ngx_http_api_json_null(json, "heard");
+    }
+
+    ngx_http_api_json_number(json, "waiting", shm->queue.n);
+    ngx_http_api_json_number(json, "written", shm->written);
+    ngx_http_api_json_number(json, "ignored", shm->ignored);
+    ngx_http_api_json_number(json, "fills", shm->fills);
+
+    ngx_http_api_json_end(json);
 }

@@ -12,7 +12,7 @@
 
 
 #define NGX_TOKEN_POSTGRES_MAGIC     0x6f707470      /* "optp" */
-#define NGX_TOKEN_POSTGRES_VERSION   1
+#define NGX_TOKEN_POSTGRES_VERSION   2
 
 #define NGX_TOKEN_POSTGRES_SLOW_TURN 250     /* ms, of other workers */
 #define NGX_TOKEN_POSTGRES_LATE      1000    /* ms, then another worker is */
@@ -138,6 +138,13 @@ ngx_token_marker_t *
 ngx_token_postgres_marker(ngx_token_postgres_t *tp)
 {
     return &tp->marker;
+}
+
+
+ngx_token_postgres_shm_t *
+ngx_token_postgres_shm(ngx_token_postgres_t *tp)
+{
+    return tp->shm;
 }
 
 

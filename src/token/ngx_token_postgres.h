@@ -48,6 +48,11 @@ typedef struct {
     ngx_keeper_t              keeper;    /* the worker that is connected */
     ngx_atomic_t              wanted;    /* a worker misses the marker */
     ngx_atomic_t              full;      /* the queue has been, and was told */
+    ngx_atomic_t              heard;     /* ms, when Redis had all that is new
+                                            last; 0: never */
+    ngx_atomic_t              written;   /* rows, to Redis */
+    ngx_atomic_t              ignored;
+    ngx_atomic_t              fills;     /* of all rows */
 
     u_char                    identity[NGX_TOKEN_POSTGRES_IDENTITY];
     u_char                    snapshot[NGX_TOKEN_POSTGRES_SNAPSHOT];
@@ -79,6 +84,10 @@ void ngx_token_postgres_close(ngx_token_postgres_t *tp);
 /* Whether Redis can be believed. */
 
 ngx_token_marker_t *ngx_token_postgres_marker(ngx_token_postgres_t *tp);
+
+/* For status pages: words may be read at any time. */
+
+ngx_token_postgres_shm_t *ngx_token_postgres_shm(ngx_token_postgres_t *tp);
 
 /*
  * Lets a key be written to the table, to last until then (in milliseconds of

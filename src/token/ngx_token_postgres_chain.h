@@ -55,7 +55,8 @@ struct ngx_token_postgres_s {
     u_char                    id[NGX_TOKEN_REFILL_NUMBER + 1];
     u_char                    xact[NGX_TOKEN_REFILL_NUMBER + 1];
     ngx_uint_t                rows;      /* of the last page */
-    ngx_uint_t                ignored;   /* when the chain began */
+    ngx_uint_t                written;   /* when the chain began */
+    ngx_uint_t                ignored;
     ngx_token_queue_item_t    item;
 
     unsigned                  up:1;

@@ -52,6 +52,7 @@ ngx_token_postgres_fill(ngx_token_postgres_t *tp)
     tp->busy = 1;
     tp->all = 1;
     tp->notified = 0;
+    tp->written = tp->refill.written;
     tp->ignored = tp->refill.ignored;
 
     if (ngx_token_refill_begin(&tp->refill, ngx_token_postgres_begun_handler)
@@ -109,6 +110,7 @@ ngx_token_postgres_look(ngx_token_postgres_t *tp)
 
     tp->all = 0;
     tp->notified = 0;
+    tp->written = tp->refill.written;
     tp->ignored = tp->refill.ignored;
 
     ngx_shmtx_lock(&tp->shpool->mutex);
@@ -273,6 +275,8 @@ ngx_token_postgres_finish_handler(void *data, ngx_int_t rc)
                       "redis was told of all revocations in postgres");
     }
 
+    (void) ngx_atomic_fetch_add(&tp->shm->fills, 1);
+
     tp->synced = 1;
     tp->marker.state = NGX_TOKEN_MARKER_PRESENT;
 
@@ -296,6 +300,13 @@ ngx_token_postgres_finished(ngx_token_postgres_t *tp)
                        NGX_TOKEN_POSTGRES_SNAPSHOT);
 
     ngx_shmtx_unlock(&tp->shpool->mutex);
+
+    shm->heard = ngx_limiter_local_now();
+
+    (void) ngx_atomic_fetch_add(&shm->written,
+                                tp->refill.written - tp->written);
+    (void) ngx_atomic_fetch_add(&shm->ignored,
+                                tp->refill.ignored - tp->ignored);
 
     if (tp->refill.ignored != tp->ignored) {
         ngx_log_error(NGX_LOG_WARN, tp->log, 0,

@@ -1,0 +1,628 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * What leaves when a zone is full is decided as in S3-FIFO (Yang et al.,
+ * "FIFO queues are all you need for cache eviction", SOSP 2023): an entry
+ * starts in a small queue, which holds about a tenth.  At its end it goes on
+ * to the main queue if it was asked for again, and else leaves, so that what
+ * is asked for once drives nobody out; what returns soon after that starts in
+ * the main queue.  At the end of that one it starts again as often as it was
+ * hit, up to three times.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_optcache_l1.h"
+#include "ngx_optcache_l1_shm.h"
+
+
+/* hits that are counted */
+
+#define NGX_OPTCACHE_L1_FREQ         3
+
+/* hits that lead to the main queue, and those that a large entry needs */
+
+#define NGX_OPTCACHE_L1_HITS         2
+#define NGX_OPTCACHE_L1_HITS_LARGE   3
+
+/* of a zone's cells are a large entry */
+
+#define NGX_OPTCACHE_L1_LARGE        16
+
+/* entries that one search for a victim lets start again */
+
+#define NGX_OPTCACHE_L1_STEPS        128
+
+
+static void ngx_optcache_l1_shard_rebuild(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t i);
+static void ngx_optcache_l1_shard_count(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t i, ngx_optcache_l1_ref_t pins);
+static void ngx_optcache_l1_shard_each(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t i, void (*handler)(ngx_optcache_l1_shctx_t *sh,
+    uint32_t cell));
+static void ngx_optcache_l1_shard_unread(ngx_optcache_l1_shctx_t *sh,
+    uint32_t cell);
+static void ngx_optcache_l1_shard_relink(ngx_optcache_l1_shctx_t *sh,
+    uint32_t cell);
+static ngx_uint_t ngx_optcache_l1_shard_equal(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_node_t *node, ngx_str_t *key);
+static uint32_t *ngx_optcache_l1_shard_bucket(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t i, uint32_t hash);
+static uint32_t *ngx_optcache_l1_shard_ghost(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t i, uint32_t hash);
+static void ngx_optcache_l1_shard_push(ngx_optcache_l1_shctx_t *sh,
+    uint32_t cell, ngx_optcache_l1_queue_e queue);
+static void ngx_optcache_l1_shard_pull(ngx_optcache_l1_shctx_t *sh,
+    uint32_t cell);
+static uint32_t ngx_optcache_l1_shard_victim(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t i);
+static uint32_t ngx_optcache_l1_shard_oldest(ngx_optcache_l1_shard_t *shard);
+static ngx_uint_t ngx_optcache_l1_shard_stays(ngx_optcache_l1_shctx_t *sh,
+    uint32_t cell);
+static ngx_uint_t ngx_optcache_l1_shard_fullest(ngx_optcache_l1_shctx_t *sh);
+
+
+ngx_optcache_l1_shard_t *
+ngx_optcache_l1_shard_lock(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i)
+{
+    ngx_optcache_l1_shard_t  *shard;
+
+    shard = &sh->shards[i];
+
+    if (ngx_optcache_l1_lock(&shard->lock) == NGX_ABORT) {
+        ngx_optcache_l1_shard_rebuild(sh, i);
+        (void) pthread_mutex_consistent(&shard->lock);
+    }
+
+    return shard;
+}
+
+
+/*
+ * A shard after a holder of its lock died: the nodes tell what it holds, and
+ * the pins who reads it.  Only the order within the queues is lost.
+ */
+
+static void
+ngx_optcache_l1_shard_rebuild(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i)
+{
+    ngx_uint_t                n;
+    ngx_optcache_l1_shard_t  *shard;
+
+    shard = &sh->shards[i];
+
+    ngx_optcache_l1_mem_lock(sh);
+
+    ngx_memzero(shard->fifo, sizeof(shard->fifo));
+    ngx_memzero(ngx_optcache_l1_shard_bucket(sh, i, 0),
+                sh->nbuckets * sizeof(uint32_t));
+
+    shard->entries = 0;
+
+    ngx_optcache_l1_shard_each(sh, i, ngx_optcache_l1_shard_unread);
+
+    for (n = 0; n < sh->nslots; n++) {
+        ngx_optcache_l1_shard_count(sh, i, sh->slots[n].pins);
+    }
+
+    ngx_optcache_l1_shard_each(sh, i, ngx_optcache_l1_shard_relink);
+
+    shard->rebuilt++;
+
+    ngx_optcache_l1_unlock(&sh->lock);
+}
+
+
+static void
+ngx_optcache_l1_shard_count(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
+    ngx_optcache_l1_ref_t pins)
+{
+    size_t                   size;
+    uint32_t                 cell;
+    ngx_optcache_l1_pin_t   *pin, *last;
+    ngx_optcache_l1_node_t  *node;
+
+    while (pins) {
+        pin = (ngx_optcache_l1_pin_t *)
+                  ngx_optcache_l1_piece(sh, &pins, &size);
+        last = pin + size / sizeof(ngx_optcache_l1_pin_t);
+
+        for ( /* void */ ; pin < last; pin++) {
+            cell = ngx_optcache_l1_pinned(*pin);
+
+            if (cell == 0) {
+                continue;
+            }
+
+            node = ngx_optcache_l1_node(sh, cell);
+
+            if (node->shard == i) {
+                node->refs++;
+            }
+        }
+    }
+}
+
+
+/* Entries of a shard, found or not; those being built are of none yet. */
+
+static void
+ngx_optcache_l1_shard_each(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
+    void (*handler)(ngx_optcache_l1_shctx_t *sh, uint32_t cell))
+{
+    uint32_t                 cell;
+    uint64_t                 starts;
+    ngx_uint_t               n;
+    ngx_optcache_l1_node_t  *node;
+
+    for (n = 0; n < sh->npages; n++) {
+
+        for (starts = sh->pages[n].starts; starts; starts &= starts - 1) {
+            cell = n * NGX_OPTCACHE_L1_CELLS + __builtin_ctzll(starts);
+            node = ngx_optcache_l1_node(sh, cell);
+
+            if (node->state != NGX_OPTCACHE_L1_BUILDING && node->shard == i) {
+                handler(sh, cell);
+            }
+        }
+    }
+}
+
+
+static void
+ngx_optcache_l1_shard_unread(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
+{
+    ngx_optcache_l1_node(sh, cell)->refs = 0;
+}
+
+
+static void
+ngx_optcache_l1_shard_relink(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
+{
+    uint32_t                *bucket;
+    ngx_optcache_l1_node_t  *node;
+
+    node = ngx_optcache_l1_node(sh, cell);
+
+    if (node->state == NGX_OPTCACHE_L1_DEAD) {
+
+        if (node->refs == 0) {
+            ngx_optcache_l1_mem_free_node(sh, cell);
+        }
+
+        return;
+    }
+
+    bucket = ngx_optcache_l1_shard_bucket(sh, node->shard, node->hash);
+
+    node->next = *bucket;
+    *bucket = cell;
+
+    if (node->refs) {
+        node->queue = NGX_OPTCACHE_L1_PARKED;
+
+    } else {
+        ngx_optcache_l1_shard_push(sh, cell,
+                                   node->queue ? node->queue
+                                               : NGX_OPTCACHE_L1_MAIN);
+    }
+
+    sh->shards[node->shard].entries++;
+}
+
+
+uint32_t
+ngx_optcache_l1_shard_find(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
+    ngx_str_t *key, uint64_t hash)
+{
+    uint32_t                 cell;
+    ngx_optcache_l1_node_t  *node;
+
+    for (cell = *ngx_optcache_l1_shard_bucket(sh, i, (uint32_t) hash);
+         cell;
+         cell = node->next)
+    {
+        node = ngx_optcache_l1_node(sh, cell);
+
+        if (node->hash == (uint32_t) hash
+            && node->key_len == key->len
+            && ngx_optcache_l1_shard_equal(sh, node, key))
+        {
+            return cell;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_optcache_l1_shard_equal(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_node_t *node, ngx_str_t *key)
+{
+    size_t                  size, left;
+    u_char                 *p, *data;
+    ngx_optcache_l1_ref_t   ref;
+
+    ref = node->more;
+    p = ngx_optcache_l1_first(node, &size);
+
+    data = key->data;
+    left = key->len;
+
+    for ( ;; ) {
+        size = ngx_min(size, left);
+
+        if (ngx_memcmp(p, data, size) != 0) {
+            return 0;
+        }
+
+        data += size;
+        left -= size;
+
+        if (left == 0) {
+            return 1;
+        }
+
+        p = ngx_optcache_l1_piece(sh, &ref, &size);
+    }
+}
+
+
+void
+ngx_optcache_l1_shard_link(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
+    uint32_t old)
+{
+    uint32_t                *bucket, *ghost;
+    ngx_optcache_l1_node_t  *node, *last;
+    ngx_optcache_l1_queue_e  queue;
+
+    node = ngx_optcache_l1_node(sh, cell);
+    ghost = ngx_optcache_l1_shard_ghost(sh, node->shard, node->hash);
+    queue = NGX_OPTCACHE_L1_SMALL;
+
+    if (*ghost == node->hash) {
+        *ghost = 0;
+        queue = NGX_OPTCACHE_L1_MAIN;
+    }
+
+    if (old) {
+        /* asked for as much as the one it replaces */
+
+        last = ngx_optcache_l1_node(sh, old);
+        node->freq = last->freq;
+
+        if (last->queue != NGX_OPTCACHE_L1_SMALL) {
+            queue = NGX_OPTCACHE_L1_MAIN;
+        }
+
+        ngx_optcache_l1_shard_unlink(sh, old);
+    }
+
+    ngx_optcache_l1_fence();
+    node->state = NGX_OPTCACHE_L1_LIVE;
+    ngx_optcache_l1_fence();
+
+    bucket = ngx_optcache_l1_shard_bucket(sh, node->shard, node->hash);
+
+    node->next = *bucket;
+    *bucket = cell;
+
+    ngx_optcache_l1_shard_push(sh, cell, queue);
+
+    sh->shards[node->shard].entries++;
+}
+
+
+void
+ngx_optcache_l1_shard_unlink(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
+{
+    uint32_t                *p;
+    ngx_optcache_l1_node_t  *node;
+
+    node = ngx_optcache_l1_node(sh, cell);
+
+    node->state = NGX_OPTCACHE_L1_DEAD;
+    ngx_optcache_l1_fence();
+
+    p = ngx_optcache_l1_shard_bucket(sh, node->shard, node->hash);
+
+    while (*p != cell) {
+        p = &ngx_optcache_l1_node(sh, *p)->next;
+    }
+
+    *p = node->next;
+
+    ngx_optcache_l1_shard_pull(sh, cell);
+
+    sh->shards[node->shard].entries--;
+
+    if (node->refs == 0) {
+        ngx_optcache_l1_mem_lock(sh);
+        ngx_optcache_l1_mem_free_node(sh, cell);
+        ngx_optcache_l1_unlock(&sh->lock);
+    }
+}
+
+
+void
+ngx_optcache_l1_shard_pin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
+    ngx_optcache_l1_pin_t *pin)
+{
+    ngx_optcache_l1_node_t  *node;
+
+    node = ngx_optcache_l1_node(sh, cell);
+
+    *pin = cell;
+    ngx_optcache_l1_fence();
+
+    node->refs++;
+
+    if (node->freq < NGX_OPTCACHE_L1_FREQ) {
+        node->freq++;
+    }
+}
+
+
+void
+ngx_optcache_l1_shard_unpin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
+    ngx_optcache_l1_pin_t *pin)
+{
+    ngx_optcache_l1_node_t  *node;
+
+    node = ngx_optcache_l1_node(sh, cell);
+
+    node->refs--;
+    *pin = 0;
+
+    ngx_optcache_l1_fence();
+
+    if (node->refs) {
+        return;
+    }
+
+    if (node->state == NGX_OPTCACHE_L1_DEAD) {
+        ngx_optcache_l1_mem_lock(sh);
+        ngx_optcache_l1_mem_free_node(sh, cell);
+        ngx_optcache_l1_unlock(&sh->lock);
+
+    } else if (node->queue == NGX_OPTCACHE_L1_PARKED) {
+        ngx_optcache_l1_shard_push(sh, cell, NGX_OPTCACHE_L1_MAIN);
+    }
+}
+
+
+static uint32_t *
+ngx_optcache_l1_shard_bucket(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
+    uint32_t hash)
+{
+    return sh->buckets + (size_t) i * sh->nbuckets
+           + (((uint64_t) hash * sh->nbuckets) >> 32);
+}
+
+
+static uint32_t *
+ngx_optcache_l1_shard_ghost(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
+    uint32_t hash)
+{
+    return sh->ghosts + (size_t) i * sh->nghosts
+           + (((uint64_t) hash * sh->nghosts) >> 32);
+}
+
+
+static void
+ngx_optcache_l1_shard_push(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
+    ngx_optcache_l1_queue_e queue)
+{
+    ngx_optcache_l1_fifo_t  *fifo;
+    ngx_optcache_l1_node_t  *node;
+
+    node = ngx_optcache_l1_node(sh, cell);
+    fifo = &sh->shards[node->shard].fifo[queue];
+
+    node->queue = queue;
+    node->newer = 0;
+    node->older = fifo->newest;
+
+    if (fifo->newest) {
+        ngx_optcache_l1_node(sh, fifo->newest)->newer = cell;
+
+    } else {
+        fifo->oldest = cell;
+    }
+
+    fifo->newest = cell;
+    fifo->cells += node->cells;
+}
+
+
+static void
+ngx_optcache_l1_shard_pull(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
+{
+    ngx_optcache_l1_fifo_t  *fifo;
+    ngx_optcache_l1_node_t  *node;
+
+    node = ngx_optcache_l1_node(sh, cell);
+
+    if (node->queue == NGX_OPTCACHE_L1_PARKED) {
+        return;
+    }
+
+    fifo = &sh->shards[node->shard].fifo[node->queue];
+
+    if (node->newer) {
+        ngx_optcache_l1_node(sh, node->newer)->older = node->older;
+
+    } else {
+        fifo->newest = node->older;
+    }
+
+    if (node->older) {
+        ngx_optcache_l1_node(sh, node->older)->newer = node->newer;
+
+    } else {
+        fifo->oldest = node->newer;
+    }
+
+    fifo->cells -= node->cells;
+    node->queue = NGX_OPTCACHE_L1_PARKED;
+}
+
+
+ngx_uint_t
+ngx_optcache_l1_shard_evict(ngx_optcache_l1_shctx_t *sh)
+{
+    uint32_t                  cell;
+    ngx_uint_t                i, n, cells;
+    ngx_optcache_l1_shard_t  *shard;
+
+    i = ngx_optcache_l1_shard_fullest(sh);
+
+    for (n = 0; n < sh->nshards; n++) {
+
+        shard = ngx_optcache_l1_shard_lock(sh, i);
+
+        cell = ngx_optcache_l1_shard_victim(sh, i);
+        cells = 0;
+
+        if (cell) {
+            cells = ngx_optcache_l1_node(sh, cell)->cells;
+            shard->evicted++;
+
+            ngx_optcache_l1_shard_unlink(sh, cell);
+        }
+
+        ngx_optcache_l1_unlock(&shard->lock);
+
+        if (cells) {
+            return cells;
+        }
+
+        i = (i + 1) & (sh->nshards - 1);
+    }
+
+    return 0;
+}
+
+
+/*
+ * Of two shards the one with more in it, or they would drift apart; what is
+ * read here without a lock may be out of date.
+ */
+
+static ngx_uint_t
+ngx_optcache_l1_shard_fullest(ngx_optcache_l1_shctx_t *sh)
+{
+    ngx_uint_t  hand, i, k;
+
+    hand = ngx_atomic_fetch_add(&sh->hand, 1);
+
+    i = hand & (sh->nshards - 1);
+    k = (hand * 2654435761u >> 16) & (sh->nshards - 1);
+
+    return (sh->shards[k].entries > sh->shards[i].entries) ? k : i;
+}
+
+
+static uint32_t
+ngx_optcache_l1_shard_victim(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i)
+{
+    uint32_t                  cell;
+    ngx_uint_t                steps;
+    ngx_optcache_l1_node_t   *node;
+    ngx_optcache_l1_shard_t  *shard;
+
+    shard = &sh->shards[i];
+    steps = 0;
+
+    for ( ;; ) {
+        cell = ngx_optcache_l1_shard_oldest(shard);
+
+        if (cell == 0) {
+            return 0;
+        }
+
+        node = ngx_optcache_l1_node(sh, cell);
+
+        if (node->refs) {
+            /* is in use, and its memory too: to be seen when it is not */
+            ngx_optcache_l1_shard_pull(sh, cell);
+            continue;
+        }
+
+        if (steps++ < NGX_OPTCACHE_L1_STEPS
+            && ngx_optcache_l1_shard_stays(sh, cell))
+        {
+            continue;
+        }
+
+        if (node->queue == NGX_OPTCACHE_L1_SMALL) {
+            *ngx_optcache_l1_shard_ghost(sh, i, node->hash) = node->hash;
+        }
+
+        return cell;
+    }
+}
+
+
+static uint32_t
+ngx_optcache_l1_shard_oldest(ngx_optcache_l1_shard_t *shard)
+{
+    ngx_optcache_l1_fifo_t  *small, *main;
+
+    small = &shard->fifo[NGX_OPTCACHE_L1_SMALL];
+    main = &shard->fifo[NGX_OPTCACHE_L1_MAIN];
+
+    if (main->oldest == 0
+        || small->cells > (small->cells + main->cells) / 10)
+    {
+        return small->oldest;
+    }
+
+    return main->oldest;
+}
+
+
+/* Whether the oldest of a queue starts again, or goes on to the main one. */
+
+static ngx_uint_t
+ngx_optcache_l1_shard_stays(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
+{
+    ngx_uint_t               hits, large;
+    ngx_optcache_l1_node_t  *node;
+
+    node = ngx_optcache_l1_node(sh, cell);
+
+    if (node->queue == NGX_OPTCACHE_L1_MAIN) {
+
+        if (node->freq == 0) {
+            return 0;
+        }
+
+        node->freq--;
+
+    } else {
+
+        large = (node->cells > sh->npages * NGX_OPTCACHE_L1_CELLS
+                               / NGX_OPTCACHE_L1_LARGE);
+        hits = large ? NGX_OPTCACHE_L1_HITS_LARGE : NGX_OPTCACHE_L1_HITS;
+
+        if (node->freq < hits) {
+            return 0;
+        }
+
+        node->freq = 0;
+    }
+
+    ngx_optcache_l1_shard_pull(sh, cell);
+    ngx_optcache_l1_shard_push(sh, cell, NGX_OPTCACHE_L1_MAIN);
+
+    return 1;
+}
