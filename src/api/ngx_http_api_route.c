@@ -42,7 +42,7 @@ ngx_http_api_route(ngx_http_request_t *r, ngx_http_api_route_t *routes,
     ngx_uint_t write)
 {
     ngx_str_t             path;
-    ngx_uint_t            method, methods;
+    ngx_uint_t            method, methods, guarded;
     ngx_http_api_path_t   found;
 
     if (ngx_http_api_route_headers(r) != NGX_OK) {
@@ -51,15 +51,20 @@ ngx_http_api_route(ngx_http_request_t *r, ngx_http_api_route_t *routes,
 
     method = (r->method == NGX_HTTP_HEAD) ? NGX_HTTP_GET : r->method;
     methods = 0;
+    guarded = 0;
 
     if (ngx_http_api_route_path(r, &path) == NGX_OK) {
 
         for ( /* void */ ; routes->handler; routes++) {
 
-            if ((routes->method != NGX_HTTP_GET && !write)
-                || ngx_http_api_path_match(&routes->path, &path, &found)
-                   != NGX_OK)
+            if (ngx_http_api_path_match(&routes->path, &path, &found)
+                != NGX_OK)
             {
+                continue;
+            }
+
+            if (routes->method != NGX_HTTP_GET && !write) {
+                guarded = 1;
                 continue;
             }
 
@@ -80,6 +85,12 @@ ngx_http_api_route(ngx_http_request_t *r, ngx_http_api_route_t *routes,
 
     if (methods) {
         return ngx_http_api_route_allow(r, methods);
+    }
+
+    if (guarded) {
+        return ngx_http_api_problem(r, NGX_HTTP_FORBIDDEN, "Forbidden",
+                                    "the resource is for writing, which is "
+                                    "not allowed here");
     }
 
     return ngx_http_api_problem(r, NGX_HTTP_NOT_FOUND, "Not Found",

@@ -36,9 +36,9 @@ typedef struct {
 
 /*
  * Calls the handler that a table, which ends with a NULL handler, has for the
- * request; those of other methods than GET only if "write".  404 and 405 are
- * answered here.  Every response is made one that nobody stores or takes for
- * something else than it says.
+ * request; those of other methods than GET only if "write".  403 (a resource
+ * that is only for writing), 404 and 405 are answered here.  Every response is
+ * made one that nobody stores or takes for something else than it says.
  */
 
 ngx_int_t ngx_http_api_route(ngx_http_request_t *r,

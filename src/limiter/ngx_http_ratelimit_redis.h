@@ -83,6 +83,10 @@ typedef struct ngx_http_ratelimit_redis_main_conf_s {
     size_t                      token_size;
     ngx_token_zone_t            token_zone;
     ngx_array_t                *token_keys;        /* the default ones */
+    ngx_array_t                 token_lists;       /* ngx_array_t *: of keys
+                                                      that some location
+                                                      checks */
+    ngx_array_t                 token_sinces;      /* ngx_str_t: the same */
     ngx_array_t                 token_prefixes;    /* ngx_str_t: of all keys */
     ngx_array_t                 token_files;       /* that were read */
     ngx_shm_zone_t             *token_watch;       /* NULL: none is watched */
@@ -104,6 +108,9 @@ typedef struct ngx_http_ratelimit_redis_loc_conf_s {
     ngx_uint_t                  log_level;
     ngx_flag_t                  dry_run;
     ngx_uint_t                  api;
+    ngx_array_t                *api_keys;          /* those below, if they are
+                                                      its own; else NULL */
+    ngx_http_complex_value_t   *api_since;
 
     ngx_http_complex_value_t   *token_source;      /* NULL: Authorization */
     ngx_flag_t                  token_required;

@@ -38,6 +38,9 @@ static ngx_http_api_route_t  ngx_http_ratelimit_redis_api_routes[] = {
     { NGX_HTTP_DELETE, ngx_string("/subjects/*/**"),
       ngx_http_ratelimit_redis_api_reset },
 
+    { NGX_HTTP_POST, ngx_string("/revocations"),
+      ngx_http_ratelimit_redis_api_revoke },
+
     { 0, ngx_null_string, NULL }
 };
 
@@ -195,6 +198,13 @@ ngx_http_ratelimit_redis_api_merge(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t  *clcf;
 
     if (conf->api != NGX_CONF_UNSET_UINT) {
+
+        if (conf->token_keys != NGX_CONF_UNSET_PTR) {
+            conf->api_keys = conf->token_keys;
+        }
+
+        conf->api_since = conf->token_since;
+
         return;
     }
 
@@ -207,6 +217,8 @@ ngx_http_ratelimit_redis_api_merge(ngx_conf_t *cf,
     }
 
     conf->api = prev->api;
+    conf->api_keys = prev->api_keys;
+    conf->api_since = prev->api_since;
 
     if (clcf->lmt_excpt
         && clcf->handler == NULL

@@ -12,6 +12,7 @@
  *     GET     /zones/NAME
  *     GET     /subjects/ZONE/KEY    the state of one subject
  *     DELETE  /subjects/ZONE/KEY    forgets it, with write=on
+ *     POST    /revocations          revokes tokens, with write=on
  *
  * docs/api.md has the documents.
  */
@@ -37,7 +38,7 @@
 #define NGX_HTTP_RATELIMIT_REDIS_API_WRITE  2
 
 
-/* _api.c: the directive; merges .._loc_conf_t.api */
+/* _api.c: the directive; merges .._loc_conf_t.api.. before token_.. are */
 
 char *ngx_http_ratelimit_redis_api_conf(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -78,11 +79,13 @@ ngx_int_t ngx_http_ratelimit_redis_api_one_zone(ngx_http_request_t *r,
     ngx_http_api_path_t *path);
 
 
-/* _api_subject.c, _api_reset.c: the same */
+/* _api_subject.c, _api_reset.c, _api_revoke.c: the same */
 
 ngx_int_t ngx_http_ratelimit_redis_api_subject(ngx_http_request_t *r,
     ngx_http_api_path_t *path);
 ngx_int_t ngx_http_ratelimit_redis_api_reset(ngx_http_request_t *r,
+    ngx_http_api_path_t *path);
+ngx_int_t ngx_http_ratelimit_redis_api_revoke(ngx_http_request_t *r,
     ngx_http_api_path_t *path);
 
 /*

@@ -241,8 +241,14 @@ ngx_http_ratelimit_redis_conf_create_main(ngx_conf_t *cf)
 
     rmcf->token_size = NGX_CONF_UNSET_SIZE;
 
-    if (ngx_array_init(&rmcf->token_prefixes, cf->pool, 4, sizeof(ngx_str_t))
-        != NGX_OK
+    if (ngx_array_init(&rmcf->token_lists, cf->pool, 4,
+                       sizeof(ngx_array_t *))
+           != NGX_OK
+        || ngx_array_init(&rmcf->token_sinces, cf->pool, 1, sizeof(ngx_str_t))
+           != NGX_OK
+        || ngx_array_init(&rmcf->token_prefixes, cf->pool, 4,
+                          sizeof(ngx_str_t))
+           != NGX_OK
         || ngx_array_init(&rmcf->token_files, cf->pool, 1,
                           sizeof(ngx_http_token_file_t))
            != NGX_OK)
@@ -350,6 +356,8 @@ ngx_http_ratelimit_redis_conf_create_loc(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     rlcf->bodies = NULL;
+     *     rlcf->api_keys = NULL;
+     *     rlcf->api_since = NULL;
      *     rlcf->token_source = NULL;
      *     rlcf->token_since = NULL;
      *     rlcf->token_jwt = NULL;
@@ -425,6 +433,10 @@ ngx_http_ratelimit_redis_conf_merge_loc(ngx_conf_t *cf, void *parent,
 
     if (rv != NGX_CONF_OK) {
         return rv;
+    }
+
+    if (ngx_http_ratelimit_redis_token_conf_checked(cf, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     if (prev->bodies

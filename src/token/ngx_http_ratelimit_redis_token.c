@@ -108,29 +108,39 @@ ngx_http_ratelimit_redis_token_revocation(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf)
 {
-    ngx_token_revocation_t                *revocation;
-    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
-
-    rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
+    ngx_token_revocation_t  *revocation;
 
     revocation = ngx_pcalloc(r->pool, sizeof(ngx_token_revocation_t));
     if (revocation == NULL) {
         return NULL;
     }
 
-    revocation->zone = &rmcf->token_zone;
-    revocation->client = ngx_http_ratelimit_redis_client();
-    revocation->watch = ngx_http_ratelimit_redis_token_watcher;
-    revocation->postgres = ngx_http_ratelimit_redis_token_postgres();
+    ngx_http_ratelimit_redis_token_revocation_init(r, revocation, r->pool,
+                                                   r->connection->log);
     revocation->ttl = rlcf->token_revoke_ttl;
-    revocation->pool = r->pool;
-    revocation->log = r->connection->log;
 
     if (ngx_http_ratelimit_redis_token_keys(r, rlcf, revocation) != NGX_OK) {
         return NULL;
     }
 
     return revocation;
+}
+
+
+void
+ngx_http_ratelimit_redis_token_revocation_init(ngx_http_request_t *r,
+    ngx_token_revocation_t *revocation, ngx_pool_t *pool, ngx_log_t *log)
+{
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
+
+    revocation->zone = &rmcf->token_zone;
+    revocation->client = ngx_http_ratelimit_redis_client();
+    revocation->watch = ngx_http_ratelimit_redis_token_watcher;
+    revocation->postgres = ngx_http_ratelimit_redis_token_postgres();
+    revocation->pool = pool;
+    revocation->log = log;
 }
 
 

@@ -27,6 +27,13 @@
 #include "ngx_token_rules.h"
 
 
+/*
+ * s, the longest that anything is revoked for: EX of Redis takes less than
+ * 2^53 ms; ten years are enough for any token
+ */
+#define NGX_HTTP_TOKEN_REVOKE_MAX  (10 * 365 * 24 * 60 * 60)
+
+
 struct ngx_http_ratelimit_redis_ctx_s;
 struct ngx_http_ratelimit_redis_main_conf_s;
 struct ngx_http_ratelimit_redis_loc_conf_s;
@@ -111,6 +118,11 @@ ngx_int_t ngx_http_ratelimit_redis_token_verdict(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_ratelimit_redis_token_revoke(ngx_http_request_t *r);
 
+/* Sets all but the keys, and what is to be done, of a zeroed one. */
+
+void ngx_http_ratelimit_redis_token_revocation_init(ngx_http_request_t *r,
+    ngx_token_revocation_t *revocation, ngx_pool_t *pool, ngx_log_t *log);
+
 /* the worker's listener to what becomes of revocations */
 
 ngx_int_t ngx_http_ratelimit_redis_token_init_process(ngx_cycle_t *cycle,
@@ -160,6 +172,11 @@ char *ngx_http_ratelimit_redis_token_conf_size(ngx_conf_t *cf,
 /* notes that tokens are used at all */
 
 void ngx_http_ratelimit_redis_token_conf_used(ngx_conf_t *cf);
+
+/* notes which keys a merged location checks; NGX_ERROR: no memory */
+
+ngx_int_t ngx_http_ratelimit_redis_token_conf_checked(ngx_conf_t *cf,
+    struct ngx_http_ratelimit_redis_loc_conf_s *rlcf);
 
 /* makes the shared memory zones of revocations if they are used */
 

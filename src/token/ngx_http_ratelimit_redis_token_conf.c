@@ -14,9 +14,6 @@
 
 #define NGX_HTTP_RATELIMIT_REDIS_TOKEN_ZONE  (4 * 1024 * 1024)
 
-/* EX of Redis takes less than 2^53 ms; ten years are enough for any token */
-#define NGX_HTTP_RATELIMIT_REDIS_TOKEN_TTL   (10 * 365 * 24 * 60 * 60)
-
 
 static ngx_int_t ngx_http_ratelimit_redis_token_conf_zone(
     ngx_shm_zone_t *shm_zone, void *data);
@@ -129,6 +126,62 @@ ngx_http_ratelimit_redis_token_conf_since(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
+ngx_int_t
+ngx_http_ratelimit_redis_token_conf_checked(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf)
+{
+    ngx_str_t                              *since;
+    ngx_uint_t                              i;
+    ngx_array_t                           **list, *keys;
+    ngx_http_ratelimit_redis_main_conf_t   *rmcf;
+
+    if (!rlcf->token_blacklist) {
+        return NGX_OK;
+    }
+
+    rmcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_ratelimit_redis_module);
+
+    keys = rlcf->token_keys ? rlcf->token_keys : rmcf->token_keys;
+    list = rmcf->token_lists.elts;
+
+    for (i = 0; i < rmcf->token_lists.nelts && list[i] != keys; i++) {
+        /* void */
+    }
+
+    if (i == rmcf->token_lists.nelts) {
+
+        list = ngx_array_push(&rmcf->token_lists);
+        if (list == NULL) {
+            return NGX_ERROR;
+        }
+
+        *list = keys;
+    }
+
+    if (rlcf->token_since == NULL) {
+        return NGX_OK;
+    }
+
+    since = rmcf->token_sinces.elts;
+
+    for (i = 0; i < rmcf->token_sinces.nelts; i++) {
+        if (since[i].data == rlcf->token_since->value.data) {
+            return NGX_OK;
+        }
+    }
+
+    since = ngx_array_push(&rmcf->token_sinces);
+    if (since == NULL) {
+        return NGX_ERROR;
+    }
+
+    *since = rlcf->token_since->value;
+
+    return NGX_OK;
+}
+
+
 /* what all keys of a value begin with, to be told of their changes */
 
 static ngx_int_t
@@ -237,7 +290,7 @@ ngx_http_ratelimit_redis_token_conf_ttl(ngx_conf_t *cf, ngx_command_t *cmd,
     rlcf->token_revoke_ttl = ngx_parse_time(&value[1], 1);
 
     if (rlcf->token_revoke_ttl < 1
-        || rlcf->token_revoke_ttl > NGX_HTTP_RATELIMIT_REDIS_TOKEN_TTL)
+        || rlcf->token_revoke_ttl > NGX_HTTP_TOKEN_REVOKE_MAX)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid value \"%V\" of \"%V\", it must be a time "

@@ -30,25 +30,8 @@ typedef struct {
 } ngx_token_tables_t;
 
 
-/*
- * A token that was revoked for longer, by an application or for ever, stays
- * so: whoever has it must not shorten that by a logout.
- */
-
-static u_char  ngx_token_revocation_script[] =
-    "local t = redis.call('PTTL', KEYS[1])\n"
-    "\n"
-    "if t == -1 or t > ARGV[1] * 1000 then\n"
-    "  return redis.status_reply('OK')\n"
-    "end\n"
-    "\n"
-    "return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])\n";
-
-
 static ngx_token_tables_t *ngx_token_revocation_tables(
     ngx_slab_pool_t *shpool, ngx_str_t *name);
-static void ngx_token_revocation_begin(ngx_token_revocation_t *revocation,
-    ngx_uint_t revoke);
 static ngx_int_t ngx_token_revocation_known(
     ngx_token_revocation_t *revocation, ngx_uint_t i, u_char *digest);
 static ngx_uint_t ngx_token_revocation_since(
@@ -57,10 +40,6 @@ static ngx_uint_t ngx_token_revocation_refuses(
     ngx_token_revocation_t *revocation, ngx_uint_t i, uint64_t value);
 static ngx_int_t ngx_token_revocation_question(
     ngx_token_revocation_t *revocation, ngx_uint_t i, const u_char *digest);
-static void ngx_token_revocation_remember(ngx_token_revocation_t *revocation);
-static ngx_int_t ngx_token_revocation_send(
-    ngx_token_revocation_t *revocation, ngx_uint_t i, const u_char *digest,
-    ngx_uint_t argc, ngx_str_t *argv);
 static void ngx_token_revocation_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static ngx_token_revocation_e ngx_token_revocation_verdict(
@@ -173,7 +152,7 @@ ngx_token_revocation_ask(ngx_token_revocation_t *revocation)
 }
 
 
-static void
+void
 ngx_token_revocation_begin(ngx_token_revocation_t *revocation,
     ngx_uint_t revoke)
 {
@@ -212,42 +191,6 @@ ngx_token_revocation_answers(const ngx_token_revocation_t *revocation,
 }
 
 
-ngx_int_t
-ngx_token_revocation_revoke(ngx_token_revocation_t *revocation)
-{
-    u_char      buf[NGX_TIME_T_LEN];
-    ngx_str_t   argv[5];
-    ngx_uint_t  i;
-
-    ngx_token_revocation_begin(revocation, 1);
-
-    ngx_token_revocation_remember(revocation);
-
-    if (revocation->client == NULL) {
-        return NGX_OK;
-    }
-
-    ngx_str_set(&argv[0], "EVAL");
-    ngx_str_set(&argv[1], ngx_token_revocation_script);
-    ngx_str_set(&argv[2], "1");
-
-    argv[4].data = buf;
-    argv[4].len = ngx_sprintf(buf, "%T", revocation->ttl) - buf;
-
-    for (i = 0; i < revocation->nkeys; i++) {
-        argv[3] = revocation->keys[i];
-
-        if (ngx_token_revocation_send(revocation, i, NULL, 5, argv)
-            != NGX_OK)
-        {
-            return NGX_OK;
-        }
-    }
-
-    return revocation->pending ? NGX_AGAIN : NGX_OK;
-}
-
-
 void
 ngx_token_revocation_abandon(ngx_token_revocation_t *revocation)
 {
@@ -279,6 +222,12 @@ ngx_token_revocation_known(ngx_token_revocation_t *revocation, ngx_uint_t i,
     ngx_token_zone_t  *zone;
 
     ngx_token_memo_digest(&revocation->keys[i], digest, revocation->log);
+
+    if (ngx_token_revocation_since(revocation, i)
+        && ngx_token_revocation_before(revocation, digest))
+    {
+        return NGX_BUSY;
+    }
 
     if (revocation->watch) {
 
@@ -376,57 +325,9 @@ ngx_token_revocation_question(ngx_token_revocation_t *revocation,
 }
 
 
-static void
-ngx_token_revocation_remember(ngx_token_revocation_t *revocation)
-{
-    u_char             digest[NGX_TOKEN_DIGEST];
-    uint64_t          *until, end, evicted;
-    ngx_str_t          key;
-    ngx_uint_t         i;
-    ngx_token_zone_t  *zone;
-
-    zone = revocation->zone;
-    end = ngx_limiter_local_now() + (uint64_t) revocation->ttl * 1000;
-
-    key.data = digest;
-    key.len = NGX_TOKEN_DIGEST;
-
-    for (i = 0; i < revocation->nkeys; i++) {
-
-        ngx_token_digest(&revocation->keys[i], digest);
-
-        ngx_shmtx_lock(&zone->shpool->mutex);
-
-        evicted = zone->table->evicted;
-
-        until = ngx_limiter_table_insert(zone->table, &key);
-        *until = ngx_max(*until, end);
-
-        if (revocation->watch) {
-            ngx_token_watch_forget(revocation->watch, digest);
-        }
-
-        evicted = zone->table->evicted - evicted;
-
-        ngx_shmtx_unlock(&zone->shpool->mutex);
-
-        if (revocation->postgres) {
-            ngx_token_postgres_revoke(revocation->postgres,
-                                      &revocation->keys[i], end);
-        }
-
-        if (evicted && revocation->client == NULL) {
-            ngx_log_error(NGX_LOG_WARN, revocation->log, 0,
-                          "token_zone is full, the oldest revocation is "
-                          "forgotten");
-        }
-    }
-}
-
-
 /* One command of several is not accepted: there is no answer to wait for. */
 
-static ngx_int_t
+ngx_int_t
 ngx_token_revocation_send(ngx_token_revocation_t *revocation, ngx_uint_t i,
     const u_char *digest, ngx_uint_t argc, ngx_str_t *argv)
 {

@@ -14,7 +14,11 @@
  * blacklist key:
  *
  *     0  until       8   ms of ngx_limiter_local_now()
- *     8  (unused)    8
+ *     8  before      8   0
+ *
+ * or, with an 's' before it, of a key that holds a time
+ *
+ *     8  before      8   s since the epoch: refuses tokens issued before
  *
  * A table of its own has what is kept to save work, and can be found out again:
  * see ngx_token_watch.h and ngx_http_ratelimit_redis_token_read.c.  Whoever
@@ -89,6 +93,8 @@ struct ngx_token_revocation_s {
                                             refuses tokens issued before it */
     int64_t                   issued;    /* s since the epoch; 0: not told */
     time_t                    ttl;       /* s, to revoke for */
+    time_t                    before;    /* to revoke: 0, or all keys hold a
+                                            time, which is to be this */
     ngx_pool_t               *pool;
     ngx_log_t                *log;
     ngx_token_revocation_pt   handler;
@@ -135,16 +141,37 @@ ngx_uint_t ngx_token_revocation_answers(
     const ngx_token_revocation_t *other);
 
 /*
- * Revokes: this host refuses the token when the function returns, the others
- * when the answer is CLEAR.  PostgreSQL is told in its own time.  Returns as
- * above.
+ * In _revocation_revoke.c.  Revokes: this host refuses the token when the
+ * function returns, the others when the answer is CLEAR.  What lasts longer
+ * already, or refuses more, stays.  PostgreSQL is told in its own time, but of
+ * no times.  Returns as above.
  */
 
 ngx_int_t ngx_token_revocation_revoke(ngx_token_revocation_t *revocation);
 
+/*
+ * Whether this host has revoked all that was issued before a time, under the
+ * key of this digest, and the token is one of these.
+ */
+
+ngx_uint_t ngx_token_revocation_before(ngx_token_revocation_t *revocation,
+    const u_char *digest);
+
 /* Nobody waits for the answer any more: the handler is not called. */
 
 void ngx_token_revocation_abandon(ngx_token_revocation_t *revocation);
+
+
+/*
+ * Between the two files: begins a question or a revocation, and sends the
+ * command for one key.  NGX_DECLINED when there is no answer to wait for, and
+ * the result is there.
+ */
+
+void ngx_token_revocation_begin(ngx_token_revocation_t *revocation,
+    ngx_uint_t revoke);
+ngx_int_t ngx_token_revocation_send(ngx_token_revocation_t *revocation,
+    ngx_uint_t i, const u_char *digest, ngx_uint_t argc, ngx_str_t *argv);
 
 
 #endif /* _NGX_TOKEN_REVOCATION_H_INCLUDED_ */
