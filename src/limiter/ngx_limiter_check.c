@@ -137,7 +137,7 @@ ngx_limiter_check_abandon(ngx_limiter_check_t *check)
 
         for (k = 0; k < ask->nitems; k++) {
             if (ask->items[k]->told == 0) {
-                ngx_limiter_mirror_restore(ask->items[k]);
+                ngx_limiter_carry_restore(ask->items[k]);
             }
         }
     }
