@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <ngx_redis_format.h>
 #include <ngx_redis_greeting.h>
 
 
