@@ -16,9 +16,9 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Token;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(54);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(56);
 
-$t->write_file_expand('nginx.conf', <<'EOF');
+my $conf = <<'EOF';
 
 %%TEST_GLOBALS%%
 
@@ -49,10 +49,6 @@ http {
             token_blacklist off;
         }
 
-        location /empty {
-            token_blacklist_since_key $arg_key;
-        }
-
         location /other {
             token_blacklist_since_key tenant:$token_claim_tenant;
         }
@@ -73,7 +69,8 @@ my $key = Test::Nginx::Token->new('HS256');
 my $es = Test::Nginx::Token->new('ES256');
 
 $t->write_file('keys.json', jwks($key, $es));
-$t->write_file($_, 'SEE-THIS') for qw/ x off empty other allow opaque /;
+$t->write_file($_, 'SEE-THIS') for qw/ x off other allow opaque /;
+$t->write_file_expand('nginx.conf', $conf);
 
 my $redis = $t->run_redis();
 
@@ -117,7 +114,6 @@ passes($key->token({ iss => 'https://other', sub => 'alice', iat => 1000 }),
     'of another issuer');
 passes($key->token({ iss => $i, iat => 1000 }), 'nobody');
 is(status(get('/off', $early)), 200, 'off');
-is(status(get('/empty', $early)), 200, 'an empty key is not asked for');
 is(status(get('/other', $early)), 200, 'another key');
 is(status(get('/opaque', $early)), 200, 'not verified, so nobody');
 is(status(get('/x', substr($early, 0, -3) . 'AAA')), 401, 'forged');
@@ -177,6 +173,16 @@ is(header(get('/x', $then), 'X-Status'), 'unavailable', 'a hash, status');
 is(status(get('/allow', $then)), 200, 'where that is allowed');
 $redis->cmd('DEL', "since:$i|alice");
 passes($then, 'deleted');
+
+# a key that is empty, unless it is an argument; then nothing is kept
+
+$redis->cmd('SET', "since:$i|alice", 2500);
+refuses($then, 'refused');
+$conf =~ s/since_key since:\$token_user/since_key \$arg_key/;
+$t->write_file_expand('nginx.conf', $conf);
+$t->reload();
+passes($then, 'an empty key is not asked for');
+is(status(get("/x?key=since:$i|alice", $then)), 401, 'one that is not');
 
 # without Redis nobody knows
 
