@@ -92,6 +92,10 @@ coverage: setup-test all  ## which lines the tests reach
 fuzz: setup-fuzz $(fuzzers)  ## each of t/fuzz for FUZZ_SECONDS
 	misc/fuzz.sh $(FUZZ_SECONDS) $(fuzzers)
 
+.PHONY: conformance
+conformance: setup-conformance all  ## the public tests of HTTP caches
+	@t/conformance/run.sh
+
 .PHONY: bench
 bench: setup-bench all  ## beside proxy_cache, limit_req, return and Lua
 	@bench/run.sh

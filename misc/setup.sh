@@ -1,11 +1,20 @@
 #!/bin/bash
 #
 # Installs the Debian packages that are missing for: build, run, test, deb,
-# bench, fuzz.  Calls apt only if something is missing; as root, or by sudo.
+# bench, fuzz, conformance.  Calls apt only if something is missing; as root,
+# or by sudo.
 #
 #   setup.sh GOAL [GOAL ...]
 
 set -euo pipefail
+
+# provides PROGRAM PACKAGE: the package, unless the program is there already,
+# from whatever source
+
+provides() {
+    command -v "$1" >/dev/null || echo "$2"
+}
+
 
 build='nginx nginx-dev libhiredis-dev libcjson-dev
        libpq-dev libxxhash-dev'
@@ -19,6 +28,7 @@ declare -A packages=(
     [bench]="$build redis-server python3 curl wrk libnginx-mod-http-lua
              lua-resty-core"
     [fuzz]="$build clang dpkg-dev"
+    [conformance]="$build $(provides node nodejs) $(provides npm npm)"
 )
 
 missing=()
