@@ -51,7 +51,7 @@ my @bad = (
     ['off; token_blacklist_postgres off', 'is duplicate'],
 );
 
-my $t = Test::Nginx->new()->plan(2 * @good + 3 * @bad + 5);
+my $t = Test::Nginx->new()->plan(2 * @good + 3 * @bad + 8);
 
 $t->write_file('password', "SECRET\nmore\n");
 $t->write_file('empty', "\n");
@@ -81,13 +81,24 @@ for my $case (@bad) {
 
 # without tokens there is nothing to keep
 
-my ($code, $out) = $t->conf_check(http => 'token_blacklist_postgres dbname=a;');
+my ($code, $out) = $t->conf_check(http =>
+    'token_blacklist_postgres dbname=a;');
 is($code, 0, 'no tokens');
 
 ($code, $out) = $t->conf_check(http =>
     "$on token_blacklist_postgres dbname=a;");
 isnt($code, 0, 'no Redis');
 like($out, qr/needs "ratelimit_redis_server"/, 'why');
+
+my $cluster = "ratelimit_redis_server redis://127.0.0.1:6379 cluster; $on"
+              . 'token_blacklist_postgres dbname=a;';
+
+($code, $out) = $t->conf_check(http => $cluster);
+is($code, 0, 'a cluster');
+($code, $out) = $t->conf_check(http =>
+    $cluster . 'ratelimit_redis_prefix "{a}:";');
+isnt($code, 0, 'a cluster of one slot');
+like($out, qr/needs "ratelimit_redis_prefix" without braces/, 'why');
 
 ($code, $out) = $t->conf_check(http => "$redis $on",
     server => 'token_blacklist_postgres dbname=a;');

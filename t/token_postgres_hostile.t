@@ -122,7 +122,8 @@ my $fake = $t->run_fake(5432, sub {
 });
 
 gateway($t, postgres =>
-    '"host=127.0.0.1 port=' . port(5432) . ' dbname=a user=b sslmode=disable"');
+    '"host=127.0.0.1 port=' . port(5432)
+    . ' dbname=a user=b sslmode=disable"');
 $t->run();
 
 ###############################################################################
@@ -130,7 +131,8 @@ $t->run();
 my ($pid) = $t->worker_pids();
 
 for my $i (0 .. $#cases) {
-    wait_for(sub { $t->read_file('connections') =~ /^${\($i * 2 + 2)}$/m }, 20);
+    my $done = 2 * $i + 2;
+    wait_for(sub { $t->read_file('connections') =~ /^$done$/m }, 20);
     is(status(get('/allow', "t$i")), 200, $cases[$i][0]);
 }
 

@@ -82,7 +82,8 @@ ok($t->wait_for_log(qr/cannot be deleted in postgres: 42501 /),
 
 is(status(post('/logout', 'there')), 204, 'logout');
 $pg->query(revoke('later'));
-ok(wait_for(sub { status(get('/x', 'later')) == 401 }), 'what it reads counts');
+ok(wait_for(sub { status(get('/x', 'later')) == 401 }),
+    'what it reads counts');
 $redis->cmd('FLUSHALL');
 is(enters('good2', qw/ row later /), 'refused', 'told again');
 is($t->log_count(qr/revocations cannot be stored/), 1, 'logged once');

@@ -93,6 +93,7 @@ typedef struct ngx_http_ratelimit_redis_main_conf_s {
     ngx_pgsql_conf_t           *token_postgres;    /* NULL: off */
     ngx_uint_t                  token_postgres_set;
     ngx_shm_zone_t             *token_postgres_zone;
+    uint32_t                   *token_postgres_tags;   /* of a cluster */
 } ngx_http_ratelimit_redis_main_conf_t;
 
 

@@ -46,8 +46,6 @@ ngx_http_ratelimit_redis_token_postgres_conf(ngx_conf_t *cf,
 }
 
 
-/* In a cluster each node could lose what it has without the marker. */
-
 char *
 ngx_http_ratelimit_redis_token_postgres_conf_init(ngx_conf_t *cf,
     ngx_http_ratelimit_redis_main_conf_t *rmcf)
@@ -58,11 +56,32 @@ ngx_http_ratelimit_redis_token_postgres_conf_init(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
-    if (rmcf->redis == NULL || rmcf->redis->cluster) {
+    if (rmcf->redis == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"token_blacklist_postgres\" needs "
-                           "\"ratelimit_redis_server\" that is no cluster");
+                           "\"ratelimit_redis_server\"");
         return NGX_CONF_ERROR;
+    }
+
+    if (rmcf->redis->cluster) {
+
+        /* each slot has a key of its own, by what is in its braces */
+
+        if (ngx_strlchr(rmcf->prefix.data,
+                        rmcf->prefix.data + rmcf->prefix.len, '{'))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"token_blacklist_postgres\" with a cluster "
+                               "needs \"ratelimit_redis_prefix\" without "
+                               "braces, it is \"%V\"", &rmcf->prefix);
+            return NGX_CONF_ERROR;
+        }
+
+        rmcf->token_postgres_tags = ngx_token_marker_tags(cf->pool);
+
+        if (rmcf->token_postgres_tags == NULL) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     ngx_str_set(&name, "token:postgres");
@@ -106,7 +125,8 @@ ngx_http_ratelimit_redis_token_postgres_start(ngx_cycle_t *cycle,
     tp = ngx_token_postgres_create(cycle,
                     (ngx_slab_pool_t *) rmcf->token_postgres_zone->shm.addr,
                     rmcf->token_postgres, ngx_http_ratelimit_redis_client(),
-                    &rmcf->prefix, &rmcf->token_prefixes);
+                    rmcf->token_postgres_tags, &rmcf->prefix,
+                    &rmcf->token_prefixes);
     if (tp == NULL) {
         return NGX_ERROR;
     }
@@ -156,7 +176,9 @@ ngx_http_ratelimit_redis_token_postgres_api(ngx_http_api_json_t *json)
     ngx_http_api_json_object(json, "postgres");
 
     ngx_http_api_json_flag(json, "believed",
-             ngx_token_marker_state(marker) == NGX_TOKEN_MARKER_PRESENT);
+             marker->tags ? shm->fills && !shm->wanted
+                          : ngx_token_marker_state(marker)
+                            == NGX_TOKEN_MARKER_PRESENT);
 
     if (heard) {
         ngx_http_api_json_number(json, "heard",

@@ -9,12 +9,14 @@
 #include <ngx_event.h>
 
 #include "ngx_redis_reply.h"
+#include "ngx_redis_slot.h"
 #include "ngx_token_digest.h"
 #include "ngx_token_marker.h"
 
 
 #define NGX_TOKEN_MARKER_AGAIN  5       /* ms, while it is absent */
-#define NGX_TOKEN_MARKER_HEX    16
+
+#define NGX_TOKEN_MARKER_TAG    "postgres"
 
 
 static void ngx_token_marker_info_handler(void *data,
@@ -25,10 +27,41 @@ static void ngx_token_marker_answered(ngx_token_marker_t *marker);
 static void ngx_token_marker_run(ngx_str_t *info, u_char *run, size_t *len);
 
 
+uint32_t *
+ngx_token_marker_tags(ngx_pool_t *pool)
+{
+    u_char       buf[sizeof(NGX_TOKEN_MARKER_TAG) + NGX_INT32_LEN];
+    uint32_t    *tags, n;
+    ngx_str_t    tag;
+    ngx_uint_t   slot, left;
+
+    tags = ngx_pcalloc(pool, NGX_REDIS_SLOTS * sizeof(uint32_t));
+    if (tags == NULL) {
+        return NULL;
+    }
+
+    tag.data = buf;
+    left = NGX_REDIS_SLOTS;
+
+    for (n = 1; left; n++) {
+
+        tag.len = ngx_sprintf(buf, NGX_TOKEN_MARKER_TAG "%uD", n) - buf;
+        slot = ngx_redis_slot(&tag);
+
+        if (tags[slot] == 0) {
+            tags[slot] = n;
+            left--;
+        }
+    }
+
+    return tags;
+}
+
+
 ngx_int_t
 ngx_token_marker_init(ngx_token_marker_t *marker, ngx_pool_t *pool,
-    ngx_redis_client_t *client, ngx_str_t *prefix, ngx_array_t *prefixes,
-    ngx_atomic_t *wanted)
+    ngx_redis_client_t *client, uint32_t *tags, ngx_str_t *prefix,
+    ngx_array_t *prefixes, ngx_atomic_t *wanted)
 {
     size_t       size;
     u_char      *p, hex[NGX_TOKEN_DIGEST_HEX];
@@ -59,23 +92,60 @@ ngx_token_marker_init(ngx_token_marker_t *marker, ngx_pool_t *pool,
     all.len = p - all.data;
     ngx_token_digest_hex(&all, hex);
 
-    marker->key.data = ngx_pnalloc(pool, prefix->len
-                                         + sizeof("{postgres}:") - 1
-                                         + NGX_TOKEN_MARKER_HEX);
+    ngx_memcpy(marker->hex, hex, NGX_TOKEN_MARKER_HEX);
+
+    marker->key.data = ngx_pnalloc(pool, prefix->len + NGX_TOKEN_MARKER_KEY);
     if (marker->key.data == NULL) {
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(marker->key.data, prefix->data, prefix->len);
-    p = ngx_cpymem(p, "{postgres}:", sizeof("{postgres}:") - 1);
-    p = ngx_cpymem(p, hex, NGX_TOKEN_MARKER_HEX);
+    ngx_memcpy(marker->key.data, prefix->data, prefix->len);
 
-    marker->key.len = p - marker->key.data;
+    marker->prefix = prefix->len;
+    marker->tags = tags;
+
+    (void) ngx_token_marker_slot(marker, 0);
+
     marker->client = client;
     marker->wanted = wanted;
     marker->era = (ngx_uint_t) -1;
 
     return NGX_OK;
+}
+
+
+ngx_str_t *
+ngx_token_marker_key(ngx_token_marker_t *marker, ngx_str_t *key)
+{
+    if (marker->tags == NULL) {
+        return &marker->key;
+    }
+
+    return ngx_token_marker_slot(marker, ngx_redis_slot(key));
+}
+
+
+ngx_str_t *
+ngx_token_marker_slot(ngx_token_marker_t *marker, ngx_uint_t slot)
+{
+    u_char  *p;
+
+    p = marker->key.data + marker->prefix;
+
+    if (marker->tags) {
+        p = ngx_sprintf(p, "{" NGX_TOKEN_MARKER_TAG "%uD}:",
+                        marker->tags[slot]);
+
+    } else {
+        p = ngx_cpymem(p, "{" NGX_TOKEN_MARKER_TAG "}:",
+                       sizeof("{" NGX_TOKEN_MARKER_TAG "}:") - 1);
+    }
+
+    p = ngx_cpymem(p, marker->hex, NGX_TOKEN_MARKER_HEX);
+
+    marker->key.len = p - marker->key.data;
+
+    return &marker->key;
 }
 
 
@@ -87,7 +157,7 @@ ngx_token_marker_ask(ngx_token_marker_t *marker)
 
     era = ngx_redis_client_era(marker->client);
 
-    if (marker->pending) {
+    if (marker->pending || marker->tags) {
         return;
     }
 
@@ -248,6 +318,10 @@ ngx_token_marker_note(ngx_token_marker_t *marker)
 ngx_uint_t
 ngx_token_marker_trusted(ngx_token_marker_t *marker, ngx_uint_t era)
 {
+    if (marker->tags) {
+        return 1;
+    }
+
     return era == ngx_redis_client_era(marker->client)
            && ngx_token_marker_state(marker) == NGX_TOKEN_MARKER_PRESENT;
 }
@@ -256,11 +330,20 @@ ngx_token_marker_trusted(ngx_token_marker_t *marker, ngx_uint_t era)
 ngx_token_marker_e
 ngx_token_marker_state(ngx_token_marker_t *marker)
 {
-    if (marker->era != ngx_redis_client_era(marker->client)) {
+    if (marker->tags == NULL
+        && marker->era != ngx_redis_client_era(marker->client))
+    {
         return NGX_TOKEN_MARKER_UNKNOWN;
     }
 
     return marker->state;
+}
+
+
+void
+ngx_token_marker_set(ngx_token_marker_t *marker, ngx_token_marker_e state)
+{
+    marker->state = state;
 }
 
 

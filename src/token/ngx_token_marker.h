@@ -19,6 +19,10 @@
  * connection is to.
  *
  * If INFO is refused, "-" stands for every run_id.
+ *
+ * In a cluster each hash slot has a marker, <prefix>{postgres<n>}:<hex>, for
+ * some n, which goes where the slot goes.  Of which run it is says nothing
+ * then: it is always "-".
  */
 
 
@@ -34,6 +38,8 @@
 
 
 #define NGX_TOKEN_MARKER_RUN   40
+#define NGX_TOKEN_MARKER_HEX   16
+#define NGX_TOKEN_MARKER_KEY   64           /* bytes, beside the prefix */
 #define NGX_TOKEN_MARKER_LIFE  "86400000"   /* ms */
 
 
@@ -46,7 +52,10 @@ typedef enum {
 
 typedef struct {
     ngx_redis_client_t       *client;
-    ngx_str_t                 key;
+    ngx_str_t                 key;       /* of a cluster: of a slot */
+    size_t                    prefix;    /* bytes of it */
+    uint32_t                 *tags;      /* n of each slot, or NULL */
+    u_char                    hex[NGX_TOKEN_MARKER_HEX];
     ngx_atomic_t             *wanted;    /* set when it was found absent */
 
     ngx_token_marker_e        state;
@@ -66,15 +75,34 @@ typedef struct {
 
 
 /*
- * Prepares a zeroed marker, of this worker.  "prefixes" are what blacklist
- * keys begin with.  NGX_ERROR when out of memory.
+ * Finds a number n for each hash slot of a cluster, in memory of the pool;
+ * NULL when out of it.  Takes a few ms.
+ */
+
+uint32_t *ngx_token_marker_tags(ngx_pool_t *pool);
+
+/*
+ * Prepares a zeroed marker, of this worker.  "tags" are NULL if Redis is one
+ * server; "prefixes" are what blacklist keys begin with.  NGX_ERROR when out
+ * of memory.
  */
 
 ngx_int_t ngx_token_marker_init(ngx_token_marker_t *marker, ngx_pool_t *pool,
-    ngx_redis_client_t *client, ngx_str_t *prefix, ngx_array_t *prefixes,
-    ngx_atomic_t *wanted);
+    ngx_redis_client_t *client, uint32_t *tags, ngx_str_t *prefix,
+    ngx_array_t *prefixes, ngx_atomic_t *wanted);
 
-/* Asks, unless it does already or Redis is not there. */
+/*
+ * The marker that goes with a key, or that of a slot: good until the next one
+ * is asked for.
+ */
+
+ngx_str_t *ngx_token_marker_key(ngx_token_marker_t *marker, ngx_str_t *key);
+ngx_str_t *ngx_token_marker_slot(ngx_token_marker_t *marker, ngx_uint_t slot);
+
+/*
+ * Asks, unless it does already or Redis is not there.  Of a cluster, which
+ * cannot be asked for all slots, only questions tell.
+ */
 
 void ngx_token_marker_ask(ngx_token_marker_t *marker);
 
@@ -88,9 +116,15 @@ ngx_uint_t ngx_token_marker_note(ngx_token_marker_t *marker);
 ngx_uint_t ngx_token_marker_trusted(ngx_token_marker_t *marker,
     ngx_uint_t era);
 
-/* What is known now: of an earlier connection nothing is. */
+/*
+ * What is known now: of an earlier connection nothing is.  Of a cluster, which
+ * begins as UNKNOWN, it is what _set() was told.
+ */
 
 ngx_token_marker_e ngx_token_marker_state(ngx_token_marker_t *marker);
+
+void ngx_token_marker_set(ngx_token_marker_t *marker,
+    ngx_token_marker_e state);
 
 /* A question found it absent. */
 

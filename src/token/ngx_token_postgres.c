@@ -18,9 +18,15 @@
 #define NGX_TOKEN_POSTGRES_LATE      1000    /* ms, then another worker is */
 #define NGX_TOKEN_POSTGRES_REFRESH   600000  /* ms, of the marker's life */
 
+/* ms, of a cluster: between two times because of its servers, and at last */
+#define NGX_TOKEN_POSTGRES_CALM      5000
+#define NGX_TOKEN_POSTGRES_REFILL    (12 * 60 * 60 * 1000)
+
 
 static void ngx_token_postgres_timer_handler(ngx_event_t *ev);
 static void ngx_token_postgres_check(ngx_token_postgres_t *tp, uint64_t now);
+static void ngx_token_postgres_check_cluster(ngx_token_postgres_t *tp,
+    uint64_t now);
 static void ngx_token_postgres_leave(ngx_token_postgres_t *tp);
 static void ngx_token_postgres_up_handler(void *data);
 static void ngx_token_postgres_down_handler(void *data);
@@ -76,8 +82,8 @@ ngx_token_postgres_init(ngx_slab_pool_t *shpool, ngx_log_t *log)
 
 ngx_token_postgres_t *
 ngx_token_postgres_create(ngx_cycle_t *cycle, ngx_slab_pool_t *shpool,
-    ngx_pgsql_conf_t *conf, ngx_redis_client_t *client, ngx_str_t *prefix,
-    ngx_array_t *prefixes)
+    ngx_pgsql_conf_t *conf, ngx_redis_client_t *client, uint32_t *tags,
+    ngx_str_t *prefix, ngx_array_t *prefixes)
 {
     ngx_token_postgres_t  *tp;
 
@@ -98,7 +104,7 @@ ngx_token_postgres_create(ngx_cycle_t *cycle, ngx_slab_pool_t *shpool,
     tp->refill.log = cycle->log;
     tp->refill.data = tp;
 
-    if (ngx_token_marker_init(&tp->marker, cycle->pool, client, prefix,
+    if (ngx_token_marker_init(&tp->marker, cycle->pool, client, tags, prefix,
                               prefixes, &tp->shm->wanted)
         != NGX_OK
         || ngx_token_refill_init(&tp->refill, cycle->pool) != NGX_OK)
@@ -198,6 +204,11 @@ ngx_token_postgres_check(ngx_token_postgres_t *tp, uint64_t now)
 {
     ngx_str_t  argv[3];
 
+    if (tp->marker.tags) {
+        ngx_token_postgres_check_cluster(tp, now);
+        return;
+    }
+
     if (tp->shm->wanted
         || now >= tp->check
         || ngx_token_marker_state(&tp->marker) == NGX_TOKEN_MARKER_UNKNOWN)
@@ -222,6 +233,44 @@ ngx_token_postgres_check(ngx_token_postgres_t *tp, uint64_t now)
 
 
 static void
+ngx_token_postgres_check_cluster(ngx_token_postgres_t *tp, uint64_t now)
+{
+    ngx_uint_t  era;
+
+    if (ngx_token_marker_state(&tp->marker) == NGX_TOKEN_MARKER_UNKNOWN) {
+
+        tp->era = ngx_redis_client_era(tp->client);
+        tp->refresh = now + NGX_TOKEN_POSTGRES_REFILL;
+
+        ngx_token_marker_set(&tp->marker,
+                             tp->shm->fills ? NGX_TOKEN_MARKER_PRESENT
+                                            : NGX_TOKEN_MARKER_ABSENT);
+    }
+
+    if (tp->shm->wanted && !tp->busy) {
+        tp->shm->wanted = 0;
+        ngx_token_marker_set(&tp->marker, NGX_TOKEN_MARKER_ABSENT);
+    }
+
+    era = ngx_redis_client_era(tp->client);
+
+    if ((era != tp->era && now >= tp->check) || now >= tp->refresh) {
+        tp->era = era;
+        tp->check = now + NGX_TOKEN_POSTGRES_CALM;
+        tp->refresh = now + NGX_TOKEN_POSTGRES_REFILL;
+
+        /* by another worker, if not by this one */
+
+        tp->synced = 0;
+
+        ngx_shmtx_lock(&tp->shpool->mutex);
+        tp->shm->identity[0] = '\0';
+        ngx_shmtx_unlock(&tp->shpool->mutex);
+    }
+}
+
+
+static void
 ngx_token_postgres_leave(ngx_token_postgres_t *tp)
 {
     ngx_token_refill_abandon(&tp->refill);
@@ -231,6 +280,11 @@ ngx_token_postgres_leave(ngx_token_postgres_t *tp)
     tp->up = 0;
     tp->greeted = 0;
     tp->busy = 0;
+
+    if (tp->marker.tags) {
+        /* what becomes of it now is another worker's business */
+        ngx_token_marker_set(&tp->marker, NGX_TOKEN_MARKER_UNKNOWN);
+    }
 }
 
 

@@ -13,6 +13,10 @@
  *     writes rows that are new to Redis, when it is notified or once a second,
  *     deletes rows that have expired.
  *
+ * A cluster is told of all rows, too, when one of its servers was lost and
+ * when the keys of a slot are with another: there may be an old snapshot, or
+ * a replica that had not heard of everything.  It is believed meanwhile.
+ *
  * What is new is told by snapshots: rows of transactions that are not visible
  * in the last one, whenever they began.  The last snapshot is kept in shared
  * memory, with what identifies the server and the table it is of; another
@@ -68,14 +72,16 @@ typedef struct ngx_token_postgres_s  ngx_token_postgres_t;
 ngx_int_t ngx_token_postgres_init(ngx_slab_pool_t *shpool, ngx_log_t *log);
 
 /*
- * Begins, in this worker (init_process); it lives in cycle->pool.  "prefix" is
+ * Begins, in this worker (init_process); it lives in cycle->pool.  "tags" are
+ * those of ngx_token_marker_tags() if Redis is a cluster, or NULL; "prefix" is
  * that of the keys of the module, "prefixes" are what blacklist keys begin
  * with.  NULL when out of memory.
  */
 
 ngx_token_postgres_t *ngx_token_postgres_create(ngx_cycle_t *cycle,
     ngx_slab_pool_t *shpool, ngx_pgsql_conf_t *conf,
-    ngx_redis_client_t *client, ngx_str_t *prefix, ngx_array_t *prefixes);
+    ngx_redis_client_t *client, uint32_t *tags, ngx_str_t *prefix,
+    ngx_array_t *prefixes);
 
 /* Ends it (exit_process). */
 

@@ -24,7 +24,7 @@
 
 #define NGX_TOKEN_POSTGRES_TURN      50      /* ms, of the keeper */
 #define NGX_TOKEN_POSTGRES_LOOK      1000    /* ms, if nothing is notified */
-#define NGX_TOKEN_POSTGRES_FORBIDDEN 60000   /* ms, after what it must not do */
+#define NGX_TOKEN_POSTGRES_FORBIDDEN 60000   /* ms, when it must not */
 
 
 /*
@@ -47,7 +47,8 @@ struct ngx_token_postgres_s {
     uint64_t                  store;
     uint64_t                  expire;
     uint64_t                  refresh;
-    uint64_t                  check;     /* the marker */
+    uint64_t                  check;     /* the marker, or the cluster */
+    ngx_uint_t                era;       /* of the cluster, then */
 
     u_char                    identity[NGX_TOKEN_POSTGRES_IDENTITY];
     u_char                    last[NGX_TOKEN_POSTGRES_SNAPSHOT];

@@ -264,7 +264,8 @@ ngx_token_postgres_finish_handler(void *data, ngx_int_t rc)
     ngx_token_postgres_t *tp = data;
 
     if (rc != NGX_OK
-        || tp->refill.era != ngx_redis_client_era(tp->client))
+        || (tp->marker.tags == NULL
+            && tp->refill.era != ngx_redis_client_era(tp->client)))
     {
         ngx_token_postgres_again(tp, NGX_TOKEN_POSTGRES_TURN);
         return;
@@ -277,8 +278,13 @@ ngx_token_postgres_finish_handler(void *data, ngx_int_t rc)
 
     (void) ngx_atomic_fetch_add(&tp->shm->fills, 1);
 
+    if (tp->marker.tags) {
+        /* it was missed before; who misses it now says so again */
+        tp->shm->wanted = 0;
+    }
+
     tp->synced = 1;
-    tp->marker.state = NGX_TOKEN_MARKER_PRESENT;
+    ngx_token_marker_set(&tp->marker, NGX_TOKEN_MARKER_PRESENT);
 
     ngx_token_postgres_finished(tp);
 }

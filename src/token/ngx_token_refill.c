@@ -10,10 +10,12 @@
 
 #include "ngx_pgsql_result.h"
 #include "ngx_redis_reply.h"
+#include "ngx_redis_slot.h"
 #include "ngx_token_refill.h"
 
 
 #define NGX_TOKEN_REFILL_LIFE  "60000"   /* ms */
+#define NGX_TOKEN_REFILL_LONG  "3600000" /* ms, of a slot */
 
 /* EVAL, the script, two numbers; the progress */
 #define NGX_TOKEN_REFILL_ARGS  (3 + 1 + 1 + 3 * NGX_TOKEN_REFILL_ROWS)
@@ -83,15 +85,23 @@ static u_char  ngx_token_refill_finish_script[] =
     "return 1\n";
 
 
+static ngx_int_t ngx_token_refill_round(ngx_token_refill_t *refill);
+static ngx_int_t ngx_token_refill_part(ngx_token_refill_t *refill,
+    ngx_uint_t slot);
+static ngx_int_t ngx_token_refill_rows(ngx_token_refill_t *refill,
+    ngx_token_refill_row_t *list, ngx_uint_t n, ngx_str_t *progress);
 static ngx_int_t ngx_token_refill_row(ngx_token_refill_t *refill,
     PGresult *rows, ngx_uint_t i, ngx_token_refill_row_t *row);
 static ngx_uint_t ngx_token_refill_may(ngx_token_refill_t *refill,
     ngx_str_t *key);
 static ngx_uint_t ngx_token_refill_number(ngx_str_t *value);
+static void ngx_token_refill_progress(ngx_token_refill_t *refill,
+    ngx_uint_t slot, ngx_str_t *key);
 static ngx_int_t ngx_token_refill_send(ngx_token_refill_t *refill,
-    ngx_uint_t argc, ngx_str_t *argv, ngx_uint_t key,
-    ngx_token_refill_pt handler);
+    ngx_uint_t argc, ngx_str_t *argv, ngx_uint_t key);
 static void ngx_token_refill_reply_handler(void *data,
+    ngx_redis_result_e result, redisReply *reply);
+static ngx_int_t ngx_token_refill_reply(ngx_token_refill_t *refill,
     ngx_redis_result_e result, redisReply *reply);
 static void ngx_token_refill_refused(ngx_token_refill_t *refill,
     redisReply *reply);
@@ -100,33 +110,124 @@ static void ngx_token_refill_refused(ngx_token_refill_t *refill,
 ngx_int_t
 ngx_token_refill_init(ngx_token_refill_t *refill, ngx_pool_t *pool)
 {
-    refill->progress.len = refill->marker->key.len + 1 + NGX_TOKEN_REFILL_HEX;
-    refill->progress.data = ngx_pnalloc(pool, refill->progress.len);
+    ngx_uint_t  i;
 
-    return refill->progress.data ? NGX_OK : NGX_ERROR;
+    refill->progress = ngx_pnalloc(pool, refill->marker->prefix
+                                         + NGX_TOKEN_MARKER_KEY
+                                         + 1 + NGX_TOKEN_REFILL_HEX);
+    if (refill->progress == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* the same each time, so that what is left of one in vain is used again */
+
+    (void) ngx_sprintf(refill->hex, "%08xD%08xD", (uint32_t) ngx_random(),
+                       (uint32_t) (ngx_random() ^ ngx_pid));
+
+    for (i = 0; i < NGX_TOKEN_REFILL_PARTS; i++) {
+        refill->parts[i].refill = refill;
+    }
+
+    return NGX_OK;
 }
 
 
 ngx_int_t
 ngx_token_refill_begin(ngx_token_refill_t *refill, ngx_token_refill_pt handler)
 {
-    ngx_str_t  argv[5];
-
-    (void) ngx_sprintf(refill->progress.data, "%V:%08xD%08xD",
-                       &refill->marker->key, (uint32_t) ngx_random(),
-                       (uint32_t) (ngx_random() ^ ngx_pid));
-
     refill->era = ngx_redis_client_era(refill->client);
-    refill->run_len = refill->marker->run_len;
-    ngx_memcpy(refill->run, refill->marker->run, refill->run_len);
 
-    ngx_str_set(&argv[0], "SET");
-    argv[1] = refill->progress;
-    ngx_str_null(&argv[2]);
-    ngx_str_set(&argv[3], "PX");
-    ngx_str_set(&argv[4], NGX_TOKEN_REFILL_LIFE);
+    if (refill->marker->tags) {
+        refill->run[0] = '-';
+        refill->run_len = 1;
 
-    return ngx_token_refill_send(refill, 5, argv, 1, handler);
+    } else {
+        refill->run_len = refill->marker->run_len;
+        ngx_memcpy(refill->run, refill->marker->run, refill->run_len);
+    }
+
+    refill->handler = handler;
+    refill->finish = 0;
+    refill->slot = 0;
+    refill->slots = refill->marker->tags ? NGX_REDIS_SLOTS : 1;
+
+    return ngx_token_refill_round(refill);
+}
+
+
+ngx_int_t
+ngx_token_refill_finish(ngx_token_refill_t *refill,
+    ngx_token_refill_pt handler)
+{
+    /* in a cluster slots may have moved, with all that was in them */
+
+    if (refill->marker->tags == NULL
+        && refill->era != ngx_redis_client_era(refill->client))
+    {
+        return NGX_ERROR;
+    }
+
+    refill->handler = handler;
+    refill->finish = 1;
+    refill->slot = 0;
+    refill->slots = refill->marker->tags ? NGX_REDIS_SLOTS : 1;
+
+    return ngx_token_refill_round(refill);
+}
+
+
+/* Some of the slots, or the only one. */
+
+static ngx_int_t
+ngx_token_refill_round(ngx_token_refill_t *refill)
+{
+    ngx_uint_t  last;
+
+    last = ngx_min(refill->slot + NGX_TOKEN_REFILL_PARTS, refill->slots);
+
+    refill->rc = NGX_OK;
+
+    while (refill->slot < last) {
+        if (ngx_token_refill_part(refill, refill->slot++) != NGX_OK) {
+            ngx_token_refill_abandon(refill);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_token_refill_part(ngx_token_refill_t *refill, ngx_uint_t slot)
+{
+    ngx_str_t  argv[6], progress;
+
+    ngx_token_refill_progress(refill, slot, &progress);
+
+    if (!refill->finish) {
+        ngx_str_set(&argv[0], "SET");
+        argv[1] = progress;
+        ngx_str_null(&argv[2]);
+        ngx_str_set(&argv[3], "PX");
+        ngx_str_set(&argv[4], NGX_TOKEN_REFILL_LIFE);
+
+        if (refill->marker->tags) {
+            ngx_str_set(&argv[4], NGX_TOKEN_REFILL_LONG);
+        }
+
+        return ngx_token_refill_send(refill, 5, argv, 1);
+    }
+
+    ngx_str_set(&argv[0], "EVAL");
+    ngx_str_set(&argv[1], ngx_token_refill_finish_script);
+    ngx_str_set(&argv[2], "2");
+    argv[3] = progress;
+    argv[4] = *ngx_token_marker_slot(refill->marker, slot);
+    argv[5].data = refill->run;
+    argv[5].len = refill->run_len;
+
+    return ngx_token_refill_send(refill, 6, argv, 3);
 }
 
 
@@ -134,9 +235,8 @@ ngx_int_t
 ngx_token_refill_write(ngx_token_refill_t *refill, PGresult *rows,
     ngx_uint_t all, ngx_token_refill_pt handler)
 {
-    u_char                   nkeys[NGX_INT_T_LEN], nrows[NGX_INT_T_LEN];
-    ngx_str_t                argv[NGX_TOKEN_REFILL_ARGS];
-    ngx_uint_t               i, k, n;
+    ngx_str_t                progress;
+    ngx_uint_t               i, n;
     ngx_token_refill_row_t   list[NGX_TOKEN_REFILL_ROWS];
 
     n = 0;
@@ -160,12 +260,45 @@ ngx_token_refill_write(ngx_token_refill_t *refill, PGresult *rows,
     }
 
     refill->written += n;
+    refill->handler = handler;
+    refill->slot = 0;
+    refill->slots = 0;
+    refill->rc = NGX_OK;
+
+    if (refill->marker->tags == NULL) {
+
+        ngx_token_refill_progress(refill, 0, &progress);
+
+        return (ngx_token_refill_rows(refill, list, n, all ? &progress : NULL)
+                == NGX_OK) ? NGX_AGAIN : NGX_ERROR;
+    }
+
+    /* a command has keys of one slot only */
+
+    for (i = 0; i < n; i++) {
+        if (ngx_token_refill_rows(refill, &list[i], 1, NULL) != NGX_OK) {
+            ngx_token_refill_abandon(refill);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_token_refill_rows(ngx_token_refill_t *refill, ngx_token_refill_row_t *list,
+    ngx_uint_t n, ngx_str_t *progress)
+{
+    u_char      nkeys[NGX_INT_T_LEN], nrows[NGX_INT_T_LEN];
+    ngx_str_t   argv[NGX_TOKEN_REFILL_ARGS];
+    ngx_uint_t  i, k;
 
     ngx_str_set(&argv[0], "EVAL");
     ngx_str_set(&argv[1], ngx_token_refill_script);
 
     argv[2].data = nkeys;
-    argv[2].len = ngx_sprintf(nkeys, "%ui", n + (all ? 1 : 0)) - nkeys;
+    argv[2].len = ngx_sprintf(nkeys, "%ui", n + (progress ? 1 : 0)) - nkeys;
 
     k = 3;
 
@@ -173,8 +306,8 @@ ngx_token_refill_write(ngx_token_refill_t *refill, PGresult *rows,
         argv[k++] = list[i].key;
     }
 
-    if (all) {
-        argv[k++] = refill->progress;
+    if (progress) {
+        argv[k++] = *progress;
     }
 
     argv[k].data = nrows;
@@ -185,7 +318,7 @@ ngx_token_refill_write(ngx_token_refill_t *refill, PGresult *rows,
         argv[k++] = list[i].ttl;
     }
 
-    return ngx_token_refill_send(refill, k, argv, 3, handler);
+    return ngx_token_refill_send(refill, k, argv, 3);
 }
 
 
@@ -269,77 +402,106 @@ ngx_token_refill_number(ngx_str_t *value)
 }
 
 
-ngx_int_t
-ngx_token_refill_finish(ngx_token_refill_t *refill,
-    ngx_token_refill_pt handler)
+static void
+ngx_token_refill_progress(ngx_token_refill_t *refill, ngx_uint_t slot,
+    ngx_str_t *key)
 {
-    ngx_str_t  argv[6];
-
-    if (refill->era != ngx_redis_client_era(refill->client)) {
-        return NGX_ERROR;
-    }
-
-    ngx_str_set(&argv[0], "EVAL");
-    ngx_str_set(&argv[1], ngx_token_refill_finish_script);
-    ngx_str_set(&argv[2], "2");
-    argv[3] = refill->progress;
-    argv[4] = refill->marker->key;
-    argv[5].data = refill->run;
-    argv[5].len = refill->run_len;
-
-    return ngx_token_refill_send(refill, 6, argv, 3, handler);
+    key->data = refill->progress;
+    key->len = ngx_sprintf(refill->progress, "%V:%*s",
+                           ngx_token_marker_slot(refill->marker, slot),
+                           (size_t) NGX_TOKEN_REFILL_HEX, refill->hex)
+               - refill->progress;
 }
 
 
 static ngx_int_t
 ngx_token_refill_send(ngx_token_refill_t *refill, ngx_uint_t argc,
-    ngx_str_t *argv, ngx_uint_t key, ngx_token_refill_pt handler)
+    ngx_str_t *argv, ngx_uint_t key)
 {
+    ngx_token_refill_part_t  *part;
+
     /* a worker that is to exit would wait for the answer of a dead server */
 
     if (ngx_redis_client_state(refill->client) != NGX_REDIS_UP) {
         return NGX_ERROR;
     }
 
-    refill->handler = handler;
-    refill->command = ngx_redis_client_send(refill->client, argc, argv, key,
-                                            ngx_token_refill_reply_handler,
-                                            refill);
+    part = &refill->parts[refill->pending];
 
-    return refill->command ? NGX_AGAIN : NGX_ERROR;
+    part->command = ngx_redis_client_send(refill->client, argc, argv, key,
+                                          ngx_token_refill_reply_handler,
+                                          part);
+    if (part->command == NULL) {
+        return NGX_ERROR;
+    }
+
+    refill->pending++;
+
+    return NGX_OK;
 }
 
+
+/* All are sent before the first is answered. */
 
 static void
 ngx_token_refill_reply_handler(void *data, ngx_redis_result_e result,
     redisReply *reply)
 {
-    ngx_token_refill_t *refill = data;
+    ngx_token_refill_part_t *part = data;
 
-    ngx_int_t  rc;
+    ngx_int_t            rc;
+    ngx_token_refill_t  *refill;
 
-    refill->command = NULL;
+    part->command = NULL;
+    refill = part->refill;
 
-    if (result == NGX_REDIS_REFUSED) {
-        rc = NGX_ERROR;
-        ngx_token_refill_refused(refill, reply);
+    rc = ngx_token_refill_reply(refill, result, reply);
 
-    } else if (result != NGX_REDIS_REPLY) {
-        rc = NGX_ERROR;
-
-    } else if (reply->type == REDIS_REPLY_STATUS) {
-        rc = NGX_OK;
-        refill->refused = 0;
-
-    } else if (reply->type == REDIS_REPLY_INTEGER) {
-        rc = (reply->integer == 1) ? NGX_OK : NGX_DECLINED;
-        refill->refused = 0;
-
-    } else {
-        rc = NGX_ERROR;
+    if (rc == NGX_ERROR || refill->rc == NGX_OK) {
+        refill->rc = rc;
     }
 
-    refill->handler(refill->data, rc);
+    if (--refill->pending) {
+        return;
+    }
+
+    if (refill->rc == NGX_OK && refill->slot < refill->slots) {
+
+        if (ngx_token_refill_round(refill) == NGX_AGAIN) {
+            return;
+        }
+
+        refill->rc = NGX_ERROR;
+    }
+
+    refill->handler(refill->data, refill->rc);
+}
+
+
+static ngx_int_t
+ngx_token_refill_reply(ngx_token_refill_t *refill, ngx_redis_result_e result,
+    redisReply *reply)
+{
+    if (result == NGX_REDIS_REFUSED) {
+        ngx_token_refill_refused(refill, reply);
+        return NGX_ERROR;
+    }
+
+    if (result != NGX_REDIS_REPLY) {
+        return NGX_ERROR;
+    }
+
+    refill->refused = 0;
+
+    if (reply->type == REDIS_REPLY_STATUS) {
+        return NGX_OK;
+    }
+
+    if (reply->type == REDIS_REPLY_INTEGER) {
+        return reply->integer == 1 ? NGX_OK : NGX_DECLINED;
+    }
+
+    return NGX_ERROR;
 }
 
 
@@ -366,8 +528,18 @@ ngx_token_refill_refused(ngx_token_refill_t *refill, redisReply *reply)
 void
 ngx_token_refill_abandon(ngx_token_refill_t *refill)
 {
-    if (refill->command) {
-        ngx_redis_command_abandon(refill->command);
-        refill->command = NULL;
+    ngx_uint_t  i;
+
+    if (refill->pending == 0) {
+        return;
     }
+
+    for (i = 0; i < NGX_TOKEN_REFILL_PARTS; i++) {
+        if (refill->parts[i].command) {
+            ngx_redis_command_abandon(refill->parts[i].command);
+            refill->parts[i].command = NULL;
+        }
+    }
+
+    refill->pending = 0;
 }

@@ -9,7 +9,8 @@
  * marker that says so (see ngx_token_marker.h).  While all are written there
  * is
  *
- *     <marker>:<hex>   string: nothing, for a minute after the last rows
+ *     <marker>:<hex>   string: nothing, for a minute after the last rows; in
+ *                      a cluster one for each slot, for an hour
  *
  * of this host alone: a server that was emptied meanwhile has lost it, and
  * gets no marker.
@@ -37,6 +38,7 @@
 #define NGX_TOKEN_REFILL_KEY      1024   /* bytes */
 #define NGX_TOKEN_REFILL_NUMBER   20     /* digits */
 #define NGX_TOKEN_REFILL_HEX      16
+#define NGX_TOKEN_REFILL_PARTS    512    /* commands at once */
 
 /* the columns of a row, all of them text */
 
@@ -55,7 +57,15 @@
 typedef void (*ngx_token_refill_pt)(void *data, ngx_int_t rc);
 
 
+typedef struct ngx_token_refill_s  ngx_token_refill_t;
+
 typedef struct {
+    ngx_token_refill_t       *refill;
+    ngx_redis_command_t      *command;
+} ngx_token_refill_part_t;
+
+
+struct ngx_token_refill_s {
 
     /* set by the caller */
 
@@ -72,14 +82,20 @@ typedef struct {
 
     /* private */
 
-    ngx_str_t                 progress;
+    u_char                    hex[NGX_TOKEN_REFILL_HEX];
+    u_char                   *progress;
     ngx_uint_t                era;       /* in which it was begun */
     u_char                    run[NGX_TOKEN_MARKER_RUN];
     size_t                    run_len;
     ngx_uint_t                refused;   /* and that was logged */
-    ngx_redis_command_t      *command;
+    ngx_uint_t                slot;      /* the next to do */
+    ngx_uint_t                slots;     /* there are; 0: they are not done */
+    ngx_uint_t                finish;    /* 1: the end is being done */
+    ngx_int_t                 rc;        /* the worst of all answers */
+    ngx_uint_t                pending;
+    ngx_token_refill_part_t   parts[NGX_TOKEN_REFILL_PARTS];
     ngx_token_refill_pt       handler;
-} ngx_token_refill_t;
+};
 
 
 /* NGX_ERROR when out of memory. */

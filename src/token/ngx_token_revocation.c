@@ -306,7 +306,9 @@ ngx_token_revocation_question(ngx_token_revocation_t *revocation,
     argc = 2;
 
     if (revocation->postgres) {
-        argv[2] = ngx_token_postgres_marker(revocation->postgres)->key;
+        argv[2] = *ngx_token_marker_key(
+                              ngx_token_postgres_marker(revocation->postgres),
+                              &revocation->keys[i]);
         argv[3] = argv[1];
         argc = since ? 3 : 4;
     }

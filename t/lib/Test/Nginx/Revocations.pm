@@ -23,7 +23,8 @@ sub install {
 }
 
 
-# gateway($t, postgres => CONNINFO, more => 'directives of http')
+# gateway($t, postgres => CONNINFO, workers => 2, redis => 'URL parameters',
+#         more => 'directives of http', server => 'of server')
 
 sub gateway {
     my ($t, %o) = @_;
@@ -31,6 +32,7 @@ sub gateway {
     my $workers = $o{workers} || 1;
     my $more = $o{more} || '';
     my $server = $o{server} || '';
+    my $redis = $o{redis} || 'redis://127.0.0.1:6379';
 
     $t->write_file_expand('nginx.conf', <<"EOC");
 
@@ -44,7 +46,7 @@ events {
 http {
     %%TEST_GLOBALS_HTTP%%
 
-    ratelimit_redis_server redis://127.0.0.1:6379 timeout=5s connect_timeout=5s;
+    ratelimit_redis_server $redis timeout=5s connect_timeout=5s;
     token_blacklist_postgres $o{postgres};
     $more
 
