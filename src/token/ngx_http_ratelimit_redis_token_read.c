@@ -291,8 +291,8 @@ ngx_http_ratelimit_redis_token_judge(ngx_http_request_t *r,
     ngx_token_claims_t  *claims;
 
     if (token->memo
-        && token->memo->judge == judge
-        && token->memo->until > (uint64_t) ngx_time())
+        && token->memo->until > (uint64_t) ngx_time()
+        && ngx_memcmp(token->memo->judge, judge->id, NGX_TOKEN_DIGEST) == 0)
     {
         token->verdict = NGX_TOKEN_VERDICT_OK;
         return NGX_OK;
@@ -411,7 +411,7 @@ ngx_http_ratelimit_redis_token_note(ngx_http_token_t *token,
     ngx_http_token_jwt_t *judge, uint64_t until)
 {
     if (token->memo) {
-        token->memo->judge = judge;
+        ngx_memcpy(token->memo->judge, judge->id, NGX_TOKEN_DIGEST);
         token->memo->until = until;
     }
 }

@@ -45,9 +45,10 @@ typedef struct {
 
     ngx_pool_t               *pool;      /* NULL, or what the claims are in */
     ngx_token_claims_t       *claims;    /* NULL: not read yet */
-    void                     *judge;     /* who verified it last; or NULL */
+    u_char                    judge[NGX_TOKEN_DIGEST];     /* the id of what it
+                                            was verified by last */
     uint64_t                  until;     /* s since the epoch, that it is good
-                                            for */
+                                            for; 0: not verified */
     unsigned                  bearer:1;  /* has the form of a token, in a field
                                             that begins with "Bearer" */
     unsigned                  plain:1;   /* or elsewhere */
