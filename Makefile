@@ -99,6 +99,7 @@ conformance: setup-conformance all  ## the public tests of HTTP caches
 .PHONY: bench
 bench: setup-bench all  ## beside proxy_cache, limit_req, return and Lua
 	@bench/run.sh
+	@bench/entries.sh space hits
 
 .PHONY: install
 install: all  ## copy the modules to DESTDIR and MODULES_DIR
@@ -129,7 +130,8 @@ setup-%: FORCE
 $(BUILD)/asan/libnginx.a $(BUILD)/libfuzz/libnginx.a: FORCE
 	misc/static.sh $(patsubst lib%,%,$(notdir $(@D))) $(@D)
 
-$(BUILD)/unit/%: t/unit/%.c $(BUILD)/asan/libnginx.a
+$(BUILD)/unit/%: t/unit/%.c $(wildcard t/unit/*/*.h) \
+                 $(BUILD)/asan/libnginx.a
 	@mkdir -p $(@D)
 	$(CC) $$(cat $(BUILD)/asan/cflags) -o $@ $< $(BUILD)/asan/libnginx.a \
 	    -lcmocka $$(cat $(BUILD)/asan/libs)

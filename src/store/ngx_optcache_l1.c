@@ -75,13 +75,15 @@ ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
         return NGX_ERROR;
     }
 
+    hash = ngx_optcache_l1_hash(l1, key);
+    i = ngx_optcache_l1_shard_of(l1->sh, hash);
+
+    ngx_optcache_l1_shard_prefetch(l1->sh, i, hash);
+
     pin = ngx_optcache_l1_worker_pin(l1);
     if (pin == NULL) {
         return NGX_DECLINED;
     }
-
-    hash = ngx_optcache_l1_hash(l1, key);
-    i = ngx_optcache_l1_shard_of(l1->sh, hash);
 
     shard = ngx_optcache_l1_shard_lock(l1->sh, i);
 
@@ -187,7 +189,7 @@ ngx_optcache_l1_build(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
 {
     size_t                    size;
     uint32_t                  cell;
-    ngx_uint_t                owner, lacking, n, freed;
+    ngx_uint_t                owner, lacking, n, freed, any;
     ngx_optcache_l1_shctx_t  *sh;
 
     sh = l1->sh;
@@ -202,8 +204,8 @@ ngx_optcache_l1_build(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
         return 0;
     }
 
-    for ( ;; ) {
-        cell = ngx_optcache_l1_mem_build(sh, owner, e, &lacking);
+    for (any = 0; any < 2; /* void */ ) {
+        cell = ngx_optcache_l1_mem_build(sh, owner, e, any, &lacking);
 
         if (cell) {
             return cell;
@@ -213,10 +215,14 @@ ngx_optcache_l1_build(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
             n = ngx_optcache_l1_shard_evict(sh);
 
             if (n == 0) {
-                return 0;
+                /* all is pinned: then in whatever pieces are left */
+                any++;
+                break;
             }
         }
     }
+
+    return 0;
 }
 
 

@@ -20,7 +20,9 @@ static void ngx_optcache_l1_mem_mark_node(ngx_optcache_l1_shctx_t *sh,
     uint32_t cell);
 static uint64_t ngx_optcache_l1_mem_cells(size_t size);
 static ngx_int_t ngx_optcache_l1_mem_alloc(ngx_optcache_l1_shctx_t *sh,
-    ngx_optcache_l1_ref_t *ref, size_t *size);
+    ngx_optcache_l1_ref_t *ref, size_t *size, ngx_uint_t any);
+static ngx_uint_t ngx_optcache_l1_mem_least(ngx_optcache_l1_shctx_t *sh,
+    size_t size, ngx_uint_t any);
 static ngx_optcache_l1_ref_t ngx_optcache_l1_mem_take(
     ngx_optcache_l1_shctx_t *sh, size_t size, ngx_uint_t min);
 static void ngx_optcache_l1_mem_list(ngx_optcache_l1_shctx_t *sh,
@@ -28,8 +30,19 @@ static void ngx_optcache_l1_mem_list(ngx_optcache_l1_shctx_t *sh,
 static ngx_uint_t ngx_optcache_l1_mem_run(uint64_t used);
 static uint64_t ngx_optcache_l1_mem_fit(uint64_t used, ngx_uint_t n);
 static uint32_t ngx_optcache_l1_mem_node(ngx_optcache_l1_shctx_t *sh,
-    ngx_uint_t owner, size_t *size);
+    ngx_uint_t owner, size_t *size, ngx_uint_t any);
 
+
+/* cells of a node without what follows it */
+
+#define NGX_OPTCACHE_L1_NODE                                                  \
+    ((sizeof(ngx_optcache_l1_node_t) + NGX_OPTCACHE_L1_CELL - 1)              \
+     / NGX_OPTCACHE_L1_CELL)
+
+/* a part of a zone that may be free for the sake of long pieces, in cells */
+
+#define NGX_OPTCACHE_L1_SPARE      32
+#define NGX_OPTCACHE_L1_SPARE_MAX  8192
 
 #define ngx_optcache_l1_mask(n)                                               \
     (((n) == 64) ? ~(uint64_t) 0 : ((uint64_t) 1 << (n)) - 1)
@@ -231,7 +244,7 @@ ngx_optcache_l1_mem_cells(size_t size)
 
 static ngx_int_t
 ngx_optcache_l1_mem_alloc(ngx_optcache_l1_shctx_t *sh,
-    ngx_optcache_l1_ref_t *ref, size_t *size)
+    ngx_optcache_l1_ref_t *ref, size_t *size, ngx_uint_t any)
 {
     u_char                          *p;
     ngx_optcache_l1_ref_t            next;
@@ -240,7 +253,8 @@ ngx_optcache_l1_mem_alloc(ngx_optcache_l1_shctx_t *sh,
     to = ref;
 
     while (*size) {
-        next = ngx_optcache_l1_mem_take(sh, *size, 1);
+        next = ngx_optcache_l1_mem_take(sh, *size,
+                                   ngx_optcache_l1_mem_least(sh, *size, any));
 
         if (next == 0) {
             return NGX_DECLINED;
@@ -265,6 +279,33 @@ ngx_optcache_l1_mem_alloc(ngx_optcache_l1_shctx_t *sh,
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Cells a piece must have.  What is cut where there is room gets shorter and
+ * shorter; so as long as little else is free, entries leave until there is a
+ * run that is long enough.  They leave in about the order they came and lie
+ * in, so there is one soon.
+ */
+
+static ngx_uint_t
+ngx_optcache_l1_mem_least(ngx_optcache_l1_shctx_t *sh, size_t size,
+    ngx_uint_t any)
+{
+    uint64_t  n, spare;
+
+    n = ngx_optcache_l1_mem_cells(size);
+
+    spare = (uint64_t) sh->npages * NGX_OPTCACHE_L1_CELLS
+            / NGX_OPTCACHE_L1_SPARE;
+    spare = ngx_min(spare, NGX_OPTCACHE_L1_SPARE_MAX);
+
+    if (any || sh->free > spare + 2 * n) {
+        return 1;
+    }
+
+    return (ngx_uint_t) ngx_min(n, NGX_OPTCACHE_L1_CELLS);
 }
 
 
@@ -449,7 +490,7 @@ ngx_optcache_l1_mem_free_node(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
 
 uint32_t
 ngx_optcache_l1_mem_build(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
-    ngx_optcache_entry_t *e, ngx_uint_t *lacking)
+    ngx_optcache_entry_t *e, ngx_uint_t any, ngx_uint_t *lacking)
 {
     size_t                   size, body, gzip;
     uint32_t                 cell;
@@ -472,14 +513,16 @@ ngx_optcache_l1_mem_build(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
 
     n = sh->free;
 
-    cell = ngx_optcache_l1_mem_node(sh, owner, &size);
+    cell = ngx_optcache_l1_mem_node(sh, owner, &size, any);
 
     if (cell) {
         node = ngx_optcache_l1_node(sh, cell);
 
-        if (ngx_optcache_l1_mem_alloc(sh, &node->more, &size) != NGX_OK
-            || ngx_optcache_l1_mem_alloc(sh, &node->body, &body) != NGX_OK
-            || ngx_optcache_l1_mem_alloc(sh, &node->gzip, &gzip) != NGX_OK)
+        if (ngx_optcache_l1_mem_alloc(sh, &node->more, &size, any) != NGX_OK
+            || ngx_optcache_l1_mem_alloc(sh, &node->body, &body, any)
+               != NGX_OK
+            || ngx_optcache_l1_mem_alloc(sh, &node->gzip, &gzip, any)
+               != NGX_OK)
         {
             ngx_optcache_l1_mem_free_node(sh, cell);
             sh->slots[owner].building = 0;
@@ -506,17 +549,20 @@ ngx_optcache_l1_mem_build(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
 
 static uint32_t
 ngx_optcache_l1_mem_node(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
-    size_t *size)
+    size_t *size, ngx_uint_t any)
 {
     size_t                   room;
     uint32_t                 cell;
+    ngx_uint_t               least;
     ngx_optcache_l1_ref_t    ref;
     ngx_optcache_l1_page_t  *page;
     ngx_optcache_l1_node_t  *node;
 
-    ref = ngx_optcache_l1_mem_take(sh, ngx_min(*size, NGX_OPTCACHE_L1_PAGE),
-                                   ngx_optcache_l1_mem_cells(
-                                             sizeof(ngx_optcache_l1_node_t)));
+    least = ngx_optcache_l1_mem_least(sh, *size, any);
+    room = ngx_min(*size, NGX_OPTCACHE_L1_PAGE);
+
+    ref = ngx_optcache_l1_mem_take(sh, room,
+                                   ngx_max(least, NGX_OPTCACHE_L1_NODE));
     if (ref == 0) {
         return 0;
     }

@@ -218,6 +218,14 @@ ngx_optcache_l1_shard_relink(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
 }
 
 
+void
+ngx_optcache_l1_shard_prefetch(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
+    uint64_t hash)
+{
+    __builtin_prefetch(ngx_optcache_l1_shard_bucket(sh, i, (uint32_t) hash));
+}
+
+
 uint32_t
 ngx_optcache_l1_shard_find(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
     ngx_str_t *key, uint64_t hash)
@@ -230,6 +238,11 @@ ngx_optcache_l1_shard_find(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
          cell = node->next)
     {
         node = ngx_optcache_l1_node(sh, cell);
+
+        /* what it ends in, and the identity */
+
+        __builtin_prefetch((u_char *) node + NGX_OPTCACHE_L1_CELL);
+        __builtin_prefetch((u_char *) node + 2 * NGX_OPTCACHE_L1_CELL);
 
         if (node->hash == (uint32_t) hash
             && node->key_len == key->len

@@ -132,31 +132,31 @@ typedef enum {
 typedef struct {
     ngx_optcache_l1_ref_t     more;       /* must be first: the next piece */
 
+    uint32_t                  hash;       /* 32 bits of it */
+    uint32_t                  next;       /* in the bucket: cell, 0: none */
+    uint32_t                  key_len;
+    uint32_t                  head_len;
+    uint32_t                  refs;       /* pins */
+    uint8_t                   state;
+    uint8_t                   queue : 4;
+    uint8_t                   freq : 4;   /* hits lately, up to 3 */
+    uint8_t                   shard;
+    uint8_t                   n;          /* cells of the first piece */
+    uint32_t                  newer;      /* in the queue */
+    uint32_t                  older;
+
     ngx_optcache_l1_ref_t     body;
     ngx_optcache_l1_ref_t     gzip;
+    uint32_t                  body_len;
+    uint32_t                  gzip_len;
 
     time_t                    date;
     time_t                    last_modified;
     uint32_t                  age;
     uint32_t                  lifetime;
-    uint32_t                  key_len;
-    uint32_t                  head_len;
-    uint32_t                  body_len;
-    uint32_t                  gzip_len;
-
     uint32_t                  cells;      /* of all its chains */
-    uint32_t                  hash;       /* 32 bits of it */
-    uint32_t                  next;       /* in the bucket: cell, 0: none */
-    uint32_t                  newer;      /* in the queue */
-    uint32_t                  older;
-    uint32_t                  refs;       /* pins */
     uint16_t                  status;
     uint16_t                  owner;      /* while it is built */
-    uint8_t                   shard;
-    uint8_t                   n;          /* cells of the first piece */
-    uint8_t                   state;
-    uint8_t                   queue : 4;
-    uint8_t                   freq : 4;   /* hits lately, up to 3 */
 } ngx_optcache_l1_node_t;
 
 
@@ -185,6 +185,7 @@ typedef struct {
     ngx_uint_t                entries;
     ngx_uint_t                evicted;
     ngx_uint_t                rebuilt;    /* times */
+    ngx_uint_t                unused[2];  /* up to a pair of cache lines */
 } ngx_optcache_l1_shard_t;
 
 
@@ -268,11 +269,13 @@ void ngx_optcache_l1_mem_free_node(ngx_optcache_l1_shctx_t *sh,
 /*
  * Allocates the chains of a node, which slot "owner" builds; takes the lock
  * of the memory.  Returns its cell, 0 when there is no room: *lacking cells
- * have to be freed first, at least.
+ * have to be freed first, at least.  With "any" it takes what there is,
+ * however short the pieces.
  */
 
 uint32_t ngx_optcache_l1_mem_build(ngx_optcache_l1_shctx_t *sh,
-    ngx_uint_t owner, ngx_optcache_entry_t *e, ngx_uint_t *lacking);
+    ngx_uint_t owner, ngx_optcache_entry_t *e, ngx_uint_t any,
+    ngx_uint_t *lacking);
 
 /* Whether slot "owner" builds a node there; under the lock of the memory. */
 
@@ -328,6 +331,11 @@ ngx_optcache_l1_first(ngx_optcache_l1_node_t *node, size_t *size)
 
 ngx_optcache_l1_shard_t *ngx_optcache_l1_shard_lock(
     ngx_optcache_l1_shctx_t *sh, ngx_uint_t i);
+
+/* Asks for the memory that a search begins with; without the lock. */
+
+void ngx_optcache_l1_shard_prefetch(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t i, uint64_t hash);
 
 /* These are called under the lock of the shard.  0: there is none. */
 

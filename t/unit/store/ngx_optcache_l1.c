@@ -304,6 +304,195 @@ test_pinned_stays(void **state)
 }
 
 
+/* entries leave until there is room, whatever was cut up before */
+
+static void
+test_all_sizes(void **state)
+{
+    size_t                 body;
+    zone_t                *z = *state;
+    ngx_uint_t             i, n;
+    ngx_chain_t           *cl;
+    ngx_pool_t            *pool;
+    ngx_optcache_entry_t   e;
+
+    srandom(9113);
+
+    for (i = 0; i < 2000; i++) {
+        body = random() % ((i % 50) ? 3000 : 200000);
+
+        assert_int_equal(l1_store(z, i, i, body, random() % 300), NGX_OK);
+        assert_true(l1_holds(z, i, i));
+
+        if (i % 100 == 0) {
+            assert_sound(z);
+        }
+    }
+
+    /* pieces are as long as they can be: one for each 4 KiB */
+
+    assert_int_equal(l1_store(z, i, 1, 40000, 0), NGX_OK);
+
+    pool = l1_lookup(z, i, &e);
+    assert_non_null(pool);
+
+    for (n = 0, cl = e.body; cl; cl = cl->next) {
+        n++;
+    }
+
+    assert_int_equal(n, 10);
+
+    ngx_destroy_pool(pool);
+}
+
+
+/* what is left between what is being read is used, however short it is */
+
+static void
+test_short_pieces(void **state)
+{
+    zone_t                *z = *state;
+    ngx_uint_t             i, n;
+    ngx_pool_t            *pools[600];
+    ngx_optcache_entry_t   e;
+
+    for (n = 0; n < 600; n++) {
+
+        if (l1_store(z, n, 1, 300, 0) != NGX_OK) {
+            break;
+        }
+
+        pools[n] = l1_lookup(z, n, &e);
+        assert_non_null(pools[n]);
+    }
+
+    assert_in_range(n, 300, 599);
+    assert_int_equal(l1_store(z, 1000, 1, 20000, 0), NGX_DECLINED);
+
+    /* every second one leaves: half of the cells, none beside another */
+
+    for (i = 0; i < n; i += 2) {
+        ngx_destroy_pool(pools[i]);
+        l1_remove(z, i);
+    }
+
+    assert_int_equal(l1_store(z, 1000, 1, 80000, 0), NGX_OK);
+    assert_true(l1_holds(z, 1000, 1));
+    assert_sound(z);
+
+    for (i = 1; i < n; i += 2) {
+        ngx_destroy_pool(pools[i]);
+        l1_remove(z, i);
+    }
+
+    l1_remove(z, 1000);
+    assert_empty(z);
+}
+
+
+/* a head in one piece is not copied, one in several is */
+
+static void
+test_head(void **state)
+{
+    size_t                 len;
+    zone_t                *z = *state;
+    u_char                *p, *last;
+    ngx_uint_t             i;
+    ngx_pool_t            *pool;
+    ngx_optcache_entry_t   e, found;
+
+    for (len = 1; len < 65536; len = len * 2 + 17) {
+        pool = ngx_create_pool(4096, &z->log);
+        assert_non_null(pool);
+
+        l1_fill(pool, &e, 1, 1, 100, 0);
+
+        e.head.len = len;
+        e.head.data = ngx_pnalloc(pool, len);
+        assert_non_null(e.head.data);
+
+        for (i = 0; i < len; i++) {
+            e.head.data[i] = (u_char) (i * 7 + (i >> 8));
+        }
+
+        assert_int_equal(ngx_optcache_l1_store(z->l1, &e), NGX_OK);
+        assert_int_equal(ngx_optcache_l1_lookup(z->l1, &e.key, pool, &found),
+                         NGX_OK);
+
+        assert_int_equal(found.head.len, len);
+        assert_memory_equal(found.head.data, e.head.data, len);
+
+        p = z->l1->sh->data;
+        last = p + z->l1->sh->npages * NGX_OPTCACHE_L1_PAGE;
+
+        assert_int_equal(found.head.data >= p && found.head.data < last,
+                         len < 3900);
+
+        ngx_destroy_pool(pool);
+    }
+
+    l1_remove(z, 1);
+    assert_empty(z);
+}
+
+
+/*
+ * What docs say of the size of a zone, and what was promised: 200 bytes an
+ * entry, payload 85 % of responses of 1 KiB.
+ */
+
+static void
+test_space(void **state)
+{
+    double                 entry, told;
+    zone_t                 z;
+    ngx_str_t              key;
+    ngx_uint_t             i, n;
+    ngx_pool_t            *pool;
+    ngx_optcache_entry_t   e;
+
+    static u_char          head[150];
+    static u_char          text[40];
+
+    assert_int_equal(zone_create(&z, 16 * 1024 * 1024), NGX_OK);
+
+    pool = ngx_create_pool(4096, &z.log);
+    assert_non_null(pool);
+
+    key.data = text;
+    key.len = sizeof(text);
+    ngx_memset(text, 'k', sizeof(text));
+
+    l1_fill(pool, &e, 0, 1, 1024, 0);
+
+    e.key = key;
+    e.head.data = head;
+    e.head.len = sizeof(head);
+
+    for (i = 0; i < 20000; i++) {
+        ngx_memcpy(text, &i, sizeof(i));
+        assert_int_equal(ngx_optcache_l1_store(z.l1, &e), NGX_OK);
+    }
+
+    for (i = 0, n = 0; i < z.l1->sh->nshards; i++) {
+        n += z.l1->sh->shards[i].entries;
+    }
+
+    entry = (double) z.size / n;
+
+    assert_true(entry - (1024 + 150 + 40) <= 200);
+    assert_true(n * (1024.0 + 150 + 40) / z.size >= 0.85);
+
+    told = (ngx_align(96 + 40 + 150, 64) + ngx_align(1024, 64)) / 0.96;
+
+    assert_true(entry / told > 0.97 && entry / told < 1.03);
+
+    ngx_destroy_pool(pool);
+    zone_destroy(&z);
+}
+
+
 static void
 test_too_large(void **state)
 {
@@ -564,6 +753,10 @@ main(void)
         cmocka_unit_test_setup_teardown(test_scan, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ghost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pinned_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_all_sizes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_short_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_head, setup, teardown),
+        cmocka_unit_test(test_space),
         cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
         cmocka_unit_test_setup_teardown(test_random, setup, teardown),
         cmocka_unit_test_setup_teardown(test_random, setup_bad_hash,

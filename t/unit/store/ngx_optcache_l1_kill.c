@@ -124,7 +124,7 @@ test_writing(void **state)
 
     DIES(z, {
         if (ngx_optcache_l1_mem_build(z->l1->sh,
-                                      z->l1->slot - z->l1->sh->slots, &e,
+                                      z->l1->slot - z->l1->sh->slots, &e, 0,
                                       &lacking)
             == 0)
         {
