@@ -125,6 +125,7 @@ typedef struct ngx_http_ratelimit_redis_loc_conf_s {
     time_t                      token_jwt_leeway;
     ngx_uint_t                  token_deny;        /* token_blacklist_on_.. */
     time_t                      token_revoke_ttl;
+    ngx_flag_t                  token_revoke;
 } ngx_http_ratelimit_redis_loc_conf_t;
 
 

@@ -377,6 +377,7 @@ ngx_http_ratelimit_redis_conf_create_loc(ngx_conf_t *cf)
     rlcf->token_keys = NGX_CONF_UNSET_PTR;
     rlcf->token_deny = NGX_CONF_UNSET_UINT;
     rlcf->token_revoke_ttl = NGX_CONF_UNSET;
+    rlcf->token_revoke = NGX_CONF_UNSET;
     rlcf->token_jwt_algorithms = NGX_CONF_UNSET_UINT;
     rlcf->token_jwt_require = NGX_CONF_UNSET_PTR;
     rlcf->token_jwt_leeway = NGX_CONF_UNSET;
@@ -417,6 +418,7 @@ ngx_http_ratelimit_redis_conf_merge_loc(ngx_conf_t *cf, void *parent,
     ngx_conf_merge_value(conf->dry_run, prev->dry_run, 0);
 
     ngx_http_ratelimit_redis_api_merge(cf, prev, conf);
+    ngx_http_ratelimit_redis_token_conf_merge_revoke(cf, prev, conf);
 
     if (conf->token_source == NULL) {
         conf->token_source = prev->token_source;

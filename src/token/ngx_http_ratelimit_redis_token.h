@@ -164,6 +164,9 @@ char *ngx_http_ratelimit_redis_token_conf_since(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 char *ngx_http_ratelimit_redis_token_conf_revoke(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+void ngx_http_ratelimit_redis_token_conf_merge_revoke(ngx_conf_t *cf,
+    struct ngx_http_ratelimit_redis_loc_conf_s *prev,
+    struct ngx_http_ratelimit_redis_loc_conf_s *conf);
 char *ngx_http_ratelimit_redis_token_conf_ttl(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 char *ngx_http_ratelimit_redis_token_conf_size(ngx_conf_t *cf,

@@ -262,14 +262,41 @@ char *
 ngx_http_ratelimit_redis_token_conf_revoke(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf = conf;
+
     ngx_http_core_loc_conf_t  *clcf;
 
     ngx_http_ratelimit_redis_token_conf_used(cf);
+
+    rlcf->token_revoke = 1;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_http_ratelimit_redis_token_revoke;
 
     return NGX_CONF_OK;
+}
+
+
+/* A content handler is not that of a limit_except in its location by itself. */
+
+void
+ngx_http_ratelimit_redis_token_conf_merge_revoke(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_loc_conf_t *prev,
+    ngx_http_ratelimit_redis_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (conf->token_revoke != NGX_CONF_UNSET) {
+        return;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    conf->token_revoke = (clcf->noname && prev->token_revoke == 1);
+
+    if (conf->token_revoke && clcf->lmt_excpt && clcf->handler == NULL) {
+        clcf->handler = ngx_http_ratelimit_redis_token_revoke;
+    }
 }
 
 
