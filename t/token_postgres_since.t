@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Revocations;
 
-my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(16);
+my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(18);
 
 my $secret = 'k' x 32;
 
@@ -29,6 +29,8 @@ my $pg = $t->run_postgres();
 install($t, $pg);
 
 gateway($t, postgres => '"' . $pg->conninfo() . '"',
+    server => 'location /api/ { token_blacklist off;'
+              . 'ratelimit_redis_api write=on; }',
     more => 'token_jwt_keys %%TESTDIR%%/keys;'
             . 'token_blacklist_since_key "before:$token_sub";');
 $t->run();
@@ -57,6 +59,17 @@ since('c', "'infinity'");
 ok(wait_for(sub { $redis->cmd('EXISTS', 'before:c') }), 'all that will come');
 is($redis->cmd('GET', 'before:a'), 2501, 'an earlier one changes nothing');
 is(status(get('/x', token('c', 4000000000))), 401, 'for ever');
+
+# by the API
+
+my $r = http_request('POST', '/api/revocations', body => '{"user":"g"}',
+    headers => { 'Content-Type' => 'application/json' });
+is(status($r), 204, 'revoked here');
+ok(wait_for(sub {
+    $pg->query("SELECT extract(epoch FROM since)::bigint"
+        . " FROM optcache.token_blacklist WHERE key = 'before:g'")
+    eq $redis->cmd('GET', 'before:g')
+}), 'a row with a time');
 
 # lost, and told again
 

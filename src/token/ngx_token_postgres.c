@@ -12,7 +12,7 @@
 
 
 #define NGX_TOKEN_POSTGRES_MAGIC     0x6f707470      /* "optp" */
-#define NGX_TOKEN_POSTGRES_VERSION   2
+#define NGX_TOKEN_POSTGRES_VERSION   3
 
 #define NGX_TOKEN_POSTGRES_SLOW_TURN 250     /* ms, of other workers */
 #define NGX_TOKEN_POSTGRES_LATE      1000    /* ms, then another worker is */

@@ -97,11 +97,12 @@ ngx_token_postgres_shm_t *ngx_token_postgres_shm(ngx_token_postgres_t *tp);
 
 /*
  * Lets a key be written to the table, to last until then (in milliseconds of
- * ngx_limiter_local_now()).  Does not wait; what cannot be is logged.
+ * ngx_limiter_local_now()), with a time (in seconds since the epoch) or 0.
+ * Does not wait; what cannot be is logged.
  */
 
 void ngx_token_postgres_revoke(ngx_token_postgres_t *tp, ngx_str_t *key,
-    uint64_t until);
+    uint64_t until, uint64_t since);
 
 
 #endif /* _NGX_TOKEN_POSTGRES_H_INCLUDED_ */

@@ -21,9 +21,11 @@ static void ngx_token_postgres_expire_handler(void *data, PGresult *result);
 
 void
 ngx_token_postgres_revoke(ngx_token_postgres_t *tp, ngx_str_t *key,
-    uint64_t until)
+    uint64_t until, uint64_t since)
 {
-    switch (ngx_token_queue_push(&tp->shm->queue, tp->shpool, key, until)) {
+    switch (ngx_token_queue_push(&tp->shm->queue, tp->shpool, key, until,
+                                 since))
+    {
 
     case NGX_OK:
         break;
@@ -52,9 +54,9 @@ ngx_token_postgres_revoke(ngx_token_postgres_t *tp, ngx_str_t *key,
 ngx_int_t
 ngx_token_postgres_store(ngx_token_postgres_t *tp)
 {
-    u_char             ttl[NGX_INT64_LEN];
+    u_char             ttl[NGX_INT64_LEN], since[NGX_INT64_LEN];
     uint64_t           now;
-    ngx_str_t          params[2];
+    ngx_str_t          params[3];
     ngx_token_queue_t *queue;
 
     queue = &tp->shm->queue;
@@ -79,10 +81,14 @@ ngx_token_postgres_store(ngx_token_postgres_t *tp)
     params[1].data = ttl;
     params[1].len = ngx_sprintf(ttl, "%uL", tp->item.until - now) - ttl;
 
+    params[2].data = since;
+    params[2].len = ngx_sprintf(since, "%uL", tp->item.since) - since;
+
     ngx_token_postgres_query(tp,
                   "SELECT optcache.token_revoke($1::text,"
-                  " now() + $2::bigint * interval '1 millisecond')",
-                  2, params, ngx_token_postgres_store_handler);
+                  " now() + $2::bigint * interval '1 millisecond',"
+                  " to_timestamp(nullif($3::bigint, 0)))",
+                  3, params, ngx_token_postgres_store_handler);
 
     return NGX_OK;
 }

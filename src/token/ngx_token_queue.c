@@ -14,6 +14,7 @@ struct ngx_token_queue_node_s {
     ngx_token_queue_node_t   *next;      /* in the queue */
     ngx_token_queue_node_t   *chain;     /* in its bucket */
     uint64_t                  until;
+    uint64_t                  since;
     ngx_uint_t                number;
     uint32_t                  hash;
     uint32_t                  len;
@@ -27,7 +28,7 @@ static ngx_token_queue_node_t *ngx_token_queue_find(ngx_token_queue_t *queue,
 
 ngx_int_t
 ngx_token_queue_push(ngx_token_queue_t *queue, ngx_slab_pool_t *shpool,
-    ngx_str_t *key, uint64_t until)
+    ngx_str_t *key, uint64_t until, uint64_t since)
 {
     uint32_t                  hash;
     ngx_int_t                 rc;
@@ -49,8 +50,9 @@ ngx_token_queue_push(ngx_token_queue_t *queue, ngx_slab_pool_t *shpool,
 
     if (node) {
 
-        if (node->until < until) {
-            node->until = until;
+        if (node->until < until || node->since < since) {
+            node->until = ngx_max(node->until, until);
+            node->since = ngx_max(node->since, since);
             node->number = ++queue->number;
         }
 
@@ -72,6 +74,7 @@ ngx_token_queue_push(ngx_token_queue_t *queue, ngx_slab_pool_t *shpool,
 
     node->next = NULL;
     node->until = until;
+    node->since = since;
     node->number = ++queue->number;
     node->hash = hash;
     node->len = key->len;
@@ -139,6 +142,7 @@ ngx_token_queue_peek(ngx_token_queue_t *queue, ngx_slab_pool_t *shpool,
         ngx_memcpy(item->key, node->key, node->len);
         item->len = node->len;
         item->until = node->until;
+        item->since = node->since;
         item->number = node->number;
         rc = NGX_OK;
     }

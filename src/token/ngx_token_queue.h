@@ -45,17 +45,19 @@ typedef struct {
     u_char                    key[NGX_TOKEN_QUEUE_KEY];
     size_t                    len;
     uint64_t                  until;     /* ms of ngx_limiter_local_now() */
+    uint64_t                  since;     /* s since the epoch, or 0 */
     ngx_uint_t                number;
 } ngx_token_queue_item_t;
 
 
 /*
- * Appends a key, or lets one that is there last longer.  NGX_OK; NGX_DECLINED
- * if it is too long, or has a NUL; NGX_BUSY if there is no room.
+ * Appends a key, or lets one that is there last longer, and of two times the
+ * later one.  NGX_OK; NGX_DECLINED if it is too long, or has a NUL; NGX_BUSY if
+ * there is no room.
  */
 
 ngx_int_t ngx_token_queue_push(ngx_token_queue_t *queue,
-    ngx_slab_pool_t *shpool, ngx_str_t *key, uint64_t until);
+    ngx_slab_pool_t *shpool, ngx_str_t *key, uint64_t until, uint64_t since);
 
 /* Copies the first: NGX_OK, or NGX_DECLINED if there is none. */
 

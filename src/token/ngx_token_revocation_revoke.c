@@ -144,9 +144,10 @@ ngx_token_revocation_remember(ngx_token_revocation_t *revocation)
 
         ngx_shmtx_unlock(&zone->shpool->mutex);
 
-        if (revocation->postgres && revocation->before == 0) {
+        if (revocation->postgres) {
             ngx_token_postgres_revoke(revocation->postgres,
-                                      &revocation->keys[i], end);
+                                      &revocation->keys[i], end,
+                                      revocation->before);
         }
 
         if (evicted && revocation->client == NULL) {

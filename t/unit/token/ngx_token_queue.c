@@ -58,7 +58,7 @@ push(const char *text, uint64_t until)
     key.data = (u_char *) text;
     key.len = ngx_strlen(text);
 
-    return ngx_token_queue_push(queue, shpool, &key, until);
+    return ngx_token_queue_push(queue, shpool, &key, until, 0);
 }
 
 
@@ -145,6 +145,33 @@ test_once(void **state)
 
 
 static void
+test_since(void **state)
+{
+    ngx_str_t  key;
+
+    queue_create(64 * 4096);
+    ngx_str_set(&key, "a");
+
+    assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 9, 5), NGX_OK);
+    expect("a", 9);
+    assert_int_equal(item.since, 5);
+
+    /* a later time is to be written, an earlier one is not */
+
+    assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 8, 6), NGX_OK);
+    ngx_token_queue_done(queue, shpool, &item);
+    expect("a", 9);
+    assert_int_equal(item.since, 6);
+
+    assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 8, 0), NGX_OK);
+    ngx_token_queue_done(queue, shpool, &item);
+    assert_int_equal(queue->n, 0);
+
+    free(memory);
+}
+
+
+static void
 test_keys(void **state)
 {
     u_char     buf[NGX_TOKEN_QUEUE_KEY + 1];
@@ -156,18 +183,18 @@ test_keys(void **state)
     key.data = buf;
 
     key.len = 0;
-    assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 1),
+    assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 1, 0),
                      NGX_DECLINED);
 
     key.len = sizeof(buf);
-    assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 1),
+    assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 1, 0),
                      NGX_DECLINED);
 
     key.len = NGX_TOKEN_QUEUE_KEY;
-    assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 1), NGX_OK);
+    assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 1, 0), NGX_OK);
 
     buf[NGX_TOKEN_QUEUE_KEY - 1] = '\0';
-    assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 1),
+    assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 1, 0),
                      NGX_DECLINED);
 
     assert_int_equal(queue->n, 1);
@@ -225,7 +252,7 @@ test_memory(void **state)
     for (i = 0; i < NGX_TOKEN_QUEUE_MAX; i++) {
         (void) ngx_sprintf(buf, "%08ui", i);
 
-        if (ngx_token_queue_push(queue, shpool, &key, 1) != NGX_OK) {
+        if (ngx_token_queue_push(queue, shpool, &key, 1, 0) != NGX_OK) {
             break;
         }
     }
@@ -238,7 +265,7 @@ test_memory(void **state)
 
     assert_int_equal(ngx_token_queue_peek(queue, shpool, &item), NGX_OK);
     ngx_token_queue_done(queue, shpool, &item);
-    assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 1), NGX_OK);
+    assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 1, 0), NGX_OK);
 
     free(memory);
 }
@@ -250,6 +277,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_once),
+        cmocka_unit_test(test_since),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_memory)

@@ -126,11 +126,16 @@ sub enters {
 
     return 'nobody enters' unless $entered;
 
-    my @open = grep { status(get('/x', $_)) != 401 } @others;
+    wait_for(sub {
+        my @status = map { status(get('/x', $_)) } @others;
+
+        $seen{$_} = 1 for @status;
+        return !grep { $_ != 401 } @status;
+    }) or return 'not refused: ' . join ' ', sort keys %seen;
+
     delete @seen{401, 503};
 
-    return join(' ', 'let in', sort(keys %seen), @open) if %seen || @open;
-    return 'refused';
+    return %seen ? 'let in: ' . join(' ', sort keys %seen) : 'refused';
 }
 
 
