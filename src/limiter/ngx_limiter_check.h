@@ -110,4 +110,14 @@ void ngx_limiter_check_book(ngx_limiter_redis_t *redis,
     ngx_limiter_item_t *item, uint64_t add, uint64_t sub);
 
 
+/*
+ * _check_local.c, for _check.c: decides those in "asked" in shared memory; sets
+ * the share of an item that this host has while others have to be thought of.
+ */
+
+void ngx_limiter_check_local(ngx_limiter_check_t *check);
+void ngx_limiter_check_share(ngx_limiter_check_t *check,
+    ngx_limiter_item_t *item);
+
+
 #endif /* _NGX_LIMITER_CHECK_H_INCLUDED_ */
