@@ -212,7 +212,7 @@ ngx_optcache_l1_build(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
         }
 
         for (freed = 0; freed < lacking; freed += n) {
-            n = ngx_optcache_l1_shard_evict(sh);
+            n = ngx_optcache_l1_queue_evict(sh);
 
             if (n == 0) {
                 /* all is pinned: then in whatever pieces are left */

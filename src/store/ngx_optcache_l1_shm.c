@@ -132,7 +132,7 @@ ngx_optcache_l1_format(ngx_optcache_l1_t *l1)
         return NGX_ERROR;
     }
 
-    ngx_optcache_l1_mem_init(sh);
+    ngx_optcache_l1_page_init(sh);
 
     sh->version = NGX_OPTCACHE_L1_VERSION;
     sh->magic = NGX_OPTCACHE_L1_MAGIC;

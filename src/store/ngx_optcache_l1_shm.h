@@ -230,6 +230,11 @@ struct ngx_optcache_l1_shctx_s {
 };
 
 
+/* bits of "n" cells, 1 to 64 */
+
+#define ngx_optcache_l1_mask(n)                                               \
+    (((n) == 64) ? ~(uint64_t) 0 : ((uint64_t) 1 << (n)) - 1)
+
 #define ngx_optcache_l1_cell(sh, cell)                                        \
     ((sh)->data + (size_t) (cell) * NGX_OPTCACHE_L1_CELL)
 
@@ -240,7 +245,51 @@ struct ngx_optcache_l1_shctx_s {
     ((uint32_t) (((u_char *) (node) - (sh)->data) / NGX_OPTCACHE_L1_CELL))
 
 
-/* ngx_optcache_l1_mem.c: pages, pieces, chains */
+/* ngx_optcache_l1_page.c: runs of cells; under the lock of the memory */
+
+/* All cells are free from now on; no locks. */
+
+void ngx_optcache_l1_page_init(ngx_optcache_l1_shctx_t *sh);
+
+/* Cells for a chain of "size" bytes, in as few pieces as there can be. */
+
+uint64_t ngx_optcache_l1_page_cells(size_t size);
+
+/*
+ * Cells that a piece for "size" bytes, or for a part of them, is to have at
+ * least; with "any" one is enough.
+ */
+
+ngx_uint_t ngx_optcache_l1_page_least(ngx_optcache_l1_shctx_t *sh,
+    size_t size, ngx_uint_t any);
+
+/*
+ * A piece for "size" bytes, or for a part of them if there is no run of as
+ * many cells; 0 if there is none of "min" cells.
+ */
+
+ngx_optcache_l1_ref_t ngx_optcache_l1_page_take(ngx_optcache_l1_shctx_t *sh,
+    size_t size, ngx_uint_t min);
+
+/*
+ * Allocates a chain for *size bytes; *ref is set while it grows.
+ * NGX_DECLINED: no room for the *size that are left.
+ */
+
+ngx_int_t ngx_optcache_l1_page_alloc(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_ref_t *ref, size_t *size, ngx_uint_t any);
+
+/* Frees a chain. */
+
+void ngx_optcache_l1_page_free(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_ref_t ref);
+
+/* Puts a page into the list it belongs to, when its map has changed. */
+
+void ngx_optcache_l1_page_list(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i);
+
+
+/* ngx_optcache_l1_mem.c: nodes with all their chains, pins */
 
 /* Takes and gives back a robust lock; NGX_ABORT: taken, its holder died. */
 
@@ -251,18 +300,12 @@ void ngx_optcache_l1_unlock(pthread_mutex_t *lock);
 
 void ngx_optcache_l1_mem_lock(ngx_optcache_l1_shctx_t *sh);
 
-/* All cells are free from now on; no locks. */
-
-void ngx_optcache_l1_mem_init(ngx_optcache_l1_shctx_t *sh);
-
 /* Cells of an entry, in as few pieces as there can be. */
 
 uint64_t ngx_optcache_l1_mem_needs(ngx_optcache_entry_t *e);
 
-/* Frees a chain, or the chains of a node, under the lock of the memory. */
+/* Frees the chains of a node, under the lock of the memory. */
 
-void ngx_optcache_l1_mem_free(ngx_optcache_l1_shctx_t *sh,
-    ngx_optcache_l1_ref_t ref);
 void ngx_optcache_l1_mem_free_node(ngx_optcache_l1_shctx_t *sh,
     uint32_t cell);
 
@@ -325,7 +368,7 @@ ngx_optcache_l1_first(ngx_optcache_l1_node_t *node, size_t *size)
 }
 
 
-/* ngx_optcache_l1_shard.c: hash table, queues */
+/* ngx_optcache_l1_shard.c: hash table, pins */
 
 /* Takes the lock of a shard, which is made sound if need be. */
 
@@ -361,17 +404,32 @@ void ngx_optcache_l1_shard_pin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
 void ngx_optcache_l1_shard_unpin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
     ngx_optcache_l1_pin_t *pin);
 
+/* Number of a hash's shard. */
+
+#define ngx_optcache_l1_shard_of(sh, hash)                                    \
+    ((ngx_uint_t) ((hash) >> 56) & ((sh)->nshards - 1))
+
+
+/* ngx_optcache_l1_queue.c: what stays and what leaves */
+
+/* The queue that an entry of this hash starts in. */
+
+ngx_optcache_l1_queue_e ngx_optcache_l1_queue_first(
+    ngx_optcache_l1_shctx_t *sh, ngx_uint_t i, uint32_t hash);
+
+/* These are called under the lock of the shard. */
+
+void ngx_optcache_l1_queue_hit(ngx_optcache_l1_node_t *node);
+void ngx_optcache_l1_queue_push(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
+    ngx_optcache_l1_queue_e queue);
+void ngx_optcache_l1_queue_pull(ngx_optcache_l1_shctx_t *sh, uint32_t cell);
+
 /*
  * Lets an entry go, of whichever shard; takes locks.  Returns its cells, 0
  * when all that is left is pinned.
  */
 
-ngx_uint_t ngx_optcache_l1_shard_evict(ngx_optcache_l1_shctx_t *sh);
-
-/* Number of a hash's shard. */
-
-#define ngx_optcache_l1_shard_of(sh, hash)                                    \
-    ((ngx_uint_t) ((hash) >> 56) & ((sh)->nshards - 1))
+ngx_uint_t ngx_optcache_l1_queue_evict(ngx_optcache_l1_shctx_t *sh);
 
 
 /* ngx_optcache_l1_worker.c: slots, pins */

@@ -162,7 +162,7 @@ ngx_optcache_l1_worker_release(ngx_optcache_l1_shctx_t *sh,
 
     ngx_optcache_l1_fence();
 
-    ngx_optcache_l1_mem_free(sh, pins);
+    ngx_optcache_l1_page_free(sh, pins);
 
     ngx_optcache_l1_unlock(&sh->lock);
 }
@@ -244,7 +244,7 @@ ngx_optcache_l1_worker_pins(ngx_optcache_l1_t *l1)
             break;
         }
 
-        if (ngx_optcache_l1_shard_evict(l1->sh) == 0) {
+        if (ngx_optcache_l1_queue_evict(l1->sh) == 0) {
             return NGX_ERROR;
         }
     }

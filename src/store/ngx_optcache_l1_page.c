@@ -1,0 +1,287 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * Pages of cells.  A page is in the list of those whose longest run of free
+ * cells is as long; the bit of a list that has pages is set in "runs", so the
+ * shortest run that is long enough is found at once.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_optcache_l1.h"
+#include "ngx_optcache_l1_shm.h"
+
+
+/* a part of a zone that may be free for the sake of long pieces, in cells */
+
+#define NGX_OPTCACHE_L1_SPARE      32
+#define NGX_OPTCACHE_L1_SPARE_MAX  8192
+
+
+static ngx_uint_t ngx_optcache_l1_page_run(uint64_t used);
+static uint64_t ngx_optcache_l1_page_fit(uint64_t used, ngx_uint_t n);
+
+
+void
+ngx_optcache_l1_page_init(ngx_optcache_l1_shctx_t *sh)
+{
+    ngx_uint_t  i;
+
+    /* no reference has the cell 0: a number that is 0 is none */
+
+    sh->pages[0].used = 1;
+    sh->free = (uint64_t) sh->npages * NGX_OPTCACHE_L1_CELLS - 1;
+
+    for (i = sh->npages; i-- > 0; /* void */ ) {
+        ngx_optcache_l1_page_list(sh, i);
+    }
+}
+
+
+uint64_t
+ngx_optcache_l1_page_cells(size_t size)
+{
+    size_t    whole;
+    uint64_t  n;
+
+    n = 0;
+
+    if (size > NGX_OPTCACHE_L1_PAGE) {
+
+        /* the last piece has no reference to a next one */
+
+        whole = (size - sizeof(ngx_optcache_l1_ref_t) - 1)
+                / (NGX_OPTCACHE_L1_PAGE - sizeof(ngx_optcache_l1_ref_t));
+
+        n = whole * NGX_OPTCACHE_L1_CELLS;
+        size -= whole
+                * (NGX_OPTCACHE_L1_PAGE - sizeof(ngx_optcache_l1_ref_t));
+    }
+
+    return n + (size + NGX_OPTCACHE_L1_CELL - 1) / NGX_OPTCACHE_L1_CELL;
+}
+
+
+ngx_int_t
+ngx_optcache_l1_page_alloc(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_ref_t *ref, size_t *size, ngx_uint_t any)
+{
+    u_char                          *p;
+    ngx_optcache_l1_ref_t            next;
+    volatile ngx_optcache_l1_ref_t  *to;
+
+    to = ref;
+
+    while (*size) {
+        next = ngx_optcache_l1_page_take(sh, *size,
+                                   ngx_optcache_l1_page_least(sh, *size, any));
+
+        if (next == 0) {
+            return NGX_DECLINED;
+        }
+
+        if (!ngx_optcache_l1_ref_more(next)) {
+            *to = next;
+            *size = 0;
+            break;
+        }
+
+        p = ngx_optcache_l1_cell(sh, ngx_optcache_l1_ref_cell(next));
+
+        *(ngx_optcache_l1_ref_t *) p = 0;
+        ngx_optcache_l1_fence();
+
+        *to = next;
+        to = (ngx_optcache_l1_ref_t *) p;
+
+        *size -= ngx_optcache_l1_ref_n(next) * NGX_OPTCACHE_L1_CELL
+                 - sizeof(ngx_optcache_l1_ref_t);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Cells a piece must have.  What is cut where there is room gets shorter and
+ * shorter; so as long as little else is free, entries leave until there is a
+ * run that is long enough.  They leave in about the order they came and lie
+ * in, so there is one soon.
+ */
+
+ngx_uint_t
+ngx_optcache_l1_page_least(ngx_optcache_l1_shctx_t *sh, size_t size,
+    ngx_uint_t any)
+{
+    uint64_t  n, spare;
+
+    n = ngx_optcache_l1_page_cells(size);
+
+    spare = (uint64_t) sh->npages * NGX_OPTCACHE_L1_CELLS
+            / NGX_OPTCACHE_L1_SPARE;
+    spare = ngx_min(spare, NGX_OPTCACHE_L1_SPARE_MAX);
+
+    if (any || sh->free > spare + 2 * n) {
+        return 1;
+    }
+
+    return (ngx_uint_t) ngx_min(n, NGX_OPTCACHE_L1_CELLS);
+}
+
+
+ngx_optcache_l1_ref_t
+ngx_optcache_l1_page_take(ngx_optcache_l1_shctx_t *sh, size_t size,
+    ngx_uint_t min)
+{
+    uint64_t                 runs;
+    ngx_uint_t               n, i, pos, more;
+    ngx_optcache_l1_page_t  *page;
+
+    more = (size > NGX_OPTCACHE_L1_PAGE);
+    n = more ? NGX_OPTCACHE_L1_CELLS
+             : (size + NGX_OPTCACHE_L1_CELL - 1) / NGX_OPTCACHE_L1_CELL;
+
+    runs = sh->runs >> (n - 1);
+
+    if (runs) {
+        i = sh->lists[n + __builtin_ctzll(runs)] - 1;
+
+    } else {
+        if (sh->runs == 0) {
+            return 0;
+        }
+
+        more = 1;
+        n = 64 - __builtin_clzll(sh->runs);
+        i = sh->lists[n] - 1;
+    }
+
+    if (n < min) {
+        return 0;
+    }
+
+    page = &sh->pages[i];
+    pos = __builtin_ctzll(ngx_optcache_l1_page_fit(page->used, n));
+
+    page->used |= ngx_optcache_l1_mask(n) << pos;
+    sh->free -= n;
+
+    ngx_optcache_l1_page_list(sh, i);
+
+    return ngx_optcache_l1_ref(i * NGX_OPTCACHE_L1_CELLS + pos, n, more);
+}
+
+
+void
+ngx_optcache_l1_page_list(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i)
+{
+    ngx_uint_t               run;
+    ngx_optcache_l1_page_t  *page;
+
+    page = &sh->pages[i];
+    run = ngx_optcache_l1_page_run(page->used);
+
+    if (run == page->run) {
+        return;
+    }
+
+    if (page->run) {
+
+        if (page->next) {
+            sh->pages[page->next - 1].prev = page->prev;
+        }
+
+        if (page->prev) {
+            sh->pages[page->prev - 1].next = page->next;
+
+        } else {
+            sh->lists[page->run] = page->next;
+
+            if (page->next == 0) {
+                sh->runs &= ~((uint64_t) 1 << (page->run - 1));
+            }
+        }
+    }
+
+    page->run = run;
+
+    if (run) {
+        page->prev = 0;
+        page->next = sh->lists[run];
+
+        if (page->next) {
+            sh->pages[page->next - 1].prev = i + 1;
+        }
+
+        sh->lists[run] = i + 1;
+        sh->runs |= (uint64_t) 1 << (run - 1);
+    }
+}
+
+
+/* The longest run of cells that are free. */
+
+static ngx_uint_t
+ngx_optcache_l1_page_run(uint64_t used)
+{
+    uint64_t    x;
+    ngx_uint_t  n;
+
+    n = 0;
+
+    for (x = ~used; x; x &= x >> 1) {
+        n++;
+    }
+
+    return n;
+}
+
+
+/* A bit for each cell that "n" free ones start with. */
+
+static uint64_t
+ngx_optcache_l1_page_fit(uint64_t used, ngx_uint_t n)
+{
+    uint64_t    x;
+    ngx_uint_t  len, shift;
+
+    x = ~used;
+
+    for (len = 1; len < n; len += shift) {
+        shift = ngx_min(len, n - len);
+        x &= x >> shift;
+    }
+
+    return x;
+}
+
+
+void
+ngx_optcache_l1_page_free(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_ref_t ref)
+{
+    size_t                   size;
+    uint32_t                 cell;
+    ngx_uint_t               n;
+    ngx_optcache_l1_page_t  *page;
+
+    while (ref) {
+        cell = ngx_optcache_l1_ref_cell(ref);
+        n = ngx_optcache_l1_ref_n(ref);
+
+        (void) ngx_optcache_l1_piece(sh, &ref, &size);
+
+        page = &sh->pages[cell / NGX_OPTCACHE_L1_CELLS];
+        page->used &= ~(ngx_optcache_l1_mask(n)
+                        << cell % NGX_OPTCACHE_L1_CELLS);
+        sh->free += n;
+
+        ngx_optcache_l1_page_list(sh, cell / NGX_OPTCACHE_L1_CELLS);
+    }
+}

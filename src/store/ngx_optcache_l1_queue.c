@@ -1,0 +1,296 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * What leaves when a zone is full is decided as in S3-FIFO (Yang et al.,
+ * "FIFO queues are all you need for cache eviction", SOSP 2023): an entry
+ * starts in a small queue, which holds about a tenth.  At its end it goes on
+ * to the main queue if it was asked for again, and else leaves, so that what
+ * is asked for once drives nobody out; what returns soon after that starts in
+ * the main queue.  At the end of that one it starts again as often as it was
+ * hit, up to three times.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_optcache_l1.h"
+#include "ngx_optcache_l1_shm.h"
+
+
+/* hits that are counted */
+
+#define NGX_OPTCACHE_L1_FREQ         3
+
+/* hits that lead to the main queue, and those that a large entry needs */
+
+#define NGX_OPTCACHE_L1_HITS         2
+#define NGX_OPTCACHE_L1_HITS_LARGE   3
+
+/* of a zone's cells are a large entry */
+
+#define NGX_OPTCACHE_L1_LARGE        16
+
+/* entries that one search for a victim lets start again */
+
+#define NGX_OPTCACHE_L1_STEPS        128
+
+
+static ngx_uint_t ngx_optcache_l1_queue_fullest(ngx_optcache_l1_shctx_t *sh);
+static uint32_t ngx_optcache_l1_queue_victim(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t i);
+static uint32_t ngx_optcache_l1_queue_oldest(ngx_optcache_l1_shard_t *shard);
+static ngx_uint_t ngx_optcache_l1_queue_stays(ngx_optcache_l1_shctx_t *sh,
+    uint32_t cell);
+static uint32_t *ngx_optcache_l1_queue_ghost(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t i, uint32_t hash);
+
+
+ngx_optcache_l1_queue_e
+ngx_optcache_l1_queue_first(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
+    uint32_t hash)
+{
+    uint32_t  *ghost;
+
+    ghost = ngx_optcache_l1_queue_ghost(sh, i, hash);
+
+    if (*ghost == hash) {
+        *ghost = 0;
+        return NGX_OPTCACHE_L1_MAIN;
+    }
+
+    return NGX_OPTCACHE_L1_SMALL;
+}
+
+
+void
+ngx_optcache_l1_queue_hit(ngx_optcache_l1_node_t *node)
+{
+    if (node->freq < NGX_OPTCACHE_L1_FREQ) {
+        node->freq++;
+    }
+}
+
+
+void
+ngx_optcache_l1_queue_push(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
+    ngx_optcache_l1_queue_e queue)
+{
+    ngx_optcache_l1_fifo_t  *fifo;
+    ngx_optcache_l1_node_t  *node;
+
+    node = ngx_optcache_l1_node(sh, cell);
+    fifo = &sh->shards[node->shard].fifo[queue];
+
+    node->queue = queue;
+    node->newer = 0;
+    node->older = fifo->newest;
+
+    if (fifo->newest) {
+        ngx_optcache_l1_node(sh, fifo->newest)->newer = cell;
+
+    } else {
+        fifo->oldest = cell;
+    }
+
+    fifo->newest = cell;
+    fifo->cells += node->cells;
+}
+
+
+void
+ngx_optcache_l1_queue_pull(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
+{
+    ngx_optcache_l1_fifo_t  *fifo;
+    ngx_optcache_l1_node_t  *node;
+
+    node = ngx_optcache_l1_node(sh, cell);
+
+    if (node->queue == NGX_OPTCACHE_L1_PARKED) {
+        return;
+    }
+
+    fifo = &sh->shards[node->shard].fifo[node->queue];
+
+    if (node->newer) {
+        ngx_optcache_l1_node(sh, node->newer)->older = node->older;
+
+    } else {
+        fifo->newest = node->older;
+    }
+
+    if (node->older) {
+        ngx_optcache_l1_node(sh, node->older)->newer = node->newer;
+
+    } else {
+        fifo->oldest = node->newer;
+    }
+
+    fifo->cells -= node->cells;
+    node->queue = NGX_OPTCACHE_L1_PARKED;
+}
+
+
+ngx_uint_t
+ngx_optcache_l1_queue_evict(ngx_optcache_l1_shctx_t *sh)
+{
+    uint32_t                  cell;
+    ngx_uint_t                i, n, cells;
+    ngx_optcache_l1_shard_t  *shard;
+
+    i = ngx_optcache_l1_queue_fullest(sh);
+
+    for (n = 0; n < sh->nshards; n++) {
+
+        shard = ngx_optcache_l1_shard_lock(sh, i);
+
+        cell = ngx_optcache_l1_queue_victim(sh, i);
+        cells = 0;
+
+        if (cell) {
+            cells = ngx_optcache_l1_node(sh, cell)->cells;
+            shard->evicted++;
+
+            ngx_optcache_l1_shard_unlink(sh, cell);
+        }
+
+        ngx_optcache_l1_unlock(&shard->lock);
+
+        if (cells) {
+            return cells;
+        }
+
+        i = (i + 1) & (sh->nshards - 1);
+    }
+
+    return 0;
+}
+
+
+/*
+ * Of two shards the one with more in it, or they would drift apart; what is
+ * read here without a lock may be out of date.
+ */
+
+static ngx_uint_t
+ngx_optcache_l1_queue_fullest(ngx_optcache_l1_shctx_t *sh)
+{
+    ngx_uint_t  hand, i, k;
+
+    hand = ngx_atomic_fetch_add(&sh->hand, 1);
+
+    i = hand & (sh->nshards - 1);
+    k = (hand * 2654435761u >> 16) & (sh->nshards - 1);
+
+    return (sh->shards[k].entries > sh->shards[i].entries) ? k : i;
+}
+
+
+static uint32_t
+ngx_optcache_l1_queue_victim(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i)
+{
+    uint32_t                  cell;
+    ngx_uint_t                steps;
+    ngx_optcache_l1_node_t   *node;
+    ngx_optcache_l1_shard_t  *shard;
+
+    shard = &sh->shards[i];
+    steps = 0;
+
+    for ( ;; ) {
+        cell = ngx_optcache_l1_queue_oldest(shard);
+
+        if (cell == 0) {
+            return 0;
+        }
+
+        node = ngx_optcache_l1_node(sh, cell);
+
+        if (node->refs) {
+            /* is in use, and its memory too: to be seen when it is not */
+            ngx_optcache_l1_queue_pull(sh, cell);
+            continue;
+        }
+
+        if (steps++ < NGX_OPTCACHE_L1_STEPS
+            && ngx_optcache_l1_queue_stays(sh, cell))
+        {
+            continue;
+        }
+
+        if (node->queue == NGX_OPTCACHE_L1_SMALL) {
+            *ngx_optcache_l1_queue_ghost(sh, i, node->hash) = node->hash;
+        }
+
+        return cell;
+    }
+}
+
+
+static uint32_t
+ngx_optcache_l1_queue_oldest(ngx_optcache_l1_shard_t *shard)
+{
+    ngx_optcache_l1_fifo_t  *small, *main;
+
+    small = &shard->fifo[NGX_OPTCACHE_L1_SMALL];
+    main = &shard->fifo[NGX_OPTCACHE_L1_MAIN];
+
+    if (main->oldest == 0
+        || small->cells > (small->cells + main->cells) / 10)
+    {
+        return small->oldest;
+    }
+
+    return main->oldest;
+}
+
+
+/* Whether the oldest of a queue starts again, or goes on to the main one. */
+
+static ngx_uint_t
+ngx_optcache_l1_queue_stays(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
+{
+    ngx_uint_t               hits, large;
+    ngx_optcache_l1_node_t  *node;
+
+    node = ngx_optcache_l1_node(sh, cell);
+
+    if (node->queue == NGX_OPTCACHE_L1_MAIN) {
+
+        if (node->freq == 0) {
+            return 0;
+        }
+
+        node->freq--;
+
+    } else {
+
+        large = (node->cells > sh->npages * NGX_OPTCACHE_L1_CELLS
+                               / NGX_OPTCACHE_L1_LARGE);
+        hits = large ? NGX_OPTCACHE_L1_HITS_LARGE : NGX_OPTCACHE_L1_HITS;
+
+        if (node->freq < hits) {
+            return 0;
+        }
+
+        node->freq = 0;
+    }
+
+    ngx_optcache_l1_queue_pull(sh, cell);
+    ngx_optcache_l1_queue_push(sh, cell, NGX_OPTCACHE_L1_MAIN);
+
+    return 1;
+}
+
+
+static uint32_t *
+ngx_optcache_l1_queue_ghost(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
+    uint32_t hash)
+{
+    return sh->ghosts + (size_t) i * sh->nghosts
+           + (((uint64_t) hash * sh->nghosts) >> 32);
+}
