@@ -348,7 +348,7 @@ report(size_t size)
     }
 
     printf("%.0f entries, payload %.1f %% (bodies %.1f %%), overhead %.0f "
-           "bytes an entry,\n    %.2f pieces a body where %.2f would do, "
+           "bytes an entry,\n    %.2f pieces a body of %.2f pages, "
            "%.1f %% free\n",
            n, 100 * payload / size, 100 * bodies / size, (size - payload) / n,
            pieces / n, whole / n,

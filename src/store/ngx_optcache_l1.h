@@ -9,7 +9,7 @@
  * over a reload.  An entry is
  *
  *     node     meta data, identity, header fields
- *     body     in pieces of at most 4 KiB
+ *     body     in pieces of at most 64 KiB
  *     gzip     the same
  *
  * A reader pins the node under the lock of a part of the zone and then reads

@@ -137,17 +137,10 @@ static void
 ngx_optcache_l1_mem_mark(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_ref_t ref)
 {
-    size_t      size;
-    uint32_t    cell;
-    ngx_uint_t  n;
+    size_t  size;
 
     while (ref) {
-        cell = ngx_optcache_l1_ref_cell(ref);
-        n = ngx_optcache_l1_ref_n(ref);
-
-        sh->pages[cell / NGX_OPTCACHE_L1_CELLS].used |=
-                 ngx_optcache_l1_mask(n) << cell % NGX_OPTCACHE_L1_CELLS;
-
+        ngx_optcache_l1_page_map(sh, ref, 1);
         (void) ngx_optcache_l1_piece(sh, &ref, &size);
     }
 }

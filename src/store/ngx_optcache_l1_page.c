@@ -24,6 +24,8 @@
 #define NGX_OPTCACHE_L1_SPARE_MAX  8192
 
 
+static ngx_optcache_l1_ref_t ngx_optcache_l1_page_take_whole(
+    ngx_optcache_l1_shctx_t *sh, size_t size, ngx_uint_t i);
 static ngx_uint_t ngx_optcache_l1_page_run(uint64_t used);
 static uint64_t ngx_optcache_l1_page_fit(uint64_t used, ngx_uint_t n);
 
@@ -152,6 +154,10 @@ ngx_optcache_l1_page_take(ngx_optcache_l1_shctx_t *sh, size_t size,
     if (runs) {
         i = sh->lists[n + __builtin_ctzll(runs)] - 1;
 
+        if (more) {
+            return ngx_optcache_l1_page_take_whole(sh, size, i);
+        }
+
     } else {
         if (sh->runs == 0) {
             return 0;
@@ -175,6 +181,42 @@ ngx_optcache_l1_page_take(ngx_optcache_l1_shctx_t *sh, size_t size,
     ngx_optcache_l1_page_list(sh, i);
 
     return ngx_optcache_l1_ref(i * NGX_OPTCACHE_L1_CELLS + pos, n, more);
+}
+
+
+/* A page that is free as a whole, and those beside it that are so. */
+
+static ngx_optcache_l1_ref_t
+ngx_optcache_l1_page_take_whole(ngx_optcache_l1_shctx_t *sh, size_t size,
+    ngx_uint_t i)
+{
+    size_t                   max;
+    ngx_uint_t               n, k;
+    ngx_optcache_l1_page_t  *page;
+
+    page = sh->pages;
+
+    max = size / NGX_OPTCACHE_L1_PAGE;
+    max = ngx_min(max, NGX_OPTCACHE_L1_PAGES);
+
+    for (n = 1; n < max && page[i - 1].used == 0; n++) {
+        i--;
+    }
+
+    while (n < max && i + n < sh->npages && page[i + n].used == 0) {
+        n++;
+    }
+
+    for (k = i; k < i + n; k++) {
+        page[k].used = ~(uint64_t) 0;
+        ngx_optcache_l1_page_list(sh, k);
+    }
+
+    sh->free -= n * NGX_OPTCACHE_L1_CELLS;
+
+    return ngx_optcache_l1_ref(i * NGX_OPTCACHE_L1_CELLS,
+                               n * NGX_OPTCACHE_L1_CELLS,
+                               n * NGX_OPTCACHE_L1_PAGE < size);
 }
 
 
@@ -266,22 +308,54 @@ void
 ngx_optcache_l1_page_free(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_ref_t ref)
 {
-    size_t                   size;
-    uint32_t                 cell;
-    ngx_uint_t               n;
-    ngx_optcache_l1_page_t  *page;
+    size_t                 size;
+    ngx_uint_t             i, n;
+    ngx_optcache_l1_ref_t  piece;
 
     while (ref) {
-        cell = ngx_optcache_l1_ref_cell(ref);
-        n = ngx_optcache_l1_ref_n(ref);
-
+        piece = ref;
         (void) ngx_optcache_l1_piece(sh, &ref, &size);
 
-        page = &sh->pages[cell / NGX_OPTCACHE_L1_CELLS];
-        page->used &= ~(ngx_optcache_l1_mask(n)
-                        << cell % NGX_OPTCACHE_L1_CELLS);
+        ngx_optcache_l1_page_map(sh, piece, 0);
+
+        n = ngx_optcache_l1_ref_n(piece);
         sh->free += n;
 
-        ngx_optcache_l1_page_list(sh, cell / NGX_OPTCACHE_L1_CELLS);
+        i = ngx_optcache_l1_ref_cell(piece) / NGX_OPTCACHE_L1_CELLS;
+        ngx_optcache_l1_page_list(sh, i);
+
+        for ( /* void */ ; n > NGX_OPTCACHE_L1_CELLS;
+             n -= NGX_OPTCACHE_L1_CELLS)
+        {
+            ngx_optcache_l1_page_list(sh, ++i);
+        }
+    }
+}
+
+
+void
+ngx_optcache_l1_page_map(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_ref_t ref, ngx_uint_t used)
+{
+    uint32_t                 cell;
+    uint64_t                 mask;
+    ngx_uint_t               n, some;
+    ngx_optcache_l1_page_t  *page;
+
+    cell = ngx_optcache_l1_ref_cell(ref);
+    page = &sh->pages[cell / NGX_OPTCACHE_L1_CELLS];
+
+    for (n = ngx_optcache_l1_ref_n(ref); n; n -= some) {
+        some = ngx_min(n, NGX_OPTCACHE_L1_CELLS);
+        mask = ngx_optcache_l1_mask(some) << cell % NGX_OPTCACHE_L1_CELLS;
+
+        if (used) {
+            page->used |= mask;
+
+        } else {
+            page->used &= ~mask;
+        }
+
+        page++;
     }
 }

@@ -17,8 +17,8 @@
  *     data       pages of 64 cells of 64 bytes
  *
  * All that is stored lies in cells.  A piece is a run of cells within a page,
- * a chain is a list of pieces; no two of them need lie side by side, so every
- * cell that is free is of use to everybody.  A reference to a piece holds its
+ * or some whole pages, a chain is a list of pieces; no two of them need lie
+ * side by side, so every cell that is free is of use to everybody.  A reference to a piece holds its
  * first cell, its length, and whether the piece starts with the reference to
  * the next one.
  *
@@ -63,6 +63,10 @@
 #define NGX_OPTCACHE_L1_PAGE       (NGX_OPTCACHE_L1_CELL                      \
                                     * NGX_OPTCACHE_L1_CELLS)
 
+/* whole pages of a piece, at most */
+
+#define NGX_OPTCACHE_L1_PAGES      16
+
 /* for each page of data */
 
 #define NGX_OPTCACHE_L1_BUCKETS    8
@@ -81,16 +85,16 @@
 #define ngx_optcache_l1_fence()    __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 
-/* first cell << 32 | whether it starts with a reference << 8 | cells; or 0 */
+/* first cell << 32 | whether it starts with a reference << 16 | cells; or 0 */
 
 typedef uint64_t  ngx_optcache_l1_ref_t;
 
 #define ngx_optcache_l1_ref(cell, n, more)                                    \
-    (((uint64_t) (cell) << 32) | ((uint64_t) (more) << 8) | (n))
+    (((uint64_t) (cell) << 32) | ((uint64_t) (more) << 16) | (n))
 
 #define ngx_optcache_l1_ref_cell(ref)   ((uint32_t) ((ref) >> 32))
-#define ngx_optcache_l1_ref_n(ref)      ((ngx_uint_t) ((ref) & 0xff))
-#define ngx_optcache_l1_ref_more(ref)   ((ngx_uint_t) ((ref) >> 8 & 1))
+#define ngx_optcache_l1_ref_n(ref)      ((ngx_uint_t) ((ref) & 0xffff))
+#define ngx_optcache_l1_ref_more(ref)   ((ngx_uint_t) ((ref) >> 16 & 1))
 
 
 /*
@@ -127,7 +131,12 @@ typedef enum {
 } ngx_optcache_l1_queue_e;
 
 
-/* protected by the lock of its shard; what is only read, from LIVE on */
+/*
+ * Protected by the lock of its shard, as far as it changes when it is LIVE:
+ * refs, state, queue, freq and the links.  A head that changes (304) gets a
+ * node of its own, which takes over "body" and "gzip"; the old node, as long as
+ * somebody reads it, can pin the new one by "next", which no DEAD node uses.
+ */
 
 typedef struct {
     ngx_optcache_l1_ref_t     more;       /* must be first: the next piece */
@@ -278,6 +287,11 @@ ngx_optcache_l1_ref_t ngx_optcache_l1_page_take(ngx_optcache_l1_shctx_t *sh,
 
 ngx_int_t ngx_optcache_l1_page_alloc(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_ref_t *ref, size_t *size, ngx_uint_t any);
+
+/* Sets or clears the bits of a piece in the maps. */
+
+void ngx_optcache_l1_page_map(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_ref_t ref, ngx_uint_t used);
 
 /* Frees a chain. */
 

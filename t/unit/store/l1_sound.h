@@ -126,7 +126,7 @@ sound_mark(sound_t *s, ngx_optcache_l1_ref_t ref)
 {
     size_t      size;
     uint32_t    cell;
-    uint64_t    n, cells;
+    uint64_t    n, bit, cells;
     ngx_uint_t  i;
 
     cells = 0;
@@ -135,17 +135,21 @@ sound_mark(sound_t *s, ngx_optcache_l1_ref_t ref)
         cell = ngx_optcache_l1_ref_cell(ref);
         n = ngx_optcache_l1_ref_n(ref);
 
-        assert_in_range(n, 1, NGX_OPTCACHE_L1_CELLS);
-        assert_in_range(cell, 1, s->sh->npages * NGX_OPTCACHE_L1_CELLS - 1);
-        assert_true(cell % NGX_OPTCACHE_L1_CELLS + n
-                    <= NGX_OPTCACHE_L1_CELLS);
+        assert_in_range(n, 1, NGX_OPTCACHE_L1_PAGES * NGX_OPTCACHE_L1_CELLS);
+        assert_in_range(cell, 1,
+                        s->sh->npages * NGX_OPTCACHE_L1_CELLS - n);
 
-        for (i = 0; i < n; i++) {
-            uint64_t  bit = (uint64_t) 1
-                            << ((cell + i) % NGX_OPTCACHE_L1_CELLS);
+        /* within a page, or whole ones */
 
-            assert_false(s->map[cell / NGX_OPTCACHE_L1_CELLS] & bit);
-            s->map[cell / NGX_OPTCACHE_L1_CELLS] |= bit;
+        assert_true(cell % NGX_OPTCACHE_L1_CELLS + n <= NGX_OPTCACHE_L1_CELLS
+                    || (cell % NGX_OPTCACHE_L1_CELLS == 0
+                        && n % NGX_OPTCACHE_L1_CELLS == 0));
+
+        for (i = cell; i < cell + n; i++) {
+            bit = (uint64_t) 1 << i % NGX_OPTCACHE_L1_CELLS;
+
+            assert_false(s->map[i / NGX_OPTCACHE_L1_CELLS] & bit);
+            s->map[i / NGX_OPTCACHE_L1_CELLS] |= bit;
         }
 
         cells += n;
