@@ -8,12 +8,17 @@
 #include <ngx_core.h>
 
 #include "ngx_http_rfc9110_encoding.h"
+#include "ngx_http_rfc9110_list.h"
 
 
 static ngx_str_t ngx_http_rfc9110_encoding_name(ngx_str_t *name);
 static u_char *ngx_http_rfc9110_encoding_next(u_char *p, u_char *last,
     ngx_str_t *coding, ngx_uint_t *taken);
 static ngx_uint_t ngx_http_rfc9110_weight(u_char *p, u_char *last);
+
+
+static ngx_str_t  ngx_http_rfc9110_codings =
+    ngx_string("gzip, compress, deflate, br, zstd, dcb, dcz");
 
 
 ngx_uint_t
@@ -50,6 +55,30 @@ ngx_http_rfc9110_accepts(ngx_str_t *line, ngx_str_t *coding)
     }
 
     return any;
+}
+
+
+ngx_uint_t
+ngx_http_rfc9110_acceptable(ngx_str_t *line, ngx_str_t *codings)
+{
+    u_char     *p, *last;
+    ngx_str_t   coding, name;
+
+    p = codings->data;
+    last = p + codings->len;
+
+    while ((p = ngx_http_rfc9110_list_next(p, last, &coding)) != NULL) {
+
+        name = ngx_http_rfc9110_encoding_name(&coding);
+
+        if (ngx_http_rfc9110_list_has(&ngx_http_rfc9110_codings, &name)
+            && !ngx_http_rfc9110_accepts(line, &coding))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

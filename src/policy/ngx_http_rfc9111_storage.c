@@ -11,6 +11,7 @@
 
 
 static ngx_uint_t ngx_http_rfc9111_storage_status(ngx_uint_t status);
+static ngx_uint_t ngx_http_rfc9111_storage_understood(ngx_uint_t status);
 
 
 ngx_http_rfc9111_storage_e
@@ -20,8 +21,20 @@ ngx_http_rfc9111_storage(ngx_http_rfc9111_storage_t *s)
         return NGX_HTTP_RFC9111_STATUS;
     }
 
-    if (s->cc.no_store || s->cc.no_cache) {
+    if (s->cc.must_understand
+        && !ngx_http_rfc9111_storage_understood(s->status))
+    {
+        return NGX_HTTP_RFC9111_STATUS;
+    }
+
+    /* RFC 9111, 5.2.2.3: who understands ignores no-store beside it */
+
+    if (s->asked_no_store || (s->cc.no_store && !s->cc.must_understand)) {
         return NGX_HTTP_RFC9111_NO_STORE;
+    }
+
+    if (s->cc.no_cache) {
+        return NGX_HTTP_RFC9111_NO_CACHE;
     }
 
     if (s->shared && s->cc.priv) {
@@ -80,4 +93,23 @@ ngx_http_rfc9111_storage_status(ngx_uint_t status)
     default:
         return status >= 200 && status <= 599;
     }
+}
+
+
+/* The statuses of RFC 9110, 15; what they ask of a cache is done here. */
+
+static ngx_uint_t
+ngx_http_rfc9111_storage_understood(ngx_uint_t status)
+{
+    return (status >= 200 && status <= 205)
+           || (status >= 300 && status <= 303)
+           || status == 305
+           || status == 307
+           || status == 308
+           || (status >= 400 && status <= 411)
+           || (status >= 413 && status <= 415)
+           || status == 421
+           || status == 422
+           || status == 426
+           || (status >= 500 && status <= 505);
 }

@@ -19,7 +19,8 @@
 typedef enum {
     NGX_HTTP_RFC9111_STORE = 0,
     NGX_HTTP_RFC9111_STATUS,         /* not a final status to keep */
-    NGX_HTTP_RFC9111_NO_STORE,       /* no-store, or no-cache */
+    NGX_HTTP_RFC9111_NO_STORE,       /* said by the request or the response */
+    NGX_HTTP_RFC9111_NO_CACHE,       /* not without asking again */
     NGX_HTTP_RFC9111_PRIVATE,        /* private, for a shared cache */
     NGX_HTTP_RFC9111_AUTHORIZATION,  /* credentials, and not said to be
                                         for everyone */
@@ -35,6 +36,7 @@ typedef struct {
     ngx_uint_t                  status;
     int64_t                     lifetime;      /* seconds left; -1: unknown */
 
+    unsigned                    asked_no_store:1; /* by the request */
     unsigned                    shared:1;         /* the cache is shared */
     unsigned                    authorization:1;  /* the request had one */
     unsigned                    cookie:1;         /* the request had one that
@@ -46,8 +48,9 @@ typedef struct {
 
 /*
  * RFC 9111, 3 and 3.5, for a cache that keeps only what it may serve without
- * asking.  Two refusals go beyond the RFC: an answer that sets a cookie, and
- * an answer to a request with a cookie that nothing ties to a user.  Pure.
+ * asking.  Three refusals go beyond the RFC: an answer that sets a cookie, an
+ * answer to a request with a cookie that nothing ties to a user, and statuses
+ * that answer fields which are no part of a key.  Pure.
  */
 
 ngx_http_rfc9111_storage_e ngx_http_rfc9111_storage(

@@ -228,6 +228,58 @@ test_cuts_and_bytes(void **state)
 }
 
 
+/* the codings of a response, as a list */
+
+static void
+test_acceptable(void **state)
+{
+    ngx_uint_t  i;
+    ngx_str_t   line, codings;
+
+    static struct {
+        const char  *line;
+        const char  *codings;
+        ngx_uint_t   acceptable;
+    } rows[] = {
+        { "gzip", "gzip", 1 },
+        { "gzip", "X-GZIP", 1 },
+        { "gzip", "br", 0 },
+        { "gzip;q=0", "gzip", 0 },
+        { "", "deflate", 0 },
+        { "gzip, br", "gzip, br", 1 },
+        { "gzip", "gzip, br", 0 },
+        { "br", "gzip, br", 0 },
+        { "*", "gzip, zstd", 1 },
+
+        /* that nobody would ask for */
+
+        { "gzip", "aes128gcm", 1 },
+        { "br", "aes128gcm, gzip", 0 },
+        { "gzip", "", 1 },
+        { "gzip", "identity", 1 },
+    };
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        line.data = (u_char *) rows[i].line;
+        line.len = strlen(rows[i].line);
+        codings.data = (u_char *) rows[i].codings;
+        codings.len = strlen(rows[i].codings);
+
+        if (ngx_http_rfc9110_acceptable(&line, &codings)
+            != rows[i].acceptable)
+        {
+            fail_msg("\"%s\" to \"%s\"", rows[i].codings, rows[i].line);
+        }
+    }
+
+    ngx_str_set(&codings, "gzip");
+    assert_false(ngx_http_rfc9110_acceptable(NULL, &codings));
+
+    ngx_str_set(&codings, "x");
+    assert_true(ngx_http_rfc9110_acceptable(NULL, &codings));
+}
+
+
 static void
 encoding_table(encoding_t *row)
 {
@@ -283,6 +335,7 @@ main(void)
         cmocka_unit_test(test_invalid_weights),
         cmocka_unit_test(test_any),
         cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_acceptable),
         cmocka_unit_test(test_cuts_and_bytes),
     };
 

@@ -24,6 +24,9 @@
 #define MUST      0x10
 #define PROXY     0x20
 #define NO_TRANS  0x40
+#define KNOWN     0x80
+#define IMMUTABLE 0x100
+#define ONLY      0x200
 
 
 typedef struct {
@@ -53,6 +56,11 @@ test_empty(void **state)
     assert_int_equal(control_flags(&cc), 0);
     assert_int_equal(cc.max_age, -1);
     assert_int_equal(cc.s_maxage, -1);
+    assert_int_equal(cc.stale_while_revalidate, -1);
+    assert_int_equal(cc.stale_if_error, -1);
+    assert_int_equal(cc.min_fresh, -1);
+    assert_int_equal(cc.max_stale, -1);
+    assert_int_equal(cc.nfields, 0);
 }
 
 
@@ -67,6 +75,9 @@ test_directives(void **state)
         { "must-revalidate", MUST, -1, -1 },
         { "proxy-revalidate", PROXY, -1, -1 },
         { "no-transform", NO_TRANS, -1, -1 },
+        { "must-understand", KNOWN, -1, -1 },
+        { "immutable", IMMUTABLE, -1, -1 },
+        { "only-if-cached", ONLY, -1, -1 },
         { "max-age=60", 0, 60, -1 },
         { "s-maxage=60", 0, -1, 60 },
         { "private, max-age=60, s-maxage=5", PRIVATE, 60, 5 },
@@ -88,7 +99,8 @@ test_names(void **state)
     static control_t  rows[] = {
         { "No-Store, MAX-AGE=7", NO_STORE, 7, -1 },
         { "pRiVaTe,S-MaxAge=9", PRIVATE, -1, 9 },
-        { "immutable, max-age=3, stale-if-error=5", 0, 3, -1 },
+        { "Must-Understand, Only-If-Cached", KNOWN|ONLY, -1, -1 },
+        { "max-age=3, stale-if-error=5", 0, 3, -1 },
         { "community=\"UCI\", max-age=3", 0, 3, -1 },
         { "x-max-age=5", 0, -1, -1 },
         { "max-age2=5", 0, -1, -1 },
@@ -143,12 +155,23 @@ test_quoted(void **state)
         { "x=\"\\\\\", no-store", NO_STORE, -1, -1 },
         { "x=\"\", no-store", NO_STORE, -1, -1 },
 
-        /* 5.2.2.4 and 5.2.2.7: those that name fields count in full */
+        /* 5.2.2.4 and 5.2.2.7: those that name fields are of these alone */
 
-        { "no-cache=\"set-cookie, x\", max-age=5", NO_CACHE, 5, -1 },
-        { "private=\"authorization\"", PRIVATE, -1, -1 },
-        { "private=x-a, max-age=5", PRIVATE, 5, -1 },
+        { "no-cache=\"set-cookie, x\", max-age=5", 0, 5, -1 },
+        { "private=\"authorization\"", 0, -1, -1 },
+        { "private=x-a, max-age=5", 0, 5, -1 },
+        { "private=\"x\", private", PRIVATE, -1, -1 },
+        { "no-cache, no-cache=\"x\"", NO_CACHE, -1, -1 },
+
+        /* and in full when they name what is no field, or nothing */
+
         { "no-cache=", NO_CACHE, -1, -1 },
+        { "no-cache=\"\"", NO_CACHE, -1, -1 },
+        { "no-cache=\" , \"", NO_CACHE, -1, -1 },
+        { "private=\"a b\"", PRIVATE, -1, -1 },
+        { "private=\"a, b:\"", PRIVATE, -1, -1 },
+        { "private=\"a\\b\"", PRIVATE, -1, -1 },
+        { "private=\"a", PRIVATE, -1, -1 },
         { "no-store=\"x\"", NO_STORE, -1, -1 },
         { NULL, 0, 0, 0 }
     };
@@ -238,6 +261,183 @@ test_duplicates(void **state)
     };
 
     control_table(rows);
+}
+
+
+/* the other seconds, of responses and of requests */
+
+static void
+test_seconds(void **state)
+{
+    ngx_uint_t                   i;
+    ngx_http_rfc9111_control_t   cc;
+
+    static struct {
+        const char  *line;
+        int64_t      revalidate;
+        int64_t      error;
+        int64_t      fresh;
+        int64_t      stale;
+    } rows[] = {
+        { "max-age=5", -1, -1, -1, -1 },
+
+        /* RFC 5861: what is no number allows nothing */
+
+        { "stale-while-revalidate=30", 30, -1, -1, -1 },
+        { "Stale-If-Error=\"86400\"", -1, 86400, -1, -1 },
+        { "stale-while-revalidate=9, stale-while-revalidate=5", 5, -1, -1,
+          -1 },
+        { "stale-while-revalidate", 0, -1, -1, -1 },
+        { "stale-while-revalidate=x, stale-if-error=-1", 0, 0, -1, -1 },
+
+        /* RFC 9111, 5.2.1.3: more is stricter */
+
+        { "min-fresh=20", -1, -1, 20, -1 },
+        { "min-fresh=20, min-fresh=30", -1, -1, 30, -1 },
+        { "min-fresh=30, min-fresh=20", -1, -1, 30, -1 },
+        { "min-fresh=0", -1, -1, 0, -1 },
+        { "min-fresh", -1, -1, MAX, -1 },
+        { "min-fresh=1x, min-fresh=1", -1, -1, MAX, -1 },
+
+        /* 5.2.1.2: without an argument, any age */
+
+        { "max-stale", -1, -1, -1, MAX },
+        { "max-stale=60", -1, -1, -1, 60 },
+        { "max-stale, max-stale=60", -1, -1, -1, 60 },
+        { "max-stale=", -1, -1, -1, 0 },
+        { "max-stale=\"\"", -1, -1, -1, 0 },
+        { "max-stale=x", -1, -1, -1, 0 },
+    };
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        ngx_http_rfc9111_control_init(&cc);
+        control_line(&cc, rows[i].line, strlen(rows[i].line));
+
+        if (cc.stale_while_revalidate != rows[i].revalidate
+            || cc.stale_if_error != rows[i].error
+            || cc.min_fresh != rows[i].fresh
+            || cc.max_stale != rows[i].stale)
+        {
+            fail_msg("\"%s\"", rows[i].line);
+        }
+    }
+}
+
+
+static ngx_uint_t
+omits(ngx_http_rfc9111_control_t *cc, const char *name, ngx_uint_t shared)
+{
+    ngx_str_t  s;
+
+    s.data = (u_char *) name;
+    s.len = strlen(name);
+
+    return ngx_http_rfc9111_control_omits(cc, &s, shared);
+}
+
+
+/* RFC 9111, 5.2.2.4 and 5.2.2.7: fields that are not kept with the rest */
+
+static void
+test_omits(void **state)
+{
+    ngx_uint_t                   i;
+    ngx_str_t                    line;
+    ngx_http_rfc9111_control_t   cc;
+
+    static const char  *lines[] = {
+        "private=\"a, x-User\", max-age=5",
+        "no-cache=\"set-cookie\"",
+        "no-cache=etag",
+        "private=\"X-Again\"",
+        "PRIVATE=\"x-again\"",
+    };
+
+    ngx_http_rfc9111_control_init(&cc);
+    assert_false(omits(&cc, "a", 1));
+
+    for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        line.data = (u_char *) lines[i];
+        line.len = strlen(lines[i]);
+        ngx_http_rfc9111_control_parse(&line, &cc);
+    }
+
+    assert_int_equal(control_flags(&cc), 0);
+    assert_int_equal(cc.nfields, NGX_HTTP_RFC9111_LISTS);
+
+    assert_true(omits(&cc, "A", 1));
+    assert_true(omits(&cc, "X-USER", 1));
+    assert_true(omits(&cc, "Set-Cookie", 1));
+    assert_true(omits(&cc, "ETag", 1));
+    assert_false(omits(&cc, "x-use", 1));
+    assert_false(omits(&cc, "x-users", 1));
+    assert_false(omits(&cc, "", 1));
+
+    /* private is not for a private cache, no-cache is */
+
+    assert_false(omits(&cc, "a", 0));
+    assert_false(omits(&cc, "x-again", 0));
+    assert_true(omits(&cc, "set-cookie", 0));
+    assert_true(omits(&cc, "etag", 0));
+
+    /* one list too many */
+
+    ngx_str_set(&line, "private=\"one-more\"");
+    ngx_http_rfc9111_control_parse(&line, &cc);
+
+    assert_int_equal(control_flags(&cc), PRIVATE);
+}
+
+
+static void
+test_remove(void **state)
+{
+    ngx_uint_t                   i;
+    ngx_str_t                    line, name;
+    ngx_http_rfc9111_control_t   cc;
+
+    static const char  *names[] = {
+        "no-store", "no-cache", "private", "public", "must-revalidate",
+        "proxy-revalidate", "must-understand", "no-transform", "immutable",
+        "only-if-cached", "max-age", "s-maxage", "stale-while-revalidate",
+        "stale-if-error", "min-fresh", "max-stale", "unknown"
+    };
+
+    ngx_http_rfc9111_control_init(&cc);
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        line.data = (u_char *) names[i];
+        line.len = strlen(names[i]);
+        ngx_http_rfc9111_control_parse(&line, &cc);
+    }
+
+    ngx_str_set(&line, "private=a, no-cache=b, private=c");
+    ngx_http_rfc9111_control_parse(&line, &cc);
+
+    assert_int_equal(control_flags(&cc), 0x3ff);
+    assert_int_equal(cc.nfields, 3);
+
+    ngx_str_set(&name, "private");
+    ngx_http_rfc9111_control_remove(&cc, &name);
+
+    assert_int_equal(cc.nfields, 1);
+    assert_false(omits(&cc, "a", 1));
+    assert_true(omits(&cc, "b", 1));
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        name.data = (u_char *) names[i];
+        name.len = strlen(names[i]);
+        ngx_http_rfc9111_control_remove(&cc, &name);
+    }
+
+    assert_int_equal(control_flags(&cc), 0);
+    assert_int_equal(cc.nfields, 0);
+    assert_int_equal(cc.max_age, -1);
+    assert_int_equal(cc.s_maxage, -1);
+    assert_int_equal(cc.stale_while_revalidate, -1);
+    assert_int_equal(cc.stale_if_error, -1);
+    assert_int_equal(cc.min_fresh, -1);
+    assert_int_equal(cc.max_stale, -1);
 }
 
 
@@ -335,6 +535,8 @@ test_cuts_and_bytes(void **state)
     }
 
     assert_int_equal(control_flags(&cc), PRIVATE|NO_STORE);
+    assert_int_equal(cc.max_age, 0);
+    assert_int_equal(cc.s_maxage, 5);
 
     memcpy(byte, "no-store", 8);
 
@@ -402,7 +604,10 @@ control_flags(ngx_http_rfc9111_control_t *cc)
            | (cc->pub ? PUBLIC : 0)
            | (cc->must_revalidate ? MUST : 0)
            | (cc->proxy_revalidate ? PROXY : 0)
-           | (cc->no_transform ? NO_TRANS : 0);
+           | (cc->no_transform ? NO_TRANS : 0)
+           | (cc->must_understand ? KNOWN : 0)
+           | (cc->immutable ? IMMUTABLE : 0)
+           | (cc->only_if_cached ? ONLY : 0);
 }
 
 
@@ -418,6 +623,9 @@ main(void)
         cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_invalid_arguments),
         cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_seconds),
+        cmocka_unit_test(test_omits),
+        cmocka_unit_test(test_remove),
         cmocka_unit_test(test_delta),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_cuts_and_bytes),

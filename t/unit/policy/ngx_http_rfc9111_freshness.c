@@ -19,7 +19,8 @@
 #define MAX     NGX_HTTP_RFC9111_DELTA_MAX
 
 
-static void freshness_init(ngx_http_rfc9111_freshness_t *f);
+static void freshness_line(void (*take)(ngx_http_rfc9111_freshness_t *f,
+    ngx_str_t *line), ngx_http_rfc9111_freshness_t *f, const char *text);
 
 
 static void
@@ -27,7 +28,7 @@ test_nothing_said(void **state)
 {
     ngx_http_rfc9111_freshness_t  f;
 
-    freshness_init(&f);
+    ngx_http_rfc9111_freshness_init(&f);
     assert_int_equal(ngx_http_rfc9111_lifetime(&f, 0, NOW), -1);
     assert_int_equal(ngx_http_rfc9111_lifetime(&f, 1, NOW), -1);
 
@@ -45,7 +46,7 @@ test_s_maxage(void **state)
 {
     ngx_http_rfc9111_freshness_t  f;
 
-    freshness_init(&f);
+    ngx_http_rfc9111_freshness_init(&f);
     f.cc.s_maxage = 5;
 
     assert_int_equal(ngx_http_rfc9111_lifetime(&f, 1, NOW), 5);
@@ -75,7 +76,7 @@ test_max_age_wins_over_expires(void **state)
 {
     ngx_http_rfc9111_freshness_t  f;
 
-    freshness_init(&f);
+    ngx_http_rfc9111_freshness_init(&f);
     f.date = NOW;
     f.cc.max_age = 60;
 
@@ -97,7 +98,7 @@ test_expires(void **state)
 {
     ngx_http_rfc9111_freshness_t  f;
 
-    freshness_init(&f);
+    ngx_http_rfc9111_freshness_init(&f);
 
     /* less Date, whatever the clock here says */
 
@@ -141,7 +142,7 @@ test_expires_bounds(void **state)
 {
     ngx_http_rfc9111_freshness_t  f;
 
-    freshness_init(&f);
+    ngx_http_rfc9111_freshness_init(&f);
 
     /* Fri, 31 Dec 9999 */
 
@@ -164,7 +165,7 @@ test_initial_age(void **state)
 {
     ngx_http_rfc9111_freshness_t  f;
 
-    freshness_init(&f);
+    ngx_http_rfc9111_freshness_init(&f);
     assert_int_equal(ngx_http_rfc9111_initial_age(&f, NOW, NOW), 0);
 
     /* apparent_age */
@@ -205,7 +206,7 @@ test_initial_age_bounds(void **state)
 {
     ngx_http_rfc9111_freshness_t  f;
 
-    freshness_init(&f);
+    ngx_http_rfc9111_freshness_init(&f);
 
     /* the clock was set back while the request was under way */
 
@@ -235,7 +236,6 @@ static void
 test_age_lines(void **state)
 {
     ngx_uint_t                    i;
-    ngx_str_t                     line;
     ngx_http_rfc9111_freshness_t  f;
 
     static struct {
@@ -253,24 +253,33 @@ test_age_lines(void **state)
         { "-1", -1 },
         { "1.5", -1 },
         { "1x, 2", -1 },
+
+        /* a number with parameters is still that number */
+
+        { "7200;foo=bar", 7200 },
+        { "7200 ; foo=1, 5", 7200 },
+        { ";7200", -1 },
+        { "x;7200", -1 },
         { NULL, 0 }
     };
 
     for (i = 0; rows[i].text; i++) {
-        freshness_init(&f);
-        line.data = (u_char *) rows[i].text;
-        line.len = strlen(rows[i].text);
-
-        ngx_http_rfc9111_age(&f, &line);
+        ngx_http_rfc9111_freshness_init(&f);
+        freshness_line(ngx_http_rfc9111_age, &f, rows[i].text);
         assert_int_equal(f.age, rows[i].age);
     }
 
-    freshness_init(&f);
-    ngx_str_set(&line, "5");
-    ngx_http_rfc9111_age(&f, &line);
-    ngx_str_set(&line, "9");
-    ngx_http_rfc9111_age(&f, &line);
+    ngx_http_rfc9111_freshness_init(&f);
+    freshness_line(ngx_http_rfc9111_age, &f, "5");
+    freshness_line(ngx_http_rfc9111_age, &f, "9");
     assert_int_equal(f.age, 5);
+
+    /* one that is ignored is not made up for by the next */
+
+    ngx_http_rfc9111_freshness_init(&f);
+    freshness_line(ngx_http_rfc9111_age, &f, "x");
+    freshness_line(ngx_http_rfc9111_age, &f, "9");
+    assert_int_equal(f.age, -1);
 }
 
 
@@ -281,29 +290,264 @@ test_expires_lines(void **state)
 {
     ngx_http_rfc9111_freshness_t  f;
 
-    freshness_init(&f);
-    ngx_http_rfc9111_expires(&f, NOW + 60);
+    ngx_http_rfc9111_freshness_init(&f);
+    freshness_line(ngx_http_rfc9111_expires, &f,
+                   "Tue, 14 Nov 2023 22:14:20 GMT");
     assert_int_equal(f.expires, NOW + 60);
 
-    ngx_http_rfc9111_expires(&f, NOW + 90);
+    freshness_line(ngx_http_rfc9111_expires, &f,
+                   "Tue, 14 Nov 2023 22:14:50 GMT");
     assert_int_equal(f.expires, NOW + 60);
 
-    ngx_http_rfc9111_expires(&f, NOW + 30);
+    freshness_line(ngx_http_rfc9111_expires, &f,
+                   "Tue, 14 Nov 2023 22:13:50 GMT");
     assert_int_equal(f.expires, NOW + 30);
 
-    ngx_http_rfc9111_expires(&f, NGX_ERROR);
+    freshness_line(ngx_http_rfc9111_expires, &f, "0");
+    assert_int_equal(f.expires, 0);
+
+    ngx_http_rfc9111_freshness_init(&f);
+    freshness_line(ngx_http_rfc9111_expires, &f, "");
     assert_int_equal(f.expires, 0);
 }
 
 
-static void
-freshness_init(ngx_http_rfc9111_freshness_t *f)
-{
-    ngx_http_rfc9111_control_init(&f->cc);
+/* RFC 9111, 4.2.2 */
 
-    f->date = -1;
-    f->expires = -1;
-    f->age = -1;
+static void
+test_heuristic(void **state)
+{
+    ngx_http_rfc9111_freshness_t  f;
+
+    ngx_http_rfc9111_freshness_init(&f);
+    f.date = NOW;
+
+    assert_int_equal(ngx_http_rfc9111_heuristic(&f, 200, NOW), -1);
+
+    f.last_modified = NOW - 1000;
+    assert_int_equal(ngx_http_rfc9111_heuristic(&f, 200, NOW), 100);
+
+    f.last_modified = NOW - 9;
+    assert_int_equal(ngx_http_rfc9111_heuristic(&f, 200, NOW), 0);
+
+    f.last_modified = NOW;
+    assert_int_equal(ngx_http_rfc9111_heuristic(&f, 200, NOW), 0);
+
+    f.last_modified = NOW + 1000;
+    assert_int_equal(ngx_http_rfc9111_heuristic(&f, 200, NOW), 0);
+
+    /* a day at most */
+
+    f.last_modified = NOW - 864000;
+    assert_int_equal(ngx_http_rfc9111_heuristic(&f, 200, NOW), 86400);
+
+    f.last_modified = 0;
+    assert_int_equal(ngx_http_rfc9111_heuristic(&f, 200, NOW), 86400);
+
+    /* from Last-Modified to Date, whatever the clock here says */
+
+    f.last_modified = NOW - 2000;
+    f.date = NOW - 1000;
+    assert_int_equal(ngx_http_rfc9111_heuristic(&f, 200, NOW), 100);
+
+    f.date = -1;
+    assert_int_equal(ngx_http_rfc9111_heuristic(&f, 200, NOW), 200);
+
+    f.pragma = 1;
+    assert_int_equal(ngx_http_rfc9111_heuristic(&f, 200, NOW), -1);
+}
+
+
+/* RFC 9110, 15.1 */
+
+static void
+test_heuristic_status(void **state)
+{
+    ngx_uint_t                    status, i, expected;
+    ngx_http_rfc9111_freshness_t  f;
+
+    static ngx_uint_t  cacheable[] = {
+        200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501, 0
+    };
+
+    ngx_http_rfc9111_freshness_init(&f);
+    f.last_modified = NOW - 1000;
+
+    for (status = 100; status < 1000; status++) {
+        expected = 0;
+
+        for (i = 0; cacheable[i]; i++) {
+            expected |= (cacheable[i] == status);
+        }
+
+        f.cc.pub = 0;
+
+        if (ngx_http_rfc9111_heuristic(&f, status, NOW)
+            != (expected ? 100 : -1))
+        {
+            fail_msg("status %d", (int) status);
+        }
+
+        f.cc.pub = 1;
+        assert_int_equal(ngx_http_rfc9111_heuristic(&f, status, NOW), 100);
+    }
+}
+
+
+static void
+test_last_modified_lines(void **state)
+{
+    ngx_http_rfc9111_freshness_t  f;
+
+    ngx_http_rfc9111_freshness_init(&f);
+
+    freshness_line(ngx_http_rfc9111_last_modified, &f, "yesterday");
+    assert_int_equal(f.last_modified, -1);
+
+    freshness_line(ngx_http_rfc9111_last_modified, &f,
+                   "Tue, 14 Nov 2023 22:13:20 GMT");
+    assert_int_equal(f.last_modified, NOW);
+
+    freshness_line(ngx_http_rfc9111_last_modified, &f,
+                   "Tue, 14 Nov 2023 22:13:10 GMT");
+    assert_int_equal(f.last_modified, NOW);
+}
+
+
+/* RFC 9111, 4.2.4 and 5.2.1 */
+
+static void
+test_reuse(void **state)
+{
+    ngx_uint_t                   i;
+    ngx_str_t                    line;
+    ngx_http_rfc9111_reuse_e     shared, priv;
+    ngx_http_rfc9111_control_t   request, response;
+
+    static struct {
+        const char               *asked;
+        const char               *stored;
+        int64_t                   age;
+        ngx_http_rfc9111_reuse_e  shared;
+        ngx_http_rfc9111_reuse_e  priv;
+    }  rows[] = {
+
+#define FRESH     NGX_HTTP_RFC9111_FRESH
+#define ACCEPTED  NGX_HTTP_RFC9111_STALE_ACCEPTED
+#define STALE     NGX_HTTP_RFC9111_STALE
+#define REFUSED   NGX_HTTP_RFC9111_REFUSED
+
+        /* each of a lifetime of 100 */
+
+        { "", "", 0, FRESH, FRESH },
+        { "", "", 99, FRESH, FRESH },
+        { "", "", 100, STALE, STALE },
+        { "no-store", "", 0, FRESH, FRESH },
+        { "only-if-cached", "", 0, FRESH, FRESH },
+
+        { "no-cache", "", 0, REFUSED, REFUSED },
+        { "no-cache, max-stale", "", 100, REFUSED, REFUSED },
+
+        { "max-age=10", "", 10, FRESH, FRESH },
+        { "max-age=10", "", 11, REFUSED, REFUSED },
+        { "max-age=0", "", 0, FRESH, FRESH },
+        { "max-age=0", "", 1, REFUSED, REFUSED },
+        { "max-age=500", "", 100, STALE, STALE },
+        { "max-age=x", "", 1, REFUSED, REFUSED },
+
+        { "min-fresh=40", "", 60, FRESH, FRESH },
+        { "min-fresh=40", "", 61, REFUSED, REFUSED },
+        { "min-fresh=0", "", 99, FRESH, FRESH },
+        { "min-fresh=0", "", 100, STALE, STALE },
+
+        { "max-stale=20", "", 100, ACCEPTED, ACCEPTED },
+        { "max-stale=20", "", 120, ACCEPTED, ACCEPTED },
+        { "max-stale=20", "", 121, STALE, STALE },
+        { "max-stale=0", "", 100, ACCEPTED, ACCEPTED },
+        { "max-stale", "", 9999999, ACCEPTED, ACCEPTED },
+        { "max-stale=20", "", 50, FRESH, FRESH },
+        { "max-stale=20, min-fresh=1", "", 110, STALE, STALE },
+        { "max-stale=20, max-age=105", "", 105, ACCEPTED, ACCEPTED },
+        { "max-stale=20, max-age=105", "", 106, REFUSED, REFUSED },
+
+        /* what the origin forbids, no client allows */
+
+        { "max-stale", "must-revalidate", 100, STALE, STALE },
+        { "max-stale", "no-cache", 100, STALE, STALE },
+        { "max-stale", "proxy-revalidate", 100, STALE, ACCEPTED },
+        { "max-stale", "s-maxage=100", 100, STALE, ACCEPTED },
+        { "max-stale", "max-age=100", 100, ACCEPTED, ACCEPTED },
+    };
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        ngx_http_rfc9111_control_init(&request);
+        line.data = (u_char *) rows[i].asked;
+        line.len = strlen(rows[i].asked);
+        ngx_http_rfc9111_control_parse(&line, &request);
+
+        ngx_http_rfc9111_control_init(&response);
+        line.data = (u_char *) rows[i].stored;
+        line.len = strlen(rows[i].stored);
+        ngx_http_rfc9111_control_parse(&line, &response);
+
+        shared = ngx_http_rfc9111_reuse(&request, &response, 1, rows[i].age,
+                                        100);
+        priv = ngx_http_rfc9111_reuse(&request, &response, 0, rows[i].age,
+                                      100);
+
+        if (shared != rows[i].shared || priv != rows[i].priv) {
+            fail_msg("\"%s\" of \"%s\" at %d", rows[i].asked,
+                     rows[i].stored, (int) rows[i].age);
+        }
+
+        /* without what it was stored with, never stale */
+
+        shared = ngx_http_rfc9111_reuse(&request, NULL, 1, rows[i].age, 100);
+
+        assert_int_equal(shared, (rows[i].shared == ACCEPTED)
+                                 ? STALE : rows[i].shared);
+    }
+}
+
+
+/* RFC 9111, 5.4 */
+
+static void
+test_pragma(void **state)
+{
+    ngx_str_t  line;
+
+    ngx_str_set(&line, "no-cache");
+    assert_true(ngx_http_rfc9111_pragma(&line));
+
+    ngx_str_set(&line, "foo, No-Cache ,");
+    assert_true(ngx_http_rfc9111_pragma(&line));
+
+    ngx_str_set(&line, "foo, no-cached, no_cache");
+    assert_false(ngx_http_rfc9111_pragma(&line));
+
+    ngx_str_set(&line, "");
+    assert_false(ngx_http_rfc9111_pragma(&line));
+}
+
+
+/* takes a copy that ends where the line does, so that overruns are seen */
+
+static void
+freshness_line(void (*take)(ngx_http_rfc9111_freshness_t *f, ngx_str_t *line),
+    ngx_http_rfc9111_freshness_t *f, const char *text)
+{
+    ngx_str_t  line;
+
+    line.len = strlen(text);
+    line.data = malloc(line.len);
+    assert_true(line.data != NULL || line.len == 0);
+
+    memcpy(line.data, text, line.len);
+
+    take(f, &line);
+
+    free(line.data);
 }
 
 
@@ -313,13 +557,18 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_nothing_said),
         cmocka_unit_test(test_s_maxage),
-        cmocka_unit_test(test_age_lines),
-        cmocka_unit_test(test_expires_lines),
         cmocka_unit_test(test_max_age_wins_over_expires),
         cmocka_unit_test(test_expires),
         cmocka_unit_test(test_expires_bounds),
         cmocka_unit_test(test_initial_age),
         cmocka_unit_test(test_initial_age_bounds),
+        cmocka_unit_test(test_age_lines),
+        cmocka_unit_test(test_expires_lines),
+        cmocka_unit_test(test_heuristic),
+        cmocka_unit_test(test_heuristic_status),
+        cmocka_unit_test(test_last_modified_lines),
+        cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_pragma),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,9 +70,14 @@ test_no_store(void **state)
                          NGX_HTTP_RFC9111_NO_STORE);
 
         storage_init(&s, shared);
-        s.cc.no_cache = 1;
+        s.asked_no_store = 1;
         assert_int_equal(ngx_http_rfc9111_storage(&s),
                          NGX_HTTP_RFC9111_NO_STORE);
+
+        storage_init(&s, shared);
+        s.cc.no_cache = 1;
+        assert_int_equal(ngx_http_rfc9111_storage(&s),
+                         NGX_HTTP_RFC9111_NO_CACHE);
 
         /* nothing makes up for it */
 
@@ -80,8 +85,49 @@ test_no_store(void **state)
         s.cc.s_maxage = 60;
         s.cc.must_revalidate = 1;
         assert_int_equal(ngx_http_rfc9111_storage(&s),
-                         NGX_HTTP_RFC9111_NO_STORE);
+                         NGX_HTTP_RFC9111_NO_CACHE);
     }
+}
+
+
+/* RFC 9111, 5.2.2.3 */
+
+static void
+test_must_understand(void **state)
+{
+    ngx_http_rfc9111_storage_t  s;
+
+    storage_init(&s, 1);
+    s.cc.must_understand = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+
+    /* no-store is for those who do not know the status */
+
+    s.cc.no_store = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+
+    s.status = 599;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STATUS);
+
+    s.cc.no_store = 0;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STATUS);
+
+    s.status = 226;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STATUS);
+
+    /* what the client asks for, and no-cache, it does not touch */
+
+    storage_init(&s, 1);
+    s.cc.must_understand = 1;
+    s.asked_no_store = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s),
+                     NGX_HTTP_RFC9111_NO_STORE);
+
+    storage_init(&s, 1);
+    s.cc.must_understand = 1;
+    s.cc.no_cache = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s),
+                     NGX_HTTP_RFC9111_NO_CACHE);
 }
 
 
@@ -302,6 +348,7 @@ main(void)
         cmocka_unit_test(test_store),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_no_store),
+        cmocka_unit_test(test_must_understand),
         cmocka_unit_test(test_private),
         cmocka_unit_test(test_authorization),
         cmocka_unit_test(test_cookie),
