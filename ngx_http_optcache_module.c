@@ -272,6 +272,11 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
             ctx->status = NGX_HTTP_OPTCACHE_MISS;
         }
 
+        if (ctx->asked && ctx->asked->only_if_cached) {
+            /* RFC 9111, 5.2.1.7 */
+            return NGX_HTTP_GATEWAY_TIME_OUT;
+        }
+
         ctx->requested = ngx_time();
 
         return NGX_DECLINED;
@@ -331,6 +336,14 @@ ngx_http_optcache_start(ngx_http_request_t *r,
 
     default: /* NGX_OK */
         break;
+    }
+
+    if (ngx_http_optcache_request_control(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->asked && ctx->asked->no_cache) {
+        return NGX_OK;
     }
 
     ctx->status = NGX_HTTP_OPTCACHE_NONE;

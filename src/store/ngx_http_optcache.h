@@ -28,6 +28,7 @@
 #include "ngx_optcache_gzip.h"
 #include "ngx_optcache_key.h"
 #include "ngx_optcache_l1.h"
+#include "ngx_http_rfc9111_control.h"
 
 
 /* of one body; Redis takes no value of more than 512m */
@@ -103,6 +104,7 @@ typedef struct {
     ngx_optcache_key_t            key;
     ngx_optcache_entry_t          entry;      /* what was found */
     ngx_http_optcache_capture_t  *capture;    /* what is being stored */
+    ngx_http_rfc9111_control_t   *asked;      /* by the client, or NULL */
     ngx_redis_command_t          *command;    /* the lookup under way */
     ngx_str_t                     name;       /* of the entry in Redis */
     time_t                        requested;  /* when upstream is asked */

@@ -86,8 +86,16 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
         break;
     }
 
-    if (ngx_http_optcache_response_read(r, ctx, &resp) != NGX_OK) {
+    switch (ngx_http_optcache_response_read(r, ctx, &resp)) {
+
+    case NGX_ERROR:
+        return NGX_ERROR;
+
+    case NGX_DECLINED:
         return NGX_OK;
+
+    default: /* NGX_OK */
+        break;
     }
 
     ctx->capture = ngx_http_optcache_capture_create(r, olcf, &resp);
@@ -126,6 +134,8 @@ ngx_http_optcache_capture_create(ngx_http_request_t *r,
 {
     ngx_http_optcache_capture_t  *cap;
 
+    static ngx_str_t  field = ngx_string("Last-Modified");
+
     cap = ngx_pcalloc(r->pool, sizeof(ngx_http_optcache_capture_t));
     if (cap == NULL) {
         return NULL;
@@ -133,7 +143,8 @@ ngx_http_optcache_capture_create(ngx_http_request_t *r,
 
     cap->entry.status = r->headers_out.status;
     cap->entry.date = ngx_time();
-    cap->entry.last_modified = r->headers_out.last_modified_time;
+    cap->entry.last_modified = ngx_http_optcache_response_omits(resp, &field)
+                               ? -1 : r->headers_out.last_modified_time;
     cap->entry.age = (uint32_t) resp->age;
     cap->entry.lifetime = (uint32_t) ngx_min(resp->lifetime,
                                              NGX_HTTP_RFC9111_DELTA_MAX);

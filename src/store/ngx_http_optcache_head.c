@@ -19,6 +19,7 @@ typedef struct {
 
 typedef struct {
     ngx_http_request_t           *request;
+    ngx_http_optcache_response_t *response;
     u_char                       *p;              /* NULL: only measure */
     size_t                        size;
 } ngx_http_optcache_head_t;
@@ -63,6 +64,7 @@ ngx_http_optcache_head_write(ngx_http_request_t *r,
     ngx_memzero(&h, sizeof(ngx_http_optcache_head_t));
 
     h.request = r;
+    h.response = resp;
 
     ngx_http_optcache_head_made(&h, &type, &made);
     ngx_http_optcache_response_each(&r->headers_out.headers,
@@ -97,11 +99,13 @@ ngx_http_optcache_head_made(ngx_http_optcache_head_t *head, ngx_str_t *type,
 
     ngx_http_optcache_head_add(head, &field);
 
-    if (type->len) {
-        field.id = NGX_OPTCACHE_FIELD_CONTENT_TYPE;
-        ngx_str_set(&field.name, "Content-Type");
-        field.value = *type;
+    field.id = NGX_OPTCACHE_FIELD_CONTENT_TYPE;
+    ngx_str_set(&field.name, "Content-Type");
+    field.value = *type;
 
+    if (type->len
+        && !ngx_http_optcache_response_omits(head->response, &field.name))
+    {
         ngx_http_optcache_head_add(head, &field);
     }
 }
@@ -139,7 +143,9 @@ ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data)
 
     /* RFC 9111, 3.1: fields that Connection names are of that hop alone */
 
-    if (ngx_http_optcache_head_hop(head->request, &field.name)) {
+    if (ngx_http_optcache_head_hop(head->request, &field.name)
+        || ngx_http_optcache_response_omits(head->response, &field.name))
+    {
         return;
     }
 

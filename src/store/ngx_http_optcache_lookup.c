@@ -9,11 +9,14 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_rfc9111_freshness.h"
 #include "ngx_http_wait.h"
 
 
 static void ngx_http_optcache_lookup_found(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_layer_e layer);
+static ngx_uint_t ngx_http_optcache_lookup_usable(ngx_http_optcache_ctx_t *ctx,
+    time_t now);
 static ngx_int_t ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static void ngx_http_optcache_reply_handler(void *data,
@@ -69,7 +72,7 @@ ngx_http_optcache_lookup_found(ngx_http_request_t *r,
                    ngx_optcache_entry_age(&ctx->entry, now),
                    ctx->entry.lifetime);
 
-    if (!ngx_optcache_entry_fresh(&ctx->entry, now)) {
+    if (!ngx_http_optcache_lookup_usable(ctx, now)) {
         ctx->status = NGX_HTTP_OPTCACHE_EXPIRED;
         return;
     }
@@ -81,6 +84,22 @@ ngx_http_optcache_lookup_found(ngx_http_request_t *r,
     ctx->status = NGX_HTTP_OPTCACHE_HIT;
     ctx->layer = layer;
     ctx->found = 1;
+}
+
+
+/* Fresh, and fresh enough for this client. */
+
+static ngx_uint_t
+ngx_http_optcache_lookup_usable(ngx_http_optcache_ctx_t *ctx, time_t now)
+{
+    if (ctx->asked == NULL) {
+        return ngx_optcache_entry_fresh(&ctx->entry, now);
+    }
+
+    return ngx_http_rfc9111_reuse(ctx->asked, NULL, ctx->key.shared,
+                                  ngx_optcache_entry_age(&ctx->entry, now),
+                                  ctx->entry.lifetime)
+           == NGX_HTTP_RFC9111_FRESH;
 }
 
 
@@ -204,6 +223,11 @@ ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
     }
 
     if (rc != NGX_OK || !ngx_optcache_entry_fresh(&e, ngx_time())) {
+        return;
+    }
+
+    if (e.date <= ctx->entry.date) {
+        /* what was found in L1, and would not do, is no older */
         return;
     }
 

@@ -10,8 +10,11 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_request.h"
+#include "ngx_http_rfc9111_freshness.h"
 
 
+static ngx_http_rfc9111_control_t *ngx_http_optcache_request_asked(
+    ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_request_uri(ngx_http_request_t *r,
     ngx_str_t *uri);
 
@@ -57,6 +60,85 @@ ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
            || ngx_strncasecmp(r->headers_in.upgrade->value.data,
                               websocket.data, websocket.len)
               != 0;
+}
+
+
+ngx_int_t
+ngx_http_optcache_request_control(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_uint_t        i, pragma;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    if (r != r->main && r->header_only) {
+        return NGX_OK;
+    }
+
+    pragma = 0;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len == sizeof("Pragma") - 1
+                && ngx_strncasecmp(h[i].key.data, (u_char *) "Pragma",
+                                   sizeof("Pragma") - 1)
+                   == 0)
+            {
+                pragma |= ngx_http_rfc9111_pragma(&h[i].value);
+                continue;
+            }
+
+            if (h[i].key.len != sizeof("Cache-Control") - 1
+                || ngx_strncasecmp(h[i].key.data, (u_char *) "Cache-Control",
+                                   sizeof("Cache-Control") - 1)
+                   != 0)
+            {
+                continue;
+            }
+
+            if (ngx_http_optcache_request_asked(r, ctx) == NULL) {
+                return NGX_ERROR;
+            }
+
+            ngx_http_rfc9111_control_parse(&h[i].value, ctx->asked);
+        }
+    }
+
+    /* RFC 9111, 5.2.1.4: it has no argument; one does not make it less */
+
+    for (i = 0; ctx->asked && i < ctx->asked->nfields; i++) {
+        ctx->asked->no_cache |= !ctx->asked->fields[i].priv;
+    }
+
+    if (pragma && ctx->asked == NULL) {
+
+        if (ngx_http_optcache_request_asked(r, ctx) == NULL) {
+            return NGX_ERROR;
+        }
+
+        ctx->asked->no_cache = 1;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_http_rfc9111_control_t *
+ngx_http_optcache_request_asked(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    if (ctx->asked == NULL) {
+        ctx->asked = ngx_palloc(r->pool, sizeof(ngx_http_rfc9111_control_t));
+
+        if (ctx->asked) {
+            ngx_http_rfc9111_control_init(ctx->asked);
+        }
+    }
+
+    return ctx->asked;
 }
 
 

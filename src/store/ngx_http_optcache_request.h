@@ -39,6 +39,16 @@ ngx_int_t ngx_http_optcache_request_key(ngx_http_request_t *r,
 ngx_uint_t ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
 
+/*
+ * What the client asks of caches, in ctx->asked: Cache-Control (RFC 9111,
+ * 5.2.1), or Pragma where there is none (5.4).  Left NULL when it asks for
+ * nothing, and in a subrequest of auth_request, which is no request of the
+ * client.  NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_http_optcache_request_control(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
 /* Whether Host names another host than the request line (RFC 9112, 3.2.2). */
 
 ngx_uint_t ngx_http_optcache_request_two_hosts(ngx_http_request_t *r);

@@ -11,17 +11,40 @@
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_response.h"
+#include "ngx_http_rfc9110_date.h"
+#include "ngx_http_rfc9213_targeted.h"
+
+
+/* all lines of one field */
+
+typedef struct {
+    ngx_http_request_t           *request;
+    const char                   *name;
+    ngx_str_t                     value;
+    ngx_int_t                     rc;
+} ngx_http_optcache_lines_t;
 
 
 static void ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_upstream(ngx_table_elt_t *h,
     void *data);
-static ngx_uint_t ngx_http_optcache_response_vary(ngx_str_t *value);
+static ngx_int_t ngx_http_optcache_response_targeted(ngx_http_request_t *r,
+    ngx_http_optcache_response_t *resp);
+static void ngx_http_optcache_response_line(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
 static void ngx_http_optcache_response_type(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp);
+
+
+/* RFC 9213, 2.2: the fields that go before Cache-Control and Expires */
+
+static const char  *ngx_http_optcache_targets[] = {
+    "Optcache-Cache-Control",
+    "CDN-Cache-Control",
+    NULL
+};
 
 
 ngx_int_t
@@ -35,10 +58,9 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
 
     ngx_memzero(resp, sizeof(ngx_http_optcache_response_t));
 
-    ngx_http_rfc9111_control_init(&resp->freshness.cc);
-    resp->freshness.date = -1;
-    resp->freshness.expires = -1;
-    resp->freshness.age = -1;
+    ngx_http_rfc9111_freshness_init(&resp->freshness);
+
+    resp->shared = ctx->key.shared;
 
     ngx_http_optcache_response_each(&r->headers_out.headers,
                                     ngx_http_optcache_response_field, resp);
@@ -55,6 +77,10 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    if (ngx_http_optcache_response_targeted(r, resp) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     ngx_http_optcache_response_lifetime(r, ctx, resp);
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
@@ -69,14 +95,14 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
                                     &request);
 
     storage.cc = resp->freshness.cc;
-    storage.cc.no_store |= request.no_store;
+    storage.asked_no_store = request.no_store;
     storage.status = r->headers_out.status;
     storage.lifetime = resp->lifetime - resp->age;
     storage.shared = ctx->key.shared;
     storage.authorization = (r->headers_in.authorization != NULL);
     storage.cookie = (olcf->user == NULL && ngx_http_compat_has_cookie(r));
     storage.set_cookie = resp->set_cookie;
-    storage.vary = resp->vary;
+    storage.vary = (resp->vary.any || resp->vary.n);
 
     reason = ngx_http_rfc9111_storage(&storage);
 
@@ -139,14 +165,16 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
         break;
 
     case NGX_OPTCACHE_FIELD_EXPIRES:
-        ngx_http_rfc9111_expires(&resp->freshness,
-                                 ngx_parse_http_time(h->value.data,
-                                                     h->value.len));
+        ngx_http_rfc9111_expires(&resp->freshness, &h->value);
+        break;
+
+    case NGX_OPTCACHE_FIELD_LAST_MODIFIED:
+        ngx_http_rfc9111_last_modified(&resp->freshness, &h->value);
         break;
 
     case NGX_OPTCACHE_FIELD_VARY:
         resp->varies = 1;
-        resp->vary |= ngx_http_optcache_response_vary(&h->value);
+        ngx_http_rfc9111_vary_parse(&h->value, &resp->vary);
         break;
 
     case NGX_OPTCACHE_FIELD_DATE:
@@ -167,6 +195,12 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
         return;
 
     default:
+        if (ngx_http_optcache_response_is(h, "pragma")
+            && ngx_http_rfc9111_pragma(&h->value))
+        {
+            resp->freshness.pragma = 1;
+        }
+
         break;
     }
 
@@ -217,6 +251,15 @@ ngx_http_optcache_response_upstream(ngx_table_elt_t *h, void *data)
 
 
 ngx_uint_t
+ngx_http_optcache_response_omits(ngx_http_optcache_response_t *resp,
+    ngx_str_t *name)
+{
+    return ngx_http_rfc9111_control_omits(&resp->freshness.cc, name,
+                                          resp->shared);
+}
+
+
+ngx_uint_t
 ngx_http_optcache_response_is(ngx_table_elt_t *h, const char *name)
 {
     return h->key.len == ngx_strlen(name)
@@ -224,39 +267,86 @@ ngx_http_optcache_response_is(ngx_table_elt_t *h, const char *name)
 }
 
 
-/* Whether a Vary field names anything but Accept-Encoding. */
+/*
+ * RFC 9213, 2.2: the first of the targets that is a dictionary, and not empty,
+ * speaks in place of Cache-Control and Expires.  NGX_ERROR when out of memory.
+ */
 
-static ngx_uint_t
-ngx_http_optcache_response_vary(ngx_str_t *value)
+static ngx_int_t
+ngx_http_optcache_response_targeted(ngx_http_request_t *r,
+    ngx_http_optcache_response_t *resp)
 {
-    u_char  *p, *last, *name;
+    const char                 **name;
+    ngx_http_optcache_lines_t    lines;
 
-    p = value->data;
-    last = p + value->len;
+    resp->no_transform = resp->freshness.cc.no_transform;
 
-    while (p < last) {
+    for (name = ngx_http_optcache_targets; *name; name++) {
 
-        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
-            p++;
+        ngx_memzero(&lines, sizeof(ngx_http_optcache_lines_t));
+
+        lines.request = r;
+        lines.name = *name;
+
+        ngx_http_optcache_response_each(&r->headers_out.headers,
+                                        ngx_http_optcache_response_line,
+                                        &lines);
+
+        if (lines.value.data == NULL && r->upstream) {
+            /* hidden from the client */
+            ngx_http_optcache_response_each(&r->upstream->headers_in.headers,
+                                            ngx_http_optcache_response_line,
+                                            &lines);
         }
 
-        name = p;
-
-        while (p < last && *p != ',' && *p != ' ' && *p != '\t') {
-            p++;
+        if (lines.rc != NGX_OK) {
+            return NGX_ERROR;
         }
 
-        if (p != name
-            && (p - name != sizeof("Accept-Encoding") - 1
-                || ngx_strncasecmp(name, (u_char *) "Accept-Encoding",
-                                   sizeof("Accept-Encoding") - 1)
-                   != 0))
+        if (ngx_http_rfc9213_targeted(&lines.value, &resp->freshness.cc)
+            == NGX_OK)
         {
-            return 1;
+            resp->freshness.expires = -1;
+            resp->no_transform |= resp->freshness.cc.no_transform;
+            break;
         }
     }
 
-    return 0;
+    return NGX_OK;
+}
+
+
+/* RFC 9651, 4.2: several lines are joined by commas. */
+
+static void
+ngx_http_optcache_response_line(ngx_table_elt_t *h, void *data)
+{
+    ngx_http_optcache_lines_t *lines = data;
+
+    u_char  *p;
+    size_t   len;
+
+    if (!ngx_http_optcache_response_is(h, lines->name)) {
+        return;
+    }
+
+    if (lines->value.data == NULL) {
+        lines->value = h->value;
+        return;
+    }
+
+    len = lines->value.len + sizeof(", ") - 1 + h->value.len;
+
+    p = ngx_pnalloc(lines->request->pool, len);
+    if (p == NULL) {
+        lines->rc = NGX_ERROR;
+        return;
+    }
+
+    (void) ngx_sprintf(p, "%V, %V", &lines->value, &h->value);
+
+    lines->value.data = p;
+    lines->value.len = len;
 }
 
 
@@ -270,12 +360,9 @@ ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
     now = ngx_time();
 
     if (resp->date.len) {
-        resp->freshness.date = ngx_parse_http_time(resp->date.data,
-                                                   resp->date.len);
         /* NGX_ERROR is -1: no date */
+        resp->freshness.date = ngx_http_rfc9110_date(&resp->date);
     }
-
-    resp->no_transform = resp->freshness.cc.no_transform;
 
     resp->age = ngx_http_rfc9111_initial_age(&resp->freshness, ctx->requested,
                                              now);
@@ -294,6 +381,13 @@ ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
                                                r->headers_out.status);
     if (resp->lifetime) {
         resp->lifetime += resp->age;
+        return;
+    }
+
+    if (olcf->valid == NULL) {
+        resp->lifetime = ngx_http_rfc9111_heuristic(&resp->freshness,
+                                                    r->headers_out.status,
+                                                    now);
     }
 }
 

@@ -15,6 +15,7 @@
 #include "ngx_http_optcache.h"
 #include "ngx_http_rfc9111_freshness.h"
 #include "ngx_http_rfc9111_storage.h"
+#include "ngx_http_rfc9111_vary.h"
 
 
 typedef void (*ngx_http_optcache_field_pt)(ngx_table_elt_t *h, void *data);
@@ -24,13 +25,14 @@ typedef void (*ngx_http_optcache_field_pt)(ngx_table_elt_t *h, void *data);
 
 typedef struct {
     ngx_http_rfc9111_freshness_t  freshness;
+    ngx_http_rfc9111_vary_t       vary;
     int64_t                       lifetime;       /* seconds */
     int64_t                       age;            /* seconds, now */
     ngx_str_t                     date;           /* as the origin sent it */
 
     unsigned                      set_cookie:1;
     unsigned                      varies:1;       /* says Vary */
-    unsigned                      vary:1;         /* beyond encoding */
+    unsigned                      shared:1;       /* the partition is */
     unsigned                      no_transform:1;
     unsigned                      streaming:1;    /* text/event-stream */
     unsigned                      invalid:1;      /* a field not to be kept */
@@ -40,11 +42,19 @@ typedef struct {
 /*
  * Reads the header of a response and decides whether it may be stored
  * (RFC 9111, 3).  NGX_OK: it may; NGX_DECLINED: it may not, the reason is in
- * the debug log.
+ * the debug log; NGX_ERROR: out of memory.
  */
 
 ngx_int_t ngx_http_optcache_response_read(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
+
+/*
+ * Whether a field is not to be stored: private (in the shared partition) or
+ * no-cache names it (RFC 9111, 5.2.2.4 and 5.2.2.7).
+ */
+
+ngx_uint_t ngx_http_optcache_response_omits(
+    ngx_http_optcache_response_t *resp, ngx_str_t *name);
 
 /* Calls the handler for each field of a list that is not deleted. */
 

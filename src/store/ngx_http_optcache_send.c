@@ -57,6 +57,11 @@ ngx_http_optcache_send(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         return rc;
     }
 
+    if (r->headers_in.if_none_match) {
+        /* RFC 9110, 13.1.3: it is ignored then; nginx would look at both */
+        r->headers_in.if_modified_since = NULL;
+    }
+
     gzip = ngx_http_optcache_send_gzip(r, e);
 
     r->headers_out.status = e->status;
@@ -129,6 +134,13 @@ ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 
         if (field.id == NGX_OPTCACHE_FIELD_VARY && e->gzip_len) {
             /* it can only be what is sent for such an entry anyway */
+            continue;
+        }
+
+        if (field.id == NGX_OPTCACHE_FIELD_CONTENT_RANGE
+            && r->headers_in.range)
+        {
+            /* the answer may get one of its own */
             continue;
         }
 
@@ -387,7 +399,7 @@ ngx_http_optcache_acceptable(ngx_http_request_t *r, ngx_optcache_entry_t *e)
         }
 
         if (field.id == NGX_OPTCACHE_FIELD_CONTENT_ENCODING) {
-            return ngx_http_rfc9110_accepts(
+            return ngx_http_rfc9110_acceptable(
                                          ngx_http_optcache_accept_encoding(r),
                                          &field.value);
         }

@@ -30,6 +30,7 @@ static ngx_optcache_field_name_t  ngx_optcache_field_names[] = {
     { ngx_string("cache-control"), NGX_OPTCACHE_FIELD_CACHE_CONTROL },
     { ngx_string("vary"), NGX_OPTCACHE_FIELD_VARY },
     { ngx_string("location"), NGX_OPTCACHE_FIELD_LOCATION },
+    { ngx_string("content-range"), NGX_OPTCACHE_FIELD_CONTENT_RANGE },
 
     { ngx_string("connection"), NGX_OPTCACHE_FIELD_NEVER },
     { ngx_string("keep-alive"), NGX_OPTCACHE_FIELD_NEVER },
@@ -43,7 +44,6 @@ static ngx_optcache_field_name_t  ngx_optcache_field_names[] = {
     { ngx_string("upgrade"), NGX_OPTCACHE_FIELD_NEVER },
 
     { ngx_string("content-length"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("content-range"), NGX_OPTCACHE_FIELD_NEVER },
     { ngx_string("accept-ranges"), NGX_OPTCACHE_FIELD_NEVER },
 
     { ngx_string("age"), NGX_OPTCACHE_FIELD_NEVER },

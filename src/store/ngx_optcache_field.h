@@ -36,6 +36,7 @@ typedef enum {
     NGX_OPTCACHE_FIELD_CACHE_CONTROL,
     NGX_OPTCACHE_FIELD_VARY,
     NGX_OPTCACHE_FIELD_LOCATION,
+    NGX_OPTCACHE_FIELD_CONTENT_RANGE,
 
     /* what is never stored: of the connection, or of this one answer */
     NGX_OPTCACHE_FIELD_NEVER
