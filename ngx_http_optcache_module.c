@@ -143,6 +143,13 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
       offsetof(ngx_http_optcache_loc_conf_t, no_store),
       NULL },
 
+    { ngx_string("optcache_set_cookie"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_optcache_conf_set_cookie,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, set_cookie),
+      &ngx_http_optcache_conf_cookies },
+
     { ngx_string("optcache_max_size"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_size_slot,

@@ -64,6 +64,14 @@ my @wrong = (
     [location => 'optcache_no_store;', 'invalid number of arguments'],
     [location => 'optcache_no_store $nosuch;', '"nosuch"'],
 
+    [location => 'optcache_set_cookie;', 'invalid number of arguments'],
+    [location => 'optcache_set_cookie hide;',
+        '"hide" in "optcache_set_cookie", expected "refuse", "strip"'],
+    [location => 'optcache_set_cookie keep strip;',
+        'invalid number of arguments'],
+    [location => 'optcache_set_cookie keep; optcache_set_cookie strip;',
+        'is duplicate'],
+
     [location => 'optcache_max_size;', 'invalid number of arguments'],
     [location => 'optcache_max_size x;', 'invalid value'],
     [location => 'optcache_max_size -1;', 'invalid value'],
@@ -128,6 +136,8 @@ my @right = (
     [location => 'optcache_gzip on; optcache_gzip_types *;'],
     [location => 'optcache_gzip_level 1; optcache_gzip_min_length 0;'],
     [location => 'optcache_max_size 0;'],
+    [location => 'optcache_set_cookie strip;'],
+    [location => 'optcache c; optcache_set_cookie keep;'],
     [http => 'optcache_redis_server redis://127.0.0.1;'],
     [http => 'optcache_redis_server redis://127.0.0.1:6379/3 timeout=1s;'],
     [http => 'optcache_redis_server redis://[::1]:6379 connections=4;'],

@@ -37,6 +37,11 @@
 #define NGX_HTTP_OPTCACHE_HEADERS_OFF  0
 #define NGX_HTTP_OPTCACHE_HEADERS_X    1
 
+/* optcache_set_cookie: what becomes of a response that sets a cookie */
+#define NGX_HTTP_OPTCACHE_COOKIE_REFUSE  0
+#define NGX_HTTP_OPTCACHE_COOKIE_STRIP   1
+#define NGX_HTTP_OPTCACHE_COOKIE_KEEP    2
+
 
 /* X-Cache and $optcache_status */
 
@@ -63,6 +68,7 @@ typedef struct {
     ngx_http_complex_value_t     key;         /* the defaults */
     ngx_http_complex_value_t     user;
     size_t                       max_size;    /* the largest of all */
+    unsigned                     warned:1;    /* of shared cookies */
 } ngx_http_optcache_main_conf_t;
 
 
@@ -77,6 +83,7 @@ typedef struct {
     ngx_uint_t                   methods;
     size_t                       max_size;
     ngx_uint_t                   headers;
+    ngx_uint_t                   set_cookie;
 
     ngx_flag_t                   gzip;
     ngx_int_t                    gzip_level;

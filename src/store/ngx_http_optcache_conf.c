@@ -16,8 +16,6 @@ static ngx_int_t ngx_http_optcache_conf_compile(ngx_conf_t *cf, char *text,
     ngx_http_complex_value_t *cv);
 static char *ngx_http_optcache_conf_merge_zone(ngx_conf_t *cf,
     ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf);
-static char *ngx_http_optcache_conf_expect(ngx_conf_t *cf, ngx_command_t *cmd,
-    char *rv, const char *expected);
 
 
 ngx_str_t  ngx_http_optcache_gzip_types[] = {
@@ -52,6 +50,7 @@ ngx_http_optcache_conf_create_main(ngx_conf_t *cf)
      *     omcf->client = NULL;
      *     omcf->prefix = { 0, NULL };
      *     omcf->max_size = 0;
+     *     omcf->warned = 0;
      */
 
     if (ngx_array_init(&omcf->zones, cf->pool, 1, sizeof(ngx_optcache_l1_t *))
@@ -136,6 +135,7 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
     conf->no_store = NGX_CONF_UNSET_PTR;
     conf->max_size = NGX_CONF_UNSET_SIZE;
     conf->headers = NGX_CONF_UNSET_UINT;
+    conf->set_cookie = NGX_CONF_UNSET_UINT;
     conf->gzip = NGX_CONF_UNSET;
     conf->gzip_level = NGX_CONF_UNSET;
     conf->gzip_min_length = NGX_CONF_UNSET_SIZE;
@@ -150,6 +150,7 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_optcache_loc_conf_t *prev = parent;
     ngx_http_optcache_loc_conf_t *conf = child;
 
+    char                           *rv;
     ngx_http_optcache_main_conf_t  *omcf;
 
     if (conf->key == NULL) {
@@ -196,7 +197,12 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_optcache_conf_merge_zone(cf, prev, conf);
+    rv = ngx_http_optcache_conf_merge_zone(cf, prev, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    return ngx_http_optcache_conf_merge_rules(cf, prev, conf);
 }
 
 
@@ -406,9 +412,7 @@ ngx_http_optcache_conf_gzip_level(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-/* NGX_CONF_ERROR: the slot has logged what it did not like, and not where */
-
-static char *
+char *
 ngx_http_optcache_conf_expect(ngx_conf_t *cf, ngx_command_t *cmd, char *rv,
     const char *expected)
 {

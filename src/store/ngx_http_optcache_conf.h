@@ -18,6 +18,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_optcache.h"
+
 
 /* create and merge, as ngx_http_module_t wants them; all from cf->pool */
 
@@ -51,6 +53,30 @@ char *ngx_http_optcache_conf_headers(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_optcache_conf_gzip_level(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+char *ngx_http_optcache_conf_set_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/*
+ * Merges the directives that say what is stored, for how long; called by
+ * ngx_http_optcache_conf_merge_loc() when zone, key and user are merged.
+ */
+
+char *ngx_http_optcache_conf_merge_rules(ngx_conf_t *cf,
+    ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf);
+
+/*
+ * Returns what a slot of nginx returned.  For NGX_CONF_ERROR, where the slot
+ * has logged what it did not like, and not where, the directive and what was
+ * expected follow in the log.
+ */
+
+char *ngx_http_optcache_conf_expect(ngx_conf_t *cf, ngx_command_t *cmd,
+    char *rv, const char *expected);
+
+
+/* the values of optcache_set_cookie */
+
+extern ngx_conf_enum_t  ngx_http_optcache_conf_cookies[];
 
 /* the default of optcache_gzip_types */
 

@@ -129,6 +129,14 @@ ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data)
     case NGX_OPTCACHE_FIELD_CONTENT_TYPE:
         return;
 
+    case NGX_OPTCACHE_FIELD_SET_COOKIE:
+
+        if (!head->response->keep_cookie) {
+            return;
+        }
+
+        break;
+
     case NGX_OPTCACHE_FIELD_LOCATION:
 
         if (h != head->request->headers_out.location) {

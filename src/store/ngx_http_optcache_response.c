@@ -85,6 +85,8 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
 
+    resp->keep_cookie = (olcf->set_cookie == NGX_HTTP_OPTCACHE_COOKIE_KEEP);
+
     ngx_memzero(&storage, sizeof(ngx_http_rfc9111_storage_t));
 
     /* RFC 9111, 5.2.1.5: a client may ask that nothing be stored, too */
@@ -101,7 +103,9 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     storage.shared = ctx->key.shared;
     storage.authorization = (r->headers_in.authorization != NULL);
     storage.cookie = (olcf->user == NULL && ngx_http_compat_has_cookie(r));
-    storage.set_cookie = resp->set_cookie;
+    storage.set_cookie = (resp->set_cookie
+                          && olcf->set_cookie
+                             == NGX_HTTP_OPTCACHE_COOKIE_REFUSE);
     storage.vary = (resp->vary.any || resp->vary.n);
 
     reason = ngx_http_rfc9111_storage(&storage);
@@ -181,14 +185,13 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
         resp->date = h->value;
         break;
 
+    case NGX_OPTCACHE_FIELD_SET_COOKIE:
+        resp->set_cookie = 1;
+        break;
+
     case NGX_OPTCACHE_FIELD_NEVER:
 
-        if (ngx_http_optcache_response_is(h, "set-cookie")
-            || ngx_http_optcache_response_is(h, "set-cookie2"))
-        {
-            resp->set_cookie = 1;
-
-        } else if (ngx_http_optcache_response_is(h, "age")) {
+        if (ngx_http_optcache_response_is(h, "age")) {
             ngx_http_rfc9111_age(&resp->freshness, &h->value);
         }
 
@@ -231,14 +234,13 @@ ngx_http_optcache_response_upstream(ngx_table_elt_t *h, void *data)
         ngx_http_optcache_response_field(h, data);
         break;
 
+    case NGX_OPTCACHE_FIELD_SET_COOKIE:
+        resp->set_cookie = 1;
+        break;
+
     case NGX_OPTCACHE_FIELD_NEVER:
 
-        if (ngx_http_optcache_response_is(h, "set-cookie")
-            || ngx_http_optcache_response_is(h, "set-cookie2"))
-        {
-            resp->set_cookie = 1;
-
-        } else if (ngx_http_optcache_response_is(h, "age")) {
+        if (ngx_http_optcache_response_is(h, "age")) {
             ngx_http_rfc9111_age(&resp->freshness, &h->value);
         }
 

@@ -31,6 +31,7 @@ typedef struct {
     ngx_str_t                     date;           /* as the origin sent it */
 
     unsigned                      set_cookie:1;
+    unsigned                      keep_cookie:1;  /* is stored with it */
     unsigned                      varies:1;       /* says Vary */
     unsigned                      shared:1;       /* the partition is */
     unsigned                      no_transform:1;

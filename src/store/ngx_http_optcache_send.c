@@ -114,8 +114,11 @@ ngx_http_optcache_send_gzip(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 static ngx_int_t
 ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 {
-    u_char                *p, *last;
-    ngx_optcache_field_t   field;
+    u_char                        *p, *last;
+    ngx_optcache_field_t           field;
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
 
     p = e->head.data;
     last = p + e->head.len;
@@ -141,6 +144,13 @@ ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e)
             && r->headers_in.range)
         {
             /* the answer may get one of its own */
+            continue;
+        }
+
+        if (field.id == NGX_OPTCACHE_FIELD_SET_COOKIE
+            && olcf->set_cookie != NGX_HTTP_OPTCACHE_COOKIE_KEEP)
+        {
+            /* stored where it is kept, or put into Redis by somebody */
             continue;
         }
 

@@ -31,6 +31,8 @@ static ngx_optcache_field_name_t  ngx_optcache_field_names[] = {
     { ngx_string("vary"), NGX_OPTCACHE_FIELD_VARY },
     { ngx_string("location"), NGX_OPTCACHE_FIELD_LOCATION },
     { ngx_string("content-range"), NGX_OPTCACHE_FIELD_CONTENT_RANGE },
+    { ngx_string("set-cookie"), NGX_OPTCACHE_FIELD_SET_COOKIE },
+    { ngx_string("set-cookie2"), NGX_OPTCACHE_FIELD_SET_COOKIE },
 
     { ngx_string("connection"), NGX_OPTCACHE_FIELD_NEVER },
     { ngx_string("keep-alive"), NGX_OPTCACHE_FIELD_NEVER },
@@ -47,8 +49,6 @@ static ngx_optcache_field_name_t  ngx_optcache_field_names[] = {
     { ngx_string("accept-ranges"), NGX_OPTCACHE_FIELD_NEVER },
 
     { ngx_string("age"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("set-cookie"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("set-cookie2"), NGX_OPTCACHE_FIELD_NEVER },
     { ngx_string("x-cache"), NGX_OPTCACHE_FIELD_NEVER },
     { ngx_string("ratelimit"), NGX_OPTCACHE_FIELD_NEVER },
 

@@ -37,6 +37,7 @@ typedef enum {
     NGX_OPTCACHE_FIELD_VARY,
     NGX_OPTCACHE_FIELD_LOCATION,
     NGX_OPTCACHE_FIELD_CONTENT_RANGE,
+    NGX_OPTCACHE_FIELD_SET_COOKIE,      /* only if configured so */
 
     /* what is never stored: of the connection, or of this one answer */
     NGX_OPTCACHE_FIELD_NEVER
@@ -53,7 +54,7 @@ typedef struct {
 /*
  * What a field name stands for; case-insensitive.  NGX_OPTCACHE_FIELD_NEVER
  * for hop-by-hop fields (RFC 9110, 7.6.1), those that frame a message, Age,
- * Set-Cookie, and rate limit fields, which speak of one request
+ * and rate limit fields, which speak of one request
  * (draft-ietf-httpapi-ratelimit-headers).
  */
 

@@ -503,6 +503,7 @@ test_head(void **state)
           NGX_DECLINED },
         { NGX_OPTCACHE_FIELD_OTHER, "Set-Cookie", "a=b", NGX_DECLINED },
         { NGX_OPTCACHE_FIELD_NEVER, "Set-Cookie", "a=b", NGX_DECLINED },
+        { NGX_OPTCACHE_FIELD_SET_COOKIE, "Set-Cookie", "a=b", NGX_OK },
         { NGX_OPTCACHE_FIELD_ETAG, "X-A", "b", NGX_DECLINED },
         { NGX_OPTCACHE_FIELD_OTHER, "ETag", "b", NGX_DECLINED },
         { NGX_OPTCACHE_FIELD_VARY, "Location", "b", NGX_DECLINED },

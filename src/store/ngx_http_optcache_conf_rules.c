@@ -1,0 +1,79 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/* Directives that say which responses are stored, with what and for how long */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache.h"
+#include "ngx_http_optcache_conf.h"
+
+
+static void ngx_http_optcache_conf_warn(ngx_conf_t *cf,
+    ngx_http_optcache_loc_conf_t *conf);
+
+
+ngx_conf_enum_t  ngx_http_optcache_conf_cookies[] = {
+    { ngx_string("refuse"), NGX_HTTP_OPTCACHE_COOKIE_REFUSE },
+    { ngx_string("strip"), NGX_HTTP_OPTCACHE_COOKIE_STRIP },
+    { ngx_string("keep"), NGX_HTTP_OPTCACHE_COOKIE_KEEP },
+    { ngx_null_string, 0 }
+};
+
+
+char *
+ngx_http_optcache_conf_merge_rules(ngx_conf_t *cf,
+    ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf)
+{
+    ngx_conf_merge_uint_value(conf->set_cookie, prev->set_cookie,
+                              NGX_HTTP_OPTCACHE_COOKIE_REFUSE);
+
+    ngx_http_optcache_conf_warn(cf, conf);
+
+    return NGX_CONF_OK;
+}
+
+
+/* A cookie that is kept where all share is everybody's; said once. */
+
+static void
+ngx_http_optcache_conf_warn(ngx_conf_t *cf,
+    ngx_http_optcache_loc_conf_t *conf)
+{
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_optcache_module);
+
+    if (omcf->warned
+        || conf->zone == NULL
+        || conf->set_cookie != NGX_HTTP_OPTCACHE_COOKIE_KEEP
+        || conf->user == NULL
+        || conf->user->value.len
+        || conf->user->lengths)
+    {
+        return;
+    }
+
+    omcf->warned = 1;
+
+    ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                       "\"optcache_set_cookie keep\" with an empty "
+                       "\"optcache_user\" gives the cookies of one client to "
+                       "all others");
+}
+
+
+char *
+ngx_http_optcache_conf_set_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    return ngx_http_optcache_conf_expect(cf, cmd,
+                                     ngx_conf_set_enum_slot(cf, cmd, conf),
+                                     "\"refuse\", \"strip\" or \"keep\"");
+}
