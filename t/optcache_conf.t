@@ -64,6 +64,12 @@ my @wrong = (
     [location => 'optcache_no_store;', 'invalid number of arguments'],
     [location => 'optcache_no_store $nosuch;', '"nosuch"'],
 
+    [location => 'optcache_ignore;', 'invalid number of arguments'],
+    [location => 'optcache_ignore Date;',
+        '"Date" in "optcache_ignore", expected "Cache-Control", "Expires"'],
+    [location => 'optcache_ignore Vary Set-Cookie;',
+        'invalid values in "optcache_ignore", expected "Cache-Control"'],
+
     [location => 'optcache_set_cookie;', 'invalid number of arguments'],
     [location => 'optcache_set_cookie hide;',
         '"hide" in "optcache_set_cookie", expected "refuse", "strip"'],
@@ -136,6 +142,8 @@ my @right = (
     [location => 'optcache_gzip on; optcache_gzip_types *;'],
     [location => 'optcache_gzip_level 1; optcache_gzip_min_length 0;'],
     [location => 'optcache_max_size 0;'],
+    [location => 'optcache_ignore Vary Expires Cache-Control;'],
+    [location => 'optcache_ignore cache-control;'],
     [location => 'optcache_set_cookie strip;'],
     [location => 'optcache c; optcache_set_cookie keep;'],
     [http => 'optcache_redis_server redis://127.0.0.1;'],

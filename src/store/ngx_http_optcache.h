@@ -42,6 +42,12 @@
 #define NGX_HTTP_OPTCACHE_COOKIE_STRIP   1
 #define NGX_HTTP_OPTCACHE_COOKIE_KEEP    2
 
+/* optcache_ignore: fields of a response that say nothing to the cache */
+#define NGX_HTTP_OPTCACHE_IGNORE_UNSET          0x01
+#define NGX_HTTP_OPTCACHE_IGNORE_CACHE_CONTROL  0x02
+#define NGX_HTTP_OPTCACHE_IGNORE_EXPIRES        0x04
+#define NGX_HTTP_OPTCACHE_IGNORE_VARY           0x08
+
 
 /* X-Cache and $optcache_status */
 
@@ -84,6 +90,7 @@ typedef struct {
     size_t                       max_size;
     ngx_uint_t                   headers;
     ngx_uint_t                   set_cookie;
+    ngx_uint_t                   ignore;
 
     ngx_flag_t                   gzip;
     ngx_int_t                    gzip_level;

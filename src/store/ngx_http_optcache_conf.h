@@ -55,6 +55,8 @@ char *ngx_http_optcache_conf_gzip_level(ngx_conf_t *cf, ngx_command_t *cmd,
 
 char *ngx_http_optcache_conf_set_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_optcache_conf_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 /*
  * Merges the directives that say what is stored, for how long; called by
@@ -74,9 +76,10 @@ char *ngx_http_optcache_conf_expect(ngx_conf_t *cf, ngx_command_t *cmd,
     char *rv, const char *expected);
 
 
-/* the values of optcache_set_cookie */
+/* the values of optcache_set_cookie and optcache_ignore */
 
-extern ngx_conf_enum_t  ngx_http_optcache_conf_cookies[];
+extern ngx_conf_enum_t     ngx_http_optcache_conf_cookies[];
+extern ngx_conf_bitmask_t  ngx_http_optcache_conf_fields[];
 
 /* the default of optcache_gzip_types */
 

@@ -27,12 +27,23 @@ ngx_conf_enum_t  ngx_http_optcache_conf_cookies[] = {
 };
 
 
+ngx_conf_bitmask_t  ngx_http_optcache_conf_fields[] = {
+    { ngx_string("Cache-Control"), NGX_HTTP_OPTCACHE_IGNORE_CACHE_CONTROL },
+    { ngx_string("Expires"), NGX_HTTP_OPTCACHE_IGNORE_EXPIRES },
+    { ngx_string("Vary"), NGX_HTTP_OPTCACHE_IGNORE_VARY },
+    { ngx_null_string, 0 }
+};
+
+
 char *
 ngx_http_optcache_conf_merge_rules(ngx_conf_t *cf,
     ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf)
 {
     ngx_conf_merge_uint_value(conf->set_cookie, prev->set_cookie,
                               NGX_HTTP_OPTCACHE_COOKIE_REFUSE);
+
+    ngx_conf_merge_bitmask_value(conf->ignore, prev->ignore,
+                                 NGX_HTTP_OPTCACHE_IGNORE_UNSET);
 
     ngx_http_optcache_conf_warn(cf, conf);
 
@@ -76,4 +87,14 @@ ngx_http_optcache_conf_set_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
     return ngx_http_optcache_conf_expect(cf, cmd,
                                      ngx_conf_set_enum_slot(cf, cmd, conf),
                                      "\"refuse\", \"strip\" or \"keep\"");
+}
+
+
+char *
+ngx_http_optcache_conf_ignore(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_http_optcache_conf_expect(cf, cmd,
+                                  ngx_conf_set_bitmask_slot(cf, cmd, conf),
+                                  "\"Cache-Control\", \"Expires\" or "
+                                  "\"Vary\"");
 }

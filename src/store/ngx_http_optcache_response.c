@@ -11,6 +11,7 @@
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_response.h"
+#include "ngx_http_optcache_rules.h"
 #include "ngx_http_rfc9110_date.h"
 #include "ngx_http_rfc9213_targeted.h"
 
@@ -77,13 +78,19 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    if (ngx_http_optcache_response_targeted(r, resp) != NGX_OK) {
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    resp->no_transform = resp->freshness.cc.no_transform;
+
+    ngx_http_optcache_rules_ignore(olcf, resp);
+
+    if (!(olcf->ignore & NGX_HTTP_OPTCACHE_IGNORE_CACHE_CONTROL)
+        && ngx_http_optcache_response_targeted(r, resp) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
     ngx_http_optcache_response_lifetime(r, ctx, resp);
-
-    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
 
     resp->keep_cookie = (olcf->set_cookie == NGX_HTTP_OPTCACHE_COOKIE_KEEP);
 
@@ -280,8 +287,6 @@ ngx_http_optcache_response_targeted(ngx_http_request_t *r,
 {
     const char                 **name;
     ngx_http_optcache_lines_t    lines;
-
-    resp->no_transform = resp->freshness.cc.no_transform;
 
     for (name = ngx_http_optcache_targets; *name; name++) {
 

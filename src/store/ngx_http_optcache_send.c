@@ -10,6 +10,7 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_rules.h"
 #include "ngx_http_rfc9110_encoding.h"
 
 
@@ -135,8 +136,11 @@ ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e)
             continue;
         }
 
-        if (field.id == NGX_OPTCACHE_FIELD_VARY && e->gzip_len) {
-            /* it can only be what is sent for such an entry anyway */
+        if (field.id == NGX_OPTCACHE_FIELD_VARY
+            && e->gzip_len
+            && ngx_http_optcache_rules_vary_encoding(&field.value))
+        {
+            /* sent for such an entry anyway */
             continue;
         }
 

@@ -1,0 +1,35 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/* What the configuration changes about what a response says to the cache. */
+
+
+#ifndef _NGX_HTTP_OPTCACHE_RULES_H_INCLUDED_
+#define _NGX_HTTP_OPTCACHE_RULES_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache_response.h"
+
+
+/*
+ * optcache_ignore: forgets what fields said that do not count, as if they had
+ * not been sent (RFC 9111, 4.2 and 5.2.2); Pragma goes with Cache-Control.
+ * Targeted fields are the caller's.
+ */
+
+void ngx_http_optcache_rules_ignore(ngx_http_optcache_loc_conf_t *olcf,
+    ngx_http_optcache_response_t *resp);
+
+/* Whether a line of Vary names Accept-Encoding, and nothing else. */
+
+ngx_uint_t ngx_http_optcache_rules_vary_encoding(ngx_str_t *line);
+
+
+#endif /* _NGX_HTTP_OPTCACHE_RULES_H_INCLUDED_ */
