@@ -7,9 +7,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <openssl/sha.h>
-
 #include "ngx_optcache_key.h"
+#include "ngx_sha256.h"
 
 
 ngx_int_t
@@ -48,7 +47,7 @@ ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
 
     } else {
         *p++ = 'u';
-        (void) SHA256(user->data, user->len, p);
+        ngx_sha256(user, p);
         p += NGX_OPTCACHE_DIGEST_LEN;
     }
 
@@ -86,7 +85,7 @@ ngx_optcache_key_name(ngx_pool_t *pool, ngx_str_t *prefix, ngx_str_t *zone,
     p = ngx_cpymem(p, zone->data, zone->len);
     *p++ = ':';
 
-    (void) SHA256(key->identity.data, key->identity.len, digest);
+    ngx_sha256(&key->identity, digest);
     p = ngx_hex_dump(p, digest, NGX_OPTCACHE_DIGEST_LEN);
 
     name->len = p - name->data;
