@@ -24,6 +24,10 @@ static void ngx_http_optcache_send_type(ngx_http_request_t *r,
     ngx_str_t *type);
 static ngx_int_t ngx_http_optcache_send_coding(ngx_http_request_t *r,
     ngx_uint_t gzip);
+static void ngx_http_optcache_send_ranges(ngx_http_request_t *r,
+    ngx_optcache_entry_t *e);
+static ngx_uint_t ngx_http_optcache_send_if_range(ngx_http_request_t *r,
+    ngx_optcache_entry_t *e);
 static ngx_int_t ngx_http_optcache_send_age(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
 static ngx_int_t ngx_http_optcache_send_body(ngx_http_request_t *r,
@@ -80,9 +84,9 @@ ngx_http_optcache_send(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* RFC 9110, 14.2: ranges are of a 200, and of the form without coding */
-
-    r->allow_ranges = (e->status == NGX_HTTP_OK && !gzip);
+    if (!gzip) {
+        ngx_http_optcache_send_ranges(r, e);
+    }
 
     rc = ngx_http_send_header(r);
 
@@ -303,6 +307,59 @@ ngx_http_optcache_send_coding(ngx_http_request_t *r, ngx_uint_t gzip)
     ngx_http_weak_etag(r);
 
     return NGX_OK;
+}
+
+
+/* RFC 9110, 14.2: ranges are of a 200, and of the form without coding. */
+
+static void
+ngx_http_optcache_send_ranges(ngx_http_request_t *r, ngx_optcache_entry_t *e)
+{
+    if (e->status != NGX_HTTP_OK) {
+        return;
+    }
+
+    r->allow_ranges = 1;
+
+    /* nginx cuts several ranges out of one buffer only: all is sent then */
+
+    r->single_range = (e->body && e->body->next);
+
+    if (r->headers_in.range
+        && r->headers_in.if_range
+        && !ngx_http_optcache_send_if_range(r, e))
+    {
+        r->headers_in.range = NULL;
+    }
+}
+
+
+/*
+ * RFC 9110, 13.1.5: only a strong validator can say that a part is of what the
+ * client has.  A date is one if Date shows that it was over by then (8.8.2.2).
+ * Whether it is the one of the entry is seen by nginx.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_send_if_range(ngx_http_request_t *r, ngx_optcache_entry_t *e)
+{
+    time_t      date;
+    ngx_str_t  *value;
+
+    value = &r->headers_in.if_range->value;
+
+    if (value->len >= 2 && value->data[value->len - 1] == '"') {
+        return value->data[0] == '"';
+    }
+
+    if (r->headers_out.date == NULL) {
+        return 0;
+    }
+
+    date = ngx_parse_http_time(r->headers_out.date->value.data,
+                               r->headers_out.date->value.len);
+
+    return date != NGX_ERROR && e->last_modified < date;
 }
 
 
