@@ -64,6 +64,10 @@ my @wrong = (
     [location => 'optcache_no_store;', 'invalid number of arguments'],
     [location => 'optcache_no_store $nosuch;', '"nosuch"'],
 
+    [location => 'optcache_until;', 'invalid number of arguments'],
+    [location => 'optcache_until $nosuch;', '"nosuch"'],
+    [location => 'optcache_until 1; optcache_until 2;', 'is duplicate'],
+
     [location => 'optcache_ignore;', 'invalid number of arguments'],
     [location => 'optcache_ignore Date;',
         '"Date" in "optcache_ignore", expected "Cache-Control", "Expires"'],
@@ -142,6 +146,7 @@ my @right = (
     [location => 'optcache_gzip on; optcache_gzip_types *;'],
     [location => 'optcache_gzip_level 1; optcache_gzip_min_length 0;'],
     [location => 'optcache_max_size 0;'],
+    [location => 'optcache_until ""; optcache c;'],
     [location => 'optcache_ignore Vary Expires Cache-Control;'],
     [location => 'optcache_ignore cache-control;'],
     [location => 'optcache_set_cookie strip;'],

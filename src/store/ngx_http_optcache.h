@@ -73,6 +73,7 @@ typedef struct {
     ngx_str_t                    prefix;
     ngx_http_complex_value_t     key;         /* the defaults */
     ngx_http_complex_value_t     user;
+    ngx_http_complex_value_t     until;       /* value.data NULL: none */
     size_t                       max_size;    /* the largest of all */
     unsigned                     warned:1;    /* of shared cookies */
 } ngx_http_optcache_main_conf_t;
@@ -83,6 +84,7 @@ typedef struct {
     ngx_str_t                    zone_name;   /* data is NULL: not set */
     ngx_http_complex_value_t    *key;         /* NULL: the default */
     ngx_http_complex_value_t    *user;        /* NULL: $http_authorization */
+    ngx_http_complex_value_t    *until;       /* NULL: $token_exp, if any */
     ngx_array_t                 *valid;       /* ngx_http_cache_valid_t */
     ngx_array_t                 *bypass;
     ngx_array_t                 *no_store;

@@ -49,6 +49,7 @@ ngx_http_optcache_conf_create_main(ngx_conf_t *cf)
      *     omcf->redis = NULL;
      *     omcf->client = NULL;
      *     omcf->prefix = { 0, NULL };
+     *     omcf->until = { { 0, NULL } };
      *     omcf->max_size = 0;
      *     omcf->warned = 0;
      */
@@ -80,6 +81,15 @@ ngx_http_optcache_conf_init_main(ngx_conf_t *cf, void *conf)
         || ngx_http_optcache_conf_compile(cf, "$http_authorization",
                                           &omcf->user)
             != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    /* given by the other module, which need not be there */
+
+    if (ngx_http_optcache_conf_has_variable(cf, "token_exp")
+        && ngx_http_optcache_conf_compile(cf, "$token_exp", &omcf->until)
+           != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -125,6 +135,8 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
      *     conf->zone_name = { 0, NULL };
      *     conf->key = NULL;
      *     conf->user = NULL;
+     *     conf->until = NULL;
+     *     conf->ignore = 0;
      *     conf->methods = 0;
      *     conf->gzip_types = { NULL };
      *     conf->gzip_types_keys = NULL;

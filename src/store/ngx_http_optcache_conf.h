@@ -66,6 +66,11 @@ char *ngx_http_optcache_conf_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_optcache_conf_merge_rules(ngx_conf_t *cf,
     ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf);
 
+/* Whether some module gives a variable; while configuration is read. */
+
+ngx_uint_t ngx_http_optcache_conf_has_variable(ngx_conf_t *cf,
+    const char *name);
+
 /*
  * Returns what a slot of nginx returned.  For NGX_CONF_ERROR, where the slot
  * has logged what it did not like, and not where, the directive and what was

@@ -42,6 +42,10 @@ ngx_http_optcache_conf_merge_rules(ngx_conf_t *cf,
     ngx_conf_merge_uint_value(conf->set_cookie, prev->set_cookie,
                               NGX_HTTP_OPTCACHE_COOKIE_REFUSE);
 
+    if (conf->until == NULL) {
+        conf->until = prev->until;
+    }
+
     ngx_conf_merge_bitmask_value(conf->ignore, prev->ignore,
                                  NGX_HTTP_OPTCACHE_IGNORE_UNSET);
 
@@ -97,4 +101,30 @@ ngx_http_optcache_conf_ignore(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                   ngx_conf_set_bitmask_slot(cf, cmd, conf),
                                   "\"Cache-Control\", \"Expires\" or "
                                   "\"Vary\"");
+}
+
+
+ngx_uint_t
+ngx_http_optcache_conf_has_variable(ngx_conf_t *cf, const char *name)
+{
+    size_t                      len;
+    ngx_uint_t                  i;
+    ngx_hash_key_t             *key;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    len = ngx_strlen(name);
+    key = cmcf->variables_keys->keys.elts;
+
+    for (i = 0; i < cmcf->variables_keys->keys.nelts; i++) {
+
+        if (key[i].key.len == len
+            && ngx_strncasecmp(key[i].key.data, (u_char *) name, len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }

@@ -92,6 +92,16 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
 
     ngx_http_optcache_response_lifetime(r, ctx, resp);
 
+    if (ngx_http_optcache_rules_left(r, olcf, &resp->left) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (resp->left <= 0) {
+        return NGX_DECLINED;
+    }
+
+    resp->lifetime = ngx_min(resp->lifetime, resp->age + resp->left);
+
     resp->keep_cookie = (olcf->set_cookie == NGX_HTTP_OPTCACHE_COOKIE_KEEP);
 
     ngx_memzero(&storage, sizeof(ngx_http_rfc9111_storage_t));

@@ -28,6 +28,8 @@ typedef struct {
     ngx_http_rfc9111_vary_t       vary;
     int64_t                       lifetime;       /* seconds */
     int64_t                       age;            /* seconds, now */
+    int64_t                       left;           /* seconds from now, that
+                                                     nothing outlives */
     ngx_str_t                     date;           /* as the origin sent it */
 
     unsigned                      set_cookie:1;

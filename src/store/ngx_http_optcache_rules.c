@@ -12,6 +12,9 @@
 #include "ngx_http_optcache_rules.h"
 
 
+static time_t ngx_http_optcache_rules_time(ngx_str_t *value);
+
+
 void
 ngx_http_optcache_rules_ignore(ngx_http_optcache_loc_conf_t *olcf,
     ngx_http_optcache_response_t *resp)
@@ -29,6 +32,72 @@ ngx_http_optcache_rules_ignore(ngx_http_optcache_loc_conf_t *olcf,
         resp->varies = resp->vary.encoding;
         ngx_memzero(&resp->vary, sizeof(ngx_http_rfc9111_vary_t));
     }
+}
+
+
+ngx_int_t
+ngx_http_optcache_rules_left(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, int64_t *left)
+{
+    time_t                          until;
+    ngx_str_t                       value;
+    ngx_http_complex_value_t       *cv;
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    *left = NGX_HTTP_RFC9111_DELTA_MAX;
+
+    cv = olcf->until;
+
+    if (cv == NULL) {
+        omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
+        cv = &omcf->until;
+
+        if (cv->value.data == NULL) {
+            return NGX_OK;
+        }
+    }
+
+    if (ngx_http_complex_value(r, cv, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    until = ngx_http_optcache_rules_time(&value);
+
+    if (until != (time_t) NGX_ERROR) {
+        *left = ngx_min((int64_t) until - ngx_time(),
+                        NGX_HTTP_RFC9111_DELTA_MAX);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * A number of seconds, in which a fraction does not count, as in a NumericDate
+ * (RFC 7519, 2); one below zero is long ago.  NGX_ERROR: none, or one that no
+ * time_t can hold.
+ */
+
+static time_t
+ngx_http_optcache_rules_time(ngx_str_t *value)
+{
+    size_t  i, digits;
+
+    i = (value->len && value->data[0] == '-');
+
+    for (digits = 0; i + digits < value->len; digits++) {
+        if (value->data[i + digits] < '0' || value->data[i + digits] > '9') {
+            break;
+        }
+    }
+
+    if (digits == 0
+        || (i + digits < value->len && value->data[i + digits] != '.'))
+    {
+        return NGX_ERROR;
+    }
+
+    return i ? 0 : ngx_atotm(value->data, digits);
 }
 
 

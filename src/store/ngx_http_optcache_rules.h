@@ -27,6 +27,16 @@
 void ngx_http_optcache_rules_ignore(ngx_http_optcache_loc_conf_t *olcf,
     ngx_http_optcache_response_t *resp);
 
+/*
+ * optcache_until: how many seconds from now a response may be used at all,
+ * fresh or stale; 0 or less: it is not to be stored.
+ * NGX_HTTP_RFC9111_DELTA_MAX when nothing is said.  NGX_ERROR when out of
+ * memory.
+ */
+
+ngx_int_t ngx_http_optcache_rules_left(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, int64_t *left);
+
 /* Whether a line of Vary names Accept-Encoding, and nothing else. */
 
 ngx_uint_t ngx_http_optcache_rules_vary_encoding(ngx_str_t *line);
