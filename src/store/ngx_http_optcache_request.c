@@ -30,6 +30,15 @@ ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
     }
 
     /*
+     * nginx lets a host have a "?", and a URI in absolute form no path: what
+     * follows the one looks in a key like what follows the other.
+     */
+
+    if (r->unparsed_uri.len && r->unparsed_uri.data[0] == '?') {
+        return 0;
+    }
+
+    /*
      * What auth_request is told depends on who asks, by means that only
      * optcache_user can name: the answer is nobody else's.
      */
