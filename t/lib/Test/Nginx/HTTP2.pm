@@ -136,6 +136,16 @@ sub send {
 }
 
 
+# Ends what open => 1 left open.
+
+sub end {
+    my ($self, $id) = @_;
+
+    $self->{streams}{$id}{open} = 0;
+    $self->_write(_frame(DATA, END_STREAM, $id, ''));
+}
+
+
 # As much of a body as the windows allow; the rest when they are opened, while
 # a response is waited for.
 
