@@ -71,10 +71,10 @@ ngx_http_rfc9111_storage(ngx_http_rfc9111_storage_t *s)
 
 /*
  * RFC 9111, 3: a final status that is an answer to everybody who asks the
- * same.  A 206 is part of something, a 304 speaks of something else.  412,
- * 416 and 417 answer fields that are no part of a key (If-Match, Range and
- * Expect): whoever sends them would choose what others get.  A 429 must not
- * be stored (RFC 6585, 4).
+ * same.  A 206 is part of something, a 304 speaks of something else.  Most of
+ * the others answer what is no part of a key (If-Match, Range, Expect, how
+ * large or slow a request was, what its connection is): whoever sends that
+ * would choose what others get.  RFC 6585 forbids 428, 429, 431 and 511.
  */
 
 static ngx_uint_t
@@ -84,10 +84,21 @@ ngx_http_rfc9111_storage_status(ngx_uint_t status)
 
     case 206:
     case 304:
+    case 407:
+    case 408:
+    case 411:
     case 412:
+    case 413:
+    case 415:
     case 416:
     case 417:
+    case 421:
+    case 425:
+    case 426:
+    case 428:
     case 429:
+    case 431:
+    case 511:
         return 0;
 
     default:

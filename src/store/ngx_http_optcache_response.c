@@ -78,6 +78,11 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    if (resp->part && r->headers_in.range) {
+        /* the part one asked for, whatever its status is */
+        return NGX_DECLINED;
+    }
+
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
 
     resp->no_transform = resp->freshness.cc.no_transform;
@@ -204,6 +209,10 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
 
     case NGX_OPTCACHE_FIELD_SET_COOKIE:
         resp->set_cookie = 1;
+        break;
+
+    case NGX_OPTCACHE_FIELD_CONTENT_RANGE:
+        resp->part = 1;
         break;
 
     case NGX_OPTCACHE_FIELD_NEVER:

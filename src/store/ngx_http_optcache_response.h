@@ -37,6 +37,7 @@ typedef struct {
     unsigned                      varies:1;       /* says Vary */
     unsigned                      shared:1;       /* the partition is */
     unsigned                      no_transform:1;
+    unsigned                      part:1;         /* says Content-Range */
     unsigned                      streaming:1;    /* text/event-stream */
     unsigned                      invalid:1;      /* a field not to be kept */
 } ngx_http_optcache_response_t;
