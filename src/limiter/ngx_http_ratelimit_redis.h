@@ -178,6 +178,7 @@ typedef struct ngx_http_ratelimit_redis_ctx_s {
 
     ngx_http_token_t                      token;
     ngx_http_token_status_e               token_status;  /* as checked */
+    ngx_token_verdict_e                   token_verdict; /* of that */
     ngx_token_revocation_t               *revocation;    /* the last one */
     ngx_limiter_item_t                   *charged;   /* those that counted */
     ngx_array_t                          *policies;  /* .._item_t *, to tell */

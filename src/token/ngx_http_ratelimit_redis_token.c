@@ -69,7 +69,12 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (ctx->token.status != NGX_HTTP_TOKEN_OK || !rlcf->token_blacklist) {
+    /* a subrequest may read it otherwise while the request waits */
+
+    ctx->token_status = ctx->token.status;
+    ctx->token_verdict = ctx->token.verdict;
+
+    if (ctx->token_status != NGX_HTTP_TOKEN_OK || !rlcf->token_blacklist) {
         return NGX_OK;
     }
 
@@ -305,7 +310,7 @@ ngx_http_ratelimit_redis_token_verdict(ngx_http_request_t *r,
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "ratelimit redis token status:%d verdict:%d",
-                   ctx->token_status, ctx->token.verdict);
+                   ctx->token_status, ctx->token_verdict);
 
     rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
 
@@ -349,10 +354,10 @@ ngx_http_ratelimit_redis_token_verdict(ngx_http_request_t *r,
 static ngx_http_token_status_e
 ngx_http_ratelimit_redis_token_outcome(ngx_http_ratelimit_redis_ctx_t *ctx)
 {
-    if (ctx->token.status != NGX_HTTP_TOKEN_OK
+    if (ctx->token_status != NGX_HTTP_TOKEN_OK
         || !ctx->conf->token_blacklist)
     {
-        return ctx->token.status;
+        return ctx->token_status;
     }
 
     switch (ctx->revocation->result) {
@@ -364,7 +369,7 @@ ngx_http_ratelimit_redis_token_outcome(ngx_http_ratelimit_redis_ctx_t *ctx)
         return NGX_HTTP_TOKEN_UNAVAILABLE;
 
     default: /* NGX_TOKEN_REVOCATION_CLEAR */
-        return ctx->token.status;
+        return ctx->token_status;
     }
 }
 
@@ -427,6 +432,7 @@ ngx_http_ratelimit_redis_token_revoke(ngx_http_request_t *r)
     }
 
     ctx->token_status = ctx->token.status;
+    ctx->token_verdict = ctx->token.verdict;
 
     if (ctx->token.status != NGX_HTTP_TOKEN_OK) {
         rc = ngx_http_ratelimit_redis_token_challenge(r,

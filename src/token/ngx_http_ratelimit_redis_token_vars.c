@@ -158,7 +158,7 @@ ngx_http_ratelimit_redis_token_vars_status(ngx_http_request_t *r,
     status = &ngx_http_ratelimit_redis_token_vars_statuses[ctx->token_status];
 
     if (ctx->token_status == NGX_HTTP_TOKEN_INVALID) {
-        status = ngx_token_verdict_text(ctx->token.verdict);
+        status = ngx_token_verdict_text(ctx->token_verdict);
     }
 
     ngx_http_ratelimit_redis_token_vars_set(v, status);
