@@ -172,6 +172,8 @@ ngx_token_revocation_answers(const ngx_token_revocation_t *revocation,
 
     if (revocation->revoke
         || revocation->result == NGX_TOKEN_REVOCATION_UNAVAILABLE
+        || revocation->since != other->since
+        || revocation->issued != other->issued
         || revocation->nkeys != other->nkeys)
     {
         return 0;

@@ -133,7 +133,8 @@ ngx_int_t ngx_token_revocation_ask(ngx_token_revocation_t *revocation);
 
 /*
  * Whether what was asked before answers another question: it was about the
- * same keys, and there was an answer.
+ * same keys, in the same sense and of the same time of issue, and there was
+ * an answer.
  */
 
 ngx_uint_t ngx_token_revocation_answers(
