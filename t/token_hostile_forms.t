@@ -3,7 +3,8 @@
 # Copyright (C) The Optcache authors
 
 # Who has a revoked token makes no other of it: neither by a form that a
-# backend decodes, trims or unquotes, nor by a second argument or cookie.
+# backend decodes, trims or unquotes, nor by a second argument, cookie or
+# field.
 
 use strict;
 use warnings;
@@ -15,7 +16,7 @@ use Digest::SHA qw/ sha256_hex /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(15);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(18);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -85,6 +86,11 @@ is(cookie('a=b; sessions=abc;session=x'), '200 ok', 'one');
 
 is(join(' ', map { get('/field', "X-Token: $_") } "a\tb", 'a b', 'a:b,c'),
     '401 malformed 401 malformed 200 ok', 'a field');
+is(get('/field', 'X-Token: x', 'x-token: abc'), '401 malformed',
+    'the last of two');
+is(get('/field', 'X-Token:', 'X-Token: abc'), '401 malformed', 'or of none');
+is(get('/field', 'X-Token: x', 'X-Tokens: abc', 'Token: abc'), '200 ok',
+    'one');
 
 ###############################################################################
 

@@ -43,6 +43,8 @@ static ngx_int_t ngx_http_ratelimit_redis_token_recollect(
     ngx_http_request_t *r, ngx_http_token_t *token, ngx_uint_t bearer);
 static ngx_uint_t ngx_http_ratelimit_redis_token_ambiguous(
     ngx_http_request_t *r, ngx_str_t *source, ngx_str_t *text);
+static ngx_uint_t ngx_http_ratelimit_redis_token_fields(
+    ngx_http_request_t *r, ngx_str_t *name, ngx_uint_t cookies);
 static ngx_int_t ngx_http_ratelimit_redis_token_judge(ngx_http_request_t *r,
     ngx_http_token_t *token, ngx_http_token_jwt_t *judge);
 static ngx_int_t ngx_http_ratelimit_redis_token_recall(ngx_http_request_t *r,
@@ -226,18 +228,16 @@ ngx_http_ratelimit_redis_token_recollect(ngx_http_request_t *r,
 
 
 /*
- * Whether an argument or a cookie that a token is taken from is there more
- * often than nginx saw: another may be the one that the backend takes.
+ * Whether an argument, a cookie or a field that a token is taken from is there
+ * more often than nginx saw: another may be the one that the backend takes.
  */
 
 static ngx_uint_t
 ngx_http_ratelimit_redis_token_ambiguous(ngx_http_request_t *r,
     ngx_str_t *source, ngx_str_t *text)
 {
-    ngx_str_t         name;
-    ngx_uint_t        i, n;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_str_t   name;
+    ngx_uint_t  n;
 
     name = *source;
 
@@ -253,32 +253,60 @@ ngx_http_ratelimit_redis_token_ambiguous(ngx_http_request_t *r,
 
         n = ngx_token_source_args(&r->args, &name);
 
-        return n > 1 || (n == 1 && text->len == 0);
-    }
+    } else if (name.len > 8
+               && ngx_strncmp(name.data + 1, "cookie_", 7) == 0)
+    {
+        name.data += 8;
+        name.len -= 8;
 
-    if (name.len <= 8 || ngx_strncmp(name.data + 1, "cookie_", 7) != 0) {
+        n = ngx_http_ratelimit_redis_token_fields(r, &name, 1);
+
+    } else if (name.len > 6 && ngx_strncmp(name.data + 1, "http_", 5) == 0) {
+        name.data += 6;
+        name.len -= 6;
+
+        n = ngx_http_ratelimit_redis_token_fields(r, &name, 0);
+
+    } else {
         return 0;
     }
 
+    return n > 1 || (n == 1 && text->len == 0);
+}
+
+
+/*
+ * How many cookies have the name, or fields that are not empty: before 1.23
+ * nginx takes the first of these.
+ */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_token_fields(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_uint_t cookies)
+{
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  cookie = ngx_string("cookie");
+
     n = 0;
-    name.data += 8;
-    name.len -= 8;
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
-            if (h[i].key.len == sizeof("Cookie") - 1
-                && ngx_strncasecmp(h[i].key.data, (u_char *) "Cookie",
-                                   sizeof("Cookie") - 1)
-                   == 0)
-            {
-                n += ngx_token_source_cookies(&h[i].value, &name);
+
+            if (!ngx_token_source_field(&h[i].key, cookies ? &cookie : name)) {
+                continue;
             }
+
+            n += cookies ? ngx_token_source_cookies(&h[i].value, name)
+                         : (h[i].value.len != 0);
         }
     }
 
-    return n > 1 || (n == 1 && text->len == 0);
+    return n;
 }
 
 

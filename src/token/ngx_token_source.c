@@ -231,6 +231,32 @@ ngx_token_source_cookies(const ngx_str_t *field, const ngx_str_t *name)
 }
 
 
+ngx_uint_t
+ngx_token_source_field(const ngx_str_t *field, const ngx_str_t *name)
+{
+    u_char  ch;
+    size_t  i;
+
+    if (field->len != name->len) {
+        return 0;
+    }
+
+    for (i = 0; i < name->len; i++) {
+        ch = field->data[i];
+
+        if (ch == '-') {
+            ch = '_';
+        }
+
+        if (ngx_tolower(ch) != ngx_tolower(name->data[i])) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 static ngx_uint_t
 ngx_token_source_count(const ngx_str_t *text, const ngx_str_t *name,
     u_char separator)

@@ -51,6 +51,14 @@ ngx_uint_t ngx_token_source_args(const ngx_str_t *query,
 ngx_uint_t ngx_token_source_cookies(const ngx_str_t *field,
     const ngx_str_t *name);
 
+/*
+ * Whether a field has the name of a variable: in any case, and "_" stands for
+ * "-", too, as in $http_name.
+ */
+
+ngx_uint_t ngx_token_source_field(const ngx_str_t *field,
+    const ngx_str_t *name);
+
 
 /*
  * Whether there is no other way to write the same token.  One of three or
