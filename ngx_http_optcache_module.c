@@ -103,14 +103,14 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
 
     { ngx_string("optcache_key"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_optcache_value_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_optcache_loc_conf_t, key),
       NULL },
 
     { ngx_string("optcache_user"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_optcache_value_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_optcache_loc_conf_t, user),
       NULL },

@@ -28,6 +28,7 @@
 #include "ngx_optcache_gzip.h"
 #include "ngx_optcache_key.h"
 #include "ngx_optcache_l1.h"
+#include "ngx_http_optcache_value.h"
 #include "ngx_http_rfc9111_control.h"
 
 
@@ -71,8 +72,8 @@ typedef struct {
     ngx_redis_conf_t            *redis;       /* NULL: no second level */
     ngx_redis_client_t          *client;      /* of this worker */
     ngx_str_t                    prefix;
-    ngx_http_complex_value_t     key;         /* the defaults */
-    ngx_http_complex_value_t     user;
+    ngx_http_optcache_value_t    key;         /* the defaults */
+    ngx_http_optcache_value_t    user;
     ngx_http_complex_value_t     until;       /* value.data NULL: none */
     size_t                       max_size;    /* the largest of all */
     unsigned                     warned:1;    /* of shared cookies */
@@ -82,8 +83,8 @@ typedef struct {
 typedef struct {
     ngx_optcache_l1_t           *zone;        /* NULL: off */
     ngx_str_t                    zone_name;   /* data is NULL: not set */
-    ngx_http_complex_value_t    *key;         /* NULL: the default */
-    ngx_http_complex_value_t    *user;        /* NULL: $http_authorization */
+    ngx_http_optcache_value_t   *key;         /* NULL: the default */
+    ngx_http_optcache_value_t   *user;        /* NULL: $http_authorization */
     ngx_http_complex_value_t    *until;       /* NULL: $token_exp, if any */
     ngx_array_t                 *valid;       /* ngx_http_cache_valid_t */
     ngx_array_t                 *bypass;

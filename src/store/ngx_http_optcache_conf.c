@@ -69,18 +69,17 @@ ngx_http_optcache_conf_init_main(ngx_conf_t *cf, void *conf)
 {
     ngx_http_optcache_main_conf_t *omcf = conf;
 
+    /* "http" and a host that begins with "s" are not "https" and the rest */
+
+    static ngx_str_t  key = ngx_string("$scheme://$host$request_uri");
+    static ngx_str_t  user = ngx_string("$http_authorization");
+
     if (omcf->prefix.data == NULL) {
         ngx_str_set(&omcf->prefix, "oc:");
     }
 
-    /* "http" and a host that begins with "s" are not "https" and the rest */
-
-    if (ngx_http_optcache_conf_compile(cf, "$scheme://$host$request_uri",
-                                       &omcf->key)
-            != NGX_OK
-        || ngx_http_optcache_conf_compile(cf, "$http_authorization",
-                                          &omcf->user)
-            != NGX_OK)
+    if (ngx_http_optcache_value_compile(cf, &key, &omcf->key) != NGX_OK
+        || ngx_http_optcache_value_compile(cf, &user, &omcf->user) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }

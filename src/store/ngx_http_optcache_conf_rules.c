@@ -69,8 +69,7 @@ ngx_http_optcache_conf_warn(ngx_conf_t *cf,
         || conf->zone == NULL
         || conf->set_cookie != NGX_HTTP_OPTCACHE_COOKIE_KEEP
         || conf->user == NULL
-        || conf->user->value.len
-        || conf->user->lengths)
+        || conf->user->complex.value.len)
     {
         return;
     }

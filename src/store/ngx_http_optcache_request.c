@@ -207,10 +207,11 @@ ngx_http_optcache_request_key(ngx_http_request_t *r,
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
-    if (ngx_http_complex_value(r, olcf->user ? olcf->user : &omcf->user, &user)
+    if (ngx_http_optcache_value(r, olcf->user ? olcf->user : &omcf->user,
+                                &user)
             != NGX_OK
-        || ngx_http_complex_value(r, olcf->key ? olcf->key : &omcf->key,
-                                  &value)
+        || ngx_http_optcache_value(r, olcf->key ? olcf->key : &omcf->key,
+                                   &value)
             != NGX_OK)
     {
         return NGX_ERROR;

@@ -1,0 +1,62 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * A complex value that is wanted for each request: read once, at
+ * configuration, into texts and variables.  What nginx compiled is used for
+ * the rest (captures, many parts).
+ */
+
+
+#ifndef _NGX_HTTP_OPTCACHE_VALUE_H_INCLUDED_
+#define _NGX_HTTP_OPTCACHE_VALUE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+#define NGX_HTTP_OPTCACHE_VALUE_PARTS  8
+
+
+typedef struct {
+    ngx_str_t                 text;
+    ngx_int_t                 index;      /* of a variable, or -1: the text */
+} ngx_http_optcache_value_part_t;
+
+
+typedef struct {
+    ngx_http_complex_value_t         complex;
+    ngx_uint_t                       nparts;   /* 0: only the complex value */
+    ngx_http_optcache_value_part_t   parts[NGX_HTTP_OPTCACHE_VALUE_PARTS];
+} ngx_http_optcache_value_t;
+
+
+/*
+ * Compiles a text at configuration.  It is not copied and must live as long.
+ * NGX_ERROR when out of memory, or after an error has been logged.
+ */
+
+ngx_int_t ngx_http_optcache_value_compile(ngx_conf_t *cf, ngx_str_t *text,
+    ngx_http_optcache_value_t *value);
+
+/* A directive's handler: of a ngx_http_optcache_value_t *, NULL at first. */
+
+char *ngx_http_optcache_value_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/*
+ * What it is for this request; a variable that is not there is empty.  The
+ * result may point to a variable's own bytes, or be from r->pool.  NGX_ERROR
+ * when out of memory, or when a variable could not be told.
+ */
+
+ngx_int_t ngx_http_optcache_value(ngx_http_request_t *r,
+    ngx_http_optcache_value_t *value, ngx_str_t *result);
+
+
+#endif /* _NGX_HTTP_OPTCACHE_VALUE_H_INCLUDED_ */
