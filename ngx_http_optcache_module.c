@@ -150,6 +150,13 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
       offsetof(ngx_http_optcache_loc_conf_t, until),
       NULL },
 
+    { ngx_string("optcache_min_uses"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_optcache_conf_min_uses,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, min_uses),
+      &ngx_http_optcache_conf_uses },
+
     { ngx_string("optcache_ignore"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_optcache_conf_ignore,

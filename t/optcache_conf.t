@@ -64,6 +64,13 @@ my @wrong = (
     [location => 'optcache_no_store;', 'invalid number of arguments'],
     [location => 'optcache_no_store $nosuch;', '"nosuch"'],
 
+    [location => 'optcache_min_uses;', 'invalid number of arguments'],
+    [location => 'optcache_min_uses 0;',
+        '"0" in "optcache_min_uses", expected a number of 1 to 255'],
+    [location => 'optcache_min_uses 256;', '"256" in "optcache_min_uses"'],
+    [location => 'optcache_min_uses x;', 'invalid number'],
+    [location => 'optcache_min_uses 1; optcache_min_uses 2;', 'is duplicate'],
+
     [location => 'optcache_until;', 'invalid number of arguments'],
     [location => 'optcache_until $nosuch;', '"nosuch"'],
     [location => 'optcache_until 1; optcache_until 2;', 'is duplicate'],
@@ -146,6 +153,8 @@ my @right = (
     [location => 'optcache_gzip on; optcache_gzip_types *;'],
     [location => 'optcache_gzip_level 1; optcache_gzip_min_length 0;'],
     [location => 'optcache_max_size 0;'],
+    [location => 'optcache_min_uses 1;'],
+    [location => 'optcache_min_uses 255;'],
     [location => 'optcache_until ""; optcache c;'],
     [location => 'optcache_ignore Vary Expires Cache-Control;'],
     [location => 'optcache_ignore cache-control;'],

@@ -94,6 +94,7 @@ typedef struct {
     ngx_uint_t                   headers;
     ngx_uint_t                   set_cookie;
     ngx_uint_t                   ignore;
+    ngx_int_t                    min_uses;
 
     ngx_flag_t                   gzip;
     ngx_int_t                    gzip_level;

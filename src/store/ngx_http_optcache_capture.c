@@ -12,6 +12,7 @@
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_head.h"
 #include "ngx_http_optcache_response.h"
+#include "ngx_http_optcache_rules.h"
 
 
 #define NGX_HTTP_OPTCACHE_BUF_MIN  4096
@@ -96,6 +97,10 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
 
     default: /* NGX_OK */
         break;
+    }
+
+    if (!ngx_http_optcache_rules_used(ctx, olcf)) {
+        return NGX_OK;
     }
 
     ctx->capture = ngx_http_optcache_capture_create(r, olcf, &resp);

@@ -57,6 +57,8 @@ char *ngx_http_optcache_conf_set_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_optcache_conf_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_optcache_conf_min_uses(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 /*
  * Merges the directives that say what is stored, for how long; called by
@@ -81,10 +83,11 @@ char *ngx_http_optcache_conf_expect(ngx_conf_t *cf, ngx_command_t *cmd,
     char *rv, const char *expected);
 
 
-/* the values of optcache_set_cookie and optcache_ignore */
+/* the values of optcache_set_cookie, optcache_ignore and optcache_min_uses */
 
-extern ngx_conf_enum_t     ngx_http_optcache_conf_cookies[];
-extern ngx_conf_bitmask_t  ngx_http_optcache_conf_fields[];
+extern ngx_conf_enum_t        ngx_http_optcache_conf_cookies[];
+extern ngx_conf_bitmask_t     ngx_http_optcache_conf_fields[];
+extern ngx_conf_num_bounds_t  ngx_http_optcache_conf_uses;
 
 /* the default of optcache_gzip_types */
 

@@ -27,6 +27,11 @@ ngx_conf_enum_t  ngx_http_optcache_conf_cookies[] = {
 };
 
 
+ngx_conf_num_bounds_t  ngx_http_optcache_conf_uses = {
+    ngx_conf_check_num_bounds, 1, NGX_OPTCACHE_L1_USES_MAX
+};
+
+
 ngx_conf_bitmask_t  ngx_http_optcache_conf_fields[] = {
     { ngx_string("Cache-Control"), NGX_HTTP_OPTCACHE_IGNORE_CACHE_CONTROL },
     { ngx_string("Expires"), NGX_HTTP_OPTCACHE_IGNORE_EXPIRES },
@@ -41,6 +46,8 @@ ngx_http_optcache_conf_merge_rules(ngx_conf_t *cf,
 {
     ngx_conf_merge_uint_value(conf->set_cookie, prev->set_cookie,
                               NGX_HTTP_OPTCACHE_COOKIE_REFUSE);
+
+    ngx_conf_merge_value(conf->min_uses, prev->min_uses, 1);
 
     if (conf->until == NULL) {
         conf->until = prev->until;
@@ -100,6 +107,16 @@ ngx_http_optcache_conf_ignore(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                   ngx_conf_set_bitmask_slot(cf, cmd, conf),
                                   "\"Cache-Control\", \"Expires\" or "
                                   "\"Vary\"");
+}
+
+
+char *
+ngx_http_optcache_conf_min_uses(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    return ngx_http_optcache_conf_expect(cf, cmd,
+                                     ngx_conf_set_num_slot(cf, cmd, conf),
+                                     "a number of 1 to 255");
 }
 
 

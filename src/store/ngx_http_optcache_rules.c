@@ -102,6 +102,19 @@ ngx_http_optcache_rules_time(ngx_str_t *value)
 
 
 ngx_uint_t
+ngx_http_optcache_rules_used(ngx_http_optcache_ctx_t *ctx,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    if (olcf->min_uses == 1 || ctx->status == NGX_HTTP_OPTCACHE_EXPIRED) {
+        return 1;
+    }
+
+    return ngx_optcache_l1_uses(ctx->zone, &ctx->key.identity, ngx_time())
+           >= (ngx_uint_t) olcf->min_uses;
+}
+
+
+ngx_uint_t
 ngx_http_optcache_rules_vary_encoding(ngx_str_t *line)
 {
     ngx_http_rfc9111_vary_t  vary;

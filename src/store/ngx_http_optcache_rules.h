@@ -37,6 +37,14 @@ void ngx_http_optcache_rules_ignore(ngx_http_optcache_loc_conf_t *olcf,
 ngx_int_t ngx_http_optcache_rules_left(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, int64_t *left);
 
+/*
+ * optcache_min_uses: counts a request whose answer could be stored, and tells
+ * whether it is to be.  What replaces a stale answer always is.
+ */
+
+ngx_uint_t ngx_http_optcache_rules_used(ngx_http_optcache_ctx_t *ctx,
+    ngx_http_optcache_loc_conf_t *olcf);
+
 /* Whether a line of Vary names Accept-Encoding, and nothing else. */
 
 ngx_uint_t ngx_http_optcache_rules_vary_encoding(ngx_str_t *line);

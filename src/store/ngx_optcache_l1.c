@@ -30,7 +30,6 @@ typedef struct {
 } ngx_optcache_l1_cleanup_t;
 
 
-static uint64_t ngx_optcache_l1_hash(ngx_optcache_l1_t *l1, ngx_str_t *key);
 static uint32_t ngx_optcache_l1_build(ngx_optcache_l1_t *l1,
     ngx_optcache_entry_t *e);
 static void ngx_optcache_l1_fill(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
@@ -175,7 +174,7 @@ ngx_optcache_l1_remove(ngx_optcache_l1_t *l1, ngx_str_t *key)
 
 /* Keyed by a secret of the zone: clients choose URIs, not their hashes. */
 
-static uint64_t
+uint64_t
 ngx_optcache_l1_hash(ngx_optcache_l1_t *l1, ngx_str_t *key)
 {
     return XXH3_64bits_withSeed(key->data, key->len, l1->sh->seed);

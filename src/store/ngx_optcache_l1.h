@@ -29,6 +29,10 @@
 #include "ngx_optcache_entry.h"
 
 
+#define NGX_OPTCACHE_L1_USES_MAX  255
+#define NGX_OPTCACHE_L1_USES_AGE  3600           /* seconds */
+
+
 typedef struct ngx_optcache_l1_shctx_s  ngx_optcache_l1_shctx_t;
 typedef struct ngx_optcache_l1_slot_s   ngx_optcache_l1_slot_t;
 
@@ -95,6 +99,16 @@ ngx_int_t ngx_optcache_l1_store(ngx_optcache_l1_t *l1,
 /* Removes the entry of an identity, if there is one. */
 
 void ngx_optcache_l1_remove(ngx_optcache_l1_t *l1, ngx_str_t *key);
+
+/*
+ * Counts a request for an identity and returns how many there have been with
+ * this one, up to NGX_OPTCACHE_L1_USES_MAX.  An identity that was not asked
+ * for within NGX_OPTCACHE_L1_USES_AGE seconds, or whose place another one has
+ * taken since, is new.  "now" is in epoch seconds.  Takes no locks.
+ */
+
+ngx_uint_t ngx_optcache_l1_uses(ngx_optcache_l1_t *l1, ngx_str_t *key,
+    time_t now);
 
 
 #endif /* _NGX_OPTCACHE_L1_H_INCLUDED_ */

@@ -166,6 +166,7 @@ ngx_optcache_l1_divide(ngx_optcache_l1_shctx_t *sh)
             + NGX_OPTCACHE_L1_PAGE;
 
     meta = sizeof(ngx_optcache_l1_page_t)
+           + sizeof(uint64_t)
            + (NGX_OPTCACHE_L1_BUCKETS + NGX_OPTCACHE_L1_GHOSTS)
              * sizeof(uint32_t);
     page = NGX_OPTCACHE_L1_PAGE + meta;
@@ -180,6 +181,7 @@ ngx_optcache_l1_divide(ngx_optcache_l1_shctx_t *sh)
     sh->npages = (sh->size - fixed) / page;
     sh->nbuckets = sh->npages * NGX_OPTCACHE_L1_BUCKETS / sh->nshards;
     sh->nghosts = sh->npages * NGX_OPTCACHE_L1_GHOSTS / sh->nshards;
+    sh->nuses = sh->npages / NGX_OPTCACHE_L1_WAYS * NGX_OPTCACHE_L1_WAYS;
 
     p = (u_char *) sh;
     p += ngx_align(sizeof(ngx_optcache_l1_shctx_t), NGX_OPTCACHE_L1_CELL);
@@ -192,6 +194,9 @@ ngx_optcache_l1_divide(ngx_optcache_l1_shctx_t *sh)
 
     sh->pages = (ngx_optcache_l1_page_t *) p;
     p += sh->npages * sizeof(ngx_optcache_l1_page_t);
+
+    sh->uses = (uint64_t *) p;
+    p += sh->nuses * sizeof(uint64_t);
 
     sh->buckets = (uint32_t *) p;
     p += (size_t) sh->nshards * sh->nbuckets * sizeof(uint32_t);

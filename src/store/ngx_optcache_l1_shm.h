@@ -12,6 +12,7 @@
  *     slots      one for each worker: what it pins, what it builds
  *     shards     hash table and queues of a part of the entries, a lock each
  *     pages      two bit maps for each page of the data
+ *     uses       counters of requests, one for each page of the data
  *     buckets    of all shards, 8 for a page of data
  *     ghosts     of all shards, 4 for a page of data
  *     data       pages of 64 cells of 64 bytes
@@ -56,7 +57,7 @@
 
 
 #define NGX_OPTCACHE_L1_MAGIC      0x4c31434f       /* "OCL1" */
-#define NGX_OPTCACHE_L1_VERSION    2
+#define NGX_OPTCACHE_L1_VERSION    3
 
 #define NGX_OPTCACHE_L1_CELL       64               /* bytes */
 #define NGX_OPTCACHE_L1_CELLS      64               /* of a page */
@@ -71,6 +72,10 @@
 
 #define NGX_OPTCACHE_L1_BUCKETS    8
 #define NGX_OPTCACHE_L1_GHOSTS     4
+
+/* places where the counter of a key may be */
+
+#define NGX_OPTCACHE_L1_WAYS       4
 
 /* living workers of all generations that can share a zone */
 
@@ -219,10 +224,12 @@ struct ngx_optcache_l1_shctx_s {
     uint32_t                  npages;
     uint32_t                  nbuckets;   /* of a shard */
     uint32_t                  nghosts;    /* of a shard */
+    uint32_t                  nuses;
 
     ngx_optcache_l1_slot_t   *slots;
     ngx_optcache_l1_shard_t  *shards;
     ngx_optcache_l1_page_t   *pages;
+    uint64_t                 *uses;
     uint32_t                 *buckets;
     uint32_t                 *ghosts;
     u_char                   *data;
@@ -252,6 +259,13 @@ struct ngx_optcache_l1_shctx_s {
 
 #define ngx_optcache_l1_number(sh, node)                                      \
     ((uint32_t) (((u_char *) (node) - (sh)->data) / NGX_OPTCACHE_L1_CELL))
+
+
+/* ngx_optcache_l1.c */
+
+/* The hash of an identity, keyed by a secret of the zone. */
+
+uint64_t ngx_optcache_l1_hash(ngx_optcache_l1_t *l1, ngx_str_t *key);
 
 
 /* ngx_optcache_l1_page.c: runs of cells; under the lock of the memory */
