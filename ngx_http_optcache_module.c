@@ -67,6 +67,8 @@ static ngx_conf_num_bounds_t  ngx_http_optcache_gzip_level_bounds = {
 static ngx_conf_enum_t  ngx_http_optcache_headers[] = {
     { ngx_string("off"), NGX_HTTP_OPTCACHE_HEADERS_OFF },
     { ngx_string("x"), NGX_HTTP_OPTCACHE_HEADERS_X },
+    { ngx_string("ietf"), NGX_HTTP_OPTCACHE_HEADERS_IETF },
+    { ngx_string("all"), NGX_HTTP_OPTCACHE_HEADERS_ALL },
     { ngx_null_string, 0 }
 };
 

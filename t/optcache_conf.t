@@ -107,7 +107,7 @@ my @wrong = (
 
     [location => 'optcache_headers;', 'invalid number of arguments'],
     [location => 'optcache_headers y;',
-        '"y" in "optcache_headers", expected "off" or "x"'],
+        '"y" in "optcache_headers", expected "off", "x", "ietf" or "all"'],
 
     [http => 'optcache_redis_server;', 'invalid number of arguments'],
     [http => 'optcache_redis_server 127.0.0.2:6379;', '"127.0.0.2:6379"'],
@@ -153,6 +153,8 @@ my @right = (
     [location => 'optcache_gzip on; optcache_gzip_types *;'],
     [location => 'optcache_gzip_level 1; optcache_gzip_min_length 0;'],
     [location => 'optcache_max_size 0;'],
+    [location => 'optcache_headers ietf;'],
+    [location => 'optcache_headers all;'],
     [location => 'optcache_min_uses 1;'],
     [location => 'optcache_min_uses 255;'],
     [location => 'optcache_until ""; optcache c;'],

@@ -35,8 +35,11 @@
 /* of one body; Redis takes no value of more than 512m */
 #define NGX_HTTP_OPTCACHE_MAX_SIZE     (256 * 1024 * 1024)
 
-#define NGX_HTTP_OPTCACHE_HEADERS_OFF  0
-#define NGX_HTTP_OPTCACHE_HEADERS_X    1
+/* optcache_headers: X-Cache, Cache-Status */
+#define NGX_HTTP_OPTCACHE_HEADERS_OFF   0
+#define NGX_HTTP_OPTCACHE_HEADERS_X     1
+#define NGX_HTTP_OPTCACHE_HEADERS_IETF  2
+#define NGX_HTTP_OPTCACHE_HEADERS_ALL   3
 
 /* optcache_set_cookie: what becomes of a response that sets a cookie */
 #define NGX_HTTP_OPTCACHE_COOKIE_REFUSE  0
@@ -169,7 +172,7 @@ ngx_int_t ngx_http_optcache_send(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 /*
- * Adds X-Cache as configured; to be called before the header is sent.
+ * Adds X-Cache and Cache-Status as configured; to be called before the header is sent.
  * NGX_ERROR when out of memory.
  */
 

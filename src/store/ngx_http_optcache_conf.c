@@ -410,7 +410,8 @@ ngx_http_optcache_conf_headers(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     return ngx_http_optcache_conf_expect(cf, cmd,
                                      ngx_conf_set_enum_slot(cf, cmd, conf),
-                                     "\"off\" or \"x\"");
+                                     "\"off\", \"x\", \"ietf\" or "
+                                     "\"all\"");
 }
 
 

@@ -11,6 +11,7 @@
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_rules.h"
+#include "ngx_http_optcache_status.h"
 #include "ngx_http_rfc9110_encoding.h"
 
 
@@ -404,14 +405,16 @@ ngx_http_optcache_send_status(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (ngx_http_compat_push_header(r, &x_cache,
+    if ((olcf->headers & NGX_HTTP_OPTCACHE_HEADERS_X)
+        && ngx_http_compat_push_header(r, &x_cache,
                                   ngx_http_optcache_status_name(ctx->status))
-        == NULL)
+           == NULL)
     {
         return NGX_ERROR;
     }
 
-    return NGX_OK;
+    return (olcf->headers & NGX_HTTP_OPTCACHE_HEADERS_IETF)
+           ? ngx_http_optcache_status_add(r, ctx) : NGX_OK;
 }
 
 

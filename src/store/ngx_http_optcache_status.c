@@ -1,0 +1,173 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_compat.h"
+#include "ngx_http_optcache.h"
+#include "ngx_http_optcache_status.h"
+
+
+/* the longest of all parameters */
+
+#define NGX_HTTP_OPTCACHE_STATUS_LEN                                          \
+    (sizeof("Optcache; fwd=uri-miss; fwd-status=; stored; ttl=; detail=L1")   \
+     + NGX_INT_T_LEN + NGX_TIME_T_LEN)
+
+
+static u_char *ngx_http_optcache_status_hit(u_char *p,
+    ngx_http_optcache_ctx_t *ctx);
+static u_char *ngx_http_optcache_status_fwd(u_char *p, ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static const char *ngx_http_optcache_status_reason(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_table_elt_t *ngx_http_optcache_status_last(ngx_http_request_t *r,
+    ngx_str_t *name);
+
+
+ngx_int_t
+ngx_http_optcache_status_add(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    u_char           *p;
+    ngx_str_t         value;
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  name = ngx_string("Cache-Status");
+
+    h = ngx_http_optcache_status_last(r, &name);
+
+    value.data = ngx_pnalloc(r->pool, (h ? h->value.len + 2 : 0)
+                                      + NGX_HTTP_OPTCACHE_STATUS_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = value.data;
+
+    if (h) {
+        /* the list begins with who is closest to the origin */
+        p = ngx_sprintf(p, "%V, ", &h->value);
+    }
+
+    p = ngx_cpymem(p, "Optcache", sizeof("Optcache") - 1);
+
+    p = ctx->sent ? ngx_http_optcache_status_hit(p, ctx)
+                  : ngx_http_optcache_status_fwd(p, r, ctx);
+
+    value.len = p - value.data;
+
+    if (h) {
+        h->value = value;
+        return NGX_OK;
+    }
+
+    return ngx_http_compat_push_header(r, &name, &value) ? NGX_OK : NGX_ERROR;
+}
+
+
+static u_char *
+ngx_http_optcache_status_hit(u_char *p, ngx_http_optcache_ctx_t *ctx)
+{
+    time_t  ttl;
+
+    /* RFC 9211, 2.6: of a stale one it is negative */
+
+    ttl = (time_t) ctx->entry.lifetime
+          - ngx_optcache_entry_age(&ctx->entry, ngx_time());
+
+    return ngx_sprintf(p, "; hit; ttl=%T; detail=%s", ttl,
+                       (ctx->layer == NGX_HTTP_OPTCACHE_L1) ? "L1" : "L2");
+}
+
+
+static u_char *
+ngx_http_optcache_status_fwd(u_char *p, ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_uint_t  status;
+
+    if (ctx->asked && ctx->asked->only_if_cached) {
+        /* neither a hit nor sent on */
+        return p;
+    }
+
+    p = ngx_sprintf(p, "; fwd=%s", ngx_http_optcache_status_reason(r, ctx));
+
+    status = (r->upstream && r->upstream->headers_in.status_n)
+             ? r->upstream->headers_in.status_n : r->headers_out.status;
+
+    if (status >= 100 && status <= 999) {
+        p = ngx_sprintf(p, "; fwd-status=%ui", status);
+    }
+
+    return ctx->capture ? ngx_sprintf(p, "; stored") : p;
+}
+
+
+/* RFC 9211, 2.2 */
+
+static const char *
+ngx_http_optcache_status_reason(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    switch (ctx->status) {
+
+    case NGX_HTTP_OPTCACHE_EXPIRED:
+
+        /* it may be fresh, but not fresh enough for this client */
+
+        return ngx_optcache_entry_fresh(&ctx->entry, ngx_time()) ? "request"
+                                                                 : "stale";
+
+    case NGX_HTTP_OPTCACHE_BYPASS:
+
+        if (ctx->asked && ctx->asked->no_cache) {
+            return "request";
+        }
+
+        olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+        return (r->method & olcf->methods) ? "bypass" : "method";
+
+    default:
+        return "uri-miss";
+    }
+}
+
+
+/* The last line of a field, or NULL. */
+
+static ngx_table_elt_t *
+ngx_http_optcache_status_last(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *last;
+
+    last = NULL;
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].hash
+                && h[i].value.len
+                && h[i].key.len == name->len
+                && ngx_strncasecmp(h[i].key.data, name->data, name->len) == 0)
+            {
+                last = &h[i];
+            }
+        }
+    }
+
+    return last;
+}
