@@ -49,8 +49,8 @@ typedef struct {
 /*
  * RFC 9111, 3 and 3.5, for a cache that keeps only what it may serve without
  * asking.  Three refusals go beyond the RFC: an answer that sets a cookie, an
- * answer to a request with a cookie that nothing ties to a user, and statuses
- * that answer what is no part of a key.  Pure.
+ * answer to a request with a cookie (or a client certificate) that nothing ties
+ * to a user, and statuses that answer what is no part of a key.  Pure.
  */
 
 ngx_http_rfc9111_storage_e ngx_http_rfc9111_storage(

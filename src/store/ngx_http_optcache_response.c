@@ -26,6 +26,7 @@ typedef struct {
 } ngx_http_optcache_lines_t;
 
 
+static ngx_uint_t ngx_http_optcache_response_somebody(ngx_http_request_t *r);
 static void ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_upstream(ngx_table_elt_t *h,
@@ -124,7 +125,8 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     storage.lifetime = resp->lifetime - resp->age;
     storage.shared = ctx->key.shared;
     storage.authorization = (r->headers_in.authorization != NULL);
-    storage.cookie = (olcf->user == NULL && ngx_http_compat_has_cookie(r));
+    storage.cookie = (olcf->user == NULL
+                      && ngx_http_optcache_response_somebody(r));
     storage.set_cookie = (resp->set_cookie
                           && olcf->set_cookie
                              == NGX_HTTP_OPTCACHE_COOKIE_REFUSE);
@@ -140,6 +142,30 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
                    resp->age);
 
     return (reason == NGX_HTTP_RFC9111_STORE) ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* Whether a client shows who it is in a way that the default user misses. */
+
+static ngx_uint_t
+ngx_http_optcache_response_somebody(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_SSL)
+
+    X509  *cert;
+
+    if (r->connection->ssl) {
+        cert = SSL_get_peer_certificate(r->connection->ssl->connection);
+
+        if (cert) {
+            X509_free(cert);
+            return 1;
+        }
+    }
+
+#endif
+
+    return ngx_http_compat_has_cookie(r);
 }
 
 
