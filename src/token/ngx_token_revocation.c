@@ -220,14 +220,14 @@ ngx_token_revocation_known(ngx_token_revocation_t *revocation, ngx_uint_t i,
 {
     uint64_t          *until, value;
     ngx_str_t          key;
-    ngx_uint_t         known;
+    ngx_uint_t         known, since;
     ngx_token_zone_t  *zone;
 
     ngx_token_memo_digest(&revocation->keys[i], digest, revocation->log);
 
-    if (ngx_token_revocation_since(revocation, i)
-        && ngx_token_revocation_before(revocation, digest))
-    {
+    since = ngx_token_revocation_since(revocation, i);
+
+    if (since && ngx_token_revocation_before(revocation, digest)) {
         return NGX_BUSY;
     }
 
@@ -235,7 +235,7 @@ ngx_token_revocation_known(ngx_token_revocation_t *revocation, ngx_uint_t i,
 
         /* there is no answer kept for a key that this host has revoked */
 
-        value = ngx_token_watch_lookup(revocation->watch, digest);
+        value = ngx_token_watch_lookup(revocation->watch, digest, since);
 
         if (value != NGX_TOKEN_WATCH_NONE) {
             return ngx_token_revocation_refuses(revocation, i, value)
@@ -473,7 +473,8 @@ ngx_token_revocation_verdict(ngx_token_question_t *question,
 
     if (revocation->watch) {
         ngx_token_watch_store(revocation->watch, question->digest,
-                              &question->note, question->server, value);
+                              &question->note, question->server, since,
+                              value);
     }
 
     return ngx_token_revocation_refuses(revocation, i, value)

@@ -23,7 +23,7 @@
 typedef struct {
     uint64_t                  value;
     uint32_t                  epoch;
-    uint32_t                  unused;
+    uint32_t                  since;
 } ngx_token_watch_entry_t;
 
 
@@ -232,7 +232,8 @@ ngx_token_watch_changed_handler(void *data, ngx_str_t *key)
 
 
 uint64_t
-ngx_token_watch_lookup(ngx_token_watch_t *watch, u_char *digest)
+ngx_token_watch_lookup(ngx_token_watch_t *watch, u_char *digest,
+    ngx_uint_t since)
 {
     u_char                    buf[1 + NGX_TOKEN_DIGEST];
     uint64_t                  value;
@@ -250,7 +251,10 @@ ngx_token_watch_lookup(ngx_token_watch_t *watch, u_char *digest)
 
     entry = ngx_limiter_table_lookup(watch->table, &slot);
 
-    if (entry && entry->epoch == (uint32_t) watch->shm->epoch) {
+    if (entry
+        && entry->epoch == (uint32_t) watch->shm->epoch
+        && entry->since == since)
+    {
         value = entry->value;
     }
 
@@ -272,7 +276,8 @@ ngx_token_watch_note(ngx_token_watch_t *watch, u_char *digest,
 
 void
 ngx_token_watch_store(ngx_token_watch_t *watch, u_char *digest,
-    const ngx_token_watch_note_t *note, uint64_t server, uint64_t value)
+    const ngx_token_watch_note_t *note, uint64_t server, ngx_uint_t since,
+    uint64_t value)
 {
     u_char                    buf[1 + NGX_TOKEN_DIGEST];
     ngx_str_t                 slot, revoked;
@@ -299,6 +304,7 @@ ngx_token_watch_store(ngx_token_watch_t *watch, u_char *digest,
 
         entry->value = value;
         entry->epoch = (uint32_t) note->epoch;
+        entry->since = (uint32_t) since;
     }
 
     ngx_shmtx_unlock(&watch->shpool->mutex);

@@ -15,7 +15,7 @@
  *
  *     0  value       8   what was found, see ngx_token_watch_lookup()
  *     8  epoch       4   of the promise it was found under
- *    12  (unused)    4
+ *    12  since       4   1: of a key that holds a time
  *
  * Locks: the mutex of the token zone's slab pool protects the tables.  Words of
  * ngx_token_watch_shm_t are read and written without a lock.  The listener
@@ -104,10 +104,13 @@ void ngx_token_watch_close(ngx_token_watch_t *watch);
 
 /*
  * What Redis holds under the key of this digest: the number it was stored with,
- * or NGX_TOKEN_WATCH_NONE if Redis has to be asked.
+ * or NGX_TOKEN_WATCH_NONE if Redis has to be asked.  One key may be asked for
+ * in two senses, as one that holds a time ("since") or one that is there; of
+ * these the last one is kept.
  */
 
-uint64_t ngx_token_watch_lookup(ngx_token_watch_t *watch, u_char *digest);
+uint64_t ngx_token_watch_lookup(ngx_token_watch_t *watch, u_char *digest,
+    ngx_uint_t since);
 
 /* To be taken before the question is sent; whether its answer may be kept. */
 
@@ -121,7 +124,8 @@ void ngx_token_watch_note(ngx_token_watch_t *watch, u_char *digest,
  */
 
 void ngx_token_watch_store(ngx_token_watch_t *watch, u_char *digest,
-    const ngx_token_watch_note_t *note, uint64_t server, uint64_t value);
+    const ngx_token_watch_note_t *note, uint64_t server, ngx_uint_t since,
+    uint64_t value);
 
 /* Forgets one; called with the token zone locked. */
 
