@@ -30,11 +30,24 @@ static ngx_inline ngx_table_elt_t *
 ngx_http_compat_push_header(ngx_http_request_t *r, ngx_str_t *key,
     ngx_str_t *value)
 {
+    ngx_list_t       *list;
+    ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NULL;
+    list = &r->headers_out.headers;
+    part = list->last;
+
+    if (part->nelts < list->nalloc) {
+        /* as nearly always: no call */
+
+        h = part->elts;
+        h += part->nelts++;
+
+    } else {
+        h = ngx_list_push(list);
+        if (h == NULL) {
+            return NULL;
+        }
     }
 
     h->hash = 1;

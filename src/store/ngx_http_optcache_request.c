@@ -172,7 +172,8 @@ ngx_http_optcache_request_two_hosts(ngx_http_request_t *r)
     last = p + r->headers_in.host->value.len;
 
     if ((size_t) (last - p) < server->len
-        || ngx_strncasecmp(p, server->data, server->len) != 0)
+        || (ngx_memcmp(p, server->data, server->len) != 0
+            && ngx_strncasecmp(p, server->data, server->len) != 0))
     {
         return 1;
     }

@@ -236,7 +236,12 @@ ngx_http_optcache_send_type(ngx_http_request_t *r, ngx_str_t *type)
 
     last = type->data + type->len;
 
-    for (p = type->data; p < last; p++) {
+    p = memchr(type->data, ';', type->len);
+    if (p == NULL) {
+        return;
+    }
+
+    for ( /* void */ ; p < last; p++) {
 
         if (*p != ';') {
             continue;
@@ -367,18 +372,31 @@ ngx_http_optcache_send_if_range(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 static ngx_int_t
 ngx_http_optcache_send_age(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 {
-    ngx_str_t  value;
+    u_char     *p, *last;
+    time_t      n;
+    ngx_str_t   value;
 
     static ngx_str_t  age = ngx_string("Age");
 
-    value.data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
-    if (value.data == NULL) {
+    p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+    if (p == NULL) {
         return NGX_ERROR;
     }
 
-    value.len = ngx_sprintf(value.data, "%T",
-                            ngx_optcache_entry_age(e, ngx_time()))
-                - value.data;
+    last = p + NGX_TIME_T_LEN;
+    p = last;
+
+    /* never below 0; ngx_sprintf() costs more than a header line */
+
+    n = ngx_optcache_entry_age(e, ngx_time());
+
+    do {
+        *--p = (u_char) ('0' + n % 10);
+        n /= 10;
+    } while (n);
+
+    value.data = p;
+    value.len = last - p;
 
     if (ngx_http_compat_push_header(r, &age, &value) == NULL) {
         return NGX_ERROR;

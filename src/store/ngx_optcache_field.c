@@ -10,9 +10,6 @@
 #include "ngx_optcache_field.h"
 
 
-#define NGX_OPTCACHE_FIELD_HEADER  6
-
-
 typedef struct {
     ngx_str_t                 name;
     ngx_optcache_field_e      id;
@@ -164,35 +161,6 @@ ngx_optcache_field_write(u_char *p, ngx_optcache_field_t *field)
     p = ngx_cpymem(p, field->name.data, field->name.len);
 
     return ngx_cpymem(p, field->value.data, field->value.len);
-}
-
-
-u_char *
-ngx_optcache_field_read(u_char *p, u_char *last, ngx_optcache_field_t *field)
-{
-    if ((size_t) (last - p) < NGX_OPTCACHE_FIELD_HEADER) {
-        return NULL;
-    }
-
-    field->id = (ngx_optcache_field_e) p[0];
-    field->name.len = p[1];
-    field->value.len = (uint32_t) p[2] | (uint32_t) p[3] << 8
-                       | (uint32_t) p[4] << 16 | (uint32_t) p[5] << 24;
-
-    p += NGX_OPTCACHE_FIELD_HEADER;
-
-    if ((size_t) (last - p) < field->name.len
-        || (size_t) (last - p) - field->name.len < field->value.len)
-    {
-        return NULL;
-    }
-
-    field->name.data = p;
-    p += field->name.len;
-
-    field->value.data = p;
-
-    return p + field->value.len;
 }
 
 

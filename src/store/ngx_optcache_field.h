@@ -22,6 +22,9 @@
 #define NGX_OPTCACHE_HEAD_MAX   65536
 #define NGX_OPTCACHE_NAME_MAX   255
 
+/* bytes before a name */
+#define NGX_OPTCACHE_FIELD_HEADER  6
+
 
 /* fields that nginx keeps a pointer to, or that are made anew for each hit */
 
@@ -84,8 +87,34 @@ u_char *ngx_optcache_field_write(u_char *p, ngx_optcache_field_t *field);
  * it.  Returns the end of the field, or NULL when it does not fit.
  */
 
-u_char *ngx_optcache_field_read(u_char *p, u_char *last,
-    ngx_optcache_field_t *field);
+static ngx_inline u_char *
+ngx_optcache_field_read(u_char *p, u_char *last, ngx_optcache_field_t *field)
+{
+    if ((size_t) (last - p) < NGX_OPTCACHE_FIELD_HEADER) {
+        return NULL;
+    }
+
+    field->id = (ngx_optcache_field_e) p[0];
+    field->name.len = p[1];
+    field->value.len = (uint32_t) p[2] | (uint32_t) p[3] << 8
+                       | (uint32_t) p[4] << 16 | (uint32_t) p[5] << 24;
+
+    p += NGX_OPTCACHE_FIELD_HEADER;
+
+    if ((size_t) (last - p) < field->name.len
+        || (size_t) (last - p) - field->name.len < field->value.len)
+    {
+        return NULL;
+    }
+
+    field->name.data = p;
+    p += field->name.len;
+
+    field->value.data = p;
+
+    return p + field->value.len;
+}
+
 
 /*
  * Checks a head that comes from outside, field by field: it can be read, is

@@ -24,6 +24,14 @@ typedef struct {
 } ngx_optcache_l1_cursor_t;
 
 
+/* a buffer and its link, allocated at once */
+
+typedef struct {
+    ngx_chain_t               chain;
+    ngx_buf_t                 buf;
+} ngx_optcache_l1_link_t;
+
+
 typedef struct {
     ngx_optcache_l1_t        *l1;
     ngx_optcache_l1_pin_t    *pin;
@@ -376,6 +384,7 @@ ngx_optcache_l1_view_chain(ngx_optcache_l1_shctx_t *sh,
     u_char                    *p;
     ngx_buf_t                 *b;
     ngx_chain_t               *cl, **ll;
+    ngx_optcache_l1_link_t    *link;
     ngx_optcache_l1_cursor_t   cursor;
 
     cursor.sh = sh;
@@ -386,15 +395,13 @@ ngx_optcache_l1_view_chain(ngx_optcache_l1_shctx_t *sh,
 
     while (len) {
 
-        b = ngx_calloc_buf(pool);
-        if (b == NULL) {
+        link = ngx_pcalloc(pool, sizeof(ngx_optcache_l1_link_t));
+        if (link == NULL) {
             return NGX_ERROR;
         }
 
-        cl = ngx_alloc_chain_link(pool);
-        if (cl == NULL) {
-            return NGX_ERROR;
-        }
+        cl = &link->chain;
+        b = &link->buf;
 
         n = ngx_optcache_l1_read(&cursor, len, &p);
         len -= n;
