@@ -22,6 +22,7 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_conf.h"
+#include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_request.h"
 
 
@@ -158,6 +159,13 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_optcache_loc_conf_t, min_uses),
       &ngx_http_optcache_conf_uses },
+
+    { ngx_string("optcache_share_public"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, share_public),
+      NULL },
 
     { ngx_string("optcache_ignore"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
@@ -296,6 +304,12 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
         return NGX_AGAIN;
     }
 
+    rc = ngx_http_optcache_public_lookup(r, olcf, ctx);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
+    }
+
     if (!ctx->found) {
 
         if (ctx->status == NGX_HTTP_OPTCACHE_NONE) {
@@ -405,6 +419,7 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
         && r->headers_out.status < NGX_HTTP_BAD_REQUEST)
     {
         ngx_http_optcache_remove(r, ctx);
+        ngx_http_optcache_public_remove(r, ctx);
     }
 
     if (ngx_http_optcache_capture_header(r, ctx) != NGX_OK

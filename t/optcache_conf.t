@@ -64,6 +64,11 @@ my @wrong = (
     [location => 'optcache_no_store;', 'invalid number of arguments'],
     [location => 'optcache_no_store $nosuch;', '"nosuch"'],
 
+    [location => 'optcache_share_public;', 'invalid number of arguments'],
+    [location => 'optcache_share_public yes;', '"yes"'],
+    [location => 'optcache_share_public on; optcache_share_public on;',
+        'is duplicate'],
+
     [location => 'optcache_min_uses;', 'invalid number of arguments'],
     [location => 'optcache_min_uses 0;',
         '"0" in "optcache_min_uses", expected a number of 1 to 255'],
@@ -153,6 +158,7 @@ my @right = (
     [location => 'optcache_gzip on; optcache_gzip_types *;'],
     [location => 'optcache_gzip_level 1; optcache_gzip_min_length 0;'],
     [location => 'optcache_max_size 0;'],
+    [location => 'optcache_share_public on;'],
     [location => 'optcache_headers ietf;'],
     [location => 'optcache_headers all;'],
     [location => 'optcache_min_uses 1;'],

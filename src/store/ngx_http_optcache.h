@@ -98,6 +98,7 @@ typedef struct {
     ngx_uint_t                   set_cookie;
     ngx_uint_t                   ignore;
     ngx_int_t                    min_uses;
+    ngx_flag_t                   share_public;
 
     ngx_flag_t                   gzip;
     ngx_int_t                    gzip_level;
@@ -128,6 +129,8 @@ typedef struct {
     ngx_http_rfc9111_control_t   *asked;      /* by the client, or NULL */
     ngx_redis_command_t          *command;    /* the lookup under way */
     ngx_str_t                     name;       /* of the entry in Redis */
+    ngx_optcache_key_t            own;        /* while all others share one */
+    ngx_str_t                     own_name;
     time_t                        requested;  /* when upstream is asked */
 
     ngx_http_optcache_status_e    status;
@@ -138,6 +141,7 @@ typedef struct {
     unsigned                      store:1;    /* the answer may be stored */
     unsigned                      invalidate:1;  /* an unsafe method */
     unsigned                      sent:1;     /* the answer is a hit */
+    unsigned                      sharing:1;  /* looked for what is public */
 } ngx_http_optcache_ctx_t;
 
 

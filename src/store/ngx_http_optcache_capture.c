@@ -11,6 +11,7 @@
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_head.h"
+#include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_rules.h"
 
@@ -97,6 +98,10 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
 
     default: /* NGX_OK */
         break;
+    }
+
+    if (resp.public && ngx_http_optcache_public_store(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (!ngx_http_optcache_rules_used(ctx, olcf)) {

@@ -148,6 +148,7 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
     conf->headers = NGX_CONF_UNSET_UINT;
     conf->set_cookie = NGX_CONF_UNSET_UINT;
     conf->min_uses = NGX_CONF_UNSET;
+    conf->share_public = NGX_CONF_UNSET;
     conf->gzip = NGX_CONF_UNSET;
     conf->gzip_level = NGX_CONF_UNSET;
     conf->gzip_min_length = NGX_CONF_UNSET_SIZE;

@@ -10,6 +10,7 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_rules.h"
 #include "ngx_http_rfc9110_date.h"
@@ -42,7 +43,7 @@ static void ngx_http_optcache_response_type(ngx_http_request_t *r,
 
 /* RFC 9213, 2.2: the fields that go before Cache-Control and Expires */
 
-static const char  *ngx_http_optcache_targets[] = {
+const char  *ngx_http_optcache_targets[] = {
     "Optcache-Cache-Control",
     "CDN-Cache-Control",
     NULL
@@ -88,6 +89,8 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
 
     resp->no_transform = resp->freshness.cc.no_transform;
 
+    resp->personal = ngx_http_optcache_public_varies(&resp->vary);
+
     ngx_http_optcache_rules_ignore(olcf, resp);
 
     if (!(olcf->ignore & NGX_HTTP_OPTCACHE_IGNORE_CACHE_CONTROL)
@@ -95,6 +98,9 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     {
         return NGX_ERROR;
     }
+
+    resp->public = ngx_http_optcache_public_response(r, olcf, ctx, resp);
+    resp->shared |= resp->public;
 
     ngx_http_optcache_response_lifetime(r, ctx, resp);
 
@@ -123,7 +129,7 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     storage.asked_no_store = request.no_store;
     storage.status = r->headers_out.status;
     storage.lifetime = resp->lifetime - resp->age;
-    storage.shared = ctx->key.shared;
+    storage.shared = resp->shared;
     storage.authorization = (r->headers_in.authorization != NULL);
     storage.cookie = (olcf->user == NULL
                       && ngx_http_optcache_response_somebody(r));
@@ -420,7 +426,7 @@ ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
                                              now);
 
     resp->lifetime = ngx_http_rfc9111_lifetime(&resp->freshness,
-                                               ctx->key.shared, now);
+                                               resp->shared, now);
     if (resp->lifetime != -1) {
         return;
     }

@@ -36,11 +36,18 @@ typedef struct {
     unsigned                      keep_cookie:1;  /* is stored with it */
     unsigned                      varies:1;       /* says Vary */
     unsigned                      shared:1;       /* the partition is */
+    unsigned                      public:1;       /* shared for that reason */
+    unsigned                      personal:1;     /* varies on credentials */
     unsigned                      no_transform:1;
     unsigned                      part:1;         /* says Content-Range */
     unsigned                      streaming:1;    /* text/event-stream */
     unsigned                      invalid:1;      /* a field not to be kept */
 } ngx_http_optcache_response_t;
+
+
+/* the targeted fields (RFC 9213) in the order they count, up to a NULL */
+
+extern const char  *ngx_http_optcache_targets[];
 
 
 /*

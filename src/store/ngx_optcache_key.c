@@ -68,6 +68,35 @@ ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
 
 
 ngx_int_t
+ngx_optcache_key_share(ngx_pool_t *pool, ngx_optcache_key_t *key)
+{
+    u_char     *p;
+    ngx_str_t   own;
+
+    if (key->shared) {
+        return NGX_OK;
+    }
+
+    own = key->identity;
+
+    p = ngx_pnalloc(pool, own.len - NGX_OPTCACHE_DIGEST_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->identity.data = p;
+    key->identity.len = own.len - NGX_OPTCACHE_DIGEST_LEN;
+    key->shared = 1;
+
+    *p++ = 's';
+    ngx_memcpy(p, own.data + 1 + NGX_OPTCACHE_DIGEST_LEN,
+               key->identity.len - 1);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_optcache_key_name(ngx_pool_t *pool, ngx_str_t *prefix, ngx_str_t *zone,
     ngx_optcache_key_t *key, ngx_str_t *name)
 {

@@ -65,6 +65,14 @@ ngx_int_t ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
     ngx_optcache_key_t *key);
 
 /*
+ * Makes the key of a user, in place, that of the same request in the shared
+ * partition; what the identity was is left as it is.  NGX_ERROR when out of
+ * memory.
+ */
+
+ngx_int_t ngx_optcache_key_share(ngx_pool_t *pool, ngx_optcache_key_t *key);
+
+/*
  * The name of an entry in Redis: prefix, zone, ":" and the SHA-256 of the
  * identity in hex.  Allocated from "pool"; NGX_ERROR when out of memory.
  */

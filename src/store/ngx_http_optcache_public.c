@@ -1,0 +1,299 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache.h"
+#include "ngx_http_optcache_public.h"
+#include "ngx_http_rfc9213_targeted.h"
+
+
+static ngx_uint_t ngx_http_optcache_public_wanted(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
+static ngx_int_t ngx_http_optcache_public_key(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_uint_t ngx_http_optcache_public_entry(ngx_optcache_entry_t *e);
+static ngx_uint_t ngx_http_optcache_public_targeted(ngx_optcache_entry_t *e,
+    ngx_http_rfc9111_control_t *cc);
+static ngx_uint_t ngx_http_optcache_public_said(
+    ngx_http_rfc9111_control_t *cc);
+
+
+ngx_int_t
+ngx_http_optcache_public_lookup(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_int_t           rc;
+    ngx_str_t           name;
+    ngx_optcache_key_t  key;
+
+    if (!ctx->sharing) {
+
+        if (!ngx_http_optcache_public_wanted(r, olcf, ctx)) {
+            return NGX_OK;
+        }
+
+        ctx->own = ctx->key;
+        name = ctx->name;
+
+        if (ngx_http_optcache_public_key(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        ctx->own_name = name;
+        ctx->sharing = 1;
+
+        rc = ngx_http_optcache_lookup(r, ctx);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (ctx->own.identity.len == 0) {
+        /* all this has been done before */
+        return NGX_OK;
+    }
+
+    key = ctx->own;
+    ngx_str_null(&ctx->own.identity);
+
+    if (ctx->found && ngx_http_optcache_public_entry(&ctx->entry)) {
+        return NGX_OK;
+    }
+
+    ngx_memzero(&ctx->entry, sizeof(ngx_optcache_entry_t));
+
+    ctx->found = 0;
+    ctx->status = NGX_HTTP_OPTCACHE_NONE;
+    ctx->key = key;
+    ctx->name = ctx->own_name;
+
+    return NGX_OK;
+}
+
+
+/* An entry of his own, be it stale, may be newer than what all share. */
+
+static ngx_uint_t
+ngx_http_optcache_public_wanted(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx)
+{
+    return olcf->share_public
+           && !ctx->key.shared
+           && !ctx->found
+           && ctx->status == NGX_HTTP_OPTCACHE_NONE
+           && ctx->entry.status == 0
+           && !(olcf->ignore & NGX_HTTP_OPTCACHE_IGNORE_CACHE_CONTROL)
+           && (r == r->main || !r->header_only);
+}
+
+
+static ngx_int_t
+ngx_http_optcache_public_key(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    if (ngx_optcache_key_share(r->pool, &ctx->key) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_null(&ctx->name);
+
+    return NGX_OK;
+}
+
+
+/*
+ * What answers requests without a user need not be for everyone: it may tell
+ * them to log in.  So the stored response has to say itself that it is public.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_public_entry(ngx_optcache_entry_t *e)
+{
+    u_char                      *p, *last;
+    ngx_optcache_field_t         field;
+    ngx_http_rfc9111_vary_t      vary;
+    ngx_http_rfc9111_control_t   cc;
+
+    ngx_memzero(&vary, sizeof(ngx_http_rfc9111_vary_t));
+    ngx_http_rfc9111_control_init(&cc);
+
+    p = e->head.data;
+    last = p + e->head.len;
+
+    while (p < last) {
+        p = ngx_optcache_field_read(p, last, &field);
+
+        if (p == NULL) {
+            return 0;
+        }
+
+        switch (field.id) {
+
+        case NGX_OPTCACHE_FIELD_SET_COOKIE:
+            return 0;
+
+        case NGX_OPTCACHE_FIELD_CACHE_CONTROL:
+            ngx_http_rfc9111_control_parse(&field.value, &cc);
+            break;
+
+        case NGX_OPTCACHE_FIELD_VARY:
+            ngx_http_rfc9111_vary_parse(&field.value, &vary);
+            break;
+
+        default:
+            break;
+        }
+    }
+
+    return ngx_http_optcache_public_targeted(e, &cc)
+           && ngx_http_optcache_public_said(&cc)
+           && !ngx_http_optcache_public_varies(&vary);
+}
+
+
+/*
+ * RFC 9213, 2.2: the first target that is valid goes before Cache-Control.
+ * Zero: there are several lines, which nothing here joins.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_public_targeted(ngx_optcache_entry_t *e,
+    ngx_http_rfc9111_control_t *cc)
+{
+    u_char                *p, *last;
+    ngx_str_t              line;
+    const char           **name;
+    ngx_optcache_field_t   field;
+
+    for (name = ngx_http_optcache_targets; *name; name++) {
+
+        ngx_str_null(&line);
+
+        p = e->head.data;
+        last = p + e->head.len;
+
+        while (p < last) {
+            p = ngx_optcache_field_read(p, last, &field);
+
+            if (p == NULL) {
+                return 0;
+            }
+
+            if (field.name.len != ngx_strlen(*name)
+                || ngx_strncasecmp(field.name.data, (u_char *) *name,
+                                   field.name.len)
+                   != 0)
+            {
+                continue;
+            }
+
+            if (line.data) {
+                return 0;
+            }
+
+            line = field.value;
+        }
+
+        if (line.data && ngx_http_rfc9213_targeted(&line, cc) == NGX_OK) {
+            return 1;
+        }
+    }
+
+    return 1;
+}
+
+
+ngx_uint_t
+ngx_http_optcache_public_response(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx,
+    ngx_http_optcache_response_t *resp)
+{
+    return olcf->share_public
+           && !ctx->key.shared
+           && (r == r->main || !r->header_only)
+           && !resp->set_cookie
+           && !resp->personal
+           && ngx_http_optcache_public_said(&resp->freshness.cc);
+}
+
+
+/* RFC 9111, 3.5; with s-maxage=0 there is nothing to share. */
+
+static ngx_uint_t
+ngx_http_optcache_public_said(ngx_http_rfc9111_control_t *cc)
+{
+    return (cc->pub || cc->s_maxage > 0)
+           && cc->s_maxage != 0
+           && !cc->priv;
+}
+
+
+ngx_uint_t
+ngx_http_optcache_public_varies(ngx_http_rfc9111_vary_t *vary)
+{
+    ngx_uint_t  i;
+
+    static ngx_str_t  cookie = ngx_string("Cookie");
+    static ngx_str_t  authorization = ngx_string("Authorization");
+
+    for (i = 0; i < vary->n; i++) {
+
+        if ((vary->names[i].len == cookie.len
+             && ngx_strncasecmp(vary->names[i].data, cookie.data, cookie.len)
+                == 0)
+            || (vary->names[i].len == authorization.len
+                && ngx_strncasecmp(vary->names[i].data, authorization.data,
+                                   authorization.len)
+                   == 0))
+        {
+            return 1;
+        }
+    }
+
+    return vary->any;
+}
+
+
+ngx_int_t
+ngx_http_optcache_public_store(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    if (ctx->entry.status || ctx->status == NGX_HTTP_OPTCACHE_BYPASS) {
+        ngx_http_optcache_remove(r, ctx);
+    }
+
+    return ngx_http_optcache_public_key(r, ctx);
+}
+
+
+void
+ngx_http_optcache_public_remove(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_str_t                      name;
+    ngx_optcache_key_t             own;
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    if (!olcf->share_public || ctx->key.shared) {
+        return;
+    }
+
+    own = ctx->key;
+    name = ctx->name;
+
+    if (ngx_http_optcache_public_key(r, ctx) == NGX_OK) {
+        ngx_http_optcache_remove(r, ctx);
+    }
+
+    ctx->key = own;
+    ctx->name = name;
+}
