@@ -477,27 +477,24 @@ ngx_http_optcache_send_body(ngx_http_request_t *r, ngx_chain_t *body)
 ngx_uint_t
 ngx_http_optcache_acceptable(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 {
-    u_char                *p, *last;
-    ngx_optcache_field_t   field;
+    ngx_optcache_field_t  field;
 
-    p = e->head.data;
-    last = p + e->head.len;
+    switch (ngx_optcache_field_find(&e->head,
+                                    NGX_OPTCACHE_FIELD_CONTENT_ENCODING,
+                                    &field))
+    {
 
-    while (p < last) {
-        p = ngx_optcache_field_read(p, last, &field);
+    case NGX_DECLINED:
+        return 1;
 
-        if (p == NULL) {
-            return 0;
-        }
-
-        if (field.id == NGX_OPTCACHE_FIELD_CONTENT_ENCODING) {
-            return ngx_http_rfc9110_acceptable(
+    case NGX_OK:
+        return ngx_http_rfc9110_acceptable(
                                          ngx_http_optcache_accept_encoding(r),
                                          &field.value);
-        }
-    }
 
-    return 1;
+    default: /* NGX_ERROR */
+        return 0;
+    }
 }
 
 

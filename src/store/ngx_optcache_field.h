@@ -117,6 +117,36 @@ ngx_optcache_field_read(u_char *p, u_char *last, ngx_optcache_field_t *field)
 
 
 /*
+ * Finds the first field of an id in a head.  NGX_DECLINED: none; NGX_ERROR: it
+ * does not fit.
+ */
+
+static ngx_inline ngx_int_t
+ngx_optcache_field_find(ngx_str_t *head, ngx_optcache_field_e id,
+    ngx_optcache_field_t *field)
+{
+    u_char  *p, *last;
+
+    p = head->data;
+    last = p + head->len;
+
+    while (p < last) {
+        p = ngx_optcache_field_read(p, last, field);
+
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (field->id == id) {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/*
  * Checks a head that comes from outside, field by field: it can be read, is
  * valid, may be stored, and its ids are those of its names.
  * NGX_OK or NGX_DECLINED.

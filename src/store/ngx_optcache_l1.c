@@ -32,9 +32,13 @@ typedef struct {
 } ngx_optcache_l1_link_t;
 
 
+/* with the first buffers of both forms, which seldom have more */
+
 typedef struct {
     ngx_optcache_l1_t        *l1;
     ngx_optcache_l1_pin_t    *pin;
+    ngx_optcache_l1_link_t    body;
+    ngx_optcache_l1_link_t    gzip;
 } ngx_optcache_l1_cleanup_t;
 
 
@@ -47,12 +51,13 @@ static void ngx_optcache_l1_fill_chain(ngx_optcache_l1_shctx_t *sh,
 static void ngx_optcache_l1_write(ngx_optcache_l1_cursor_t *cursor,
     u_char *p, size_t len);
 static ngx_int_t ngx_optcache_l1_view(ngx_optcache_l1_shctx_t *sh,
-    ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_optcache_entry_t *e);
+    ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_optcache_entry_t *e,
+    ngx_optcache_l1_cleanup_t *up);
 static ngx_int_t ngx_optcache_l1_view_head(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_str_t *head);
 static ngx_int_t ngx_optcache_l1_view_chain(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_ref_t ref, size_t len, ngx_pool_t *pool,
-    ngx_chain_t **chain);
+    ngx_optcache_l1_link_t *link, ngx_chain_t **chain);
 static size_t ngx_optcache_l1_read(ngx_optcache_l1_cursor_t *cursor,
     size_t max, u_char **p);
 static void ngx_optcache_l1_first_cursor(ngx_optcache_l1_cursor_t *cursor,
@@ -116,7 +121,7 @@ ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
     node = ngx_optcache_l1_node(l1->sh, cell);
     e->key = *key;
 
-    return ngx_optcache_l1_view(l1->sh, node, pool, e);
+    return ngx_optcache_l1_view(l1->sh, node, pool, e, up);
 }
 
 
@@ -300,7 +305,8 @@ ngx_optcache_l1_write(ngx_optcache_l1_cursor_t *cursor, u_char *p, size_t len)
 
 static ngx_int_t
 ngx_optcache_l1_view(ngx_optcache_l1_shctx_t *sh,
-    ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_optcache_entry_t *e)
+    ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_optcache_entry_t *e,
+    ngx_optcache_l1_cleanup_t *up)
 {
     e->body_len = node->body_len;
     e->gzip_len = node->gzip_len;
@@ -312,14 +318,14 @@ ngx_optcache_l1_view(ngx_optcache_l1_shctx_t *sh,
 
     if (ngx_optcache_l1_view_head(sh, node, pool, &e->head) != NGX_OK
         || ngx_optcache_l1_view_chain(sh, node->body, e->body_len, pool,
-                                      &e->body)
+                                      &up->body, &e->body)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     return ngx_optcache_l1_view_chain(sh, node->gzip, e->gzip_len, pool,
-                                      &e->gzip);
+                                      &up->gzip, &e->gzip);
 }
 
 
@@ -378,13 +384,12 @@ ngx_optcache_l1_view_head(ngx_optcache_l1_shctx_t *sh,
 static ngx_int_t
 ngx_optcache_l1_view_chain(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_ref_t ref, size_t len, ngx_pool_t *pool,
-    ngx_chain_t **chain)
+    ngx_optcache_l1_link_t *link, ngx_chain_t **chain)
 {
     size_t                     n;
     u_char                    *p;
     ngx_buf_t                 *b;
     ngx_chain_t               *cl, **ll;
-    ngx_optcache_l1_link_t    *link;
     ngx_optcache_l1_cursor_t   cursor;
 
     cursor.sh = sh;
@@ -395,10 +400,14 @@ ngx_optcache_l1_view_chain(ngx_optcache_l1_shctx_t *sh,
 
     while (len) {
 
-        link = ngx_pcalloc(pool, sizeof(ngx_optcache_l1_link_t));
         if (link == NULL) {
-            return NGX_ERROR;
+            link = ngx_palloc(pool, sizeof(ngx_optcache_l1_link_t));
+            if (link == NULL) {
+                return NGX_ERROR;
+            }
         }
+
+        ngx_memzero(&link->buf, sizeof(ngx_buf_t));
 
         cl = &link->chain;
         b = &link->buf;
@@ -416,6 +425,8 @@ ngx_optcache_l1_view_chain(ngx_optcache_l1_shctx_t *sh,
 
         *ll = cl;
         ll = &cl->next;
+
+        link = NULL;
     }
 
     *ll = NULL;
