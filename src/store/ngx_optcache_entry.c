@@ -10,6 +10,12 @@
 #include "ngx_optcache_entry.h"
 
 
+/* what can be validated is kept for so long when it is of no other use */
+
+#define NGX_OPTCACHE_ENTRY_KEEP  3600
+
+
+static ngx_uint_t ngx_optcache_entry_status(ngx_optcache_entry_t *e);
 static u_char *ngx_optcache_chain_copy(u_char *p, ngx_chain_t *cl);
 static ngx_int_t ngx_optcache_chain_over(ngx_pool_t *pool, u_char *data,
     size_t len, ngx_chain_t **chain);
@@ -35,6 +41,75 @@ ngx_optcache_entry_fresh(ngx_optcache_entry_t *e, time_t now)
 }
 
 
+time_t
+ngx_optcache_entry_staleness(ngx_optcache_entry_t *e, time_t now)
+{
+    time_t  stale;
+
+    stale = ngx_optcache_entry_age(e, now) - (time_t) e->lifetime;
+
+    return ngx_max(stale, 0);
+}
+
+
+ngx_int_t
+ngx_optcache_entry_field(ngx_optcache_entry_t *e, ngx_optcache_field_e id,
+    ngx_optcache_field_t *field)
+{
+    u_char  *p, *last;
+
+    p = e->head.data;
+    last = p + e->head.len;
+
+    while (p < last) {
+        p = ngx_optcache_field_read(p, last, field);
+
+        if (p == NULL) {
+            break;
+        }
+
+        if (field->id == id) {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+ngx_uint_t
+ngx_optcache_entry_validator(ngx_optcache_entry_t *e)
+{
+    ngx_optcache_field_t  field;
+
+    return ngx_optcache_entry_field(e, NGX_OPTCACHE_FIELD_ETAG, &field)
+           == NGX_OK
+           || ngx_optcache_entry_field(e, NGX_OPTCACHE_FIELD_LAST_MODIFIED,
+                                       &field)
+              == NGX_OK;
+}
+
+
+time_t
+ngx_optcache_entry_use(ngx_optcache_entry_t *e, time_t now)
+{
+    time_t  left, stale;
+
+    left = (time_t) e->lifetime - ngx_optcache_entry_age(e, now);
+
+    stale = ngx_max(e->stale_while_revalidate, e->stale_if_error);
+    stale = ngx_min(stale, (time_t) e->max_stale);
+
+    if (stale < NGX_OPTCACHE_ENTRY_KEEP
+        && e->status && ngx_optcache_entry_validator(e))
+    {
+        stale = NGX_OPTCACHE_ENTRY_KEEP;
+    }
+
+    return left + stale;
+}
+
+
 ngx_int_t
 ngx_optcache_entry_encode(ngx_pool_t *pool, ngx_optcache_entry_t *e,
     ngx_str_t *value)
@@ -52,13 +127,16 @@ ngx_optcache_entry_encode(ngx_pool_t *pool, ngx_optcache_entry_t *e,
 
     value->data = p;
 
-    p = ngx_cpymem(p, "OPC1", 4);
+    p = ngx_cpymem(p, "OPC2", 4);
     p += 4;
     p = ngx_optcache_put32(p, (uint32_t) e->status);
     p = ngx_optcache_put32(p, e->age);
     p = ngx_optcache_put32(p, e->lifetime);
     p = ngx_optcache_put64(p, (uint64_t) e->date);
     p = ngx_optcache_put64(p, (uint64_t) e->last_modified);
+    p = ngx_optcache_put32(p, e->max_stale);
+    p = ngx_optcache_put32(p, e->stale_while_revalidate);
+    p = ngx_optcache_put32(p, e->stale_if_error);
     p = ngx_optcache_put32(p, (uint32_t) e->key.len);
     p = ngx_optcache_put32(p, (uint32_t) e->head.len);
     p = ngx_optcache_put32(p, (uint32_t) e->body_len);
@@ -83,13 +161,14 @@ ngx_int_t
 ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     time_t now, ngx_optcache_entry_t *e)
 {
-    u_char    *p;
-    uint64_t   len;
+    u_char                *p;
+    uint64_t               len;
+    ngx_optcache_field_t   field;
 
     p = value->data;
 
     if (value->len < NGX_OPTCACHE_ENTRY_HEADER
-        || ngx_memcmp(p, "OPC1", 4) != 0)
+        || ngx_memcmp(p, "OPC2", 4) != 0)
     {
         return NGX_DECLINED;
     }
@@ -99,19 +178,19 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     e->lifetime = ngx_optcache_get32(p + 16);
     e->date = (time_t) ngx_optcache_get64(p + 20);
     e->last_modified = (time_t) ngx_optcache_get64(p + 28);
-    e->key.len = ngx_optcache_get32(p + 36);
-    e->head.len = ngx_optcache_get32(p + 40);
-    e->body_len = ngx_optcache_get32(p + 44);
-    e->gzip_len = ngx_optcache_get32(p + 48);
+    e->max_stale = ngx_optcache_get32(p + 36);
+    e->stale_while_revalidate = ngx_optcache_get32(p + 40);
+    e->stale_if_error = ngx_optcache_get32(p + 44);
+    e->key.len = ngx_optcache_get32(p + 48);
+    e->head.len = ngx_optcache_get32(p + 52);
+    e->body_len = ngx_optcache_get32(p + 56);
+    e->gzip_len = ngx_optcache_get32(p + 60);
 
     len = (uint64_t) NGX_OPTCACHE_ENTRY_HEADER + e->key.len + e->head.len
           + e->body_len + e->gzip_len;
 
-    /* a 206 or 304 is no whole answer, and nothing that we have written */
-
     if (len != value->len
-        || e->status < 200 || e->status > 599
-        || e->status == 206 || e->status == 304
+        || !ngx_optcache_entry_status(e)
         || e->date < 0
         || e->last_modified < -1
         || e->last_modified > NGX_OPTCACHE_TIME_MAX
@@ -135,7 +214,11 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
         return NGX_DECLINED;
     }
 
-    if (ngx_optcache_field_check(&e->head) != NGX_OK) {
+    if (ngx_optcache_field_check(&e->head) != NGX_OK
+        || (e->status == 0
+            && ngx_optcache_entry_field(e, NGX_OPTCACHE_FIELD_VARY, &field)
+               != NGX_OK))
+    {
         return NGX_DECLINED;
     }
 
@@ -150,6 +233,20 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     p += e->body_len;
 
     return ngx_optcache_chain_over(pool, p, e->gzip_len, &e->gzip);
+}
+
+
+/* A 206 or 304 is no whole answer, and nothing that we have written. */
+
+static ngx_uint_t
+ngx_optcache_entry_status(ngx_optcache_entry_t *e)
+{
+    if (e->status == 0) {
+        return e->body_len == NGX_OPTCACHE_ENTRY_NUMBER && e->gzip_len == 0;
+    }
+
+    return e->status >= 200 && e->status <= 599
+           && e->status != 206 && e->status != 304;
 }
 
 

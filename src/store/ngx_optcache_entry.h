@@ -7,20 +7,27 @@
 /*
  * A stored response: in memory as ngx_optcache_entry_t, in Redis as bytes.
  *
- * The bytes in Redis, version 1, numbers little-endian:
+ * The bytes in Redis, version 2, numbers little-endian:
  *
- *      0   4  "OPC1"
+ *      0   4  "OPC2"
  *      4   4  CRC-32 of all that follows
  *      8   4  status
  *     12   4  age when it was received, seconds
  *     16   4  freshness lifetime, seconds
  *     20   8  when it was received, epoch seconds
  *     28   8  Last-Modified, epoch seconds, or -1
- *     36   4  length of the identity
- *     40   4  length of the head
- *     44   4  length of the body
- *     48   4  length of the body in gzip, 0: not kept
- *     52      identity, head, body, body in gzip
+ *     36   4  how long it may be used at most when it is stale, seconds
+ *     40   4  stale-while-revalidate, seconds
+ *     44   4  stale-if-error, seconds
+ *     48   4  length of the identity
+ *     52   4  length of the head
+ *     56   4  length of the body
+ *     60   4  length of the body in gzip, 0: not kept
+ *     64      identity, head, body, body in gzip
+ *
+ * An entry of status 0 is no response, but says what the responses depend on
+ * that are stored for its identity (RFC 9111, 4.1): its only field is Vary, its
+ * body are the bytes of a number that is another one for each such entry.
  */
 
 
@@ -34,7 +41,10 @@
 #include "ngx_optcache_field.h"
 
 
-#define NGX_OPTCACHE_ENTRY_HEADER  52
+#define NGX_OPTCACHE_ENTRY_HEADER  64
+
+/* the number of an entry of status 0 */
+#define NGX_OPTCACHE_ENTRY_NUMBER  8
 
 /* the end of 9999: ngx_http_time() writes a year of more digits all the same */
 #define NGX_OPTCACHE_TIME_MAX      253402300799
@@ -54,6 +64,12 @@ typedef struct {
     time_t                    last_modified;  /* epoch seconds, or -1 */
     uint32_t                  age;            /* seconds, when received */
     uint32_t                  lifetime;       /* seconds */
+
+    /* seconds from the end of its lifetime, 0: never used when stale */
+
+    uint32_t                  max_stale;
+    uint32_t                  stale_while_revalidate;
+    uint32_t                  stale_if_error;
 } ngx_optcache_entry_t;
 
 
@@ -64,6 +80,29 @@ time_t ngx_optcache_entry_age(ngx_optcache_entry_t *e, time_t now);
 /* Whether an entry is fresh at "now" (RFC 9111, 4.2). */
 
 ngx_uint_t ngx_optcache_entry_fresh(ngx_optcache_entry_t *e, time_t now);
+
+/* For how many seconds an entry has been stale at "now"; 0 when it is fresh. */
+
+time_t ngx_optcache_entry_staleness(ngx_optcache_entry_t *e, time_t now);
+
+/*
+ * Finds the first field of this id, NGX_OPTCACHE_FIELD_OTHER excepted.
+ * NGX_OK or NGX_DECLINED.
+ */
+
+ngx_int_t ngx_optcache_entry_field(ngx_optcache_entry_t *e,
+    ngx_optcache_field_e id, ngx_optcache_field_t *field);
+
+/* Whether it has an ETag or a Last-Modified (RFC 9110, 8.8). */
+
+ngx_uint_t ngx_optcache_entry_validator(ngx_optcache_entry_t *e);
+
+/*
+ * For how many seconds from "now" on there is any use for an entry: while it
+ * is fresh, may be used stale, or can be validated.
+ */
+
+time_t ngx_optcache_entry_use(ngx_optcache_entry_t *e, time_t now);
 
 /*
  * Encodes an entry into one piece of memory from "pool"; NGX_ERROR when out of

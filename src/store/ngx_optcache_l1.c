@@ -251,6 +251,9 @@ ngx_optcache_l1_fill(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
     node->last_modified = e->last_modified;
     node->age = e->age;
     node->lifetime = e->lifetime;
+    node->max_stale = e->max_stale;
+    node->stale_while_revalidate = e->stale_while_revalidate;
+    node->stale_if_error = e->stale_if_error;
     node->key_len = (uint32_t) e->key.len;
     node->head_len = (uint32_t) e->head.len;
     node->body_len = (uint32_t) e->body_len;
@@ -315,6 +318,9 @@ ngx_optcache_l1_view(ngx_optcache_l1_shctx_t *sh,
     e->last_modified = node->last_modified;
     e->age = node->age;
     e->lifetime = node->lifetime;
+    e->max_stale = node->max_stale;
+    e->stale_while_revalidate = node->stale_while_revalidate;
+    e->stale_if_error = node->stale_if_error;
 
     if (ngx_optcache_l1_view_head(sh, node, pool, &e->head) != NGX_OK
         || ngx_optcache_l1_view_chain(sh, node->body, e->body_len, pool,

@@ -168,6 +168,9 @@ typedef struct {
     time_t                    last_modified;
     uint32_t                  age;
     uint32_t                  lifetime;
+    uint32_t                  max_stale;
+    uint32_t                  stale_while_revalidate;
+    uint32_t                  stale_if_error;
     uint32_t                  cells;      /* of all its chains */
     uint16_t                  status;
     uint16_t                  owner;      /* while it is built */

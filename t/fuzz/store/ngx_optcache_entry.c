@@ -62,7 +62,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         value.data[7] = (u_char) (crc >> 24);
 
         key.data = value.data + NGX_OPTCACHE_ENTRY_HEADER;
-        key.len = ngx_min(fuzz_get32(value.data + 36),
+        key.len = ngx_min(fuzz_get32(value.data + 48),
                           size - NGX_OPTCACHE_ENTRY_HEADER);
 
         fuzz_decode(&value, &key);

@@ -25,10 +25,11 @@
 #define LIFETIME       16
 #define DATE           20
 #define LAST_MODIFIED  28
-#define KEY_LEN        36
-#define HEAD_LEN       40
-#define BODY_LEN       44
-#define GZIP_LEN       48
+#define MAX_STALE      36
+#define KEY_LEN        48
+#define HEAD_LEN       52
+#define BODY_LEN       56
+#define GZIP_LEN       60
 
 
 static ngx_log_t  entry_log;
@@ -94,7 +95,7 @@ test_round_trip(void **state)
 }
 
 
-/* The bytes of version 1, which other hosts have written. */
+/* The bytes of version 2, which other hosts have written. */
 
 static void
 test_layout(void **state)
@@ -109,6 +110,9 @@ test_layout(void **state)
         2, 1, 0, 0,
         0x10, 0x32, 0x54, 0x76, 0, 0, 0, 0,
         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0, 0, 0, 0x80,
+        7, 0, 0, 0,
+        3, 1, 0, 0,
         1, 0, 0, 0,
         8, 0, 0, 0,
         3, 0, 0, 0,
@@ -126,6 +130,9 @@ test_layout(void **state)
     e.lifetime = 258;
     e.date = 0x76543210;
     e.last_modified = -1;
+    e.max_stale = 0x80000000;
+    e.stale_while_revalidate = 7;
+    e.stale_if_error = 259;
     ngx_str_set(&e.key, "k");
     entry_head(pool, &e, NGX_OPTCACHE_FIELD_OTHER, "n", "v");
     e.body = entry_chain(pool, "bod", 3, 2);
@@ -136,7 +143,7 @@ test_layout(void **state)
     value = entry_encode(pool, &e);
 
     assert_int_equal(value.len, 8 + sizeof(expected));
-    assert_memory_equal(value.data, "OPC1", 4);
+    assert_memory_equal(value.data, "OPC2", 4);
     assert_memory_equal(value.data + 8, expected, sizeof(expected));
 }
 
@@ -277,10 +284,13 @@ test_version(void **state)
     entry_init(pool, &e);
     value = entry_encode(pool, &e);
 
-    value.data[3] = '2';
+    value.data[3] = '3';
     assert_int_equal(entry_decode_signed(&value), NGX_DECLINED);
 
     value.data[3] = '1';
+    assert_int_equal(entry_decode_signed(&value), NGX_DECLINED);
+
+    value.data[3] = '2';
     assert_int_equal(entry_decode_signed(&value), NGX_OK);
 
     value.data[0] = 'o';
@@ -432,6 +442,7 @@ test_numbers(void **state)
         { AGE, 4, 0xffffffff, NGX_OK },
         { LIFETIME, 4, 0, NGX_OK },
         { LIFETIME, 4, 0xffffffff, NGX_OK },
+        { MAX_STALE, 4, 0xffffffff, NGX_OK },
 
         { DATE, 8, 0, NGX_OK },
         { DATE, 8, 0x7fffffffffffffff, NGX_OK },
