@@ -22,8 +22,12 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_conf.h"
+#include "ngx_http_optcache_fetch.h"
+#include "ngx_http_optcache_freshen.h"
+#include "ngx_http_optcache_invalidate.h"
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_request.h"
+#include "ngx_http_optcache_stale.h"
 
 
 #if !(NGX_HTTP_CACHE)
@@ -39,7 +43,13 @@
 static ngx_int_t ngx_http_optcache_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_start(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf);
+static ngx_int_t ngx_http_optcache_ask(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_int_t ngx_http_optcache_rescue(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_optcache_answered(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 
@@ -70,6 +80,23 @@ static ngx_conf_enum_t  ngx_http_optcache_headers[] = {
     { ngx_string("x"), NGX_HTTP_OPTCACHE_HEADERS_X },
     { ngx_string("ietf"), NGX_HTTP_OPTCACHE_HEADERS_IETF },
     { ngx_string("all"), NGX_HTTP_OPTCACHE_HEADERS_ALL },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_bitmask_t  ngx_http_optcache_use_stale[] = {
+    { ngx_string("error"), NGX_HTTP_UPSTREAM_FT_ERROR },
+    { ngx_string("timeout"), NGX_HTTP_UPSTREAM_FT_TIMEOUT },
+    { ngx_string("invalid_header"), NGX_HTTP_UPSTREAM_FT_INVALID_HEADER },
+    { ngx_string("updating"), NGX_HTTP_UPSTREAM_FT_UPDATING },
+    { ngx_string("http_500"), NGX_HTTP_UPSTREAM_FT_HTTP_500 },
+    { ngx_string("http_502"), NGX_HTTP_UPSTREAM_FT_HTTP_502 },
+    { ngx_string("http_503"), NGX_HTTP_UPSTREAM_FT_HTTP_503 },
+    { ngx_string("http_504"), NGX_HTTP_UPSTREAM_FT_HTTP_504 },
+    { ngx_string("http_403"), NGX_HTTP_UPSTREAM_FT_HTTP_403 },
+    { ngx_string("http_404"), NGX_HTTP_UPSTREAM_FT_HTTP_404 },
+    { ngx_string("http_429"), NGX_HTTP_UPSTREAM_FT_HTTP_429 },
+    { ngx_string("off"), NGX_HTTP_UPSTREAM_FT_OFF },
     { ngx_null_string, 0 }
 };
 
@@ -216,6 +243,20 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
       offsetof(ngx_http_optcache_loc_conf_t, gzip_level),
       &ngx_http_optcache_gzip_level_bounds },
 
+    { ngx_string("optcache_revalidate"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, revalidate),
+      NULL },
+
+    { ngx_string("optcache_use_stale"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_optcache_conf_use_stale,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, use_stale),
+      &ngx_http_optcache_use_stale },
+
     { ngx_string("optcache_headers"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_optcache_conf_headers,
@@ -280,6 +321,14 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
     ngx_http_optcache_ctx_t       *ctx;
     ngx_http_optcache_loc_conf_t  *olcf;
 
+    if (r->internal) {
+        ctx = ngx_http_optcache_stale_kept(r);
+
+        if (ctx) {
+            return ngx_http_optcache_rescue(r, ctx);
+        }
+    }
+
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
 
     /* an error page under a status that is not its own is nobody's content */
@@ -310,26 +359,78 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
         return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
     }
 
+    if (ctx->background && !ctx->fetched
+        && ngx_http_optcache_lookup(r, ctx) == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!ctx->found
+        && !ctx->background
+        && ngx_http_optcache_stale_updating(ctx)
+        && ngx_http_optcache_update(r, ctx) == NGX_OK)
+    {
+        ctx->status = NGX_HTTP_OPTCACHE_UPDATING;
+        ctx->found = 1;
+    }
+
     if (!ctx->found) {
-
-        if (ctx->status == NGX_HTTP_OPTCACHE_NONE) {
-            ctx->status = NGX_HTTP_OPTCACHE_MISS;
-        }
-
-        if (ctx->asked && ctx->asked->only_if_cached) {
-            /* RFC 9111, 5.2.1.7 */
-            return NGX_HTTP_GATEWAY_TIME_OUT;
-        }
-
-        ctx->requested = ngx_time();
-
-        return NGX_DECLINED;
+        return ngx_http_optcache_ask(r, ctx);
     }
 
     r->write_event_handler = ngx_http_request_empty_handler;
 
-    ngx_http_finalize_request(r, ngx_http_optcache_send(r, ctx));
+    ngx_http_finalize_request(r, ctx->background
+                                 ? NGX_OK : ngx_http_optcache_send(r, ctx));
+    return NGX_DONE;
+}
 
+
+/* Nothing to be sent is held: upstream is asked. */
+
+static ngx_int_t
+ngx_http_optcache_ask(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
+    if (ctx->asked && ctx->asked->no_cache) {
+        ctx->status = NGX_HTTP_OPTCACHE_BYPASS;
+
+    } else if (ctx->status == NGX_HTTP_OPTCACHE_NONE) {
+        ctx->status = NGX_HTTP_OPTCACHE_MISS;
+    }
+
+    if (ctx->asked && ctx->asked->only_if_cached) {
+        /* RFC 9111, 5.2.1.7 */
+        return NGX_HTTP_GATEWAY_TIME_OUT;
+    }
+
+    if (ngx_http_optcache_fetch(r, ctx) != NGX_OK
+        || ((ctx->held || ctx->background)
+            && ngx_http_optcache_stale_keep(r, ctx) != NGX_OK))
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* An error page was to be made of what has failed. */
+
+static ngx_int_t
+ngx_http_optcache_rescue(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
+
+    ngx_http_optcache_fetched(r, ctx);
+
+    ctx->answered = 1;
+    ctx->status = NGX_HTTP_OPTCACHE_STALE;
+
+    r->err_status = 0;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ngx_http_finalize_request(r, ctx->background
+                                 ? NGX_OK : ngx_http_optcache_send(r, ctx));
     return NGX_DONE;
 }
 
@@ -353,6 +454,7 @@ ngx_http_optcache_start(ngx_http_request_t *r,
 
     ctx->request = r;
     ctx->zone = olcf->zone;
+    ctx->conf = olcf;
     ctx->status = NGX_HTTP_OPTCACHE_BYPASS;
 
     ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
@@ -362,6 +464,8 @@ ngx_http_optcache_start(ngx_http_request_t *r,
     if (rc != NGX_OK) {
         return rc;
     }
+
+    ctx->base = ctx->key.identity;
 
     if (!ngx_http_optcache_request_cacheable(r, olcf, ctx)) {
         ctx->invalidate = ngx_http_optcache_request_unsafe(r);
@@ -386,10 +490,6 @@ ngx_http_optcache_start(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (ctx->asked && ctx->asked->no_cache) {
-        return NGX_OK;
-    }
-
     ctx->status = NGX_HTTP_OPTCACHE_NONE;
 
     if (ctx->zone->slot == NULL) {
@@ -404,11 +504,24 @@ static ngx_int_t
 ngx_http_optcache_header_filter(ngx_http_request_t *r)
 {
     ngx_int_t                 rc;
+    ngx_uint_t                header_only;
     ngx_http_optcache_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
-    if (ctx == NULL || ctx->sent) {
+    if (ctx == NULL || ctx->sent || ctx->replaced) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ngx_http_optcache_fetched(r, ctx);
+
+    ctx->answered = 1;
+
+    if (ngx_http_optcache_answered(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->replaced) {
         return ngx_http_next_header_filter(r);
     }
 
@@ -416,10 +529,10 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
 
     if (ctx->invalidate
         && r->headers_out.status >= NGX_HTTP_OK
-        && r->headers_out.status < NGX_HTTP_BAD_REQUEST)
+        && r->headers_out.status < NGX_HTTP_BAD_REQUEST
+        && ngx_http_optcache_invalidate(r, ctx) != NGX_OK)
     {
-        ngx_http_optcache_remove(r, ctx);
-        ngx_http_optcache_public_remove(r, ctx);
+        return NGX_ERROR;
     }
 
     if (ngx_http_optcache_capture_header(r, ctx) != NGX_OK
@@ -427,6 +540,14 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
     {
         return NGX_ERROR;
     }
+
+    if (ctx->background) {
+        /* nobody is to see it */
+        ctx->silent = 1;
+        return NGX_OK;
+    }
+
+    header_only = r->header_only;
 
     rc = ngx_http_next_header_filter(r);
 
@@ -436,9 +557,49 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
 
     if (ctx && ctx->capture) {
         ngx_http_optcache_capture_filtered(r, ctx);
+
+        if (r->header_only && !header_only && rc == NGX_OK) {
+            /* a 304 was made of it, but all of it is to be stored */
+            r->header_only = 0;
+            ctx->silent = 1;
+        }
     }
 
     return rc;
+}
+
+
+/* What upstream said of what is held. */
+
+static ngx_int_t
+ngx_http_optcache_answered(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    if (ctx->conditional && r->headers_out.status == NGX_HTTP_NOT_MODIFIED) {
+
+        if (ngx_http_optcache_freshen(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        ctx->status = NGX_HTTP_OPTCACHE_REVALIDATED;
+
+    } else if (ctx->fetched && !ctx->background
+               && ngx_http_optcache_stale_error(r, ctx,
+                                                r->headers_out.status))
+    {
+        ctx->status = NGX_HTTP_OPTCACHE_STALE;
+
+    } else {
+        return NGX_OK;
+    }
+
+    if (ctx->background) {
+        ctx->silent = 1;
+        ctx->replaced = 1;
+        return NGX_OK;
+    }
+
+    return ngx_http_optcache_replace(r, ctx);
 }
 
 
@@ -449,8 +610,22 @@ ngx_http_optcache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
-    if (ctx && ctx->capture) {
+    if (ctx == NULL) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    if (ctx->capture) {
         ngx_http_optcache_capture_body(r, ctx, in);
+    }
+
+    if (ctx->silent) {
+        ngx_http_optcache_consume(in);
+        return NGX_OK;
+    }
+
+    if (ctx->replaced) {
+        return ngx_http_optcache_replace_body(r, ctx, in,
+                                              ngx_http_next_body_filter);
     }
 
     return ngx_http_next_body_filter(r, in);

@@ -103,6 +103,12 @@ my @wrong = (
 
     [location => 'optcache_gzip maybe;', '"maybe"'],
     [location => 'optcache_gzip on off;', 'invalid number of arguments'],
+    [location => 'optcache_revalidate;', 'invalid number of arguments'],
+    [location => 'optcache_revalidate yes;',
+        '"yes" in "optcache_revalidate" directive'],
+    [location => 'optcache_use_stale;', 'invalid number of arguments'],
+    [location => 'optcache_use_stale never;',
+        '"never" in "optcache_use_stale", expected "error", "timeout"'],
     [location => 'optcache_gzip_level 0;',
         '"0" in "optcache_gzip_level", expected a number of 1 to 9'],
     [location => 'optcache_gzip_level 10;', '"10" in "optcache_gzip_level"'],
@@ -167,6 +173,10 @@ my @right = (
     [location => 'optcache_ignore Vary Expires Cache-Control;'],
     [location => 'optcache_ignore cache-control;'],
     [location => 'optcache_set_cookie strip;'],
+    [location => 'optcache_revalidate off; optcache_use_stale off;'],
+    [location => 'optcache_use_stale error timeout invalid_header updating
+                  http_500 http_502 http_503 http_504 http_403 http_404
+                  http_429;'],
     [location => 'optcache c; optcache_set_cookie keep;'],
     [http => 'optcache_redis_server redis://127.0.0.1;'],
     [http => 'optcache_redis_server redis://127.0.0.1:6379/3 timeout=1s;'],

@@ -321,8 +321,7 @@ sub answer {
     $status = 304 if $same;
 
     my $storable = $method eq 'GET' && !$fat && !$part && !$same && !$cookie
-                   && $vary =~ /^(accept-encoding)?$/i
-                   && $cc !~ /no-store|no-cache|max-age=0/;
+                   && $vary !~ /\*/ && $cc !~ /no-store/;
 
     if ($who->{shared}) {
         $storable = 0 if $cc =~ /private/i;
@@ -355,7 +354,9 @@ sub answer {
         $body = substr $body, 0, 10;
     }
 
-    $body = '' if $same;
+    # it says no more than that
+
+    ($body, @fields) = ('') if $same;
 
     my $chunked = $dice->(3) == 0 && !$same && !$part;
     my $say = length $body;
@@ -484,6 +485,8 @@ sub check {
     # nginx has no answer: the backend broke off, or a request is none
 
     if (!defined $stamp) {
+        return 1 if $answer =~ m{^HTTP/1.1 304 } && $answer !~ /^ETag/mi;
+
         fault($r, $answer, 'has no stamp')
             if $answer =~ /\d+-\d+ \d+\n/
                || $status !~ ($r->{double} ? qr/^400$/ : qr/^(502|416)$/);

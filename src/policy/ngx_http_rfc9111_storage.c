@@ -33,7 +33,7 @@ ngx_http_rfc9111_storage(ngx_http_rfc9111_storage_t *s)
         return NGX_HTTP_RFC9111_NO_STORE;
     }
 
-    if (s->cc.no_cache) {
+    if (s->cc.no_cache && !s->validator) {
         return NGX_HTTP_RFC9111_NO_CACHE;
     }
 
@@ -61,7 +61,12 @@ ngx_http_rfc9111_storage(ngx_http_rfc9111_storage_t *s)
         return NGX_HTTP_RFC9111_VARY;
     }
 
-    if (s->lifetime <= 0) {
+    if (s->cc.no_cache) {
+        /* RFC 9111, 5.2.2.4: its lifetime does not matter */
+        return NGX_HTTP_RFC9111_STORE;
+    }
+
+    if (s->unknown || (s->lifetime <= 0 && !s->validator)) {
         return NGX_HTTP_RFC9111_FRESHNESS;
     }
 

@@ -20,7 +20,8 @@ typedef enum {
     NGX_HTTP_RFC9111_STORE = 0,
     NGX_HTTP_RFC9111_STATUS,         /* not a final status to keep */
     NGX_HTTP_RFC9111_NO_STORE,       /* said by the request or the response */
-    NGX_HTTP_RFC9111_NO_CACHE,       /* not without asking again */
+    NGX_HTTP_RFC9111_NO_CACHE,       /* not without asking again, and there
+                                        is nothing to ask by */
     NGX_HTTP_RFC9111_PRIVATE,        /* private, for a shared cache */
     NGX_HTTP_RFC9111_AUTHORIZATION,  /* credentials, and not said to be
                                         for everyone */
@@ -34,7 +35,9 @@ typedef enum {
 typedef struct {
     ngx_http_rfc9111_control_t  cc;
     ngx_uint_t                  status;
-    int64_t                     lifetime;      /* seconds left; -1: unknown */
+    int64_t                     lifetime;      /* seconds left */
+    unsigned                    unknown:1;        /* the lifetime is */
+    unsigned                    validator:1;      /* it can be validated */
 
     unsigned                    asked_no_store:1; /* by the request */
     unsigned                    shared:1;         /* the cache is shared */
@@ -47,10 +50,11 @@ typedef struct {
 
 
 /*
- * RFC 9111, 3 and 3.5, for a cache that keeps only what it may serve without
- * asking.  Three refusals go beyond the RFC: an answer that sets a cookie, an
- * answer to a request with a cookie (or a client certificate) that nothing ties
- * to a user, and statuses that answer what is no part of a key.  Pure.
+ * RFC 9111, 3 and 3.5, for a cache that keeps what it may serve without asking,
+ * and what says when to ask, and by what.  Three refusals go beyond the RFC: an
+ * answer that sets a cookie, an answer to a request with a cookie (or a client
+ * certificate) that nothing ties to a user, and statuses that answer what is no
+ * part of a key.  Pure.
  */
 
 ngx_http_rfc9111_storage_e ngx_http_rfc9111_storage(

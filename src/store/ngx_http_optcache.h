@@ -8,7 +8,11 @@
  * What the steps of a cached request share: configuration and context.
  *
  *     ngx_http_optcache_lookup     key, L1, L2: do we hold an answer?
+ *     ngx_http_optcache_vary       which answers there are for one key
  *     ngx_http_optcache_send       an entry becomes the response
+ *     ngx_http_optcache_fetch      upstream is asked, by our validators
+ *     ngx_http_optcache_stale      what may be used though it is stale
+ *     ngx_http_optcache_freshen    a 304 makes an entry fresh again
  *     ngx_http_optcache_capture    the response becomes an entry
  *
  * ngx_http_optcache_module.c calls them from its phase handler and filters.
@@ -60,7 +64,10 @@ typedef enum {
     NGX_HTTP_OPTCACHE_HIT,
     NGX_HTTP_OPTCACHE_MISS,
     NGX_HTTP_OPTCACHE_EXPIRED,
-    NGX_HTTP_OPTCACHE_BYPASS
+    NGX_HTTP_OPTCACHE_BYPASS,
+    NGX_HTTP_OPTCACHE_STALE,
+    NGX_HTTP_OPTCACHE_UPDATING,
+    NGX_HTTP_OPTCACHE_REVALIDATED
 } ngx_http_optcache_status_e;
 
 
@@ -99,6 +106,8 @@ typedef struct {
     ngx_uint_t                   ignore;
     ngx_int_t                    min_uses;
     ngx_flag_t                   share_public;
+    ngx_uint_t                   use_stale;   /* a mask */
+    ngx_flag_t                   revalidate;
 
     ngx_flag_t                   gzip;
     ngx_int_t                    gzip_level;
@@ -120,28 +129,61 @@ typedef struct {
 } ngx_http_optcache_capture_t;
 
 
+/* fields of a request that upstream is not to see */
+
+typedef struct {
+    ngx_list_t                    headers;
+    ngx_table_elt_t              *if_none_match;
+    ngx_table_elt_t              *if_modified_since;
+} ngx_http_optcache_hidden_t;
+
+
+/* where the answers to a request are in one partition */
+
+typedef struct {
+    ngx_optcache_key_t            key;
+    ngx_str_t                     base;
+    ngx_str_t                     vary;
+    u_char                        number[NGX_OPTCACHE_ENTRY_NUMBER];
+} ngx_http_optcache_place_t;
+
+
 typedef struct {
     ngx_http_request_t           *request;
     ngx_optcache_l1_t            *zone;
-    ngx_optcache_key_t            key;
+    ngx_http_optcache_loc_conf_t *conf;
+    ngx_optcache_key_t            key;        /* of the entry */
+    ngx_str_t                     base;       /* the identity without Vary */
+    ngx_str_t                     vary;       /* names, NULL: does not */
+    u_char                        number[NGX_OPTCACHE_ENTRY_NUMBER];
     ngx_optcache_entry_t          entry;      /* what was found */
+    ngx_http_optcache_hidden_t   *hidden;
     ngx_http_optcache_capture_t  *capture;    /* what is being stored */
     ngx_http_rfc9111_control_t   *asked;      /* by the client, or NULL */
     ngx_redis_command_t          *command;    /* the lookup under way */
-    ngx_str_t                     name;       /* of the entry in Redis */
-    ngx_optcache_key_t            own;        /* while all others share one */
-    ngx_str_t                     own_name;
+    ngx_http_optcache_place_t     other;      /* what all share, or the own */
     time_t                        requested;  /* when upstream is asked */
 
     ngx_http_optcache_status_e    status;
     ngx_http_optcache_layer_e     layer;      /* of a hit */
 
     unsigned                      found:1;    /* the entry is to be sent */
+    unsigned                      held:1;     /* it is there, not fresh */
+    unsigned                      refused:1;  /* not young enough for who asks */
+    unsigned                      fetched:1;  /* upstream is asked */
+    unsigned                      answered:1; /* and has said something */
+    unsigned                      conditional:1; /* by our validators */
+    unsigned                      background:1;  /* nobody gets the answer */
+    unsigned                      replaced:1; /* the entry is the answer */
+    unsigned                      body_sent:1;
+    unsigned                      gzip:1;     /* is the form that is sent */
+    unsigned                      silent:1;   /* no body goes on from here */
     unsigned                      waiting:1;  /* for Redis */
     unsigned                      store:1;    /* the answer may be stored */
     unsigned                      invalidate:1;  /* an unsafe method */
     unsigned                      sent:1;     /* the answer is a hit */
     unsigned                      sharing:1;  /* looked for what is public */
+    unsigned                      shared:1;   /* and have found or not */
 } ngx_http_optcache_ctx_t;
 
 
@@ -162,7 +204,7 @@ ngx_int_t ngx_http_optcache_lookup(ngx_http_request_t *r,
 void ngx_http_optcache_remove(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
-/* Stores what was captured in both levels. */
+/* Stores an entry of ctx->zone in both levels, if there is any use for it. */
 
 void ngx_http_optcache_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e);
@@ -174,6 +216,32 @@ void ngx_http_optcache_store(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_optcache_send(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
+
+/* The two halves of it: header fields, and the body up to its last buffer. */
+
+ngx_int_t ngx_http_optcache_send_head(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+ngx_chain_t *ngx_http_optcache_send_body(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+/*
+ * The same when another response is already being sent: ctx->entry takes the
+ * place of its header, in a header filter, and of its body, in a body filter.
+ */
+
+ngx_int_t ngx_http_optcache_replace(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+ngx_int_t ngx_http_optcache_replace_body(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_chain_t *in,
+    ngx_http_output_body_filter_pt next);
+
+/* Takes what passes as if it had been sent. */
+
+void ngx_http_optcache_consume(ngx_chain_t *in);
+
+/* The Accept-Encoding of a request, or NULL. */
+
+ngx_str_t *ngx_http_optcache_accept_encoding(ngx_http_request_t *r);
 
 /*
  * Adds X-Cache and Cache-Status as configured; to be called before the header is sent.

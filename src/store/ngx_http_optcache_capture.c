@@ -14,6 +14,7 @@
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_rules.h"
+#include "ngx_http_optcache_vary.h"
 
 
 #define NGX_HTTP_OPTCACHE_BUF_MIN  4096
@@ -21,8 +22,8 @@
 
 
 static ngx_http_optcache_capture_t *ngx_http_optcache_capture_create(
-    ngx_http_request_t *r, ngx_http_optcache_loc_conf_t *olcf,
-    ngx_http_optcache_response_t *resp);
+    ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_response_t *resp);
 static ngx_uint_t ngx_http_optcache_capture_compressible(
     ngx_http_request_t *r, ngx_http_optcache_loc_conf_t *olcf,
     ngx_http_optcache_response_t *resp);
@@ -108,7 +109,7 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    ctx->capture = ngx_http_optcache_capture_create(r, olcf, &resp);
+    ctx->capture = ngx_http_optcache_capture_create(r, ctx, olcf, &resp);
     if (ctx->capture == NULL) {
         return NGX_ERROR;
     }
@@ -118,9 +119,22 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
         return NGX_OK;
     }
 
+    switch (ngx_http_optcache_vary_respond(r, ctx, &resp.vary)) {
+
+    case NGX_ERROR:
+        return NGX_ERROR;
+
+    case NGX_DECLINED:
+        ngx_http_optcache_capture_drop(ctx);
+        return NGX_OK;
+
+    default: /* NGX_OK */
+        break;
+    }
+
     ctx->capture->entry.key = ctx->key.identity;
 
-    if (ctx->capture->gzip && !resp.varies) {
+    if (ctx->capture->gzip && !resp.vary.encoding) {
         /* who comes next may get the other form */
 
         if (ngx_http_compat_push_header(r, &vary, &accept_encoding) == NULL) {
@@ -140,30 +154,23 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
 
 static ngx_http_optcache_capture_t *
 ngx_http_optcache_capture_create(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_response_t *resp)
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_loc_conf_t *olcf,
+    ngx_http_optcache_response_t *resp)
 {
     ngx_http_optcache_capture_t  *cap;
-
-    static ngx_str_t  field = ngx_string("Last-Modified");
 
     cap = ngx_pcalloc(r->pool, sizeof(ngx_http_optcache_capture_t));
     if (cap == NULL) {
         return NULL;
     }
 
-    cap->entry.status = r->headers_out.status;
-    cap->entry.date = ngx_time();
-    cap->entry.last_modified = ngx_http_optcache_response_omits(resp, &field)
-                               ? -1 : r->headers_out.last_modified_time;
-    cap->entry.age = (uint32_t) resp->age;
-    cap->entry.lifetime = (uint32_t) ngx_min(resp->lifetime,
-                                             NGX_HTTP_RFC9111_DELTA_MAX);
-
     cap->last = &cap->entry.body;
     cap->expected = r->headers_out.content_length_n;
     cap->limit = olcf->max_size;
 
-    if (ngx_http_optcache_head_write(r, resp, &cap->entry.head) != NGX_OK) {
+    if (ngx_http_optcache_response_entry(r, ctx, resp, &cap->entry)
+        != NGX_OK)
+    {
         return NULL;
     }
 

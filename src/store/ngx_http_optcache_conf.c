@@ -137,6 +137,7 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
      *     conf->until = NULL;
      *     conf->ignore = 0;
      *     conf->methods = 0;
+     *     conf->use_stale = 0;
      *     conf->gzip_types = { NULL };
      *     conf->gzip_types_keys = NULL;
      */
@@ -149,6 +150,7 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
     conf->set_cookie = NGX_CONF_UNSET_UINT;
     conf->min_uses = NGX_CONF_UNSET;
     conf->share_public = NGX_CONF_UNSET;
+    conf->revalidate = NGX_CONF_UNSET;
     conf->gzip = NGX_CONF_UNSET;
     conf->gzip_level = NGX_CONF_UNSET;
     conf->gzip_min_length = NGX_CONF_UNSET_SIZE;
@@ -185,6 +187,16 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_size_value(conf->max_size, prev->max_size, 1024 * 1024);
     ngx_conf_merge_uint_value(conf->headers, prev->headers,
                               NGX_HTTP_OPTCACHE_HEADERS_X);
+
+    ngx_conf_merge_value(conf->revalidate, prev->revalidate, 1);
+    ngx_conf_merge_bitmask_value(conf->use_stale, prev->use_stale,
+                                 NGX_CONF_BITMASK_SET
+                                 |NGX_HTTP_UPSTREAM_FT_ERROR
+                                 |NGX_HTTP_UPSTREAM_FT_TIMEOUT);
+
+    if (conf->use_stale & NGX_HTTP_UPSTREAM_FT_OFF) {
+        conf->use_stale = NGX_CONF_BITMASK_SET|NGX_HTTP_UPSTREAM_FT_OFF;
+    }
 
     ngx_conf_merge_value(conf->gzip, prev->gzip, 0);
     ngx_conf_merge_value(conf->gzip_level, prev->gzip_level, 5);
@@ -413,6 +425,19 @@ ngx_http_optcache_conf_headers(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                      ngx_conf_set_enum_slot(cf, cmd, conf),
                                      "\"off\", \"x\", \"ietf\" or "
                                      "\"all\"");
+}
+
+
+char *
+ngx_http_optcache_conf_use_stale(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    return ngx_http_optcache_conf_expect(cf, cmd,
+                         ngx_conf_set_bitmask_slot(cf, cmd, conf),
+                         "\"error\", \"timeout\", \"invalid_header\", "
+                         "\"updating\", \"http_500\", \"http_502\", "
+                         "\"http_503\", \"http_504\", \"http_403\", "
+                         "\"http_404\", \"http_429\" or \"off\"");
 }
 
 

@@ -50,6 +50,8 @@ char *ngx_http_optcache_conf_valid(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_optcache_conf_headers(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_optcache_conf_use_stale(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_optcache_conf_gzip_level(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 

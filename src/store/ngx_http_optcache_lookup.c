@@ -9,25 +9,31 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_vary.h"
 #include "ngx_http_rfc9111_freshness.h"
 #include "ngx_http_wait.h"
 
 
+static ngx_int_t ngx_http_optcache_lookup_l1(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_layer_e layer);
+static ngx_int_t ngx_http_optcache_lookup_entry(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e,
+    ngx_http_optcache_layer_e layer);
 static void ngx_http_optcache_lookup_found(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_layer_e layer);
-static ngx_uint_t ngx_http_optcache_lookup_usable(ngx_http_optcache_ctx_t *ctx,
-    time_t now);
+static ngx_http_rfc9111_reuse_e ngx_http_optcache_lookup_reuse(
+    ngx_http_optcache_ctx_t *ctx, time_t now);
 static ngx_int_t ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static void ngx_http_optcache_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
-static void ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
+static ngx_int_t ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, redisReply *reply);
 static ngx_int_t ngx_http_optcache_lookup_keep(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *value);
 static void ngx_http_optcache_lookup_cleanup(void *data);
 static ngx_int_t ngx_http_optcache_lookup_name(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *identity, ngx_str_t *name);
 static void ngx_http_optcache_done_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 
@@ -35,21 +41,16 @@ static void ngx_http_optcache_done_handler(void *data,
 ngx_int_t
 ngx_http_optcache_lookup(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
-    ngx_int_t  rc;
-
-    rc = ngx_optcache_l1_lookup(ctx->zone, &ctx->key.identity, r->pool,
-                                &ctx->entry);
-
-    if (rc == NGX_ERROR) {
+    if (ngx_http_optcache_lookup_l1(r, ctx, NGX_HTTP_OPTCACHE_L1)
+        == NGX_ERROR)
+    {
         return NGX_ERROR;
     }
 
-    if (rc == NGX_OK) {
-        ngx_http_optcache_lookup_found(r, ctx, NGX_HTTP_OPTCACHE_L1);
-
-        if (ctx->found) {
-            return NGX_OK;
-        }
+    if (ctx->found || ctx->background
+        || (ctx->asked && ctx->asked->no_cache))
+    {
+        return NGX_OK;
     }
 
     /* not here, or stale here: another host may have stored a newer one */
@@ -58,48 +59,134 @@ ngx_http_optcache_lookup(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 }
 
 
+/* Also what L2 gave is looked up here, once it has been stored. */
+
+static ngx_int_t
+ngx_http_optcache_lookup_l1(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_layer_e layer)
+{
+    ngx_int_t             rc;
+    ngx_optcache_entry_t  e;
+
+    ngx_memzero(&e, sizeof(ngx_optcache_entry_t));
+
+    rc = ngx_optcache_l1_lookup(ctx->zone, &ctx->key.identity, r->pool, &e);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_optcache_lookup_entry(r, ctx, &e, layer);
+}
+
+
+/* What was found: an answer, or what the answers depend on. */
+
+static ngx_int_t
+ngx_http_optcache_lookup_entry(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e,
+    ngx_http_optcache_layer_e layer)
+{
+    ngx_int_t  rc;
+
+    ctx->entry = *e;
+
+    if (e->status) {
+        ngx_http_optcache_lookup_found(r, ctx, layer);
+        return NGX_OK;
+    }
+
+    ctx->held = 0;
+    ctx->status = NGX_HTTP_OPTCACHE_NONE;
+
+    rc = ngx_http_optcache_vary_select(r, ctx);
+
+    if (rc == NGX_DECLINED) {
+        /* no answer can be told from another */
+        ctx->store = 0;
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_optcache_lookup_l1(r, ctx, layer);
+}
+
+
 static void
 ngx_http_optcache_lookup_found(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_layer_e layer)
 {
-    time_t  now;
+    time_t                 now;
+    ngx_optcache_entry_t  *e;
 
     now = ngx_time();
+    e = &ctx->entry;
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "optcache l%ui entry, status:%ui age:%T lifetime:%uD",
-                   (ngx_uint_t) layer, ctx->entry.status,
-                   ngx_optcache_entry_age(&ctx->entry, now),
-                   ctx->entry.lifetime);
+                   (ngx_uint_t) layer, e->status,
+                   ngx_optcache_entry_age(e, now), e->lifetime);
 
-    if (!ngx_http_optcache_lookup_usable(ctx, now)) {
-        ctx->status = NGX_HTTP_OPTCACHE_EXPIRED;
-        return;
-    }
-
-    if (!ngx_http_optcache_acceptable(r, &ctx->entry)) {
-        return;
-    }
-
-    ctx->status = NGX_HTTP_OPTCACHE_HIT;
     ctx->layer = layer;
-    ctx->found = 1;
+    ctx->held = 0;
+    ctx->refused = 0;
+
+    if (!ngx_http_optcache_acceptable(r, e)) {
+        ctx->status = NGX_HTTP_OPTCACHE_NONE;
+        return;
+    }
+
+    switch (ngx_http_optcache_lookup_reuse(ctx, now)) {
+
+    case NGX_HTTP_RFC9111_FRESH:
+        ctx->status = NGX_HTTP_OPTCACHE_HIT;
+        ctx->found = 1;
+        return;
+
+    case NGX_HTTP_RFC9111_STALE_ACCEPTED:
+        ctx->status = NGX_HTTP_OPTCACHE_STALE;
+        ctx->found = 1;
+        return;
+
+    case NGX_HTTP_RFC9111_REFUSED:
+        ctx->refused = 1;
+        break;
+
+    default: /* NGX_HTTP_RFC9111_STALE */
+        break;
+    }
+
+    ctx->status = NGX_HTTP_OPTCACHE_EXPIRED;
+    ctx->held = 1;
 }
 
 
-/* Fresh, and fresh enough for this client. */
+/* Fresh, and fresh enough for this client, or as stale as it says. */
 
-static ngx_uint_t
-ngx_http_optcache_lookup_usable(ngx_http_optcache_ctx_t *ctx, time_t now)
+static ngx_http_rfc9111_reuse_e
+ngx_http_optcache_lookup_reuse(ngx_http_optcache_ctx_t *ctx, time_t now)
 {
+    ngx_optcache_entry_t        *e;
+    ngx_http_rfc9111_control_t   response;
+
+    e = &ctx->entry;
+
     if (ctx->asked == NULL) {
-        return ngx_optcache_entry_fresh(&ctx->entry, now);
+        return ngx_optcache_entry_fresh(e, now) ? NGX_HTTP_RFC9111_FRESH
+                                                : NGX_HTTP_RFC9111_STALE;
     }
 
-    return ngx_http_rfc9111_reuse(ctx->asked, NULL, ctx->key.shared,
-                                  ngx_optcache_entry_age(&ctx->entry, now),
-                                  ctx->entry.lifetime)
-           == NGX_HTTP_RFC9111_FRESH;
+    ngx_http_rfc9111_control_init(&response);
+
+    response.must_revalidate =
+                ngx_optcache_entry_staleness(e, now) > (time_t) e->max_stale
+                || e->max_stale == 0;
+
+    return ngx_http_rfc9111_reuse(ctx->asked, &response, ctx->key.shared,
+                                  ngx_optcache_entry_age(e, now),
+                                  e->lifetime);
 }
 
 
@@ -117,7 +204,11 @@ ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (ngx_http_optcache_lookup_name(r, ctx) != NGX_OK) {
+    ngx_str_set(&argv[0], "GET");
+
+    if (ngx_http_optcache_lookup_name(r, ctx, &ctx->key.identity, &argv[1])
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -125,9 +216,6 @@ ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
     if (cln == NULL) {
         return NGX_ERROR;
     }
-
-    ngx_str_set(&argv[0], "GET");
-    argv[1] = ctx->name;
 
     ctx->command = ngx_redis_client_send(omcf->client, 2, argv, 1,
                                          ngx_http_optcache_reply_handler, ctx);
@@ -182,8 +270,15 @@ ngx_http_optcache_reply_handler(void *data, ngx_redis_result_e result,
                    "optcache l2 reply, result:%ui type:%d",
                    (ngx_uint_t) result, reply ? reply->type : 0);
 
-    if (result == NGX_REDIS_REPLY && reply->type == REDIS_REPLY_STRING) {
-        ngx_http_optcache_lookup_reply(r, ctx, reply);
+    if (rc == NGX_OK
+        && result == NGX_REDIS_REPLY && reply->type == REDIS_REPLY_STRING)
+    {
+        rc = ngx_http_optcache_lookup_reply(r, ctx, reply);
+    }
+
+    if (rc == NGX_AGAIN) {
+        /* the next question is on its way */
+        return;
     }
 
     if (rc == NGX_OK) {
@@ -201,15 +296,19 @@ ngx_http_optcache_reply_handler(void *data, ngx_redis_result_e result,
 /*
  * The entry goes to L1 and is served from there.  Only when L1 has no room is
  * the reply, which is freed when its handler returns, copied for the request.
+ * NGX_AGAIN: Redis is asked for the answer that this request selects.
  */
 
-static void
+static ngx_int_t
 ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, redisReply *reply)
 {
-    ngx_int_t             rc;
-    ngx_str_t             value;
-    ngx_optcache_entry_t  e;
+    u_char                *base;
+    ngx_int_t              rc;
+    ngx_str_t              value;
+    ngx_optcache_entry_t   e;
+
+    ngx_memzero(&e, sizeof(ngx_optcache_entry_t));
 
     value.data = (u_char *) reply->str;
     value.len = reply->len;
@@ -218,33 +317,42 @@ ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
                                    ngx_time(), &e);
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "optcache found no valid entry in the value of \"%V\"",
-                      &ctx->name);
+                      "optcache found no valid entry in Redis for \"%V\"",
+                      &r->uri);
     }
 
-    if (rc != NGX_OK || !ngx_optcache_entry_fresh(&e, ngx_time())) {
-        return;
+    if (rc != NGX_OK || ngx_optcache_entry_use(&e, ngx_time()) <= 0) {
+        return NGX_OK;
     }
 
-    if (e.date <= ctx->entry.date) {
+    if (ctx->held && e.date <= ctx->entry.date) {
         /* what was found in L1, and would not do, is no older */
-        return;
+        return NGX_OK;
     }
+
+    base = ctx->key.identity.data;
+
+    rc = NGX_DECLINED;
 
     if (ngx_optcache_l1_store(ctx->zone, &e) == NGX_OK) {
-        rc = ngx_optcache_l1_lookup(ctx->zone, &ctx->key.identity, r->pool,
-                                    &ctx->entry);
-    } else {
-        rc = NGX_DECLINED;
+        rc = ngx_http_optcache_lookup_l1(r, ctx, NGX_HTTP_OPTCACHE_L2);
     }
 
-    if (rc == NGX_DECLINED) {
+    if (rc == NGX_DECLINED && ctx->key.identity.data == base) {
         rc = ngx_http_optcache_lookup_keep(r, ctx, &value);
     }
 
-    if (rc == NGX_OK) {
-        ngx_http_optcache_lookup_found(r, ctx, NGX_HTTP_OPTCACHE_L2);
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
     }
+
+    if (!ctx->found && ctx->key.identity.data != base) {
+        rc = ngx_http_optcache_lookup_l2(r, ctx);
+    } else {
+        rc = NGX_OK;
+    }
+
+    return rc;
 }
 
 
@@ -252,7 +360,9 @@ static ngx_int_t
 ngx_http_optcache_lookup_keep(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *value)
 {
-    ngx_str_t  copy;
+    ngx_int_t             rc;
+    ngx_str_t             copy;
+    ngx_optcache_entry_t  e;
 
     copy.len = value->len;
     copy.data = ngx_pnalloc(r->pool, value->len);
@@ -263,8 +373,15 @@ ngx_http_optcache_lookup_keep(ngx_http_request_t *r,
 
     ngx_memcpy(copy.data, value->data, value->len);
 
-    return ngx_optcache_entry_decode(r->pool, &copy, &ctx->key.identity,
-                                     ngx_time(), &ctx->entry);
+    ngx_memzero(&e, sizeof(ngx_optcache_entry_t));
+
+    rc = ngx_optcache_entry_decode(r->pool, &copy, &ctx->key.identity,
+                                   ngx_time(), &e);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_optcache_lookup_entry(r, ctx, &e, NGX_HTTP_OPTCACHE_L2);
 }
 
 
@@ -286,18 +403,20 @@ ngx_http_optcache_remove(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ngx_str_t                       argv[2];
     ngx_http_optcache_main_conf_t  *omcf;
 
-    ngx_optcache_l1_remove(ctx->zone, &ctx->key.identity);
+    /* with what it depends on goes all that does */
+
+    ngx_optcache_l1_remove(ctx->zone, &ctx->base);
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
     if (omcf->client == NULL
-        || ngx_http_optcache_lookup_name(r, ctx) != NGX_OK)
+        || ngx_http_optcache_lookup_name(r, ctx, &ctx->base, &argv[1])
+           != NGX_OK)
     {
         return;
     }
 
     ngx_str_set(&argv[0], "DEL");
-    argv[1] = ctx->name;
 
     (void) ngx_redis_client_send(omcf->client, 2, argv, 1,
                                  ngx_http_optcache_done_handler, NULL);
@@ -308,15 +427,15 @@ void
 ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
     ngx_optcache_entry_t *e)
 {
-    time_t                          left;
+    time_t                          use;
     u_char                          ttl[NGX_TIME_T_LEN];
     ngx_str_t                       argv[5];
     ngx_http_optcache_main_conf_t  *omcf;
 
-    left = (time_t) e->lifetime - ngx_optcache_entry_age(e, ngx_time());
+    use = ngx_optcache_entry_use(e, ngx_time());
 
-    if (left <= 0) {
-        /* its body took longer than it is fresh; Redis takes no EX 0 */
+    if (use <= 0) {
+        /* its body took longer than it is of use; Redis takes no EX 0 */
         return;
     }
 
@@ -326,13 +445,12 @@ ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
 
     if (omcf->client == NULL
         || ngx_redis_client_state(omcf->client) == NGX_REDIS_DOWN
-        || ngx_http_optcache_lookup_name(r, ctx) != NGX_OK)
+        || ngx_http_optcache_lookup_name(r, ctx, &e->key, &argv[1]) != NGX_OK)
     {
         return;
     }
 
     ngx_str_set(&argv[0], "SET");
-    argv[1] = ctx->name;
 
     if (ngx_optcache_entry_encode(r->pool, e, &argv[2]) != NGX_OK) {
         return;
@@ -340,7 +458,7 @@ ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
 
     ngx_str_set(&argv[3], "EX");
     argv[4].data = ttl;
-    argv[4].len = ngx_sprintf(ttl, "%T", left) - ttl;
+    argv[4].len = ngx_sprintf(ttl, "%T", use) - ttl;
 
     (void) ngx_redis_client_send(omcf->client, 5, argv, 1,
                                  ngx_http_optcache_done_handler, NULL);
@@ -353,18 +471,17 @@ ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
 
 static ngx_int_t
 ngx_http_optcache_lookup_name(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx)
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *identity, ngx_str_t *name)
 {
+    ngx_optcache_key_t              key;
     ngx_http_optcache_main_conf_t  *omcf;
-
-    if (ctx->name.len) {
-        return NGX_OK;
-    }
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
+    key.identity = *identity;
+
     return ngx_optcache_key_name(r->pool, &omcf->prefix, &ctx->zone->name,
-                                 &ctx->key, &ctx->name);
+                                 &key, name);
 }
 
 

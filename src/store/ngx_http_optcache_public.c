@@ -15,7 +15,7 @@
 
 static ngx_uint_t ngx_http_optcache_public_wanted(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
-static ngx_int_t ngx_http_optcache_public_key(ngx_http_request_t *r,
+static ngx_int_t ngx_http_optcache_public_switch(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_public_entry(ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_http_optcache_public_targeted(ngx_optcache_entry_t *e,
@@ -28,9 +28,7 @@ ngx_int_t
 ngx_http_optcache_public_lookup(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx)
 {
-    ngx_int_t           rc;
-    ngx_str_t           name;
-    ngx_optcache_key_t  key;
+    ngx_int_t  rc;
 
     if (!ctx->sharing) {
 
@@ -38,14 +36,10 @@ ngx_http_optcache_public_lookup(ngx_http_request_t *r,
             return NGX_OK;
         }
 
-        ctx->own = ctx->key;
-        name = ctx->name;
-
-        if (ngx_http_optcache_public_key(r, ctx) != NGX_OK) {
+        if (ngx_http_optcache_public_switch(r, ctx) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        ctx->own_name = name;
         ctx->sharing = 1;
 
         rc = ngx_http_optcache_lookup(r, ctx);
@@ -55,13 +49,12 @@ ngx_http_optcache_public_lookup(ngx_http_request_t *r,
         }
     }
 
-    if (ctx->own.identity.len == 0) {
+    if (ctx->shared) {
         /* all this has been done before */
         return NGX_OK;
     }
 
-    key = ctx->own;
-    ngx_str_null(&ctx->own.identity);
+    ctx->shared = 1;
 
     if (ctx->found && ngx_http_optcache_public_entry(&ctx->entry)) {
         return NGX_OK;
@@ -70,11 +63,11 @@ ngx_http_optcache_public_lookup(ngx_http_request_t *r,
     ngx_memzero(&ctx->entry, sizeof(ngx_optcache_entry_t));
 
     ctx->found = 0;
+    ctx->held = 0;
+    ctx->refused = 0;
     ctx->status = NGX_HTTP_OPTCACHE_NONE;
-    ctx->key = key;
-    ctx->name = ctx->own_name;
 
-    return NGX_OK;
+    return ngx_http_optcache_public_switch(r, ctx);
 }
 
 
@@ -87,6 +80,7 @@ ngx_http_optcache_public_wanted(ngx_http_request_t *r,
     return olcf->share_public
            && !ctx->key.shared
            && !ctx->found
+           && !ctx->held
            && ctx->status == NGX_HTTP_OPTCACHE_NONE
            && ctx->entry.status == 0
            && !(olcf->ignore & NGX_HTTP_OPTCACHE_IGNORE_CACHE_CONTROL)
@@ -94,15 +88,36 @@ ngx_http_optcache_public_wanted(ngx_http_request_t *r,
 }
 
 
+/* Exchanges the user's partition for the shared one, or back. */
+
 static ngx_int_t
-ngx_http_optcache_public_key(ngx_http_request_t *r,
+ngx_http_optcache_public_switch(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
-    if (ngx_optcache_key_share(r->pool, &ctx->key) != NGX_OK) {
-        return NGX_ERROR;
+    ngx_http_optcache_place_t  place;
+
+    if (ctx->other.base.len == 0) {
+        ctx->other.key.identity = ctx->base;
+        ctx->other.key.shared = 0;
+
+        if (ngx_optcache_key_share(r->pool, &ctx->other.key) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        ctx->other.base = ctx->other.key.identity;
     }
 
-    ngx_str_null(&ctx->name);
+    place.key = ctx->key;
+    place.base = ctx->base;
+    place.vary = ctx->vary;
+    ngx_memcpy(place.number, ctx->number, NGX_OPTCACHE_ENTRY_NUMBER);
+
+    ctx->key = ctx->other.key;
+    ctx->base = ctx->other.base;
+    ctx->vary = ctx->other.vary;
+    ngx_memcpy(ctx->number, ctx->other.number, NGX_OPTCACHE_ENTRY_NUMBER);
+
+    ctx->other = place;
 
     return NGX_OK;
 }
@@ -269,31 +284,5 @@ ngx_http_optcache_public_store(ngx_http_request_t *r,
         ngx_http_optcache_remove(r, ctx);
     }
 
-    return ngx_http_optcache_public_key(r, ctx);
-}
-
-
-void
-ngx_http_optcache_public_remove(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx)
-{
-    ngx_str_t                      name;
-    ngx_optcache_key_t             own;
-    ngx_http_optcache_loc_conf_t  *olcf;
-
-    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
-
-    if (!olcf->share_public || ctx->key.shared) {
-        return;
-    }
-
-    own = ctx->key;
-    name = ctx->name;
-
-    if (ngx_http_optcache_public_key(r, ctx) == NGX_OK) {
-        ngx_http_optcache_remove(r, ctx);
-    }
-
-    ctx->key = own;
-    ctx->name = name;
+    return ngx_http_optcache_public_switch(r, ctx);
 }

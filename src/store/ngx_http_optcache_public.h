@@ -56,13 +56,5 @@ ngx_uint_t ngx_http_optcache_public_varies(ngx_http_rfc9111_vary_t *vary);
 ngx_int_t ngx_http_optcache_public_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
-/*
- * RFC 9111, 4.4: an unsafe request with a user invalidates what he would be
- * given from the shared partition, too.
- */
-
-void ngx_http_optcache_public_remove(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
-
 
 #endif /* _NGX_HTTP_OPTCACHE_PUBLIC_H_INCLUDED_ */

@@ -10,6 +10,7 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_head.h"
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_rules.h"
@@ -130,13 +131,15 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     storage.status = r->headers_out.status;
     storage.lifetime = resp->lifetime - resp->age;
     storage.shared = resp->shared;
+    storage.unknown = (resp->lifetime <= 0 && !resp->explicit_lifetime);
+    storage.validator = (olcf->revalidate && resp->validator);
     storage.authorization = (r->headers_in.authorization != NULL);
     storage.cookie = (olcf->user == NULL
                       && ngx_http_optcache_response_somebody(r));
     storage.set_cookie = (resp->set_cookie
                           && olcf->set_cookie
                              == NGX_HTTP_OPTCACHE_COOKIE_REFUSE);
-    storage.vary = (resp->vary.any || resp->vary.n);
+    storage.vary = resp->vary.any;
 
     reason = ngx_http_rfc9111_storage(&storage);
 
@@ -227,7 +230,12 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
         break;
 
     case NGX_OPTCACHE_FIELD_LAST_MODIFIED:
+        resp->validator = 1;
         ngx_http_rfc9111_last_modified(&resp->freshness, &h->value);
+        break;
+
+    case NGX_OPTCACHE_FIELD_ETAG:
+        resp->validator = 1;
         break;
 
     case NGX_OPTCACHE_FIELD_VARY:
@@ -428,6 +436,7 @@ ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
     resp->lifetime = ngx_http_rfc9111_lifetime(&resp->freshness,
                                                resp->shared, now);
     if (resp->lifetime != -1) {
+        resp->explicit_lifetime = 1;
         return;
     }
 
@@ -447,6 +456,46 @@ ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
                                                     r->headers_out.status,
                                                     now);
     }
+}
+
+
+ngx_int_t
+ngx_http_optcache_response_entry(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
+    ngx_optcache_entry_t *e)
+{
+    int64_t                      stale;
+    ngx_http_rfc9111_control_t  *cc;
+
+    static ngx_str_t  field = ngx_string("Last-Modified");
+
+    cc = &resp->freshness.cc;
+
+    e->status = r->headers_out.status;
+    e->date = ngx_time();
+    e->last_modified = ngx_http_optcache_response_omits(resp, &field)
+                       ? -1 : r->headers_out.last_modified_time;
+    e->age = (uint32_t) resp->age;
+
+    /* RFC 9111, 5.2.2.4: no-cache is never fresh */
+
+    e->lifetime = cc->no_cache ? 0
+                  : (uint32_t) ngx_min(ngx_max(resp->lifetime, 0),
+                                       NGX_HTTP_RFC9111_DELTA_MAX);
+
+    /* optcache_until: nor may it be used then when it is stale */
+
+    stale = resp->left + resp->age - (int64_t) e->lifetime;
+    stale = ngx_min(ngx_max(stale, 0), NGX_HTTP_RFC9111_DELTA_MAX);
+
+    e->max_stale = ngx_http_rfc9111_never_stale(cc, ctx->key.shared)
+                   ? 0 : (uint32_t) stale;
+
+    e->stale_while_revalidate =
+                             (uint32_t) ngx_max(cc->stale_while_revalidate, 0);
+    e->stale_if_error = (uint32_t) ngx_max(cc->stale_if_error, 0);
+
+    return ngx_http_optcache_head_write(r, resp, &e->head);
 }
 
 

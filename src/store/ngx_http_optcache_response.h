@@ -32,6 +32,8 @@ typedef struct {
                                                      nothing outlives */
     ngx_str_t                     date;           /* as the origin sent it */
 
+    unsigned                      explicit_lifetime:1; /* by itself */
+    unsigned                      validator:1;    /* ETag, Last-Modified */
     unsigned                      set_cookie:1;
     unsigned                      keep_cookie:1;  /* is stored with it */
     unsigned                      varies:1;       /* says Vary */
@@ -58,6 +60,15 @@ extern const char  *ngx_http_optcache_targets[];
 
 ngx_int_t ngx_http_optcache_response_read(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
+
+/*
+ * What is kept of a response beside its body and its identity; the head is
+ * from r->pool.  NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_http_optcache_response_entry(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
+    ngx_optcache_entry_t *e);
 
 /*
  * Whether a field is not to be stored: private (in the shared partition) or

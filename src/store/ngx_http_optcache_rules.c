@@ -112,16 +112,3 @@ ngx_http_optcache_rules_used(ngx_http_optcache_ctx_t *ctx,
     return ngx_optcache_l1_uses(ctx->zone, &ctx->key.identity, ngx_time())
            >= (ngx_uint_t) olcf->min_uses;
 }
-
-
-ngx_uint_t
-ngx_http_optcache_rules_vary_encoding(ngx_str_t *line)
-{
-    ngx_http_rfc9111_vary_t  vary;
-
-    ngx_memzero(&vary, sizeof(ngx_http_rfc9111_vary_t));
-
-    ngx_http_rfc9111_vary_parse(line, &vary);
-
-    return vary.encoding && !vary.any && vary.n == 0;
-}

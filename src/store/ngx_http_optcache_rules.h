@@ -45,9 +45,5 @@ ngx_int_t ngx_http_optcache_rules_left(ngx_http_request_t *r,
 ngx_uint_t ngx_http_optcache_rules_used(ngx_http_optcache_ctx_t *ctx,
     ngx_http_optcache_loc_conf_t *olcf);
 
-/* Whether a line of Vary names Accept-Encoding, and nothing else. */
-
-ngx_uint_t ngx_http_optcache_rules_vary_encoding(ngx_str_t *line);
-
 
 #endif /* _NGX_HTTP_OPTCACHE_RULES_H_INCLUDED_ */

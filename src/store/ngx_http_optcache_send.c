@@ -10,9 +10,9 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
-#include "ngx_http_optcache_rules.h"
 #include "ngx_http_optcache_status.h"
 #include "ngx_http_rfc9110_encoding.h"
+#include "ngx_http_rfc9111_vary.h"
 
 
 static ngx_uint_t ngx_http_optcache_send_gzip(ngx_http_request_t *r,
@@ -24,16 +24,14 @@ static ngx_int_t ngx_http_optcache_send_field(ngx_http_request_t *r,
 static void ngx_http_optcache_send_type(ngx_http_request_t *r,
     ngx_str_t *type);
 static ngx_int_t ngx_http_optcache_send_coding(ngx_http_request_t *r,
-    ngx_uint_t gzip);
+    ngx_optcache_entry_t *e, ngx_uint_t gzip);
 static void ngx_http_optcache_send_ranges(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_http_optcache_send_if_range(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
+static ngx_uint_t ngx_http_optcache_send_varies(ngx_optcache_entry_t *e);
 static ngx_int_t ngx_http_optcache_send_age(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
-static ngx_int_t ngx_http_optcache_send_body(ngx_http_request_t *r,
-    ngx_chain_t *body);
-static ngx_str_t *ngx_http_optcache_accept_encoding(ngx_http_request_t *r);
 
 
 static ngx_str_t  ngx_http_optcache_gzip_coding = ngx_string("gzip");
@@ -44,24 +42,53 @@ static ngx_str_t  ngx_http_optcache_status_names[] = {
     ngx_string("HIT"),
     ngx_string("MISS"),
     ngx_string("EXPIRED"),
-    ngx_string("BYPASS")
+    ngx_string("BYPASS"),
+    ngx_string("STALE"),
+    ngx_string("UPDATING"),
+    ngx_string("REVALIDATED")
 };
 
 
 ngx_int_t
 ngx_http_optcache_send(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
-    ngx_int_t              rc;
-    ngx_uint_t             gzip;
-    ngx_optcache_entry_t  *e;
+    ngx_int_t     rc;
+    ngx_chain_t  *body;
 
-    e = &ctx->entry;
     ctx->sent = 1;
 
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
         return rc;
     }
+
+    if (ngx_http_optcache_send_head(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    body = ngx_http_optcache_send_body(r, ctx);
+    if (body == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_output_filter(r, body);
+}
+
+
+ngx_int_t
+ngx_http_optcache_send_head(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_uint_t             gzip;
+    ngx_optcache_entry_t  *e;
+
+    e = &ctx->entry;
 
     if (r->headers_in.if_none_match) {
         /* RFC 9110, 13.1.3: it is ignored then; nginx would look at both */
@@ -78,24 +105,20 @@ ngx_http_optcache_send(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         || ngx_http_optcache_send_age(r, e) != NGX_OK
         || ngx_http_optcache_send_status(r, ctx) != NGX_OK)
     {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_ERROR;
     }
 
-    if (e->gzip_len && ngx_http_optcache_send_coding(r, gzip) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (e->gzip_len && ngx_http_optcache_send_coding(r, e, gzip) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (!gzip) {
         ngx_http_optcache_send_ranges(r, e);
     }
 
-    rc = ngx_http_send_header(r);
+    ctx->gzip = gzip;
 
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    return ngx_http_optcache_send_body(r, gzip ? e->gzip : e->body);
+    return NGX_OK;
 }
 
 
@@ -138,14 +161,6 @@ ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 
         if (field.id == NGX_OPTCACHE_FIELD_CONTENT_TYPE) {
             ngx_http_optcache_send_type(r, &field.value);
-            continue;
-        }
-
-        if (field.id == NGX_OPTCACHE_FIELD_VARY
-            && e->gzip_len
-            && ngx_http_optcache_rules_vary_encoding(&field.value))
-        {
-            /* sent for such an entry anyway */
             continue;
         }
 
@@ -286,7 +301,8 @@ ngx_http_optcache_send_type(ngx_http_request_t *r, ngx_str_t *type)
  */
 
 static ngx_int_t
-ngx_http_optcache_send_coding(ngx_http_request_t *r, ngx_uint_t gzip)
+ngx_http_optcache_send_coding(ngx_http_request_t *r,
+    ngx_optcache_entry_t *e, ngx_uint_t gzip)
 {
     ngx_table_elt_t  *h;
 
@@ -294,7 +310,9 @@ ngx_http_optcache_send_coding(ngx_http_request_t *r, ngx_uint_t gzip)
     static ngx_str_t  accept_encoding = ngx_string("Accept-Encoding");
     static ngx_str_t  content_encoding = ngx_string("Content-Encoding");
 
-    if (ngx_http_compat_push_header(r, &vary, &accept_encoding) == NULL) {
+    if (!ngx_http_optcache_send_varies(e)
+        && ngx_http_compat_push_header(r, &vary, &accept_encoding) == NULL)
+    {
         return NGX_ERROR;
     }
 
@@ -366,6 +384,36 @@ ngx_http_optcache_send_if_range(ngx_http_request_t *r, ngx_optcache_entry_t *e)
                                r->headers_out.date->value.len);
 
     return date != NGX_ERROR && e->last_modified < date;
+}
+
+
+/* Whether its own Vary has Accept-Encoding already. */
+
+static ngx_uint_t
+ngx_http_optcache_send_varies(ngx_optcache_entry_t *e)
+{
+    u_char                   *p, *last;
+    ngx_optcache_field_t      field;
+    ngx_http_rfc9111_vary_t   vary;
+
+    ngx_memzero(&vary, sizeof(ngx_http_rfc9111_vary_t));
+
+    p = e->head.data;
+    last = p + e->head.len;
+
+    while (p < last) {
+        p = ngx_optcache_field_read(p, last, &field);
+
+        if (p == NULL) {
+            break;
+        }
+
+        if (field.id == NGX_OPTCACHE_FIELD_VARY) {
+            ngx_http_rfc9111_vary_parse(&field.value, &vary);
+        }
+    }
+
+    return vary.encoding;
 }
 
 
@@ -443,26 +491,31 @@ ngx_http_optcache_status_name(ngx_http_optcache_status_e status)
 }
 
 
-/* The body stays in shared memory; the chain points there. */
-
-static ngx_int_t
-ngx_http_optcache_send_body(ngx_http_request_t *r, ngx_chain_t *body)
+ngx_chain_t *
+ngx_http_optcache_send_body(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
 {
     ngx_buf_t    *b;
-    ngx_chain_t  *cl, out;
+    ngx_chain_t  *cl, *body;
+
+    body = ctx->gzip ? ctx->entry.gzip : ctx->entry.body;
 
     if (body == NULL) {
 
         b = ngx_calloc_buf(r->pool);
         if (b == NULL) {
-            return NGX_ERROR;
+            return NULL;
         }
 
         b->sync = (r != r->main);
 
-        out.buf = b;
-        out.next = NULL;
-        body = &out;
+        body = ngx_alloc_chain_link(r->pool);
+        if (body == NULL) {
+            return NULL;
+        }
+
+        body->buf = b;
+        body->next = NULL;
     }
 
     for (cl = body; cl->next; cl = cl->next) { /* void */ }
@@ -470,7 +523,7 @@ ngx_http_optcache_send_body(ngx_http_request_t *r, ngx_chain_t *body)
     cl->buf->last_buf = (r == r->main);
     cl->buf->last_in_chain = 1;
 
-    return ngx_http_output_filter(r, body);
+    return body;
 }
 
 
@@ -498,7 +551,7 @@ ngx_http_optcache_acceptable(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 }
 
 
-static ngx_str_t *
+ngx_str_t *
 ngx_http_optcache_accept_encoding(ngx_http_request_t *r)
 {
 #if (NGX_HTTP_GZIP || NGX_HTTP_HEADERS)

@@ -16,7 +16,7 @@
 /* the longest of all parameters */
 
 #define NGX_HTTP_OPTCACHE_STATUS_LEN                                          \
-    (sizeof("Optcache; fwd=uri-miss; fwd-status=; stored; ttl=; detail=L1")   \
+    (sizeof("Optcache; fwd=vary-miss; fwd-status=; stored; ttl=; detail=L1")   \
      + NGX_INT_T_LEN + NGX_TIME_T_LEN)
 
 
@@ -106,7 +106,8 @@ ngx_http_optcache_status_fwd(u_char *p, ngx_http_request_t *r,
         p = ngx_sprintf(p, "; fwd-status=%ui", status);
     }
 
-    return ctx->capture ? ngx_sprintf(p, "; stored") : p;
+    return (ctx->capture || ctx->status == NGX_HTTP_OPTCACHE_REVALIDATED)
+           ? ngx_sprintf(p, "; stored") : p;
 }
 
 
@@ -121,11 +122,12 @@ ngx_http_optcache_status_reason(ngx_http_request_t *r,
     switch (ctx->status) {
 
     case NGX_HTTP_OPTCACHE_EXPIRED:
+    case NGX_HTTP_OPTCACHE_REVALIDATED:
+    case NGX_HTTP_OPTCACHE_STALE:
 
         /* it may be fresh, but not fresh enough for this client */
 
-        return ngx_optcache_entry_fresh(&ctx->entry, ngx_time()) ? "request"
-                                                                 : "stale";
+        return ctx->refused ? "request" : "stale";
 
     case NGX_HTTP_OPTCACHE_BYPASS:
 
@@ -138,7 +140,7 @@ ngx_http_optcache_status_reason(ngx_http_request_t *r,
         return (r->method & olcf->methods) ? "bypass" : "method";
 
     default:
-        return "uri-miss";
+        return ctx->vary.data ? "vary-miss" : "uri-miss";
     }
 }
 

@@ -1,0 +1,304 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache_fetch.h"
+
+
+static ngx_uint_t ngx_http_optcache_fetch_whole(ngx_http_request_t *r);
+static ngx_int_t ngx_http_optcache_fetch_headers(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_uint_t ngx_http_optcache_fetch_drops(ngx_table_elt_t *h,
+    ngx_uint_t background);
+static ngx_int_t ngx_http_optcache_fetch_validators(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_int_t ngx_http_optcache_fetch_validator(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_optcache_field_e id, ngx_str_t *name,
+    ngx_str_t *lowcase);
+
+
+/* the conditions of a request; a background update has none of them */
+
+static ngx_str_t  ngx_http_optcache_fetch_names[] = {
+    ngx_string("if-none-match"),
+    ngx_string("if-modified-since"),
+    ngx_null_string
+};
+
+static ngx_str_t  ngx_http_optcache_fetch_more[] = {
+    ngx_string("if-match"),
+    ngx_string("if-unmodified-since"),
+    ngx_string("if-range"),
+    ngx_string("range"),
+    ngx_null_string
+};
+
+
+ngx_int_t
+ngx_http_optcache_fetch(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_uint_t  validate;
+
+    ctx->fetched = 1;
+    ctx->requested = ngx_time();
+
+    if (!ctx->store || r->method != NGX_HTTP_GET) {
+        return NGX_OK;
+    }
+
+    if (!ctx->background
+        && (r->headers_in.if_match || r->headers_in.if_unmodified_since))
+    {
+        /* RFC 9110, 13.2.2: these are the origin's to evaluate */
+        return NGX_OK;
+    }
+
+    validate = ctx->held && ctx->conf->revalidate
+               && ngx_optcache_entry_validator(&ctx->entry);
+
+    if (!validate && !ctx->background && !ngx_http_optcache_fetch_whole(r)) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_optcache_fetch_headers(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (!validate) {
+        return NGX_OK;
+    }
+
+    ctx->conditional = 1;
+
+    return ngx_http_optcache_fetch_validators(r, ctx);
+}
+
+
+/* Whether there is something to put aside, and all of the answer is wanted. */
+
+static ngx_uint_t
+ngx_http_optcache_fetch_whole(ngx_http_request_t *r)
+{
+    return (r->headers_in.if_none_match || r->headers_in.if_modified_since)
+           && r->headers_in.range == NULL;
+}
+
+
+/*
+ * A list of its own: upstream modules send all that is in the list, whatever
+ * its hash is, and pointers into the old one are kept.
+ */
+
+static ngx_int_t
+ngx_http_optcache_fetch_headers(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_uint_t                   i;
+    ngx_list_part_t             *part;
+    ngx_table_elt_t             *from, *h;
+    ngx_http_optcache_hidden_t  *hidden;
+
+    hidden = ngx_palloc(r->pool, sizeof(ngx_http_optcache_hidden_t));
+    if (hidden == NULL) {
+        return NGX_ERROR;
+    }
+
+    hidden->headers = r->headers_in.headers;
+    hidden->if_none_match = r->headers_in.if_none_match;
+    hidden->if_modified_since = r->headers_in.if_modified_since;
+
+    if (ngx_list_init(&r->headers_in.headers, r->pool, 16,
+                      sizeof(ngx_table_elt_t))
+        != NGX_OK)
+    {
+        r->headers_in.headers = hidden->headers;
+        return NGX_ERROR;
+    }
+
+    ctx->hidden = hidden;
+
+    r->headers_in.if_none_match = NULL;
+    r->headers_in.if_modified_since = NULL;
+
+    if (ctx->background) {
+        r->headers_in.if_match = NULL;
+        r->headers_in.if_unmodified_since = NULL;
+        r->headers_in.if_range = NULL;
+        r->headers_in.range = NULL;
+    }
+
+    for (part = &hidden->headers.part; part; part = part->next) {
+        from = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (ngx_http_optcache_fetch_drops(&from[i], ctx->background)) {
+                continue;
+            }
+
+            h = ngx_list_push(&r->headers_in.headers);
+            if (h == NULL) {
+                return NGX_ERROR;
+            }
+
+            *h = from[i];
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_optcache_fetch_drops(ngx_table_elt_t *h, ngx_uint_t background)
+{
+    ngx_str_t  *name;
+
+    for (name = ngx_http_optcache_fetch_names; name->len; name++) {
+
+        if (h->key.len == name->len
+            && ngx_strncasecmp(h->key.data, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    if (!background) {
+        return 0;
+    }
+
+    for (name = ngx_http_optcache_fetch_more; name->len; name++) {
+
+        if (h->key.len == name->len
+            && ngx_strncasecmp(h->key.data, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * nginx is not told about them by its pointers: it would make a 304 of a whole
+ * answer that has not changed, and that is to be stored.
+ */
+
+static ngx_int_t
+ngx_http_optcache_fetch_validators(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    static ngx_str_t  etag = ngx_string("If-None-Match");
+    static ngx_str_t  date = ngx_string("If-Modified-Since");
+
+    if (ngx_http_optcache_fetch_validator(r, ctx, NGX_OPTCACHE_FIELD_ETAG,
+                                          &etag,
+                                          &ngx_http_optcache_fetch_names[0])
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_optcache_fetch_validator(r, ctx,
+                                          NGX_OPTCACHE_FIELD_LAST_MODIFIED,
+                                          &date,
+                                          &ngx_http_optcache_fetch_names[1]);
+}
+
+
+static ngx_int_t
+ngx_http_optcache_fetch_validator(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_optcache_field_e id, ngx_str_t *name,
+    ngx_str_t *lowcase)
+{
+    ngx_table_elt_t       *h;
+    ngx_optcache_field_t   field;
+
+    if (ngx_optcache_entry_field(&ctx->entry, id, &field) != NGX_OK) {
+        return NGX_OK;
+    }
+
+    h = ngx_list_push(&r->headers_in.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = ngx_hash_key(lowcase->data, lowcase->len);
+    h->key = *name;
+    h->lowcase_key = lowcase->data;
+    h->value = field.value;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_optcache_fetched(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_http_optcache_hidden_t  *hidden;
+
+    hidden = ctx->hidden;
+
+    if (hidden == NULL) {
+        return;
+    }
+
+    ctx->hidden = NULL;
+
+    r->headers_in.headers = hidden->headers;
+    r->headers_in.if_none_match = hidden->if_none_match;
+    r->headers_in.if_modified_since = hidden->if_modified_since;
+
+    if (r->headers_in.if_none_match) {
+        /* RFC 9110, 13.1.3: it is ignored then; nginx would look at both */
+        r->headers_in.if_modified_since = NULL;
+    }
+
+    /* upstream has not evaluated them */
+
+    r->disable_not_modified = 0;
+}
+
+
+ngx_int_t
+ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_http_request_t       *sr;
+    ngx_http_optcache_ctx_t  *update;
+
+    update = ngx_pcalloc(r->pool, sizeof(ngx_http_optcache_ctx_t));
+    if (update == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_subrequest(r, &r->uri, &r->args, &sr, NULL,
+                            NGX_HTTP_SUBREQUEST_CLONE
+                            |NGX_HTTP_SUBREQUEST_BACKGROUND)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    update->request = sr;
+    update->zone = ctx->zone;
+    update->conf = ctx->conf;
+    update->key = ctx->key;
+    update->base = ctx->base;
+    update->vary = ctx->vary;
+    update->status = NGX_HTTP_OPTCACHE_EXPIRED;
+    update->store = ctx->store;
+    update->background = 1;
+
+    ngx_http_set_ctx(sr, update, ngx_http_optcache_module);
+
+    return NGX_OK;
+}

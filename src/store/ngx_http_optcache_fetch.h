@@ -1,0 +1,50 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * A request on its way to the content handler: what upstream is asked, in
+ * place of what the client asked of the cache.
+ */
+
+
+#ifndef _NGX_HTTP_OPTCACHE_FETCH_H_INCLUDED_
+#define _NGX_HTTP_OPTCACHE_FETCH_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache.h"
+
+
+/*
+ * Makes a request ready for upstream.  Where its answer may be stored, the
+ * client's If-None-Match and If-Modified-Since are put aside, or else a 304
+ * that is of no use to anybody else would come; where an entry is held they
+ * are replaced by its validators (RFC 9111, 4.3.1), then ctx->conditional is
+ * set.  A background update asks for all of it, whatever its client wanted.
+ * NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_http_optcache_fetch(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+/* Gives the request back the fields that were put aside, if any were. */
+
+void ngx_http_optcache_fetched(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+/*
+ * Lets a background subrequest fetch what ctx holds, which is sent meanwhile
+ * (RFC 5861, 3).  NGX_DECLINED when there can be no subrequest.
+ */
+
+ngx_int_t ngx_http_optcache_update(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+
+#endif /* _NGX_HTTP_OPTCACHE_FETCH_H_INCLUDED_ */

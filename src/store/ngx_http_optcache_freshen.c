@@ -1,0 +1,220 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_compat.h"
+#include "ngx_http_optcache_freshen.h"
+#include "ngx_http_optcache_head.h"
+#include "ngx_http_optcache_response.h"
+
+
+typedef struct {
+    ngx_str_t                    *name;
+    ngx_uint_t                    found;
+} ngx_http_optcache_freshen_t;
+
+
+static ngx_int_t ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
+    ngx_optcache_entry_t *e);
+static void ngx_http_optcache_freshen_protect(ngx_table_elt_t *h, void *data);
+static ngx_uint_t ngx_http_optcache_freshen_stored(ngx_optcache_entry_t *e,
+    ngx_str_t *name);
+static ngx_uint_t ngx_http_optcache_freshen_said(ngx_http_request_t *r,
+    ngx_str_t *name);
+static void ngx_http_optcache_freshen_find(ngx_table_elt_t *h, void *data);
+
+
+ngx_int_t
+ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_int_t                      rc;
+    ngx_optcache_entry_t           e;
+    ngx_http_optcache_response_t   resp;
+
+    if (ngx_http_optcache_freshen_merge(r, &ctx->entry) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->headers_out.status = ctx->entry.status;
+
+    rc = ngx_http_optcache_response_read(r, ctx, &resp);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    e = ctx->entry;
+
+    if (ngx_http_optcache_response_entry(r, ctx, &resp, &e) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_OK && e.head.len <= NGX_OPTCACHE_HEAD_MAX) {
+        ngx_http_optcache_store(r, ctx, &e);
+
+    } else {
+        ngx_http_optcache_remove(r, ctx);
+    }
+
+    ctx->entry = e;
+
+    return NGX_OK;
+}
+
+
+/* The response that the origin would have given: in r->headers_out. */
+
+static ngx_int_t
+ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
+    ngx_optcache_entry_t *e)
+{
+    u_char                *p, *last;
+    ngx_uint_t             i;
+    ngx_array_t            kept;
+    ngx_optcache_field_t   field, *f;
+
+    if (ngx_array_init(&kept, r->pool, 16, sizeof(ngx_optcache_field_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_optcache_response_each(&r->headers_out.headers,
+                                    ngx_http_optcache_freshen_protect, e);
+
+    p = e->head.data;
+    last = p + e->head.len;
+
+    while (p < last) {
+        p = ngx_optcache_field_read(p, last, &field);
+
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        switch (field.id) {
+
+        case NGX_OPTCACHE_FIELD_DATE:
+            /* that of the 304, or when it came (RFC 9110, 6.6.1) */
+            continue;
+
+        case NGX_OPTCACHE_FIELD_CONTENT_TYPE:
+
+            if (r->headers_out.content_type.len == 0) {
+                r->headers_out.content_type = field.value;
+                r->headers_out.content_type_len = field.value.len;
+                ngx_str_null(&r->headers_out.charset);
+            }
+
+            continue;
+
+        default:
+            break;
+        }
+
+        if (ngx_http_optcache_freshen_said(r, &field.name)) {
+            continue;
+        }
+
+        f = ngx_array_push(&kept);
+        if (f == NULL) {
+            return NGX_ERROR;
+        }
+
+        *f = field;
+    }
+
+    f = kept.elts;
+
+    for (i = 0; i < kept.nelts; i++) {
+
+        if (ngx_http_compat_push_header(r, &f[i].name, &f[i].value) == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (r->headers_out.last_modified_time == -1) {
+        r->headers_out.last_modified_time = e->last_modified;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * What describes the body that is kept, or names it, stays (RFC 9111, 3.2).
+ */
+
+static void
+ngx_http_optcache_freshen_protect(ngx_table_elt_t *h, void *data)
+{
+    ngx_optcache_entry_t *e = data;
+
+    ngx_str_t  *name;
+
+    static ngx_str_t  names[] = {
+        ngx_string("Content-Encoding"),
+        ngx_string("Content-Range"),
+        ngx_string("Content-MD5"),
+        ngx_null_string
+    };
+
+    static ngx_str_t  etag = ngx_string("ETag");
+
+    for (name = names; name->len; name++) {
+
+        if (ngx_http_optcache_response_is(h, (char *) name->data)) {
+            h->hash = 0;
+            return;
+        }
+    }
+
+    if (ngx_http_optcache_response_is(h, (char *) etag.data)
+        && ngx_http_optcache_freshen_stored(e, &etag))
+    {
+        h->hash = 0;
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_optcache_freshen_stored(ngx_optcache_entry_t *e, ngx_str_t *name)
+{
+    ngx_optcache_field_t  field;
+
+    return ngx_optcache_entry_field(e, ngx_optcache_field_id(name), &field)
+           == NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_optcache_freshen_said(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_http_optcache_freshen_t  f;
+
+    f.name = name;
+    f.found = 0;
+
+    ngx_http_optcache_response_each(&r->headers_out.headers,
+                                    ngx_http_optcache_freshen_find, &f);
+    return f.found;
+}
+
+
+static void
+ngx_http_optcache_freshen_find(ngx_table_elt_t *h, void *data)
+{
+    ngx_http_optcache_freshen_t *f = data;
+
+    if (h->key.len == f->name->len
+        && ngx_strncasecmp(h->key.data, f->name->data, f->name->len) == 0)
+    {
+        f->found = 1;
+    }
+}

@@ -1,0 +1,29 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#ifndef _NGX_HTTP_OPTCACHE_FRESHEN_H_INCLUDED_
+#define _NGX_HTTP_OPTCACHE_FRESHEN_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache.h"
+
+
+/*
+ * Takes a 304 to our validators into account (RFC 9111, 4.3.4 and 3.2): its
+ * fields take the place of those in ctx->entry, which is stored anew, or
+ * removed when it may not be stored any more.  The entry can be sent in either
+ * case.  NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_http_optcache_freshen(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+
+#endif /* _NGX_HTTP_OPTCACHE_FRESHEN_H_INCLUDED_ */

@@ -1,0 +1,30 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#ifndef _NGX_HTTP_OPTCACHE_INVALIDATE_H_INCLUDED_
+#define _NGX_HTTP_OPTCACHE_INVALIDATE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache.h"
+
+
+/*
+ * An unsafe request has been answered without an error (RFC 9111, 4.4): the
+ * stored GET of its key goes, of this user and of the shared partition, and
+ * what Location and Content-Location name, if that is of this origin.  For
+ * these, optcache_key is evaluated with their URI in place of the request's.
+ * NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_http_optcache_invalidate(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+
+#endif /* _NGX_HTTP_OPTCACHE_INVALIDATE_H_INCLUDED_ */

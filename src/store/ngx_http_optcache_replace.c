@@ -1,0 +1,136 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_compat.h"
+#include "ngx_http_optcache.h"
+
+
+static ngx_int_t ngx_http_optcache_replace_cookies(ngx_http_request_t *r,
+    ngx_list_t *headers);
+
+
+ngx_int_t
+ngx_http_optcache_replace(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_list_t  said;
+
+    said = r->headers_out.headers;
+
+    ngx_http_clean_header(r);
+
+    /* a list of its own: what upstream has said is still needed */
+
+    if (ngx_list_init(&r->headers_out.headers, r->pool, 16,
+                      sizeof(ngx_table_elt_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    r->headers_out.trailers.part.nelts = 0;
+    r->headers_out.trailers.part.next = NULL;
+    r->headers_out.trailers.last = &r->headers_out.trailers.part;
+
+    r->allow_ranges = 0;
+    r->single_range = 0;
+
+    if (ngx_http_optcache_send_head(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* set for what upstream has evaluated itself */
+
+    r->disable_not_modified = 0;
+    r->err_status = 0;
+
+    ctx->replaced = 1;
+
+    if (ctx->status == NGX_HTTP_OPTCACHE_REVALIDATED
+        && ctx->conf->set_cookie != NGX_HTTP_OPTCACHE_COOKIE_KEEP)
+    {
+        return ngx_http_optcache_replace_cookies(r, &said);
+    }
+
+    return NGX_OK;
+}
+
+
+/* The cookies of a 304 are for this client, even if they are not stored. */
+
+static ngx_int_t
+ngx_http_optcache_replace_cookies(ngx_http_request_t *r, ngx_list_t *headers)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &headers->part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].hash == 0
+                || h[i].key.len != sizeof("Set-Cookie") - 1
+                || ngx_strncasecmp(h[i].key.data, (u_char *) "Set-Cookie",
+                                   sizeof("Set-Cookie") - 1)
+                   != 0)
+            {
+                continue;
+            }
+
+            if (ngx_http_compat_push_header(r, &h[i].key, &h[i].value)
+                == NULL)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_optcache_replace_body(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_chain_t *in,
+    ngx_http_output_body_filter_pt next)
+{
+    ngx_chain_t  *body;
+
+    ngx_http_optcache_consume(in);
+
+    if (ctx->body_sent) {
+        return next(r, NULL);
+    }
+
+    ctx->body_sent = 1;
+
+    body = ngx_http_optcache_send_body(r, ctx);
+    if (body == NULL) {
+        return NGX_ERROR;
+    }
+
+    return next(r, body);
+}
+
+
+void
+ngx_http_optcache_consume(ngx_chain_t *in)
+{
+    ngx_chain_t  *cl;
+
+    for (cl = in; cl; cl = cl->next) {
+        cl->buf->pos = cl->buf->last;
+
+        if (cl->buf->in_file) {
+            cl->buf->file_pos = cl->buf->file_last;
+        }
+    }
+}
