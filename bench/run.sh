@@ -9,7 +9,8 @@
 # the load of the machine than the requests per second do.
 #
 #   BUILD=DIR  BENCH_ROUNDS=5  BENCH_SECONDS=2  BENCH_CONNECTIONS=64
-#   BENCH_ONLY=REGEX     variants with such a path: /gif is the limiter
+#   BENCH_ONLY=REGEX     variants with such a path: /gif is the limiter,
+#                        /via what is not in the cache, /crowd 1,000 clients
 #
 # A variant that does not do what it says is not measured, and said so.
 
@@ -31,8 +32,9 @@ pids=()
 
 
 # variant NAME INSTANCE PATH STATUS SHAPE [HEADER]: SHAPE is what its answer's
-# status line and header must show; HEADER is z for gzip, t for a signed token;
-# a name in brackets starts a group, whose baseline it is
+# status line and header must show; HEADER is z for gzip, t for a signed token, u
+# for one of a thousand users, n for what was never asked for before; a name in
+# brackets starts a group, whose baseline it is
 
 variants() {
     variant '[return, 1 KiB]'          a /return/1k           200 .
@@ -46,6 +48,15 @@ variants() {
     variant 'proxy_cache HIT'          a /proxy_cache/32k     200 'X-Cache: HIT'
     variant 'optcache HIT, gzip'       a /optcache/32k        200 'Encoding: gzip' z
     variant 'proxy_cache HIT + gzip'   a /proxy_cache/32k     200 'Encoding: gzip' z
+
+    variant '[return, 1,000 users]'    a /return/1k           200 . u
+    variant 'optcache HIT'             a /optcache/1k         200 'X-Cache: HIT' u
+    variant 'proxy_cache HIT'          a /proxy_cache/1k      200 'X-Cache: HIT' u
+
+    variant '[proxy_pass]'             a /via/plain/1k        200 . n
+    variant 'optcache BYPASS'          a /via/avoid/1k        200 'X-Cache: BYPASS' n
+    variant 'optcache MISS'            a /via/store/1k        200 'X-Cache: MISS' n
+    variant 'proxy_cache MISS'         a /via/cache/1k        200 'X-Cache: MISS' n
 
     variant '[empty_gif]'              a /gif/none            200 .
     variant 'limit_req'                a /gif/lreq            200 .
@@ -90,6 +101,12 @@ main() {
     done
     table
 
+    [[ ! /crowd =~ ${BENCH_ONLY:-} ]] || {
+        echo
+        crowd 'return, 1 KiB' /return/1k
+        crowd 'optcache HIT' /optcache/1k
+        crowd 'optcache MISS' /via/store/1k never.lua
+    }
     [[ ! /gif/many =~ ${BENCH_ONLY:-} ]] || {
         million 'without Redis' b
         million 'through Redis' a
@@ -100,6 +117,8 @@ main() {
 
 find_programs() {
     local program
+
+    ulimit -n 8192 2>/dev/null      # a thousand connections
 
     for program in "$nginx" redis-server redis-cli wrk curl taskset; do
         command -v "$program" >/dev/null || fail "no $program here"
@@ -237,12 +256,15 @@ each() {
 # Is it what it says?  Asked twice: a cache has stored it by then.
 
 check() {
-    local name=$1 url=url_$2 head=(-H "$token")
+    local name=$1 url=url_$2 head=(-H "$token") query=k=1
 
+    [ "${6:-}" != n ] || query=n=check
     [ "${6:-}" != z ] || head+=(-H 'Accept-Encoding: gzip')
     [ "${6:-}" != t ] || head=(-H "$signed")
-    curl -s -o /dev/null "${head[@]}" "${!url}$3?k=1"
-    curl -s -o answer -D head "${head[@]}" "${!url}$3?k=1"
+    curl -s -o /dev/null "${head[@]}" "${!url}$3?$query"
+    [ "${6:-}" != n ] || query+=-again
+    curl -s -o answer -D head "${head[@]}" "${!url}$3?$query"
+    [ "${6:-}" != u ] || wrk -t1 -c8 -d1s -s users.lua "${!url}$3" >wrk.out
 
     if head -1 head | grep -q " $4 " && grep -q "$5" head; then
         : >"samples.$number"
@@ -263,6 +285,8 @@ measure() {
     [ "${6:-}" != z ] || head+=(-H 'Accept-Encoding: gzip')
     [ "${6:-}" != t ] || head=(-H "$signed")
     [[ $3 != /gif* ]] || head+=(-s keys.lua)
+    [ "${6:-}" != u ] || head=(-s users.lua)
+    [ "${6:-}" != n ] || head+=(-s never.lua)
 
     asked_before=$(asked)
     before=$(cpu "${!worker}")
@@ -308,6 +332,27 @@ asked() {
             print n["cmdstat_evalsha"] + n["cmdstat_eval"] \
                   - n["cmdstat_zadd"], plain + 0, reads
         }'
+}
+
+
+# crowd NAME PATH [SCRIPT]: a thousand connections at once, none of which may
+# fail.
+
+crowd() {
+    local script=()
+
+    [ -z "${3:-}" ] || script=(-s "$3")
+    taskset -c $cores wrk -t1 -c1000 -d"${seconds}s" --timeout 5s \
+        -H "$token" "${script[@]}" "$url_a$2" >wrk.out || return
+    awk -v name="$1" '
+        /requests in/     { n = $1 }
+        /^Requests\/sec:/ { rate = $2 }
+        /Non-2xx/         { bad += $NF }
+        /Socket errors/   { bad += $4 + $6 + $8 + $10 }
+        END {
+            printf "1,000 connections, %-16s %9d answers, %7d a second, " \
+                "%d failed\n", name ":", n, rate, bad
+        }' wrk.out
 }
 
 
