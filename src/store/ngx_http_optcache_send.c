@@ -530,24 +530,32 @@ ngx_http_optcache_send_body(ngx_http_request_t *r,
 ngx_uint_t
 ngx_http_optcache_acceptable(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 {
-    ngx_optcache_field_t  field;
+    u_char                *last;
+    ngx_int_t              rc;
+    ngx_str_t              head;
+    ngx_optcache_field_t   field;
 
-    switch (ngx_optcache_field_find(&e->head,
-                                    NGX_OPTCACHE_FIELD_CONTENT_ENCODING,
-                                    &field))
+    head = e->head;
+    last = head.data + head.len;
+
+    /* there may be several: a coding for each line */
+
+    while ((rc = ngx_optcache_field_find(&head,
+                                         NGX_OPTCACHE_FIELD_CONTENT_ENCODING,
+                                         &field))
+           == NGX_OK)
     {
+        if (!ngx_http_rfc9110_acceptable(ngx_http_optcache_accept_encoding(r),
+                                         &field.value))
+        {
+            return 0;
+        }
 
-    case NGX_DECLINED:
-        return 1;
-
-    case NGX_OK:
-        return ngx_http_rfc9110_acceptable(
-                                         ngx_http_optcache_accept_encoding(r),
-                                         &field.value);
-
-    default: /* NGX_ERROR */
-        return 0;
+        head.data = field.value.data + field.value.len;
+        head.len = last - head.data;
     }
+
+    return rc == NGX_DECLINED;
 }
 
 
