@@ -21,6 +21,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_body.h"
 #include "ngx_http_optcache_conf.h"
 #include "ngx_http_optcache_fetch.h"
 #include "ngx_http_optcache_freshen.h"
@@ -310,6 +311,9 @@ static ngx_http_variable_t  ngx_http_optcache_vars[] = {
     { ngx_string("optcache_layer"), NULL,
       ngx_http_optcache_layer_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("optcache_body"), NULL,
+      ngx_http_optcache_body_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
       ngx_http_null_variable
 };
 
@@ -340,6 +344,12 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
     if (ctx == NULL) {
+        rc = ngx_http_optcache_body_read(r, olcf);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
         rc = ngx_http_optcache_start(r, olcf);
 
         if (rc != NGX_OK) {
@@ -367,6 +377,7 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
 
     if (!ctx->found
         && !ctx->background
+        && ctx->body.len == 0
         && ngx_http_optcache_stale_updating(ctx)
         && ngx_http_optcache_update(r, ctx) == NGX_OK)
     {
@@ -459,6 +470,10 @@ ngx_http_optcache_start(ngx_http_request_t *r,
 
     ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
 
+    if (ngx_http_optcache_body_digest(r, olcf, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     rc = ngx_http_optcache_request_key(r, olcf, &ctx->key);
 
     if (rc != NGX_OK) {
@@ -468,7 +483,8 @@ ngx_http_optcache_start(ngx_http_request_t *r,
     ctx->base = ctx->key.identity;
 
     if (!ngx_http_optcache_request_cacheable(r, olcf, ctx)) {
-        ctx->invalidate = ngx_http_optcache_request_unsafe(r);
+        ctx->invalidate = ngx_http_optcache_request_unsafe(r)
+                          && !(r->method & olcf->methods);
         return NGX_DECLINED;
     }
 

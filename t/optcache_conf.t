@@ -59,6 +59,18 @@ my @wrong = (
     [location => 'optcache_methods PUT;', '"PUT"'],
     [location => 'optcache_methods get;', '"get"'],
 
+    [location => 'optcache c; optcache_methods GET POST;',
+        '"optcache_methods" with POST needs "$optcache_body"'],
+    [location => 'optcache c; optcache_methods POST; optcache_key $uri;',
+        '"optcache_methods" with POST needs "$optcache_body"'],
+    [location => 'optcache c; optcache_methods POST;'
+                 . ' optcache_key $uri$optcache_age;',
+        '"optcache_methods" with POST needs "$optcache_body"'],
+    [server => 'optcache c; optcache_methods POST;'
+               . ' optcache_key $optcache_body; location /x {'
+               . ' optcache_key $uri; }',
+        '"optcache_methods" with POST needs "$optcache_body"'],
+
     [location => 'optcache_bypass;', 'invalid number of arguments'],
     [location => 'optcache_bypass $nosuch;', '"nosuch"'],
     [location => 'optcache_no_store;', 'invalid number of arguments'],
@@ -160,6 +172,12 @@ my @right = (
     [location => 'optcache_valid 200 301 1m; optcache_valid any 0;'],
     [location => 'optcache_valid 200;'],
     [location => 'optcache_methods HEAD GET;'],
+    [location => 'optcache c; optcache_methods POST;'
+                 . ' optcache_key $uri$optcache_body;'],
+    [location => 'optcache c; optcache_methods POST;'
+                 . ' optcache_key "${optcache_body}x";'],
+    [server => 'optcache c; optcache_key $optcache_body:;'
+               . ' location /x { optcache_methods GET POST; }'],
     [location => 'optcache_bypass $arg_a $arg_b; optcache_no_store 1;'],
     [location => 'optcache_gzip on; optcache_gzip_types *;'],
     [location => 'optcache_gzip_level 1; optcache_gzip_min_length 0;'],

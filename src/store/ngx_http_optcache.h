@@ -162,6 +162,7 @@ typedef struct {
     ngx_http_rfc9111_control_t   *asked;      /* by the client, or NULL */
     ngx_redis_command_t          *command;    /* the lookup under way */
     ngx_http_optcache_place_t     other;      /* what all share, or the own */
+    ngx_str_t                     body;       /* of a POST: SHA-256 in hex */
     time_t                        requested;  /* when upstream is asked */
 
     ngx_http_optcache_status_e    status;
@@ -244,8 +245,8 @@ void ngx_http_optcache_consume(ngx_chain_t *in);
 ngx_str_t *ngx_http_optcache_accept_encoding(ngx_http_request_t *r);
 
 /*
- * Adds X-Cache and Cache-Status as configured; to be called before the header is sent.
- * NGX_ERROR when out of memory.
+ * Adds X-Cache and Cache-Status as configured; to be called before the header
+ * is sent.  NGX_ERROR when out of memory.
  */
 
 ngx_int_t ngx_http_optcache_send_status(ngx_http_request_t *r,

@@ -52,7 +52,7 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
     static ngx_str_t  accept_encoding = ngx_string("Accept-Encoding");
 
     if (!ctx->store
-        || r->method != NGX_HTTP_GET
+        || (r->method != NGX_HTTP_GET && ctx->body.len == 0)
         || (r->header_only && r == r->main))
     {
         return NGX_OK;

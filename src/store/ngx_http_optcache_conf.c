@@ -382,11 +382,14 @@ ngx_http_optcache_conf_methods(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         } else if (ngx_strcmp(value[i].data, "HEAD") == 0) {
             olcf->methods |= NGX_HTTP_HEAD;
 
+        } else if (ngx_strcmp(value[i].data, "POST") == 0) {
+            olcf->methods |= NGX_HTTP_POST;
+
         } else {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid method \"%V\" in "
-                               "\"optcache_methods\", expected GET or HEAD",
-                               &value[i]);
+                               "\"optcache_methods\", expected GET, HEAD or "
+                               "POST", &value[i]);
             return NGX_CONF_ERROR;
         }
     }

@@ -15,6 +15,9 @@
 #include "ngx_http_optcache_conf.h"
 
 
+static ngx_uint_t ngx_http_optcache_conf_keys_body(
+    ngx_http_optcache_loc_conf_t *conf);
+static ngx_uint_t ngx_http_optcache_conf_word(u_char ch);
 static void ngx_http_optcache_conf_warn(ngx_conf_t *cf,
     ngx_http_optcache_loc_conf_t *conf);
 
@@ -59,7 +62,74 @@ ngx_http_optcache_conf_merge_rules(ngx_conf_t *cf,
 
     ngx_http_optcache_conf_warn(cf, conf);
 
+    if (conf->zone
+        && (conf->methods & NGX_HTTP_POST)
+        && !ngx_http_optcache_conf_keys_body(conf))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"optcache_methods\" with POST needs "
+                           "\"$optcache_body\" in \"optcache_key\"");
+        return NGX_CONF_ERROR;
+    }
+
     return NGX_CONF_OK;
+}
+
+
+/* Whether the text of the key names the variable, in either of its forms. */
+
+static ngx_uint_t
+ngx_http_optcache_conf_keys_body(ngx_http_optcache_loc_conf_t *conf)
+{
+    size_t      len;
+    u_char     *p, *last;
+    ngx_str_t  *text;
+
+    static ngx_str_t  name = ngx_string("optcache_body");
+
+    if (conf->key == NULL) {
+        return 0;
+    }
+
+    text = &conf->key->complex.value;
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; p++) {
+
+        if (*p != '$') {
+            continue;
+        }
+
+        len = last - p - 1;
+
+        if (len > name.len
+            && p[1] == '{'
+            && ngx_strncasecmp(p + 2, name.data, name.len) == 0
+            && len > name.len + 1
+            && p[2 + name.len] == '}')
+        {
+            return 1;
+        }
+
+        if (len >= name.len
+            && ngx_strncasecmp(p + 1, name.data, name.len) == 0
+            && (len == name.len
+                || !ngx_http_optcache_conf_word(p[1 + name.len])))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_optcache_conf_word(u_char ch)
+{
+    return ch == '_'
+           || (ch >= '0' && ch <= '9')
+           || ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z');
 }
 
 

@@ -9,12 +9,16 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_body.h"
 #include "ngx_http_optcache_request.h"
 #include "ngx_http_rfc9111_freshness.h"
 
 
 static ngx_http_rfc9111_control_t *ngx_http_optcache_request_asked(
     ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
+static ngx_int_t ngx_http_optcache_request_post(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *user, ngx_str_t *value,
+    ngx_optcache_key_t *key);
 static ngx_int_t ngx_http_optcache_request_uri(ngx_http_request_t *r,
     ngx_str_t *uri);
 
@@ -55,7 +59,12 @@ ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
      * auth_request, which hides it.
      */
 
-    if (r == r->main) {
+    if (r->method == NGX_HTTP_POST) {
+        if (ctx->body.len == 0) {
+            return 0;
+        }
+
+    } else if (r == r->main) {
         if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
             return 0;
         }
@@ -203,6 +212,7 @@ ngx_http_optcache_request_key(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_key_t *key)
 {
     ngx_str_t                       user, value, uri;
+    ngx_http_optcache_ctx_t        *ctx;
     ngx_optcache_key_kind_e         kind;
     ngx_http_optcache_main_conf_t  *omcf;
 
@@ -216,6 +226,12 @@ ngx_http_optcache_request_key(ngx_http_request_t *r,
             != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    if (ctx->body.len) {
+        return ngx_http_optcache_request_post(r, ctx, &user, &value, key);
     }
 
     if (r == r->main && !r->internal) {
@@ -236,6 +252,26 @@ ngx_http_optcache_request_key(ngx_http_request_t *r,
     }
 
     return ngx_optcache_key_create(r->pool, &user, kind, &uri, &value, key);
+}
+
+
+static ngx_int_t
+ngx_http_optcache_request_post(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *user, ngx_str_t *value,
+    ngx_optcache_key_t *key)
+{
+    ngx_str_t  uri, body;
+
+    ngx_str_null(&uri);
+
+    if ((r->internal && ngx_http_optcache_request_uri(r, &uri) != NGX_OK)
+        || ngx_http_optcache_body_identity(r, ctx, &uri, &body) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_optcache_key_create(r->pool, user, NGX_OPTCACHE_KEY_POST,
+                                   &body, value, key);
 }
 
 

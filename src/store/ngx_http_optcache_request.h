@@ -22,8 +22,9 @@
 
 
 /*
- * Makes the key of a request from optcache_user and optcache_key, and from
- * where it was redirected to or which subrequest it is.  Returns as
+ * Makes the key of a request, which has a context, from optcache_user and
+ * optcache_key, and from where it was redirected to, which subrequest it is,
+ * or what the body of a POST is.  Returns as
  * ngx_optcache_key_create() does.
  */
 

@@ -451,7 +451,9 @@ ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
         return;
     }
 
-    if (olcf->valid == NULL) {
+    /* RFC 9110, 9.3.3: a response to POST has to say it */
+
+    if (olcf->valid == NULL && ctx->body.len == 0) {
         resp->lifetime = ngx_http_rfc9111_heuristic(&resp->freshness,
                                                     r->headers_out.status,
                                                     now);

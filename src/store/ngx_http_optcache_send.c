@@ -334,12 +334,12 @@ ngx_http_optcache_send_coding(ngx_http_request_t *r,
 }
 
 
-/* RFC 9110, 14.2: ranges are of a 200, and of the form without coding. */
+/* RFC 9110, 14.2: of a GET and a 200, and of the form without coding. */
 
 static void
 ngx_http_optcache_send_ranges(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 {
-    if (e->status != NGX_HTTP_OK) {
+    if (e->status != NGX_HTTP_OK || r->method == NGX_HTTP_POST) {
         return;
     }
 

@@ -28,7 +28,10 @@
  *                                 nginx: where it has come to, or
  *     'r' length(4) uri           a subrequest: its URI and arguments, or
  *     'h' length(4) uri           one that wants the header only, as those of
- *                                 auth_request do: its entry has no body
+ *                                 auth_request do: its entry has no body, or
+ *     'p' length(4) body uri      a POST, by what its body is: the digest, the
+ *                                 type and the coding; then as for 'i', or
+ *                                 nothing
  *     key                         optcache_key as it was evaluated
  *
  * Each part is of a length known beforehand or stated, so that no two
@@ -39,7 +42,8 @@ typedef enum {
     NGX_OPTCACHE_KEY_MAIN = 'm',
     NGX_OPTCACHE_KEY_INTERNAL = 'i',
     NGX_OPTCACHE_KEY_SUBREQUEST = 'r',
-    NGX_OPTCACHE_KEY_HEADER = 'h'
+    NGX_OPTCACHE_KEY_HEADER = 'h',
+    NGX_OPTCACHE_KEY_POST = 'p'
 } ngx_optcache_key_kind_e;
 
 
