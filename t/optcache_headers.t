@@ -14,7 +14,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_ssi /)
-        ->has_program('redis-server')->plan(33);
+        ->has_program('redis-server')->plan(42);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -106,6 +106,11 @@ $t->run_http_backend(8081, sub {
         if $uri =~ /listed/;
     push @fields, 'Cache-Status:' if $uri =~ /empty/;
 
+    push @fields, 'Vary: X-A' if $uri =~ /vary/;
+    push @fields, 'ETag: "x"' if $uri =~ /etag/;
+
+    return [503, {}, ''] if $req->{headers}{'x-fail'};
+    return [304, \@fields, ''] if $req->{headers}{'if-none-match'};
     return [404, \@fields, 'none'] if $uri =~ /missing/;
     return [200, \@fields, '<!--#include virtual="/part" -->']
         if $uri =~ /page/;
@@ -154,6 +159,27 @@ asked('/s', 'X-Control' => 'max-age=1');
 my $got;
 ok(wait_for(sub { ($got = asked('/s')) !~ /; hit/ }), 'no hit any more');
 is($got, 'Optcache; fwd=stale; fwd-status=200; stored', 'stale');
+
+# what is held, and validated, or used all the same
+
+asked('/etag', 'X-Control' => 'max-age=1');
+ok(wait_for(sub { ($got = asked('/etag')) !~ /; hit/ }), 'stale');
+is($got, 'Optcache; fwd=stale; fwd-status=304; stored', 'validated');
+hit(asked('/etag'), 6000, 'L1', 'and fresh again');
+
+asked('/updating', 'X-Control' => 'max-age=1, stale-while-revalidate=1000');
+ok(wait_for(sub { ($got = asked('/updating')) =~ /ttl=(0|-)/ }), 'stale');
+like($got, qr/^Optcache; hit; ttl=(0|-\d+); detail=L1$/, 'sent all the same');
+
+asked('/failing', 'X-Control' => 'max-age=1, stale-if-error=1000');
+ok(wait_for(sub { ($got = asked('/failing', 'X-Fail' => 1)) !~ /; hit/ }),
+    'stale');
+is($got, 'Optcache; fwd=stale; fwd-status=503', 'in place of an error');
+
+asked('/vary', 'X-A' => 1);
+is(asked('/vary', 'X-A' => 2),
+    'Optcache; fwd=vary-miss; fwd-status=200; stored', 'another variant');
+hit(asked('/vary', 'X-A' => 1), 6000, 'L1', 'the first');
 
 # lists
 
