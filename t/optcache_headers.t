@@ -145,7 +145,8 @@ is(asked('/b', 'Cache-Control' => 'only-if-cached'), 'Optcache',
     'only if cached');
 is(asked('/get/', head => 1), 'Optcache; fwd=method; fwd-status=200',
     'a method that is not cached');
-like(http_post('/a'), qr/^Cache-Status: Optcache; fwd=method; fwd-status=200\r/m,
+like(http_post('/a'),
+    qr/^Cache-Status: Optcache; fwd=method; fwd-status=200\r/m,
     'another method');
 like(http_request('GET', '/a', body => 'fat'),
     qr/^Cache-Status: Optcache; fwd=bypass; fwd-status=200\r/m, 'a body');
@@ -233,7 +234,8 @@ sub asked {
     my $head = delete $headers{head};
     my %o = $headers{port} ? (port => delete $headers{port}) : ();
 
-    my $r = http_request($head ? 'HEAD' : 'GET', $uri, headers => \%headers, %o);
+    my $r = http_request($head ? 'HEAD' : 'GET', $uri, headers => \%headers,
+                         %o);
 
     return join ',', map { $_->[1] } grep { lc $_->[0] eq 'cache-status' }
                      headers($r);

@@ -246,7 +246,8 @@ is(cache(post('/no', 'one', 'X-Control' => 'no-store')), 'MISS', 'no-store');
 my %soon = ('X-Control' => 'max-age=1, stale-while-revalidate=1000');
 
 post('/stale', 'one', %soon);
-ok(wait_for(sub { cache($r = post('/stale', 'one', %soon)) ne 'HIT' }), 'stale');
+ok(wait_for(sub { cache($r = post('/stale', 'one', %soon)) ne 'HIT' }),
+    'stale');
 is(cache($r), 'EXPIRED', 'it is asked for anew');
 like(body($r), qr/^POST .* -$/, 'without a condition, which is for GET');
 
