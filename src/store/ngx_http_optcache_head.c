@@ -22,6 +22,7 @@ typedef struct {
     ngx_http_optcache_response_t *response;
     u_char                       *p;              /* NULL: only measure */
     size_t                        size;
+    ngx_uint_t                    hops;           /* Connection names fields */
 } ngx_http_optcache_head_t;
 
 
@@ -32,6 +33,8 @@ static void ngx_http_optcache_head_add(ngx_http_optcache_head_t *head,
     ngx_optcache_field_t *field);
 static ngx_int_t ngx_http_optcache_head_type(ngx_http_request_t *r,
     ngx_str_t *type);
+static ngx_uint_t ngx_http_optcache_head_hops(ngx_http_request_t *r);
+static void ngx_http_optcache_head_names(ngx_table_elt_t *h, void *data);
 static ngx_uint_t ngx_http_optcache_head_hop(ngx_http_request_t *r,
     ngx_str_t *name);
 static void ngx_http_optcache_head_connection(ngx_table_elt_t *h, void *data);
@@ -65,6 +68,7 @@ ngx_http_optcache_head_write(ngx_http_request_t *r,
 
     h.request = r;
     h.response = resp;
+    h.hops = ngx_http_optcache_head_hops(r);
 
     ngx_http_optcache_head_made(&h, &type, &made);
     ngx_http_optcache_response_each(&r->headers_out.headers,
@@ -151,7 +155,8 @@ ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data)
 
     /* RFC 9111, 3.1: fields that Connection names are of that hop alone */
 
-    if (ngx_http_optcache_head_hop(head->request, &field.name)
+    if ((head->hops
+         && ngx_http_optcache_head_hop(head->request, &field.name))
         || ngx_http_optcache_response_omits(head->response, &field.name))
     {
         return;
@@ -206,6 +211,54 @@ ngx_http_optcache_head_type(ngx_http_request_t *r, ngx_str_t *type)
     type->len = p - type->data;
 
     return NGX_OK;
+}
+
+
+/* Whether a Connection field names others at all: seldom. */
+
+static ngx_uint_t
+ngx_http_optcache_head_hops(ngx_http_request_t *r)
+{
+    ngx_uint_t  found;
+
+    found = 0;
+
+    if (r->upstream) {
+        ngx_http_optcache_response_each(&r->upstream->headers_in.headers,
+                                        ngx_http_optcache_head_names, &found);
+    }
+
+    return found;
+}
+
+
+/* Keep-Alive is never stored, and Close is no field (RFC 9110, 18.4). */
+
+static void
+ngx_http_optcache_head_names(ngx_table_elt_t *h, void *data)
+{
+    ngx_uint_t *found = data;
+
+    if (!ngx_http_optcache_response_is(h, "connection")) {
+        return;
+    }
+
+    if (h->value.len == sizeof("close") - 1
+        && ngx_strncasecmp(h->value.data, (u_char *) "close", h->value.len)
+           == 0)
+    {
+        return;
+    }
+
+    if (h->value.len == sizeof("keep-alive") - 1
+        && ngx_strncasecmp(h->value.data, (u_char *) "keep-alive",
+                           h->value.len)
+           == 0)
+    {
+        return;
+    }
+
+    *found = 1;
 }
 
 

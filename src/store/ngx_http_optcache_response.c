@@ -327,14 +327,6 @@ ngx_http_optcache_response_omits(ngx_http_optcache_response_t *resp,
 }
 
 
-ngx_uint_t
-ngx_http_optcache_response_is(ngx_table_elt_t *h, const char *name)
-{
-    return h->key.len == ngx_strlen(name)
-           && ngx_strncasecmp(h->key.data, (u_char *) name, h->key.len) == 0;
-}
-
-
 /*
  * RFC 9213, 2.2: the first of the targets that is a dictionary, and not empty,
  * speaks in place of Cache-Control and Expires.  NGX_ERROR when out of memory.

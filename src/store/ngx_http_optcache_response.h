@@ -85,8 +85,12 @@ void ngx_http_optcache_response_each(ngx_list_t *headers,
 
 /* Whether this is the name of a field, in any case. */
 
-ngx_uint_t ngx_http_optcache_response_is(ngx_table_elt_t *h,
-    const char *name);
+static ngx_inline ngx_uint_t
+ngx_http_optcache_response_is(ngx_table_elt_t *h, const char *name)
+{
+    return h->key.len == ngx_strlen(name)
+           && ngx_strncasecmp(h->key.data, (u_char *) name, h->key.len) == 0;
+}
 
 
 #endif /* _NGX_HTTP_OPTCACHE_RESPONSE_H_INCLUDED_ */

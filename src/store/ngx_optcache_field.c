@@ -69,12 +69,22 @@ static ngx_uint_t ngx_optcache_field_token(u_char ch);
 ngx_optcache_field_e
 ngx_optcache_field_id(ngx_str_t *name)
 {
+    u_char                      ch;
     ngx_str_t                  *prefix;
     ngx_optcache_field_name_t  *known;
 
+    if (name->len == 0) {
+        return NGX_OPTCACHE_FIELD_OTHER;
+    }
+
+    /* most names differ in the first letter from most others */
+
+    ch = ngx_tolower(name->data[0]);
+
     for (known = ngx_optcache_field_names; known->name.len; known++) {
 
-        if (known->name.len == name->len
+        if (known->name.data[0] == ch
+            && known->name.len == name->len
             && ngx_strncasecmp(known->name.data, name->data, name->len) == 0)
         {
             return known->id;
@@ -83,7 +93,8 @@ ngx_optcache_field_id(ngx_str_t *name)
 
     for (prefix = ngx_optcache_field_limits; prefix->len; prefix++) {
 
-        if (name->len > prefix->len
+        if (prefix->data[0] == ch
+            && name->len > prefix->len
             && ngx_strncasecmp(prefix->data, name->data, prefix->len) == 0)
         {
             return NGX_OPTCACHE_FIELD_NEVER;
