@@ -35,6 +35,7 @@
 
 typedef struct ngx_optcache_l1_shctx_s  ngx_optcache_l1_shctx_t;
 typedef struct ngx_optcache_l1_slot_s   ngx_optcache_l1_slot_t;
+typedef struct ngx_optcache_locks_s     ngx_optcache_locks_t;
 
 
 /* one zone as one process sees it */

@@ -11,6 +11,7 @@
 
 #include "ngx_optcache_l1.h"
 #include "ngx_optcache_l1_shm.h"
+#include "ngx_optcache_lock.h"
 
 
 /* pages of data that a zone has at least */
@@ -106,9 +107,15 @@ static ngx_int_t
 ngx_optcache_l1_format(ngx_optcache_l1_t *l1)
 {
     size_t                    size;
+    ngx_optcache_locks_t     *locks;
     ngx_optcache_l1_shctx_t  *sh;
 
     l1->shpool->log_nomem = 0;
+
+    locks = ngx_optcache_lock_create(l1->shpool, l1->shpool->pfree);
+    if (locks == NULL) {
+        return NGX_ERROR;
+    }
 
     size = l1->shpool->pfree * ngx_pagesize;
 
@@ -124,6 +131,7 @@ ngx_optcache_l1_format(ngx_optcache_l1_t *l1)
     ngx_memzero(sh, sizeof(ngx_optcache_l1_shctx_t));
 
     sh->size = size;
+    sh->locks = locks;
 
     if (ngx_optcache_l1_divide(sh) != NGX_OK
         || ngx_optcache_l1_init_locks(sh) != NGX_OK

@@ -213,6 +213,7 @@ struct ngx_optcache_l1_slot_s {
 
     ngx_optcache_l1_ref_t     pins;       /* chain of pins */
     uint32_t                  building;   /* cell of a node, 0: none */
+    uint32_t                  generation; /* workers that had it before */
 };
 
 
@@ -229,6 +230,7 @@ struct ngx_optcache_l1_shctx_s {
     uint32_t                  nghosts;    /* of a shard */
     uint32_t                  nuses;
 
+    ngx_optcache_locks_t     *locks;      /* ngx_optcache_lock.h */
     ngx_optcache_l1_slot_t   *slots;
     ngx_optcache_l1_shard_t  *shards;
     ngx_optcache_l1_page_t   *pages;
@@ -473,6 +475,13 @@ ngx_uint_t ngx_optcache_l1_queue_evict(ngx_optcache_l1_shctx_t *sh);
 ngx_optcache_l1_pin_t *ngx_optcache_l1_worker_pin(ngx_optcache_l1_t *l1);
 void ngx_optcache_l1_worker_unpin(ngx_optcache_l1_t *l1,
     ngx_optcache_l1_pin_t *pin);
+
+/*
+ * Whether slot "i" is some worker's who lives; of a dead one, gives back what
+ * it had.  Takes locks; cheap if it lives.
+ */
+
+ngx_uint_t ngx_optcache_l1_alive(ngx_optcache_l1_t *l1, ngx_uint_t i);
 
 
 #endif /* _NGX_OPTCACHE_L1_SHM_H_INCLUDED_ */

@@ -121,6 +121,33 @@ ngx_optcache_l1_worker_slot(ngx_optcache_l1_shctx_t *sh)
 }
 
 
+ngx_uint_t
+ngx_optcache_l1_alive(ngx_optcache_l1_t *l1, ngx_uint_t i)
+{
+    ngx_optcache_l1_slot_t  *slot;
+
+    slot = &l1->sh->slots[i];
+
+    switch (pthread_mutex_trylock(&slot->lock)) {
+
+    case 0:
+        break;
+
+    case EOWNERDEAD:
+        ngx_optcache_l1_worker_release(l1->sh, slot);
+        (void) pthread_mutex_consistent(&slot->lock);
+        break;
+
+    default: /* EBUSY: it lives, it may be this worker's */
+        return 1;
+    }
+
+    ngx_optcache_l1_unlock(&slot->lock);
+
+    return 0;
+}
+
+
 void
 ngx_optcache_l1_detach(ngx_optcache_l1_t *l1)
 {
@@ -142,6 +169,10 @@ ngx_optcache_l1_worker_release(ngx_optcache_l1_shctx_t *sh,
 {
     uint32_t                cell;
     ngx_optcache_l1_ref_t   pins;
+
+    /* what it led, it leads no more */
+
+    slot->generation++;
 
     /* first what takes the lock of a shard */
 
