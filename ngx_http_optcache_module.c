@@ -26,6 +26,7 @@
 #include "ngx_http_optcache_fetch.h"
 #include "ngx_http_optcache_freshen.h"
 #include "ngx_http_optcache_invalidate.h"
+#include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_request.h"
 #include "ngx_http_optcache_stale.h"
@@ -63,6 +64,7 @@ static ngx_int_t ngx_http_optcache_layer_variable(ngx_http_request_t *r,
 
 static ngx_int_t ngx_http_optcache_add_variables(ngx_conf_t *cf);
 static ngx_int_t ngx_http_optcache_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_optcache_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_optcache_init_process(ngx_cycle_t *cycle);
 static void ngx_http_optcache_exit_process(ngx_cycle_t *cycle);
 
@@ -258,6 +260,20 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
       offsetof(ngx_http_optcache_loc_conf_t, use_stale),
       &ngx_http_optcache_use_stale },
 
+    { ngx_string("optcache_lock"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, lock),
+      NULL },
+
+    { ngx_string("optcache_lock_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, lock_timeout),
+      NULL },
+
     { ngx_string("optcache_headers"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_optcache_conf_headers,
@@ -290,7 +306,7 @@ ngx_module_t  ngx_http_optcache_module = {
     ngx_http_optcache_commands,            /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_optcache_init_module,         /* init module */
     ngx_http_optcache_init_process,        /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -386,6 +402,14 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
     }
 
     if (!ctx->found) {
+        rc = ngx_http_optcache_lock(r, ctx);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
+        }
+    }
+
+    if (!ctx->found) {
         return ngx_http_optcache_ask(r, ctx);
     }
 
@@ -433,6 +457,7 @@ ngx_http_optcache_rescue(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
 
     ngx_http_optcache_fetched(r, ctx);
+    ngx_http_optcache_unlock(ctx, NGX_OPTCACHE_LOCK_FAILED);
 
     ctx->answered = 1;
     ctx->status = NGX_HTTP_OPTCACHE_STALE;
@@ -469,6 +494,10 @@ ngx_http_optcache_start(ngx_http_request_t *r,
     ctx->status = NGX_HTTP_OPTCACHE_BYPASS;
 
     ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
+
+    if (r->internal && r == r->main) {
+        ngx_http_optcache_unlock_left(r);
+    }
 
     if (ngx_http_optcache_body_digest(r, olcf, ctx) != NGX_OK) {
         return NGX_ERROR;
@@ -525,6 +554,10 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
+    if (ctx == NULL && (r->internal || r->filter_finalize)) {
+        ngx_http_optcache_unlock_left(r);
+    }
+
     if (ctx == NULL || ctx->sent || ctx->replaced) {
         return ngx_http_next_header_filter(r);
     }
@@ -538,6 +571,9 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
     }
 
     if (ctx->replaced) {
+        ngx_http_optcache_unlock(ctx, ctx->stored ? NGX_OPTCACHE_LOCK_STORED
+                                                  : NGX_OPTCACHE_LOCK_FAILED);
+
         return ngx_http_next_header_filter(r);
     }
 
@@ -555,6 +591,10 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
         || ngx_http_optcache_send_status(r, ctx) != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    if (ctx->lock && ctx->capture == NULL) {
+        ngx_http_optcache_unlock_header(r, ctx);
     }
 
     if (ctx->background) {
@@ -795,6 +835,22 @@ ngx_http_optcache_init(ngx_conf_t *cf)
 
 
 static ngx_int_t
+ngx_http_optcache_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    omcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_optcache_module);
+
+    if (omcf == NULL || omcf->zones.nelts == 0) {
+        return NGX_OK;
+    }
+
+    return ngx_http_optcache_lock_init_module(cycle);
+}
+
+
+static ngx_int_t
 ngx_http_optcache_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t                       i;
@@ -815,6 +871,10 @@ ngx_http_optcache_init_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < omcf->zones.nelts; i++) {
         (void) ngx_optcache_l1_attach(zones[i], cycle->log);
+    }
+
+    if (omcf->zones.nelts) {
+        ngx_http_optcache_lock_init_process(cycle, &omcf->zones);
     }
 
     if (omcf->redis) {
@@ -844,6 +904,8 @@ ngx_http_optcache_exit_process(ngx_cycle_t *cycle)
     if (omcf->client) {
         ngx_redis_client_close(omcf->client);
     }
+
+    ngx_http_optcache_lock_exit_process();
 
     zones = omcf->zones.elts;
 

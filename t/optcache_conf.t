@@ -113,6 +113,16 @@ my @wrong = (
     [location => 'optcache_max_size 1m; optcache_max_size 2m;',
         'is duplicate'],
 
+    [location => 'optcache_lock maybe;', '"maybe"'],
+    [location => 'optcache_lock;', 'invalid number of arguments'],
+    [location => 'optcache_lock on; optcache_lock off;', 'is duplicate'],
+    [location => 'optcache_lock_timeout x;', 'invalid value'],
+    [location => 'optcache_lock_timeout -1s;', 'invalid value'],
+    [location => 'optcache_lock_timeout 1s 2s;',
+        'invalid number of arguments'],
+    [location => 'optcache_lock_timeout 1s; optcache_lock_timeout 2s;',
+        'is duplicate'],
+
     [location => 'optcache_gzip maybe;', '"maybe"'],
     [location => 'optcache_gzip on off;', 'invalid number of arguments'],
     [location => 'optcache_revalidate;', 'invalid number of arguments'],
@@ -196,6 +206,8 @@ my @right = (
                   http_500 http_502 http_503 http_504 http_403 http_404
                   http_429;'],
     [location => 'optcache c; optcache_set_cookie keep;'],
+    [location => 'optcache_lock off; optcache_lock_timeout 0;'],
+    [server => 'optcache_lock on; optcache_lock_timeout 100ms;'],
     [http => 'optcache_redis_server redis://127.0.0.1;'],
     [http => 'optcache_redis_server redis://127.0.0.1:6379/3 timeout=1s;'],
     [http => 'optcache_redis_server redis://[::1]:6379 connections=4;'],

@@ -9,6 +9,7 @@
  *
  *     ngx_http_optcache_lookup     key, L1, L2: do we hold an answer?
  *     ngx_http_optcache_vary       which answers there are for one key
+ *     ngx_http_optcache_lock       does somebody ask for one already?
  *     ngx_http_optcache_send       an entry becomes the response
  *     ngx_http_optcache_fetch      upstream is asked, by our validators
  *     ngx_http_optcache_stale      what may be used though it is stale
@@ -109,6 +110,9 @@ typedef struct {
     ngx_uint_t                   use_stale;   /* a mask */
     ngx_flag_t                   revalidate;
 
+    ngx_flag_t                   lock;
+    ngx_msec_t                   lock_timeout;
+
     ngx_flag_t                   gzip;
     ngx_int_t                    gzip_level;
     size_t                       gzip_min_length;
@@ -148,6 +152,8 @@ typedef struct {
 } ngx_http_optcache_place_t;
 
 
+typedef struct ngx_http_optcache_lock_s  ngx_http_optcache_lock_t;
+
 typedef struct {
     ngx_http_request_t           *request;
     ngx_optcache_l1_t            *zone;
@@ -161,6 +167,7 @@ typedef struct {
     ngx_http_optcache_capture_t  *capture;    /* what is being stored */
     ngx_http_rfc9111_control_t   *asked;      /* by the client, or NULL */
     ngx_redis_command_t          *command;    /* the lookup under way */
+    ngx_http_optcache_lock_t     *lock;       /* NULL: has no part in it */
     ngx_http_optcache_place_t     other;      /* what all share, or the own */
     ngx_str_t                     body;       /* of a POST: SHA-256 in hex */
     time_t                        requested;  /* when upstream is asked */
@@ -179,8 +186,9 @@ typedef struct {
     unsigned                      body_sent:1;
     unsigned                      gzip:1;     /* is the form that is sent */
     unsigned                      silent:1;   /* no body goes on from here */
-    unsigned                      waiting:1;  /* for Redis */
+    unsigned                      waiting:1;  /* for Redis, or who leads */
     unsigned                      store:1;    /* the answer may be stored */
+    unsigned                      stored:1;   /* and is, in L1 */
     unsigned                      invalidate:1;  /* an unsafe method */
     unsigned                      sent:1;     /* the answer is a hit */
     unsigned                      sharing:1;  /* looked for what is public */
@@ -198,6 +206,15 @@ extern ngx_module_t  ngx_http_optcache_module;
  */
 
 ngx_int_t ngx_http_optcache_lookup(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+/*
+ * Looks once more, in the first level only, for what may have been stored
+ * meanwhile.  NGX_OK: ctx is as after a lookup; NGX_DECLINED: there is nothing
+ * at all; NGX_ERROR.
+ */
+
+ngx_int_t ngx_http_optcache_lookup_again(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 /* Removes the entry of the request's key from both levels. */

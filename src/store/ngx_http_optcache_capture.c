@@ -11,6 +11,7 @@
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_head.h"
+#include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_rules.h"
@@ -476,6 +477,9 @@ ngx_http_optcache_capture_drop(ngx_http_optcache_ctx_t *ctx)
 
     cap = ctx->capture;
     ctx->capture = NULL;
+
+    ngx_http_optcache_unlock(ctx, ctx->stored ? NGX_OPTCACHE_LOCK_STORED
+                                              : NGX_OPTCACHE_LOCK_PASSED);
 
     if (cap->gzip) {
         ngx_optcache_gzip_close(cap->gzip);

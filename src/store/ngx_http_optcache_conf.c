@@ -151,6 +151,8 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
     conf->min_uses = NGX_CONF_UNSET;
     conf->share_public = NGX_CONF_UNSET;
     conf->revalidate = NGX_CONF_UNSET;
+    conf->lock = NGX_CONF_UNSET;
+    conf->lock_timeout = NGX_CONF_UNSET_MSEC;
     conf->gzip = NGX_CONF_UNSET;
     conf->gzip_level = NGX_CONF_UNSET;
     conf->gzip_min_length = NGX_CONF_UNSET_SIZE;
@@ -197,6 +199,9 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     if (conf->use_stale & NGX_HTTP_UPSTREAM_FT_OFF) {
         conf->use_stale = NGX_CONF_BITMASK_SET|NGX_HTTP_UPSTREAM_FT_OFF;
     }
+
+    ngx_conf_merge_value(conf->lock, prev->lock, 1);
+    ngx_conf_merge_msec_value(conf->lock_timeout, prev->lock_timeout, 5000);
 
     ngx_conf_merge_value(conf->gzip, prev->gzip, 0);
     ngx_conf_merge_value(conf->gzip_level, prev->gzip_level, 5);

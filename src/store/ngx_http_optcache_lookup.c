@@ -59,6 +59,16 @@ ngx_http_optcache_lookup(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 }
 
 
+ngx_int_t
+ngx_http_optcache_lookup_again(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ctx->key.identity = ctx->base;
+
+    return ngx_http_optcache_lookup_l1(r, ctx, NGX_HTTP_OPTCACHE_L1);
+}
+
+
 /* Also what L2 gave is looked up here, once it has been stored. */
 
 static ngx_int_t
@@ -439,7 +449,9 @@ ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
         return;
     }
 
-    (void) ngx_optcache_l1_store(ctx->zone, e);
+    if (ngx_optcache_l1_store(ctx->zone, e) == NGX_OK && e->status) {
+        ctx->stored = 1;
+    }
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 

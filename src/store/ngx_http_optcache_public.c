@@ -71,6 +71,44 @@ ngx_http_optcache_public_lookup(ngx_http_request_t *r,
 }
 
 
+ngx_int_t
+ngx_http_optcache_public_again(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_int_t                rc;
+    ngx_http_optcache_ctx_t  before;
+
+    before = *ctx;
+
+    rc = ngx_http_optcache_lookup_again(r, ctx);
+
+    if (rc == NGX_DECLINED && before.held && !ctx->held) {
+        /* what was stale is gone, but is still at hand */
+        *ctx = before;
+    }
+
+    if (rc == NGX_ERROR || ctx->found
+        || !ngx_http_optcache_public_wanted(r, olcf, ctx))
+    {
+        return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
+    }
+
+    before = *ctx;
+
+    if (ngx_http_optcache_public_switch(r, ctx) != NGX_OK
+        || ngx_http_optcache_lookup_again(r, ctx) == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!ctx->found || !ngx_http_optcache_public_entry(&ctx->entry)) {
+        *ctx = before;
+    }
+
+    return NGX_OK;
+}
+
+
 /* An entry of his own, be it stale, may be newer than what all share. */
 
 static ngx_uint_t

@@ -33,6 +33,16 @@ ngx_int_t ngx_http_optcache_public_lookup(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
 
 /*
+ * Looks once more, in the first level only, for an answer of the request's own
+ * and then for one that is public: somebody may have stored it meanwhile.
+ * NGX_OK: see ctx->found; otherwise ctx may tell better than before what the
+ * answer depends on.  NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_http_optcache_public_again(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
+
+/*
  * Whether the response to a request with a user is to be stored for everyone:
  * it says "public" or s-maxage (RFC 9111, 3.5), sets no cookie and does not
  * vary on credentials (resp->personal).  To be asked when what the directives

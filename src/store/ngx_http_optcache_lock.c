@@ -1,0 +1,608 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache.h"
+#include "ngx_http_optcache_lock.h"
+#include "ngx_http_optcache_public.h"
+#include "ngx_http_wait.h"
+#include "ngx_waker.h"
+
+
+#define NGX_HTTP_OPTCACHE_LOCK_LISTS  64
+
+/* ms, how often a waiter looks by itself; if its worker cannot be woken */
+
+#define NGX_HTTP_OPTCACHE_LOCK_CHECK  1000
+#define NGX_HTTP_OPTCACHE_LOCK_POLL   50
+
+#define ngx_http_optcache_lock_list(hash)  ((ngx_uint_t) ((hash) >> 58))
+
+
+/* from the pool of its request */
+
+struct ngx_http_optcache_lock_s {
+    ngx_queue_t               queue;      /* of who waits */
+    ngx_event_t               timer;
+    ngx_http_request_t       *request;
+    ngx_http_optcache_ctx_t  *ctx;
+    ngx_optcache_l1_t        *zone;
+    ngx_optcache_lock_t       lock;
+    ngx_msec_t                since;      /* it waits */
+    ngx_msec_t                checked;
+    ngx_msec_t                timeout;
+
+    unsigned                  may_lead:1;
+    unsigned                  leads:1;
+    unsigned                  waits:1;
+    unsigned                  waited:1;
+    unsigned                  over:1;     /* what became of it is known */
+};
+
+
+static ngx_int_t ngx_http_optcache_lock_create(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_int_t ngx_http_optcache_lock_take(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_int_t ngx_http_optcache_lock_look(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_uint_t ngx_http_optcache_lock_blocks(ngx_http_request_t *r,
+    ngx_http_optcache_lock_t *lk);
+static ngx_int_t ngx_http_optcache_lock_wait(ngx_http_request_t *r,
+    ngx_http_optcache_lock_t *lk);
+static void ngx_http_optcache_lock_timer(ngx_http_optcache_lock_t *lk);
+static ngx_msec_int_t ngx_http_optcache_lock_left(
+    ngx_http_optcache_lock_t *lk);
+static void ngx_http_optcache_lock_timer_handler(ngx_event_t *ev);
+static void ngx_http_optcache_lock_wake_handler(uint64_t reasons);
+static void ngx_http_optcache_lock_resume(ngx_http_optcache_lock_t *lk);
+static void ngx_http_optcache_lock_end_wait(ngx_http_optcache_lock_t *lk);
+static void ngx_http_optcache_lock_release(ngx_http_optcache_lock_t *lk,
+    ngx_optcache_lock_outcome_e outcome);
+static void ngx_http_optcache_lock_wake(ngx_optcache_lock_map_t map,
+    uint64_t reasons);
+static void ngx_http_optcache_lock_cleanup(void *data);
+
+
+/* of the master and all its workers; the lists are a worker's own */
+
+static ngx_waker_t  *ngx_http_optcache_lock_waker;
+static ngx_queue_t   ngx_http_optcache_lock_waiters[
+                                               NGX_HTTP_OPTCACHE_LOCK_LISTS];
+
+
+ngx_int_t
+ngx_http_optcache_lock_init_module(ngx_cycle_t *cycle)
+{
+    return ngx_waker_init(&ngx_http_optcache_lock_waker, cycle);
+}
+
+
+void
+ngx_http_optcache_lock_init_process(ngx_cycle_t *cycle, ngx_array_t *zones)
+{
+    ngx_uint_t                i;
+    ngx_optcache_l1_t       **l1;
+    ngx_optcache_lock_map_t   map;
+
+    for (i = 0; i < NGX_HTTP_OPTCACHE_LOCK_LISTS; i++) {
+        ngx_queue_init(&ngx_http_optcache_lock_waiters[i]);
+    }
+
+    if (ngx_waker_attach(ngx_http_optcache_lock_waker, cycle,
+                         ngx_http_optcache_lock_wake_handler)
+        != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
+                      "optcache has too many workers to wake this one, it "
+                      "looks every %d ms by itself",
+                      NGX_HTTP_OPTCACHE_LOCK_POLL);
+    }
+
+    /* one that was killed does not tell who waits for it */
+
+    l1 = zones->elts;
+
+    for (i = 0; i < zones->nelts; i++) {
+        ngx_optcache_lock_sweep(l1[i], map);
+        ngx_http_optcache_lock_wake(map, ~(uint64_t) 0);
+    }
+}
+
+
+void
+ngx_http_optcache_lock_exit_process(void)
+{
+    if (ngx_http_optcache_lock_waker) {
+        ngx_waker_detach(ngx_http_optcache_lock_waker);
+    }
+}
+
+
+ngx_int_t
+ngx_http_optcache_lock(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_int_t                  rc;
+    ngx_http_optcache_lock_t  *lk;
+
+    lk = ctx->lock;
+
+    if (lk == NULL) {
+        rc = ngx_http_optcache_lock_create(r, ctx);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_DECLINED) ? NGX_OK : rc;
+        }
+
+        return ngx_http_optcache_lock_take(r, ctx);
+    }
+
+    if (lk->leads || lk->over) {
+        return NGX_OK;
+    }
+
+    if (!ngx_optcache_lock_taken(&lk->lock)) {
+        rc = ngx_http_optcache_lock_look(r, ctx);
+
+        if (rc != NGX_OK || ctx->found) {
+            return rc;
+        }
+    }
+
+    if (ngx_http_optcache_lock_left(lk) <= 0) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "optcache lock timed out");
+        return NGX_OK;
+    }
+
+    return ngx_http_optcache_lock_take(r, ctx);
+}
+
+
+/* NGX_DECLINED: the request has no part in this. */
+
+static ngx_int_t
+ngx_http_optcache_lock_create(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_int_t                      rc;
+    ngx_pool_cleanup_t            *cln;
+    ngx_http_optcache_lock_t      *lk;
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    rc = ngx_http_optcache_lock_applies(r, ctx);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (r->internal) {
+        ngx_http_optcache_unlock_left(r);
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_optcache_lock_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    lk = cln->data;
+
+    ngx_memzero(lk, sizeof(ngx_http_optcache_lock_t));
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    lk->request = r;
+    lk->ctx = ctx;
+    lk->zone = ctx->zone;
+    lk->timeout = olcf->lock_timeout;
+    lk->may_lead = ctx->background || ngx_http_optcache_lock_asks_whole(r);
+
+    cln->handler = ngx_http_optcache_lock_cleanup;
+
+    ctx->lock = lk;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_optcache_lock_take(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_int_t                  rc;
+    ngx_http_optcache_lock_t  *lk;
+
+    lk = ctx->lock;
+
+    /* what it depends on may not have been known before */
+
+    ngx_optcache_lock_init(lk->zone, &ctx->key.identity, &lk->lock);
+
+    rc = ngx_optcache_lock_take(lk->zone, &lk->lock, lk->may_lead,
+                                ngx_waker_number(ngx_http_optcache_lock_waker),
+                                ngx_current_msec);
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "optcache lock: %i, hash:%xL", rc, lk->lock.hash);
+
+    if (rc == NGX_AGAIN) {
+
+        if (ctx->background) {
+            /* it is being updated */
+            ctx->found = 1;
+            return NGX_OK;
+        }
+
+        if (ngx_http_optcache_lock_blocks(r, lk)) {
+            return NGX_OK;
+        }
+
+        return ngx_http_optcache_lock_wait(r, lk);
+    }
+
+    if (rc == NGX_DECLINED) {
+        return NGX_OK;
+    }
+
+    /* rc == NGX_OK */
+
+    lk->leads = 1;
+
+    /* it may have been stored since this request has looked */
+
+    rc = ngx_http_optcache_lock_look(r, ctx);
+
+    if (rc == NGX_OK && ctx->found) {
+        ngx_http_optcache_unlock(ctx, NGX_OPTCACHE_LOCK_STORED);
+    }
+
+    return rc;
+}
+
+
+/* What has been stored is its user's, or everyone's, in this memory. */
+
+static ngx_int_t
+ngx_http_optcache_lock_look(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    return ngx_http_optcache_public_again(r, olcf, ctx);
+}
+
+
+/*
+ * Parts of a page are sent one after the other: one that waits holds up those
+ * behind it, and must not wait for who waits for one of these.  Those that are
+ * behind it began after it did, and cannot lead what was waited for before
+ * that, unless it is a part of a part, or waits again.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_lock_blocks(ngx_http_request_t *r,
+    ngx_http_optcache_lock_t *lk)
+{
+    ngx_pool_cleanup_t        *cln;
+    ngx_http_optcache_lock_t  *other;
+
+    if (r == r->main || (r->parent == r->main && !lk->waited)) {
+        return 0;
+    }
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+
+        if (cln->handler != ngx_http_optcache_lock_cleanup) {
+            continue;
+        }
+
+        other = cln->data;
+
+        if (other->leads && !other->over) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_http_optcache_lock_wait(ngx_http_request_t *r,
+    ngx_http_optcache_lock_t *lk)
+{
+    ngx_uint_t  list;
+
+    if (!lk->waited) {
+        lk->waited = 1;
+        lk->since = ngx_current_msec;
+
+        lk->timer.handler = ngx_http_optcache_lock_timer_handler;
+        lk->timer.data = lk;
+        lk->timer.log = r->connection->log;
+    }
+
+    if (ngx_http_optcache_lock_left(lk) <= 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_wait_begin(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    list = ngx_http_optcache_lock_list(lk->lock.hash);
+
+    ngx_queue_insert_tail(&ngx_http_optcache_lock_waiters[list], &lk->queue);
+
+    lk->waits = 1;
+    lk->ctx->waiting = 1;
+    lk->checked = ngx_current_msec;
+
+    ngx_http_optcache_lock_timer(lk);
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_optcache_lock_timer(ngx_http_optcache_lock_t *lk)
+{
+    ngx_msec_t  timer;
+
+    timer = (ngx_waker_number(ngx_http_optcache_lock_waker) == -1)
+            ? NGX_HTTP_OPTCACHE_LOCK_POLL
+            : NGX_HTTP_OPTCACHE_LOCK_CHECK;
+
+    ngx_add_timer(&lk->timer,
+                  ngx_min(timer,
+                          (ngx_msec_t) ngx_http_optcache_lock_left(lk)));
+}
+
+
+/* ms until it goes upstream by itself */
+
+static ngx_msec_int_t
+ngx_http_optcache_lock_left(ngx_http_optcache_lock_t *lk)
+{
+    return (ngx_msec_int_t) (lk->since + lk->timeout - ngx_current_msec);
+}
+
+
+static void
+ngx_http_optcache_lock_timer_handler(ngx_event_t *ev)
+{
+    ngx_http_optcache_lock_t  *lk;
+
+    lk = ev->data;
+
+    if (ngx_optcache_lock_taken(&lk->lock)
+        && ngx_http_optcache_lock_left(lk) > 0
+        && ngx_current_msec - lk->checked < NGX_HTTP_OPTCACHE_LOCK_CHECK)
+    {
+        ngx_http_optcache_lock_timer(lk);
+        return;
+    }
+
+    /* a reason may have been left by one that did not live to write */
+
+    ngx_waker_wake_self(ngx_http_optcache_lock_waker,
+                 (uint64_t) 1 << ngx_http_optcache_lock_list(lk->lock.hash));
+
+    ngx_http_optcache_lock_resume(lk);
+}
+
+
+/* A request that is resumed may wait again, or let others go. */
+
+static void
+ngx_http_optcache_lock_wake_handler(uint64_t reasons)
+{
+    ngx_uint_t                 i;
+    ngx_queue_t               *q, *next, *list, ready;
+    ngx_http_optcache_lock_t  *lk;
+
+    ngx_queue_init(&ready);
+
+    for (i = 0; i < NGX_HTTP_OPTCACHE_LOCK_LISTS; i++) {
+
+        if (!(reasons >> i & 1)) {
+            continue;
+        }
+
+        list = &ngx_http_optcache_lock_waiters[i];
+
+        for (q = ngx_queue_head(list); q != ngx_queue_sentinel(list); q = next)
+        {
+            next = ngx_queue_next(q);
+
+            lk = ngx_queue_data(q, ngx_http_optcache_lock_t, queue);
+
+            if (!ngx_optcache_lock_taken(&lk->lock)) {
+                ngx_queue_remove(q);
+                ngx_queue_insert_tail(&ready, q);
+            }
+        }
+    }
+
+    while (!ngx_queue_empty(&ready)) {
+        q = ngx_queue_head(&ready);
+
+        ngx_http_optcache_lock_resume(ngx_queue_data(q,
+                                           ngx_http_optcache_lock_t, queue));
+    }
+}
+
+
+static void
+ngx_http_optcache_lock_resume(ngx_http_optcache_lock_t *lk)
+{
+    ngx_int_t            rc;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = lk->request;
+    c = r->connection;
+
+    ngx_http_optcache_lock_end_wait(lk);
+
+    /* the request may wait for something else by now, as its post_action */
+
+    if (ngx_http_get_module_ctx(r, ngx_http_optcache_module) != lk->ctx) {
+        return;
+    }
+
+    rc = ngx_http_wait_end(r);
+
+    if (rc == NGX_DECLINED) {
+        return;
+    }
+
+    if (rc == NGX_OK) {
+        r->write_event_handler = ngx_http_core_run_phases;
+        ngx_http_core_run_phases(r);
+
+    } else {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_optcache_lock_end_wait(ngx_http_optcache_lock_t *lk)
+{
+    ngx_queue_remove(&lk->queue);
+
+    if (lk->timer.timer_set) {
+        ngx_del_timer(&lk->timer);
+    }
+
+    lk->waits = 0;
+    lk->ctx->waiting = 0;
+}
+
+
+void
+ngx_http_optcache_unlock(ngx_http_optcache_ctx_t *ctx,
+    ngx_optcache_lock_outcome_e outcome)
+{
+    if (ctx->lock) {
+        ngx_http_optcache_lock_release(ctx->lock, outcome);
+    }
+}
+
+
+void
+ngx_http_optcache_unlock_header(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_optcache_lock_outcome_e  outcome;
+
+    if (ctx->stored) {
+        outcome = NGX_OPTCACHE_LOCK_STORED;
+
+    } else if (ctx->background
+               || r->err_status >= NGX_HTTP_INTERNAL_SERVER_ERROR)
+    {
+        /* an error that nginx made; or an update that is tried again */
+        outcome = NGX_OPTCACHE_LOCK_FAILED;
+
+    } else {
+        outcome = NGX_OPTCACHE_LOCK_PASSED;
+    }
+
+    ngx_http_optcache_unlock(ctx, outcome);
+}
+
+
+void
+ngx_http_optcache_unlock_left(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t        *cln;
+    ngx_http_optcache_ctx_t   *ctx;
+    ngx_http_optcache_lock_t  *lk;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+
+        if (cln->handler != ngx_http_optcache_lock_cleanup) {
+            continue;
+        }
+
+        lk = cln->data;
+
+        if (lk->request == r && lk->ctx != ctx) {
+            ngx_http_optcache_unlock_header(r, lk->ctx);
+        }
+    }
+}
+
+
+static void
+ngx_http_optcache_lock_release(ngx_http_optcache_lock_t *lk,
+    ngx_optcache_lock_outcome_e outcome)
+{
+    ngx_optcache_lock_map_t  map;
+
+    if (lk->over) {
+        return;
+    }
+
+    lk->over = 1;
+
+    if (!lk->leads
+        && (outcome == NGX_OPTCACHE_LOCK_FAILED
+            || (outcome == NGX_OPTCACHE_LOCK_PASSED && !lk->may_lead)))
+    {
+        return;
+    }
+
+    ngx_optcache_lock_release(lk->zone, &lk->lock, outcome, ngx_current_msec,
+                              map);
+
+    ngx_http_optcache_lock_wake(map,
+                 (uint64_t) 1 << ngx_http_optcache_lock_list(lk->lock.hash));
+}
+
+
+static void
+ngx_http_optcache_lock_wake(ngx_optcache_lock_map_t map, uint64_t reasons)
+{
+    uint64_t    bits;
+    ngx_uint_t  i;
+
+    if (ngx_waker_number(ngx_http_optcache_lock_waker) == -1) {
+        ngx_waker_wake_self(ngx_http_optcache_lock_waker, reasons);
+    }
+
+    for (i = 0; i < NGX_OPTCACHE_LOCK_MAP; i++) {
+
+        for (bits = map[i]; bits; bits &= bits - 1) {
+            ngx_waker_wake(ngx_http_optcache_lock_waker,
+                           i * 64 + __builtin_ctzll(bits), reasons);
+        }
+    }
+}
+
+
+static void
+ngx_http_optcache_lock_cleanup(void *data)
+{
+    ngx_http_optcache_lock_t *lk = data;
+
+    if (lk->waits) {
+        ngx_http_optcache_lock_end_wait(lk);
+    }
+
+    ngx_http_optcache_lock_release(lk, NGX_OPTCACHE_LOCK_FAILED);
+}

@@ -1,0 +1,117 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/* Who leads and who waits, as far as the request tells. */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache.h"
+#include "ngx_http_optcache_lock.h"
+
+
+static ngx_int_t ngx_http_optcache_lock_no_store(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf);
+
+
+ngx_int_t
+ngx_http_optcache_lock_applies(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_http_rfc9111_control_t    *asked;
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    if (!olcf->lock
+        || !ctx->store
+        || ctx->status == NGX_HTTP_OPTCACHE_BYPASS
+        || ctx->zone->slot == NULL
+        || (r->method != NGX_HTTP_GET && ctx->body.len == 0)
+        || (r->header_only && r == r->main))
+    {
+        return NGX_DECLINED;
+    }
+
+    asked = ctx->asked;
+
+    if (asked
+        && (asked->no_store
+            || asked->no_cache
+            || asked->only_if_cached
+            || asked->max_age == 0
+            || asked->min_fresh > 0))
+    {
+        return NGX_DECLINED;
+    }
+
+    return olcf->no_store ? ngx_http_optcache_lock_no_store(r, olcf) : NGX_OK;
+}
+
+
+/*
+ * Whether optcache_no_store says so before there is an answer.  It is asked
+ * again when there is one, which variables tell about: what they are now must
+ * not be remembered.
+ */
+
+static ngx_int_t
+ngx_http_optcache_lock_no_store(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    size_t                      size;
+    ngx_int_t                   rc;
+    ngx_http_variable_value_t  *copy;
+    ngx_http_core_main_conf_t  *cmcf;
+
+#if (NGX_PCRE)
+    int                        *captures;
+    u_char                     *captures_data;
+    ngx_uint_t                  ncaptures;
+#endif
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
+
+    copy = ngx_palloc(r->pool, size);
+    if (copy == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(copy, r->variables, size);
+
+#if (NGX_PCRE)
+    captures = r->captures;
+    captures_data = r->captures_data;
+    ncaptures = r->ncaptures;
+    r->realloc_captures = 1;
+#endif
+
+    rc = ngx_http_test_predicates(r, olcf->no_store);
+
+#if (NGX_PCRE)
+    r->captures = captures;
+    r->captures_data = captures_data;
+    r->ncaptures = ncaptures;
+    r->realloc_captures = 1;
+#endif
+
+    ngx_memcpy(r->variables, copy, size);
+
+    return rc;
+}
+
+
+ngx_uint_t
+ngx_http_optcache_lock_asks_whole(ngx_http_request_t *r)
+{
+    return r->headers_in.range == NULL
+           && r->headers_in.if_match == NULL
+           && r->headers_in.if_unmodified_since == NULL;
+}
