@@ -36,7 +36,10 @@ ngx_http_optcache_body_read(ngx_http_request_t *r,
 {
     ngx_int_t  rc;
 
-    if (r->request_body || !ngx_http_optcache_body_wanted(r, olcf)) {
+    if (r->request_body
+        || r->discard_body
+        || !ngx_http_optcache_body_wanted(r, olcf))
+    {
         return NGX_OK;
     }
 
