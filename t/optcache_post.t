@@ -17,7 +17,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 http_rewrite /)
-        ->has_program('redis-server')->plan(84);
+        ->has_program('redis-server')->plan(88);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -75,6 +75,11 @@ http {
         location /get/ {
             optcache_methods GET HEAD;
             optcache_key $uri|$optcache_body;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /shared/ {
+            optcache_share_public on;
             proxy_pass http://127.0.0.1:8081;
         }
 
@@ -209,6 +214,19 @@ my $s = http("POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n"
 is(cache(post('/a', 'one')), 'HIT', 'while a body is on its way');
 is(cache(http('ne', socket => $s)), 'HIT', 'it arrives');
 
+# one that never arrives
+
+for my $head ("Content-Length: 3\r\n\r\no",
+              "Transfer-Encoding: chunked\r\n\r\n3\r\no",
+              "Transfer-Encoding: chunked\r\n\r\nzz\r\n")
+{
+    $s = http("POST /left HTTP/1.1\r\nHost: localhost\r\n$head", start => 1);
+    like(http('', socket => $s), qr/ 400 /, 'no chunk') if $head =~ /zz/;
+    close $s;
+}
+
+is(cache(post('/left', 'o')), 'MISS', 'a body that broke off');
+
 # too large
 
 my $large = 'x' x (300 * 1024 + 1);
@@ -240,6 +258,15 @@ post('/valid/', 'one');
 is(cache(post('/valid/', 'one')), 'HIT', 'one of the configuration');
 post('/no', 'one', 'X-Control' => 'no-store');
 is(cache(post('/no', 'one', 'X-Control' => 'no-store')), 'MISS', 'no-store');
+
+# what is public
+
+my $public = 'public, max-age=60';
+
+post('/shared/', 'one', Authorization => 'A', 'X-Control' => $public);
+is(cache(post('/shared/', 'one', Authorization => 'B')), 'HIT', 'shared');
+is(cache(post('/shared/', 'two', Authorization => 'B')), 'MISS',
+    'but not another body');
 
 # stale
 

@@ -37,6 +37,41 @@ static ngx_uint_t key_same(ngx_str_t *one, ngx_str_t *two);
 static ngx_uint_t key_holds(ngx_str_t *text, ngx_str_t *part);
 
 
+/* The key of a user, shared, is what the request has without one. */
+
+static void
+test_share(void **state)
+{
+    ngx_pool_t          *pool = *state;
+    size_t               i;
+    ngx_str_t            own;
+    ngx_optcache_key_t   key, shared;
+
+    static const ngx_optcache_key_kind_e  kinds[] = {
+        NGX_OPTCACHE_KEY_MAIN, NGX_OPTCACHE_KEY_INTERNAL,
+        NGX_OPTCACHE_KEY_SUBREQUEST, NGX_OPTCACHE_KEY_POST
+    };
+
+    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        key = key_create(pool, "abc", kinds[i], "/u", "k");
+        shared = key_create(pool, "", kinds[i], "/u", "k");
+        own = key.identity;
+
+        assert_false(key.shared);
+        assert_int_equal(ngx_optcache_key_share(pool, &key), NGX_OK);
+
+        assert_true(key.shared);
+        assert_int_equal(key.identity.len, shared.identity.len);
+        assert_memory_equal(key.identity.data, shared.identity.data,
+                            shared.identity.len);
+        assert_int_equal(own.data[0], 'u');
+
+        assert_int_equal(ngx_optcache_key_share(pool, &key), NGX_OK);
+        assert_int_equal(key.identity.len, shared.identity.len);
+    }
+}
+
+
 static void
 test_layout(void **state)
 {
@@ -462,6 +497,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_share),
         cmocka_unit_test(test_uri_of_main),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_look_alikes),
