@@ -63,7 +63,21 @@ static ngx_str_t  ngx_optcache_field_limits[] = {
 };
 
 
+#define NGX_OPTCACHE_FIELD_NAMES                                              \
+    (sizeof(ngx_optcache_field_names) / sizeof(ngx_optcache_field_name_t))
+
+#define ngx_optcache_field_bucket(name)                                       \
+    ((ngx_tolower((name)->data[0]) + 8 * (name)->len) % 64)
+
+
+static void ngx_optcache_field_index(void);
 static ngx_uint_t ngx_optcache_field_token(u_char ch);
+
+
+/* of this process: numbers of names from 1, by first letter and length */
+
+static u_char  ngx_optcache_field_first[64];
+static u_char  ngx_optcache_field_next[NGX_OPTCACHE_FIELD_NAMES + 1];
 
 
 ngx_optcache_field_e
@@ -71,25 +85,31 @@ ngx_optcache_field_id(ngx_str_t *name)
 {
     u_char                      ch;
     ngx_str_t                  *prefix;
+    ngx_uint_t                  n;
     ngx_optcache_field_name_t  *known;
 
     if (name->len == 0) {
         return NGX_OPTCACHE_FIELD_OTHER;
     }
 
-    /* most names differ in the first letter from most others */
+    if (ngx_optcache_field_next[0] == 0) {
+        ngx_optcache_field_index();
+    }
 
-    ch = ngx_tolower(name->data[0]);
+    for (n = ngx_optcache_field_first[ngx_optcache_field_bucket(name)];
+         n;
+         n = ngx_optcache_field_next[n])
+    {
+        known = &ngx_optcache_field_names[n - 1];
 
-    for (known = ngx_optcache_field_names; known->name.len; known++) {
-
-        if (known->name.data[0] == ch
-            && known->name.len == name->len
+        if (known->name.len == name->len
             && ngx_strncasecmp(known->name.data, name->data, name->len) == 0)
         {
             return known->id;
         }
     }
+
+    ch = ngx_tolower(name->data[0]);
 
     for (prefix = ngx_optcache_field_limits; prefix->len; prefix++) {
 
@@ -102,6 +122,24 @@ ngx_optcache_field_id(ngx_str_t *name)
     }
 
     return NGX_OPTCACHE_FIELD_OTHER;
+}
+
+
+static void
+ngx_optcache_field_index(void)
+{
+    u_char      *first;
+    ngx_uint_t   n;
+
+    for (n = 1; n < NGX_OPTCACHE_FIELD_NAMES; n++) {
+        first = &ngx_optcache_field_first[
+             ngx_optcache_field_bucket(&ngx_optcache_field_names[n - 1].name)];
+
+        ngx_optcache_field_next[n] = *first;
+        *first = (u_char) n;
+    }
+
+    ngx_optcache_field_next[0] = 1;       /* made */
 }
 
 
