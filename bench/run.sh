@@ -170,7 +170,7 @@ s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
         -e "s|@REDIS@|$socket|; s|@PORT@|$port|; s|@1K@|$(tr -d '\n' <data/1k)|" \
         "$here/nginx.conf" >"$1.conf"
     [ $lua = yes ] || sed -i '/# lua$/d' "$1.conf"
-    sed -i "s/ cache keys_zone=/ cache-$1 keys_zone=/" "$1.conf"
+    sed -i "s/ cache levels=/ cache-$1 levels=/" "$1.conf"
     [ "$1" != b ] || sed -i '/# redis$/d' "$1.conf"
 
     spawn 0 "$nginx" -p "$dir" -e "$1.error.log" -c "$dir/$1.conf" \
