@@ -10,7 +10,6 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_public.h"
-#include "ngx_http_rfc9213_targeted.h"
 
 
 static ngx_uint_t ngx_http_optcache_public_wanted(ngx_http_request_t *r,
@@ -254,7 +253,9 @@ ngx_http_optcache_public_targeted(ngx_optcache_entry_t *e,
             line = field.value;
         }
 
-        if (line.data && ngx_http_rfc9213_targeted(&line, cc) == NGX_OK) {
+        if (line.data
+            && ngx_http_optcache_response_target(*name, &line, cc) == NGX_OK)
+        {
             return 1;
         }
     }

@@ -16,6 +16,7 @@
 #include "ngx_http_optcache_rules.h"
 #include "ngx_http_rfc9110_date.h"
 #include "ngx_http_rfc9213_targeted.h"
+#include "ngx_http_surrogate_control.h"
 
 
 /* all lines of one field */
@@ -47,6 +48,7 @@ static void ngx_http_optcache_response_type(ngx_http_request_t *r,
 const char  *ngx_http_optcache_targets[] = {
     "Optcache-Cache-Control",
     "CDN-Cache-Control",
+    "Surrogate-Control",
     NULL
 };
 
@@ -361,7 +363,8 @@ ngx_http_optcache_response_targeted(ngx_http_request_t *r,
             return NGX_ERROR;
         }
 
-        if (ngx_http_rfc9213_targeted(&lines.value, &resp->freshness.cc)
+        if (ngx_http_optcache_response_target(*name, &lines.value,
+                                              &resp->freshness.cc)
             == NGX_OK)
         {
             resp->freshness.expires = -1;
@@ -371,6 +374,15 @@ ngx_http_optcache_response_targeted(ngx_http_request_t *r,
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_optcache_response_target(const char *name, ngx_str_t *line,
+    ngx_http_rfc9111_control_t *cc)
+{
+    return (*name == 'S') ? ngx_http_surrogate_control(line, cc)
+                          : ngx_http_rfc9213_targeted(line, cc);
 }
 
 

@@ -47,9 +47,21 @@ typedef struct {
 } ngx_http_optcache_response_t;
 
 
-/* the targeted fields (RFC 9213) in the order they count, up to a NULL */
+/*
+ * The targeted fields (RFC 9213) in the order they count, up to a NULL;
+ * Surrogate-Control, which they come from, is the last.
+ */
 
 extern const char  *ngx_http_optcache_targets[];
+
+
+/*
+ * Reads one of them into a set of directives.  NGX_DECLINED: it says nothing,
+ * and the set is left alone.
+ */
+
+ngx_int_t ngx_http_optcache_response_target(const char *name, ngx_str_t *line,
+    ngx_http_rfc9111_control_t *cc);
 
 
 /*

@@ -15,6 +15,8 @@
 #include "ngx_http_rfc9111_vary.h"
 
 
+static ngx_int_t ngx_http_optcache_send_since(ngx_http_request_t *r,
+    ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_http_optcache_send_gzip(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
 static ngx_int_t ngx_http_optcache_send_fields(ngx_http_request_t *r,
@@ -95,6 +97,12 @@ ngx_http_optcache_send_head(ngx_http_request_t *r,
         r->headers_in.if_modified_since = NULL;
     }
 
+    if (r->headers_in.if_modified_since
+        && ngx_http_optcache_send_since(r, e) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     gzip = ngx_http_optcache_send_gzip(r, e);
 
     r->headers_out.status = e->status;
@@ -117,6 +125,46 @@ ngx_http_optcache_send_head(ngx_http_request_t *r,
     }
 
     ctx->gzip = gzip;
+
+    return NGX_OK;
+}
+
+
+/*
+ * RFC 9110, 13.1.3: what is as old as the date, or older, has not been modified
+ * since.  nginx compares for "exact" by default, so it is shown the same.
+ */
+
+static ngx_int_t
+ngx_http_optcache_send_since(ngx_http_request_t *r, ngx_optcache_entry_t *e)
+{
+    time_t                 since;
+    ngx_table_elt_t       *h;
+    ngx_optcache_field_t   field;
+
+    h = r->headers_in.if_modified_since;
+
+    since = ngx_parse_http_time(h->value.data, h->value.len);
+
+    if (since == NGX_ERROR
+        || e->last_modified == -1
+        || since <= e->last_modified
+        || ngx_optcache_entry_field(e, NGX_OPTCACHE_FIELD_LAST_MODIFIED,
+                                    &field)
+           != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    h = ngx_palloc(r->pool, sizeof(ngx_table_elt_t));
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = *r->headers_in.if_modified_since;
+    h->value = field.value;
+
+    r->headers_in.if_modified_since = h;
 
     return NGX_OK;
 }
