@@ -105,6 +105,15 @@ ngx_http_rfc9111_control_parse(ngx_str_t *line, ngx_http_rfc9111_control_t *cc)
     while (p < last) {
         p = ngx_http_rfc9111_control_next(p, last, &name, &arg);
 
+        if (arg.data && arg.data[-1] != '"'
+            && ngx_http_rfc9111_control_seconds(cc,
+                                       ngx_http_rfc9111_control_id(&name))
+               == NULL)
+        {
+            /* "private=true" speaks of all fields, not of one */
+            ngx_str_null(&arg);
+        }
+
         ngx_http_rfc9111_control_add(cc, &name, &arg);
     }
 }

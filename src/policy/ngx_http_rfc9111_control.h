@@ -68,7 +68,7 @@ void ngx_http_rfc9111_control_init(ngx_http_rfc9111_control_t *cc);
  * In doubt the stricter reading wins (4.2.1): an argument that is no number
  * means 0, and of two the smaller counts; for min-fresh the largest number
  * and the larger one.  What names fields is no_cache or priv all the same
- * when it is no list of names, or one list too many.
+ * when it is no quoted list of names, or one list too many.
  */
 
 void ngx_http_rfc9111_control_parse(ngx_str_t *line,

@@ -159,7 +159,7 @@ test_quoted(void **state)
 
         { "no-cache=\"set-cookie, x\", max-age=5", 0, 5, -1 },
         { "private=\"authorization\"", 0, -1, -1 },
-        { "private=x-a, max-age=5", 0, 5, -1 },
+        { "private=x-a, max-age=5", PRIVATE, 5, -1 },
         { "private=\"x\", private", PRIVATE, -1, -1 },
         { "no-cache, no-cache=\"x\"", NO_CACHE, -1, -1 },
 
@@ -348,7 +348,7 @@ test_omits(void **state)
     static const char  *lines[] = {
         "private=\"a, x-User\", max-age=5",
         "no-cache=\"set-cookie\"",
-        "no-cache=etag",
+        "no-cache=\"etag\"",
         "private=\"X-Again\"",
         "PRIVATE=\"x-again\"",
     };
@@ -411,7 +411,7 @@ test_remove(void **state)
         ngx_http_rfc9111_control_parse(&line, &cc);
     }
 
-    ngx_str_set(&line, "private=a, no-cache=b, private=c");
+    ngx_str_set(&line, "private=\"a\", no-cache=\"b\", private=\"c\"");
     ngx_http_rfc9111_control_parse(&line, &cc);
 
     assert_int_equal(control_flags(&cc), 0x3ff);
