@@ -17,8 +17,8 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Gate;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_stub_status http_v2 /)
-    ->plan(32);
+my $t = Test::Nginx->new(log => 'info')
+    ->has(qw/ http_proxy http_stub_status http_v2 /)->plan(33);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -198,6 +198,8 @@ $gate->opened(@s);
 ok(asked(qr{/gate/cc}, 4), 'nor who wants no stored answer');
 $gate->opened(@s);
 is($backend->count(qr{/gate/cc}), 4, 'but others do');
+
+is($t->log_count(qr/was not woken/), 0, 'all have been woken, not polled');
 
 ###############################################################################
 

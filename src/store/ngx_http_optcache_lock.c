@@ -391,6 +391,13 @@ ngx_http_optcache_lock_timer_handler(ngx_event_t *ev)
         return;
     }
 
+    if (!ngx_optcache_lock_taken(&lk->lock)
+        && ngx_waker_number(ngx_http_optcache_lock_waker) != -1)
+    {
+        ngx_log_error(NGX_LOG_INFO, ev->log, 0,
+                      "optcache was not woken when a lock was released");
+    }
+
     /* a reason may have been left by one that did not live to write */
 
     ngx_waker_wake_self(ngx_http_optcache_lock_waker,
