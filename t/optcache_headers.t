@@ -14,7 +14,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_ssi /)
-        ->has_program('redis-server')->plan(42);
+        ->has_program('redis-server')->plan(45);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -106,6 +106,8 @@ $t->run_http_backend(8081, sub {
         if $uri =~ /listed/;
     push @fields, 'Cache-Status:' if $uri =~ /empty/;
 
+    sleep 1 if $uri =~ /slow/;
+
     push @fields, 'Vary: X-A' if $uri =~ /vary/;
     push @fields, 'ETag: "x"' if $uri =~ /etag/;
 
@@ -181,6 +183,18 @@ asked('/vary', 'X-A' => 1);
 is(asked('/vary', 'X-A' => 2),
     'Optcache; fwd=vary-miss; fwd-status=200; stored', 'another variant');
 hit(asked('/vary', 'X-A' => 1), 6000, 'L1', 'the first');
+
+# those who wait for the answer to another one
+
+my @s = map { http_get('/slow', start => 1) } 1 .. 5;
+my @status = map { header(http_end($_), 'Cache-Status') } @s;
+
+is(scalar(grep { /^Optcache; fwd=uri-miss; fwd-status=200; stored$/ } @status),
+    1, 'one is sent on');
+ok(scalar(grep { /^Optcache; fwd=miss; collapsed; ttl=\d+; detail=L1$/ }
+          @status), 'others are collapsed with it')
+    or diag(join "\n", @status);
+hit(asked('/slow'), 6000, 'L1', 'later ones are hits');
 
 # lists
 

@@ -191,6 +191,7 @@ typedef struct {
     unsigned                      stored:1;   /* and is, in L1 */
     unsigned                      invalidate:1;  /* an unsafe method */
     unsigned                      sent:1;     /* the answer is a hit */
+    unsigned                      collapsed:1; /* that it has waited for */
     unsigned                      sharing:1;  /* looked for what is public */
     unsigned                      shared:1;   /* and have found or not */
 } ngx_http_optcache_ctx_t;

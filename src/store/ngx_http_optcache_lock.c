@@ -151,6 +151,7 @@ ngx_http_optcache_lock(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         rc = ngx_http_optcache_lock_look(r, ctx);
 
         if (rc != NGX_OK || ctx->found) {
+            ctx->collapsed = ctx->found;
             return rc;
         }
     }

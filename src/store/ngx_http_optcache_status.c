@@ -81,7 +81,10 @@ ngx_http_optcache_status_hit(u_char *p, ngx_http_optcache_ctx_t *ctx)
     ttl = (time_t) ctx->entry.lifetime
           - ngx_optcache_entry_age(&ctx->entry, ngx_time());
 
-    return ngx_sprintf(p, "; hit; ttl=%T; detail=%s", ttl,
+    /* RFC 9211, 2.5: answered by what another one was sent on for */
+
+    return ngx_sprintf(p, "; %s; ttl=%T; detail=%s",
+                       ctx->collapsed ? "fwd=miss; collapsed" : "hit", ttl,
                        (ctx->layer == NGX_HTTP_OPTCACHE_L1) ? "L1" : "L2");
 }
 
