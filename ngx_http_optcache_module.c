@@ -52,6 +52,8 @@ static ngx_int_t ngx_http_optcache_rescue(ngx_http_request_t *r,
 static ngx_int_t ngx_http_optcache_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_answered(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
+static ngx_int_t ngx_http_optcache_replaced(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 
@@ -574,7 +576,7 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
         ngx_http_optcache_unlock(ctx, ctx->stored ? NGX_OPTCACHE_LOCK_STORED
                                                   : NGX_OPTCACHE_LOCK_FAILED);
 
-        return ngx_http_next_header_filter(r);
+        return ngx_http_optcache_replaced(r, ctx);
     }
 
     /* RFC 9111, 4.4: a non-error answer to an unsafe method invalidates */
@@ -656,6 +658,36 @@ ngx_http_optcache_answered(ngx_http_request_t *r,
     }
 
     return ngx_http_optcache_replace(r, ctx);
+}
+
+
+/* All of it goes at once: what upstream says yet may never come. */
+
+static ngx_int_t
+ngx_http_optcache_replaced(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    if (ctx->background) {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_next_header_filter(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        ctx->body_sent = 1;
+        return rc;
+    }
+
+    if (ngx_http_optcache_replace_body(r, ctx, NULL,
+                                       ngx_http_next_body_filter)
+        == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
+    return rc;
 }
 
 

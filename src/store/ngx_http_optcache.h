@@ -245,7 +245,8 @@ ngx_chain_t *ngx_http_optcache_send_body(ngx_http_request_t *r,
 
 /*
  * The same when another response is already being sent: ctx->entry takes the
- * place of its header, in a header filter, and of its body, in a body filter.
+ * place of its header, in a header filter, and of its body: as soon as the
+ * header has passed the other filters, or in a body filter.
  */
 
 ngx_int_t ngx_http_optcache_replace(ngx_http_request_t *r,
