@@ -30,6 +30,7 @@
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_request.h"
 #include "ngx_http_optcache_stale.h"
+#include "ngx_http_optcache_vars.h"
 
 
 #if !(NGX_HTTP_CACHE)
@@ -45,10 +46,6 @@
 static ngx_int_t ngx_http_optcache_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_start(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf);
-static ngx_int_t ngx_http_optcache_ask(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
-static ngx_int_t ngx_http_optcache_rescue(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_answered(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
@@ -57,14 +54,6 @@ static ngx_int_t ngx_http_optcache_replaced(ngx_http_request_t *r,
 static ngx_int_t ngx_http_optcache_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 
-static ngx_int_t ngx_http_optcache_status_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_optcache_age_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_optcache_layer_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-
-static ngx_int_t ngx_http_optcache_add_variables(ngx_conf_t *cf);
 static ngx_int_t ngx_http_optcache_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_optcache_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_optcache_init_process(ngx_cycle_t *cycle);
@@ -288,7 +277,7 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_optcache_module_ctx = {
-    ngx_http_optcache_add_variables,       /* preconfiguration */
+    ngx_http_optcache_vars_add,            /* preconfiguration */
     ngx_http_optcache_init,                /* postconfiguration */
 
     ngx_http_optcache_conf_create_main,    /* create main configuration */
@@ -318,24 +307,6 @@ ngx_module_t  ngx_http_optcache_module = {
 };
 
 
-static ngx_http_variable_t  ngx_http_optcache_vars[] = {
-
-    { ngx_string("optcache_status"), NULL,
-      ngx_http_optcache_status_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("optcache_age"), NULL,
-      ngx_http_optcache_age_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("optcache_layer"), NULL,
-      ngx_http_optcache_layer_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("optcache_body"), NULL,
-      ngx_http_optcache_body_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-      ngx_http_null_variable
-};
-
-
 static ngx_int_t
 ngx_http_optcache_handler(ngx_http_request_t *r)
 {
@@ -347,7 +318,7 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
         ctx = ngx_http_optcache_stale_kept(r);
 
         if (ctx) {
-            return ngx_http_optcache_rescue(r, ctx);
+            return ngx_http_optcache_stale_send(r, ctx);
         }
     }
 
@@ -415,56 +386,6 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
         return ngx_http_optcache_ask(r, ctx);
     }
 
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    ngx_http_finalize_request(r, ctx->background
-                                 ? NGX_OK : ngx_http_optcache_send(r, ctx));
-    return NGX_DONE;
-}
-
-
-/* Nothing to be sent is held: upstream is asked. */
-
-static ngx_int_t
-ngx_http_optcache_ask(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
-{
-    if (ctx->asked && ctx->asked->no_cache) {
-        ctx->status = NGX_HTTP_OPTCACHE_BYPASS;
-
-    } else if (ctx->status == NGX_HTTP_OPTCACHE_NONE) {
-        ctx->status = NGX_HTTP_OPTCACHE_MISS;
-    }
-
-    if (ctx->asked && ctx->asked->only_if_cached) {
-        /* RFC 9111, 5.2.1.7 */
-        return NGX_HTTP_GATEWAY_TIME_OUT;
-    }
-
-    if (ngx_http_optcache_fetch(r, ctx) != NGX_OK
-        || ((ctx->held || ctx->background)
-            && ngx_http_optcache_stale_keep(r, ctx) != NGX_OK))
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return NGX_DECLINED;
-}
-
-
-/* An error page was to be made of what has failed. */
-
-static ngx_int_t
-ngx_http_optcache_rescue(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
-{
-    ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
-
-    ngx_http_optcache_fetched(r, ctx);
-    ngx_http_optcache_unlock(ctx, NGX_OPTCACHE_LOCK_FAILED);
-
-    ctx->answered = 1;
-    ctx->status = NGX_HTTP_OPTCACHE_STALE;
-
-    r->err_status = 0;
     r->write_event_handler = ngx_http_request_empty_handler;
 
     ngx_http_finalize_request(r, ctx->background
@@ -717,103 +638,6 @@ ngx_http_optcache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     }
 
     return ngx_http_next_body_filter(r, in);
-}
-
-
-static ngx_int_t
-ngx_http_optcache_status_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_str_t                *name;
-    ngx_http_optcache_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
-
-    if (ctx == NULL || ctx->status == NGX_HTTP_OPTCACHE_NONE) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    name = ngx_http_optcache_status_name(ctx->status);
-
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->len = name->len;
-    v->data = name->data;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_optcache_age_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_http_optcache_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
-
-    if (ctx == NULL || !ctx->sent) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    v->data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
-    if (v->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    v->len = ngx_sprintf(v->data, "%T",
-                         ngx_optcache_entry_age(&ctx->entry, ngx_time()))
-             - v->data;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_optcache_layer_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_http_optcache_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
-
-    if (ctx == NULL || !ctx->sent) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    v->data = (u_char *) ((ctx->layer == NGX_HTTP_OPTCACHE_L1) ? "L1" : "L2");
-    v->len = 2;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_optcache_add_variables(ngx_conf_t *cf)
-{
-    ngx_http_variable_t  *var, *v;
-
-    for (v = ngx_http_optcache_vars; v->name.len; v++) {
-        var = ngx_http_add_variable(cf, &v->name, v->flags);
-        if (var == NULL) {
-            return NGX_ERROR;
-        }
-
-        var->get_handler = v->get_handler;
-        var->data = v->data;
-    }
-
-    return NGX_OK;
 }
 
 

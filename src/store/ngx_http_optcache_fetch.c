@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache_fetch.h"
+#include "ngx_http_optcache_stale.h"
 
 
 static ngx_uint_t ngx_http_optcache_fetch_whole(ngx_http_request_t *r);
@@ -38,6 +39,32 @@ static ngx_str_t  ngx_http_optcache_fetch_more[] = {
     ngx_string("range"),
     ngx_null_string
 };
+
+
+ngx_int_t
+ngx_http_optcache_ask(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
+    if (ctx->asked && ctx->asked->no_cache) {
+        ctx->status = NGX_HTTP_OPTCACHE_BYPASS;
+
+    } else if (ctx->status == NGX_HTTP_OPTCACHE_NONE) {
+        ctx->status = NGX_HTTP_OPTCACHE_MISS;
+    }
+
+    if (ctx->asked && ctx->asked->only_if_cached) {
+        /* RFC 9111, 5.2.1.7 */
+        return NGX_HTTP_GATEWAY_TIME_OUT;
+    }
+
+    if (ngx_http_optcache_fetch(r, ctx) != NGX_OK
+        || ((ctx->held || ctx->background)
+            && ngx_http_optcache_stale_keep(r, ctx) != NGX_OK))
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_DECLINED;
+}
 
 
 ngx_int_t

@@ -22,6 +22,14 @@
 
 
 /*
+ * Nothing that can be sent is held: upstream is to be asked, unless the client
+ * does not want that (only-if-cached).  Returns what a phase handler returns.
+ */
+
+ngx_int_t ngx_http_optcache_ask(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+/*
  * Makes a request ready for upstream.  Where its answer may be stored, the
  * client's If-None-Match and If-Modified-Since are put aside, or else a 304
  * that is of no use to anybody else would come; where an entry is held they

@@ -8,6 +8,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_optcache_fetch.h"
+#include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_stale.h"
 
 
@@ -195,6 +197,26 @@ ngx_http_optcache_stale_kept(ngx_http_request_t *r)
     }
 
     return NULL;
+}
+
+
+ngx_int_t
+ngx_http_optcache_stale_send(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
+
+    ngx_http_optcache_fetched(r, ctx);
+    ngx_http_optcache_unlock(ctx, NGX_OPTCACHE_LOCK_FAILED);
+
+    ctx->answered = 1;
+    ctx->status = NGX_HTTP_OPTCACHE_STALE;
+
+    r->err_status = 0;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ngx_http_finalize_request(r, ctx->background
+                                 ? NGX_OK : ngx_http_optcache_send(r, ctx));
+    return NGX_DONE;
 }
 
 

@@ -59,5 +59,10 @@ ngx_int_t ngx_http_optcache_stale_keep(ngx_http_request_t *r,
 
 ngx_http_optcache_ctx_t *ngx_http_optcache_stale_kept(ngx_http_request_t *r);
 
+/* Ends such a request with what ctx holds; a phase handler returns NGX_DONE. */
+
+ngx_int_t ngx_http_optcache_stale_send(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
 
 #endif /* _NGX_HTTP_OPTCACHE_STALE_H_INCLUDED_ */
