@@ -37,7 +37,7 @@ typedef struct {
     ngx_uint_t                  status;
     int64_t                     lifetime;      /* seconds left */
     unsigned                    unknown:1;        /* the lifetime is */
-    unsigned                    validator:1;      /* it can be validated */
+    unsigned                    validator:1;      /* or it may be stale */
 
     unsigned                    asked_no_store:1; /* by the request */
     unsigned                    shared:1;         /* the cache is shared */

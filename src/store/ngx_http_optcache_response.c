@@ -29,6 +29,8 @@ typedef struct {
 } ngx_http_optcache_lines_t;
 
 
+static ngx_uint_t ngx_http_optcache_response_stale(
+    ngx_http_optcache_response_t *resp);
 static ngx_uint_t ngx_http_optcache_response_somebody(ngx_http_request_t *r);
 static void ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data);
@@ -134,7 +136,8 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     storage.lifetime = resp->lifetime - resp->age;
     storage.shared = resp->shared;
     storage.unknown = (resp->lifetime <= 0 && !resp->explicit_lifetime);
-    storage.validator = (olcf->revalidate && resp->validator);
+    storage.validator = (olcf->revalidate && resp->validator)
+                        || ngx_http_optcache_response_stale(resp);
     storage.authorization = (r->headers_in.authorization != NULL);
     storage.cookie = (olcf->user == NULL
                       && ngx_http_optcache_response_somebody(r));
@@ -153,6 +156,23 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
                    resp->age);
 
     return (reason == NGX_HTTP_RFC9111_STORE) ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* RFC 5861: what is stale when it comes may be of use for a while. */
+
+static ngx_uint_t
+ngx_http_optcache_response_stale(ngx_http_optcache_response_t *resp)
+{
+    int64_t                      window;
+    ngx_http_rfc9111_control_t  *cc;
+
+    cc = &resp->freshness.cc;
+    window = ngx_max(cc->stale_while_revalidate, cc->stale_if_error);
+
+    return resp->explicit_lifetime
+           && resp->age - resp->lifetime < window
+           && !ngx_http_rfc9111_never_stale(cc, resp->shared);
 }
 
 
