@@ -47,6 +47,7 @@ static ngx_int_t ngx_http_optcache_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_start(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf);
 static ngx_int_t ngx_http_optcache_header_filter(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_optcache_hush(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_answered(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_replaced(ngx_http_request_t *r,
@@ -479,6 +480,10 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
 
     if (ctx == NULL && (r->internal || r->filter_finalize)) {
         ngx_http_optcache_unlock_left(r);
+
+        if (r->background && ngx_http_optcache_hush(r)) {
+            return NGX_OK;
+        }
     }
 
     if (ctx == NULL || ctx->sent || ctx->replaced) {
@@ -545,6 +550,31 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
     }
 
     return rc;
+}
+
+
+/*
+ * An error page for an update that nobody waits for, from a location in which
+ * the precontent phase is not reached.  It would wait for its turn for ever.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_hush(ngx_http_request_t *r)
+{
+    ngx_http_optcache_ctx_t  *ctx;
+
+    ctx = ngx_http_optcache_stale_kept(r);
+
+    if (ctx == NULL) {
+        return 0;
+    }
+
+    ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
+
+    ctx->answered = 1;
+    ctx->silent = 1;
+
+    return 1;
 }
 
 
