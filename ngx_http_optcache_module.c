@@ -594,7 +594,9 @@ ngx_http_optcache_answered(ngx_http_request_t *r,
 
     } else if (ctx->fetched && !ctx->background
                && ngx_http_optcache_stale_error(r, ctx,
-                                                r->headers_out.status))
+                                    r->err_status
+                                    ? ngx_http_optcache_stale_status(r)
+                                    : r->headers_out.status))
     {
         ctx->status = NGX_HTTP_OPTCACHE_STALE;
 

@@ -17,7 +17,6 @@ static ngx_uint_t ngx_http_optcache_stale_within(ngx_http_optcache_ctx_t *ctx,
     int64_t window);
 static ngx_uint_t ngx_http_optcache_stale_mask(ngx_http_request_t *r,
     ngx_uint_t status);
-static ngx_uint_t ngx_http_optcache_stale_failed(ngx_http_request_t *r);
 static void ngx_http_optcache_stale_cleanup(void *data);
 
 
@@ -192,7 +191,7 @@ ngx_http_optcache_stale_kept(ngx_http_request_t *r)
 
         return (ctx->background
                 || ngx_http_optcache_stale_error(r, ctx,
-                                         ngx_http_optcache_stale_failed(r)))
+                                         ngx_http_optcache_stale_status(r)))
                ? ctx : NULL;
     }
 
@@ -220,13 +219,8 @@ ngx_http_optcache_stale_send(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx
 }
 
 
-/*
- * The status that the error page is for: error_page may have set another one,
- * or none.
- */
-
-static ngx_uint_t
-ngx_http_optcache_stale_failed(ngx_http_request_t *r)
+ngx_uint_t
+ngx_http_optcache_stale_status(ngx_http_request_t *r)
 {
     ngx_http_upstream_state_t  *state;
 

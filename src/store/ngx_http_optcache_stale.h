@@ -45,6 +45,13 @@ ngx_uint_t ngx_http_optcache_stale_error(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_uint_t status);
 
 /*
+ * The status that an error page is for: error_page may have set another one,
+ * or none, or made it a redirect to another site.
+ */
+
+ngx_uint_t ngx_http_optcache_stale_status(ngx_http_request_t *r);
+
+/*
  * An error page of this request is about to be made in another location, where
  * its context is gone: remembers it in r->pool.  NGX_ERROR when out of memory.
  */
