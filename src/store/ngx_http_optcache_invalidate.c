@@ -18,8 +18,12 @@ static ngx_int_t ngx_http_optcache_invalidate_uri(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *value);
 static ngx_int_t ngx_http_optcache_invalidate_target(ngx_http_request_t *r,
     ngx_str_t *value, ngx_str_t *target);
+static ngx_uint_t ngx_http_optcache_invalidate_scheme(ngx_str_t *value);
 static ngx_int_t ngx_http_optcache_invalidate_origin(ngx_http_request_t *r,
-    ngx_str_t *value, ngx_str_t *rest);
+    ngx_str_t *value);
+static void ngx_http_optcache_invalidate_port(ngx_str_t *host,
+    ngx_str_t *port);
+static void ngx_http_optcache_invalidate_dots(ngx_str_t *target);
 static ngx_int_t ngx_http_optcache_invalidate_key(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *target,
     ngx_optcache_key_t *key);
@@ -145,7 +149,7 @@ ngx_http_optcache_invalidate_uri(ngx_http_request_t *r,
 
 /*
  * The path and query that a reference names, when it is of this origin
- * (RFC 9111, 4.4; RFC 3986, 5.2, but for dots).
+ * (RFC 9111, 4.4; RFC 3986, 5.2).
  */
 
 static ngx_int_t
@@ -153,8 +157,9 @@ ngx_http_optcache_invalidate_target(ngx_http_request_t *r, ngx_str_t *value,
     ngx_str_t *target)
 {
     u_char     *p, *last;
-    size_t      len;
-    ngx_str_t   rest;
+    ngx_str_t   base, rest;
+
+    ngx_str_null(&base);
 
     rest = *value;
 
@@ -163,77 +168,112 @@ ngx_http_optcache_invalidate_target(ngx_http_request_t *r, ngx_str_t *value,
         rest.len = last - rest.data;
     }
 
-    if (rest.len && rest.data[0] == '/'
-        && (rest.len == 1 || rest.data[1] != '/'))
+    if (ngx_http_optcache_invalidate_scheme(&rest)
+        || (rest.len > 1 && rest.data[0] == '/' && rest.data[1] == '/'))
     {
-        *target = rest;
-        return NGX_OK;
-    }
-
-    if (ngx_strlchr(rest.data, rest.data + rest.len, ':')
-        || (rest.len > 1 && rest.data[0] == '/'))
-    {
-        if (ngx_http_optcache_invalidate_origin(r, &rest, target) != NGX_OK) {
+        if (ngx_http_optcache_invalidate_origin(r, &rest) != NGX_OK) {
             return NGX_DECLINED;
         }
 
-        return NGX_OK;
-    }
-
-    /* relative to the path */
-
-    p = r->unparsed_uri.data;
-    last = ngx_strlchr(p, p + r->unparsed_uri.len, '?');
-
-    if (last == NULL) {
-        last = p + r->unparsed_uri.len;
-    }
-
-    if (rest.len && rest.data[0] != '?') {
-        while (last > p && last[-1] != '/') {
-            last--;
+        if (rest.len == 0 || rest.data[0] == '?') {
+            ngx_str_set(&base, "/");
         }
+
+    } else if (rest.len == 0 || rest.data[0] != '/') {
+
+        /* relative to the path, or only another query */
+
+        p = r->unparsed_uri.data;
+        last = ngx_strlchr(p, p + r->unparsed_uri.len, '?');
+
+        if (last == NULL || rest.len == 0) {
+            last = p + r->unparsed_uri.len;
+        }
+
+        if (rest.len && rest.data[0] != '?') {
+            while (last > p && last[-1] != '/') {
+                last--;
+            }
+        }
+
+        base.data = p;
+        base.len = last - p;
     }
 
-    len = last - p;
-
-    target->len = len + rest.len;
+    target->len = base.len + rest.len;
     target->data = ngx_pnalloc(r->pool, target->len);
 
     if (target->data == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memcpy(ngx_cpymem(target->data, p, len), rest.data, rest.len);
+    ngx_memcpy(ngx_cpymem(target->data, base.data, base.len), rest.data,
+               rest.len);
 
-    return (target->len && target->data[0] == '/') ? NGX_OK : NGX_DECLINED;
+    if (target->len == 0 || target->data[0] != '/') {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_optcache_invalidate_dots(target);
+
+    return NGX_OK;
 }
 
 
-/* "//host/path" or "http://host/path" of the host that was asked for. */
+static ngx_uint_t
+ngx_http_optcache_invalidate_scheme(ngx_str_t *value)
+{
+    size_t  i;
+    u_char  c, ch;
+
+    for (i = 0; i < value->len; i++) {
+        ch = value->data[i];
+
+        if (ch == ':') {
+            return 1;
+        }
+
+        c = (u_char) (ch | 0x20);
+
+        if (!((c >= 'a' && c <= 'z') || (ch >= '0' && ch <= '9')
+              || ch == '+' || ch == '-' || ch == '.'))
+        {
+            return 0;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * Leaves what follows "//host" or "http://host" of the host that was asked
+ * for.
+ */
 
 static ngx_int_t
-ngx_http_optcache_invalidate_origin(ngx_http_request_t *r, ngx_str_t *value,
-    ngx_str_t *rest)
+ngx_http_optcache_invalidate_origin(ngx_http_request_t *r, ngx_str_t *value)
 {
     u_char     *p, *last;
-    ngx_str_t   host;
+    ngx_str_t   host, asked, scheme, port;
 
-    static ngx_str_t  root = ngx_string("/");
+    ngx_str_set(&scheme, "http:");
+    ngx_str_set(&port, ":80");
+
+#if (NGX_HTTP_SSL)
+    if (r->connection->ssl) {
+        ngx_str_set(&scheme, "https:");
+        ngx_str_set(&port, ":443");
+    }
+#endif
 
     p = value->data;
     last = p + value->len;
 
-#if (NGX_HTTP_SSL)
-    if (r->connection->ssl) {
-        if (last - p > 6 && ngx_strncasecmp(p, (u_char *) "https:", 6) == 0) {
-            p += 6;
-        }
-
-    } else
-#endif
-    if (last - p > 5 && ngx_strncasecmp(p, (u_char *) "http:", 5) == 0) {
-        p += 5;
+    if (value->len > scheme.len
+        && ngx_strncasecmp(p, scheme.data, scheme.len) == 0)
+    {
+        p += scheme.len;
     }
 
     if (last - p < 2 || p[0] != '/' || p[1] != '/'
@@ -243,25 +283,88 @@ ngx_http_optcache_invalidate_origin(ngx_http_request_t *r, ngx_str_t *value,
     }
 
     p += 2;
-    host = r->headers_in.host->value;
+    host.data = p;
 
-    if ((size_t) (last - p) < host.len
-        || ngx_strncasecmp(p, host.data, host.len) != 0)
+    while (p < last && *p != '/' && *p != '?') {
+        p++;
+    }
+
+    host.len = p - host.data;
+    asked = r->headers_in.host->value;
+
+    ngx_http_optcache_invalidate_port(&host, &port);
+    ngx_http_optcache_invalidate_port(&asked, &port);
+
+    if (host.len != asked.len
+        || ngx_strncasecmp(host.data, asked.data, host.len) != 0)
     {
         return NGX_DECLINED;
     }
 
-    p += host.len;
+    value->data = p;
+    value->len = last - p;
 
-    if (p == last) {
-        *rest = root;
-        return NGX_OK;
+    return NGX_OK;
+}
+
+
+/* RFC 3986, 6.2.3: the port of the scheme is the same as none. */
+
+static void
+ngx_http_optcache_invalidate_port(ngx_str_t *host, ngx_str_t *port)
+{
+    if (host->len > port->len
+        && ngx_memcmp(host->data + host->len - port->len, port->data,
+                      port->len)
+           == 0)
+    {
+        host->len -= port->len;
+    }
+}
+
+
+/* RFC 3986, 5.2.4, of a path that begins with a slash. */
+
+static void
+ngx_http_optcache_invalidate_dots(ngx_str_t *target)
+{
+    u_char  *p, *dst, *src, *end, *last;
+    size_t   n;
+
+    last = target->data + target->len;
+    end = ngx_strlchr(target->data, last, '?');
+
+    if (end == NULL) {
+        end = last;
     }
 
-    rest->data = p;
-    rest->len = last - p;
+    dst = target->data;
 
-    return (*p == '/') ? NGX_OK : NGX_DECLINED;
+    for (src = dst; src < end; src = p) {
+
+        for (p = src + 1; p < end && *p != '/'; p++) { /* void */ }
+
+        n = p - src;
+
+        if (!(n == 2 && src[1] == '.')
+            && !(n == 3 && src[1] == '.' && src[2] == '.'))
+        {
+            dst = ngx_movemem(dst, src, n);
+            continue;
+        }
+
+        if (n == 3) {
+            while (dst > target->data && *--dst != '/') { /* void */ }
+        }
+
+        if (p == end) {
+            *dst++ = '/';
+        }
+    }
+
+    dst = ngx_movemem(dst, end, last - end);
+
+    target->len = dst - target->data;
 }
 
 
