@@ -57,7 +57,7 @@ ngx_http_optcache_ask(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     }
 
     if (ngx_http_optcache_fetch(r, ctx) != NGX_OK
-        || ((ctx->held || ctx->background)
+        || ((ctx->held || ctx->hidden || ctx->background)
             && ngx_http_optcache_stale_keep(r, ctx) != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -185,6 +185,8 @@ ngx_http_optcache_stale_kept(ngx_http_request_t *r)
 
         cln->data = NULL;
 
+        ngx_http_optcache_fetched(r, ctx);
+
         if (ctx->answered || !ctx->fetched) {
             return NULL;
         }

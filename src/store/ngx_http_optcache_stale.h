@@ -62,6 +62,7 @@ ngx_int_t ngx_http_optcache_stale_keep(ngx_http_request_t *r,
 /*
  * The context of a request that has been redirected to an error page, if the
  * entry it holds is to be sent instead, or nobody waits for either; or NULL.
+ * What was put aside of a request that has been redirected is given back.
  */
 
 ngx_http_optcache_ctx_t *ngx_http_optcache_stale_kept(ngx_http_request_t *r);
