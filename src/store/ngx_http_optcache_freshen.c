@@ -21,21 +21,9 @@ typedef struct {
 } ngx_http_optcache_freshen_t;
 
 
-/* what a 304 speaks of */
-
-typedef struct {
-    ngx_str_t                     opaque;     /* of the stored ETag */
-    ngx_uint_t                    other;      /* than what is stored */
-} ngx_http_optcache_freshen_etag_t;
-
-
 static ngx_int_t ngx_http_optcache_freshen_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
     ngx_optcache_entry_t *e);
-static ngx_uint_t ngx_http_optcache_freshen_other(ngx_http_request_t *r,
-    ngx_optcache_entry_t *e);
-static void ngx_http_optcache_freshen_compare(ngx_table_elt_t *h, void *data);
-static ngx_str_t ngx_http_optcache_freshen_opaque(ngx_str_t *etag);
 static ngx_int_t ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
 static void ngx_http_optcache_freshen_protect(ngx_table_elt_t *h, void *data);
@@ -50,11 +38,8 @@ ngx_int_t
 ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
     ngx_int_t                      rc;
-    ngx_uint_t                     other;
     ngx_optcache_entry_t           e;
     ngx_http_optcache_response_t   resp;
-
-    other = ngx_http_optcache_freshen_other(r, &ctx->entry);
 
     if (ngx_http_optcache_freshen_merge(r, &ctx->entry) != NGX_OK) {
         return NGX_ERROR;
@@ -74,7 +59,7 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (rc == NGX_OK && !other && e.head.len <= NGX_OPTCACHE_HEAD_MAX) {
+    if (rc == NGX_OK && e.head.len <= NGX_OPTCACHE_HEAD_MAX) {
         rc = ngx_http_optcache_freshen_store(r, ctx, &resp, &e);
 
     } else {
@@ -120,70 +105,6 @@ ngx_http_optcache_freshen_store(ngx_http_request_t *r,
     ngx_http_optcache_store(r, ctx, e);
 
     return NGX_OK;
-}
-
-
-/*
- * RFC 9111, 4.3.4: a 304 with a validator that is not stored speaks of another
- * body.  Weak or strong is no matter: an origin that compresses weakens its
- * ETag in a 200, and does not in a 304.
- */
-
-static ngx_uint_t
-ngx_http_optcache_freshen_other(ngx_http_request_t *r, ngx_optcache_entry_t *e)
-{
-    ngx_optcache_field_t              field;
-    ngx_http_optcache_freshen_etag_t  etag;
-
-    if (ngx_optcache_entry_field(e, NGX_OPTCACHE_FIELD_ETAG, &field)
-        != NGX_OK)
-    {
-        return 0;
-    }
-
-    etag.opaque = ngx_http_optcache_freshen_opaque(&field.value);
-    etag.other = 0;
-
-    ngx_http_optcache_response_each(&r->headers_out.headers,
-                                    ngx_http_optcache_freshen_compare, &etag);
-    return etag.other;
-}
-
-
-static void
-ngx_http_optcache_freshen_compare(ngx_table_elt_t *h, void *data)
-{
-    ngx_http_optcache_freshen_etag_t *etag = data;
-
-    ngx_str_t  opaque;
-
-    if (ngx_optcache_field_id(&h->key) != NGX_OPTCACHE_FIELD_ETAG) {
-        return;
-    }
-
-    opaque = ngx_http_optcache_freshen_opaque(&h->value);
-
-    if (opaque.len != etag->opaque.len
-        || ngx_memcmp(opaque.data, etag->opaque.data, opaque.len) != 0)
-    {
-        etag->other = 1;
-    }
-}
-
-
-static ngx_str_t
-ngx_http_optcache_freshen_opaque(ngx_str_t *etag)
-{
-    ngx_str_t  opaque;
-
-    opaque = *etag;
-
-    if (opaque.len > 2 && opaque.data[0] == 'W' && opaque.data[1] == '/') {
-        opaque.data += 2;
-        opaque.len -= 2;
-    }
-
-    return opaque;
 }
 
 
@@ -267,7 +188,8 @@ ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
 
 
 /*
- * What describes the body that is kept, or names it, stays (RFC 9111, 3.2).
+ * What describes the body that is kept, or names it, stays (RFC 9111, 3.2).  An
+ * ETag that is another one is not believed (4.3.4): it answers ours.
  */
 
 static void
