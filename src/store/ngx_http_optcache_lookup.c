@@ -29,6 +29,8 @@ static void ngx_http_optcache_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static ngx_int_t ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, redisReply *reply);
+static ngx_uint_t ngx_http_optcache_lookup_newer(ngx_optcache_entry_t *e,
+    ngx_optcache_entry_t *held);
 static ngx_int_t ngx_http_optcache_lookup_keep(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *value);
 static void ngx_http_optcache_lookup_cleanup(void *data);
@@ -335,7 +337,7 @@ ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (ctx->held && e.date <= ctx->entry.date) {
+    if (ctx->held && !ngx_http_optcache_lookup_newer(&e, &ctx->entry)) {
         /* what was found in L1, and would not do, is no older */
         return NGX_OK;
     }
@@ -363,6 +365,25 @@ ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
     }
 
     return rc;
+}
+
+
+/* Of two that were stored within a second, that which is fresh for longer. */
+
+static ngx_uint_t
+ngx_http_optcache_lookup_newer(ngx_optcache_entry_t *e,
+    ngx_optcache_entry_t *held)
+{
+    time_t  now;
+
+    if (e->date != held->date) {
+        return e->date > held->date;
+    }
+
+    now = ngx_time();
+
+    return ngx_optcache_entry_staleness(e, now)
+           < ngx_optcache_entry_staleness(held, now);
 }
 
 
