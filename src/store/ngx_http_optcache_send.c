@@ -20,18 +20,18 @@ static ngx_int_t ngx_http_optcache_send_since(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_optcache_send_gzip(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
 static ngx_int_t ngx_http_optcache_send_fields(ngx_http_request_t *r,
-    ngx_optcache_entry_t *e);
+    ngx_optcache_entry_t *e, ngx_uint_t *varies);
 static ngx_int_t ngx_http_optcache_send_field(ngx_http_request_t *r,
     ngx_optcache_field_t *field);
 static void ngx_http_optcache_send_type(ngx_http_request_t *r,
     ngx_str_t *type);
 static ngx_int_t ngx_http_optcache_send_coding(ngx_http_request_t *r,
-    ngx_optcache_entry_t *e, ngx_uint_t gzip);
+    ngx_uint_t varies, ngx_uint_t gzip);
 static void ngx_http_optcache_send_ranges(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_http_optcache_send_if_range(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
-static ngx_uint_t ngx_http_optcache_send_varies(ngx_optcache_entry_t *e);
+static ngx_uint_t ngx_http_optcache_send_varies(ngx_str_t *line);
 static ngx_int_t ngx_http_optcache_send_age(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
 
@@ -87,7 +87,7 @@ ngx_int_t
 ngx_http_optcache_send_head(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
-    ngx_uint_t             gzip;
+    ngx_uint_t             gzip, varies;
     ngx_optcache_entry_t  *e;
 
     e = &ctx->entry;
@@ -109,14 +109,16 @@ ngx_http_optcache_send_head(ngx_http_request_t *r,
     r->headers_out.content_length_n = gzip ? e->gzip_len : e->body_len;
     r->headers_out.last_modified_time = e->last_modified;
 
-    if (ngx_http_optcache_send_fields(r, e) != NGX_OK
+    if (ngx_http_optcache_send_fields(r, e, &varies) != NGX_OK
         || ngx_http_optcache_send_age(r, e) != NGX_OK
         || ngx_http_optcache_send_status(r, ctx) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (e->gzip_len && ngx_http_optcache_send_coding(r, e, gzip) != NGX_OK) {
+    if (e->gzip_len
+        && ngx_http_optcache_send_coding(r, varies, gzip) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -189,13 +191,16 @@ ngx_http_optcache_send_gzip(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 
 
 static ngx_int_t
-ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e)
+ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e,
+    ngx_uint_t *varies)
 {
     u_char                        *p, *last;
     ngx_optcache_field_t           field;
     ngx_http_optcache_loc_conf_t  *olcf;
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    *varies = 0;
 
     p = e->head.data;
     last = p + e->head.len;
@@ -205,6 +210,10 @@ ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 
         if (p == NULL) {
             return NGX_ERROR;
+        }
+
+        if (field.id == NGX_OPTCACHE_FIELD_VARY && e->gzip_len) {
+            *varies |= ngx_http_optcache_send_varies(&field.value);
         }
 
         if (field.id == NGX_OPTCACHE_FIELD_CONTENT_TYPE) {
@@ -349,8 +358,8 @@ ngx_http_optcache_send_type(ngx_http_request_t *r, ngx_str_t *type)
  */
 
 static ngx_int_t
-ngx_http_optcache_send_coding(ngx_http_request_t *r,
-    ngx_optcache_entry_t *e, ngx_uint_t gzip)
+ngx_http_optcache_send_coding(ngx_http_request_t *r, ngx_uint_t varies,
+    ngx_uint_t gzip)
 {
     ngx_table_elt_t  *h;
 
@@ -358,7 +367,7 @@ ngx_http_optcache_send_coding(ngx_http_request_t *r,
     static ngx_str_t  accept_encoding = ngx_string("Accept-Encoding");
     static ngx_str_t  content_encoding = ngx_string("Content-Encoding");
 
-    if (!ngx_http_optcache_send_varies(e)
+    if (!varies
         && ngx_http_compat_push_header(r, &vary, &accept_encoding) == NULL)
     {
         return NGX_ERROR;
@@ -435,31 +444,16 @@ ngx_http_optcache_send_if_range(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 }
 
 
-/* Whether its own Vary has Accept-Encoding already. */
+/* Whether a line of Vary has Accept-Encoding. */
 
 static ngx_uint_t
-ngx_http_optcache_send_varies(ngx_optcache_entry_t *e)
+ngx_http_optcache_send_varies(ngx_str_t *line)
 {
-    u_char                   *p, *last;
-    ngx_optcache_field_t      field;
-    ngx_http_rfc9111_vary_t   vary;
+    ngx_http_rfc9111_vary_t  vary;
 
     ngx_memzero(&vary, sizeof(ngx_http_rfc9111_vary_t));
 
-    p = e->head.data;
-    last = p + e->head.len;
-
-    while (p < last) {
-        p = ngx_optcache_field_read(p, last, &field);
-
-        if (p == NULL) {
-            break;
-        }
-
-        if (field.id == NGX_OPTCACHE_FIELD_VARY) {
-            ngx_http_rfc9111_vary_parse(&field.value, &vary);
-        }
-    }
+    ngx_http_rfc9111_vary_parse(line, &vary);
 
     return vary.encoding;
 }
