@@ -16,38 +16,40 @@ typedef struct {
 } ngx_optcache_field_name_t;
 
 
+/* as they are written mostly: these are compared byte by byte first */
+
 static ngx_optcache_field_name_t  ngx_optcache_field_names[] = {
 
-    { ngx_string("content-type"), NGX_OPTCACHE_FIELD_CONTENT_TYPE },
-    { ngx_string("content-encoding"), NGX_OPTCACHE_FIELD_CONTENT_ENCODING },
-    { ngx_string("last-modified"), NGX_OPTCACHE_FIELD_LAST_MODIFIED },
-    { ngx_string("etag"), NGX_OPTCACHE_FIELD_ETAG },
-    { ngx_string("date"), NGX_OPTCACHE_FIELD_DATE },
-    { ngx_string("expires"), NGX_OPTCACHE_FIELD_EXPIRES },
-    { ngx_string("cache-control"), NGX_OPTCACHE_FIELD_CACHE_CONTROL },
-    { ngx_string("vary"), NGX_OPTCACHE_FIELD_VARY },
-    { ngx_string("location"), NGX_OPTCACHE_FIELD_LOCATION },
-    { ngx_string("content-range"), NGX_OPTCACHE_FIELD_CONTENT_RANGE },
-    { ngx_string("set-cookie"), NGX_OPTCACHE_FIELD_SET_COOKIE },
-    { ngx_string("set-cookie2"), NGX_OPTCACHE_FIELD_SET_COOKIE },
+    { ngx_string("Content-Type"), NGX_OPTCACHE_FIELD_CONTENT_TYPE },
+    { ngx_string("Content-Encoding"), NGX_OPTCACHE_FIELD_CONTENT_ENCODING },
+    { ngx_string("Last-Modified"), NGX_OPTCACHE_FIELD_LAST_MODIFIED },
+    { ngx_string("ETag"), NGX_OPTCACHE_FIELD_ETAG },
+    { ngx_string("Date"), NGX_OPTCACHE_FIELD_DATE },
+    { ngx_string("Expires"), NGX_OPTCACHE_FIELD_EXPIRES },
+    { ngx_string("Cache-Control"), NGX_OPTCACHE_FIELD_CACHE_CONTROL },
+    { ngx_string("Vary"), NGX_OPTCACHE_FIELD_VARY },
+    { ngx_string("Location"), NGX_OPTCACHE_FIELD_LOCATION },
+    { ngx_string("Content-Range"), NGX_OPTCACHE_FIELD_CONTENT_RANGE },
+    { ngx_string("Set-Cookie"), NGX_OPTCACHE_FIELD_SET_COOKIE },
+    { ngx_string("Set-Cookie2"), NGX_OPTCACHE_FIELD_SET_COOKIE },
 
-    { ngx_string("connection"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("keep-alive"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("proxy-authenticate"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("proxy-authentication-info"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("proxy-authorization"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("proxy-connection"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("te"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("trailer"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("transfer-encoding"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("upgrade"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("Connection"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("Keep-Alive"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("Proxy-Authenticate"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("Proxy-Authentication-Info"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("Proxy-Authorization"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("Proxy-Connection"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("TE"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("Trailer"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("Transfer-Encoding"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("Upgrade"), NGX_OPTCACHE_FIELD_NEVER },
 
-    { ngx_string("content-length"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("accept-ranges"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("Content-Length"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("Accept-Ranges"), NGX_OPTCACHE_FIELD_NEVER },
 
-    { ngx_string("age"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("x-cache"), NGX_OPTCACHE_FIELD_NEVER },
-    { ngx_string("ratelimit"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("Age"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("X-Cache"), NGX_OPTCACHE_FIELD_NEVER },
+    { ngx_string("RateLimit"), NGX_OPTCACHE_FIELD_NEVER },
 
     { ngx_null_string, NGX_OPTCACHE_FIELD_OTHER }
 };
@@ -63,6 +65,23 @@ static ngx_str_t  ngx_optcache_field_limits[] = {
 };
 
 
+/* the bytes of a token (RFC 9110, 5.6.2), one bit each */
+
+static const uint32_t  ngx_optcache_field_tokens[] = {
+    0x00000000,
+    0x03ff6cfa,     /* 9876543210  .-  +*  '&%$# ! */
+    0xc7fffffe,     /* _^  Z .. A */
+    0x57ffffff,     /* ~ |  z .. a ` */
+    0, 0, 0, 0
+};
+
+
+/* the same byte eight times */
+
+#define NGX_OPTCACHE_FIELD_BYTES(ch)                                          \
+    ((uint64_t) (ch) * 0x0101010101010101ULL)
+
+
 #define NGX_OPTCACHE_FIELD_NAMES                                              \
     (sizeof(ngx_optcache_field_names) / sizeof(ngx_optcache_field_name_t))
 
@@ -71,7 +90,7 @@ static ngx_str_t  ngx_optcache_field_limits[] = {
 
 
 static void ngx_optcache_field_index(void);
-static ngx_uint_t ngx_optcache_field_token(u_char ch);
+static ngx_uint_t ngx_optcache_field_printable(u_char *p);
 
 
 /* of this process: numbers of names from 1, by first letter and length */
@@ -103,7 +122,9 @@ ngx_optcache_field_id(ngx_str_t *name)
         known = &ngx_optcache_field_names[n - 1];
 
         if (known->name.len == name->len
-            && ngx_strncasecmp(known->name.data, name->data, name->len) == 0)
+            && (ngx_memcmp(known->name.data, name->data, name->len) == 0
+                || ngx_strncasecmp(known->name.data, name->data, name->len)
+                   == 0))
         {
             return known->id;
         }
@@ -146,21 +167,32 @@ ngx_optcache_field_index(void)
 ngx_uint_t
 ngx_optcache_field_valid(ngx_optcache_field_t *field)
 {
-    size_t  i;
-    u_char  ch;
+    u_char  *p, *last, ch;
 
     if (field->name.len == 0) {
         return 0;
     }
 
-    for (i = 0; i < field->name.len; i++) {
-        if (!ngx_optcache_field_token(field->name.data[i])) {
+    p = field->name.data;
+    last = p + field->name.len;
+
+    for ( /* void */ ; p < last; p++) {
+        if (!(ngx_optcache_field_tokens[*p / 32] >> *p % 32 & 1)) {
             return 0;
         }
     }
 
-    for (i = 0; i < field->value.len; i++) {
-        ch = field->value.data[i];
+    p = field->value.data;
+    last = p + field->value.len;
+
+    while (p < last) {
+
+        if (last - p >= 8 && ngx_optcache_field_printable(p)) {
+            p += 8;
+            continue;
+        }
+
+        ch = *p++;
 
         if ((ch < 0x20 && ch != '\t') || ch == 0x7f) {
             return 0;
@@ -171,18 +203,23 @@ ngx_optcache_field_valid(ngx_optcache_field_t *field)
 }
 
 
+/*
+ * Whether none of 8 bytes is below 0x20, or 0x7f.  A borrow comes only from a
+ * byte that is, so 1 is always true; 0 may be so for a tab.
+ */
+
 static ngx_uint_t
-ngx_optcache_field_token(u_char ch)
+ngx_optcache_field_printable(u_char *p)
 {
-    static const char  marks[] = "!#$%&'*+-.^_`|~";
+    uint64_t  x, del;
 
-    if ((ch >= '0' && ch <= '9')
-        || ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z'))
-    {
-        return 1;
-    }
+    ngx_memcpy(&x, p, 8);
 
-    return ch != '\0' && strchr(marks, ch) != NULL;
+    del = x ^ NGX_OPTCACHE_FIELD_BYTES(0x7f);
+
+    return (((x - NGX_OPTCACHE_FIELD_BYTES(0x20)) & ~x)
+            | ((del - NGX_OPTCACHE_FIELD_BYTES(0x01)) & ~del))
+           & NGX_OPTCACHE_FIELD_BYTES(0x80) ? 0 : 1;
 }
 
 

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -135,6 +136,43 @@ test_valid_value(void **state)
         {
             fail_msg("byte %d in a value", (int) ch);
         }
+    }
+}
+
+
+/* every byte at every place of a value, which is read in pieces of 8 */
+
+static void
+test_valid_every(void **state)
+{
+    u_char                value[19];
+    ngx_uint_t            ch, i, valid;
+    ngx_optcache_field_t  field;
+
+    field.name.data = (u_char *) "X";
+    field.name.len = 1;
+    field.value.data = value;
+    field.value.len = sizeof(value);
+
+    for (ch = 0; ch < 256; ch++) {
+        valid = (ch >= 0x20 || ch == '\t') && ch != 0x7f;
+
+        for (i = 0; i < sizeof(value); i++) {
+            memset(value, (i % 2) ? 0xff : ' ', sizeof(value));
+            value[i] = (u_char) ch;
+
+            assert_int_equal(ngx_optcache_field_valid(&field), valid);
+        }
+
+        field.name.data = value;
+        value[0] = (u_char) ch;
+
+        assert_int_equal(ngx_optcache_field_valid(&field) && ch != 0,
+                         valid && ch != 0
+                         && (isalnum((int) ch)
+                             || strchr("!#$%&'*+-.^_`|~", (int) ch)));
+
+        field.name.data = (u_char *) "X";
     }
 }
 
@@ -468,6 +506,7 @@ main(void)
         cmocka_unit_test(test_never),
         cmocka_unit_test(test_valid_name),
         cmocka_unit_test(test_valid_value),
+        cmocka_unit_test(test_valid_every),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_layout),
         cmocka_unit_test(test_read_short),
