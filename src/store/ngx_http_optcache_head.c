@@ -20,17 +20,16 @@ typedef struct {
 typedef struct {
     ngx_http_request_t           *request;
     ngx_http_optcache_response_t *response;
-    u_char                       *p;              /* NULL: only measure */
-    size_t                        size;
+    u_char                       *p;
+    size_t                        size;           /* at most */
     ngx_uint_t                    hops;           /* Connection names fields */
 } ngx_http_optcache_head_t;
 
 
+static void ngx_http_optcache_head_size(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_head_made(ngx_http_optcache_head_t *head,
     ngx_str_t *type, ngx_str_t *date);
 static void ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data);
-static void ngx_http_optcache_head_add(ngx_http_optcache_head_t *head,
-    ngx_optcache_field_t *field);
 static ngx_int_t ngx_http_optcache_head_type(ngx_http_request_t *r,
     ngx_str_t *type);
 static ngx_uint_t ngx_http_optcache_head_hops(ngx_http_request_t *r);
@@ -46,7 +45,6 @@ ngx_int_t
 ngx_http_optcache_head_write(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp, ngx_str_t *head)
 {
-    u_char                    date[sizeof("Mon, 28 Sep 1970 06:00:00 GMT")];
     ngx_str_t                 type, made;
     ngx_http_optcache_head_t  h;
 
@@ -60,8 +58,8 @@ ngx_http_optcache_head_write(ngx_http_request_t *r,
         made = resp->date;
 
     } else {
-        made.data = date;
-        made.len = ngx_http_time(date, ngx_time()) - date;
+        made.data = ngx_cached_http_time.data;
+        made.len = ngx_cached_http_time.len;
     }
 
     ngx_memzero(&h, sizeof(ngx_http_optcache_head_t));
@@ -70,11 +68,13 @@ ngx_http_optcache_head_write(ngx_http_request_t *r,
     h.response = resp;
     h.hops = ngx_http_optcache_head_hops(r);
 
-    ngx_http_optcache_head_made(&h, &type, &made);
-    ngx_http_optcache_response_each(&r->headers_out.headers,
-                                    ngx_http_optcache_head_field, &h);
+    h.size = 2 * NGX_OPTCACHE_FIELD_HEADER
+             + sizeof("Date") - 1 + made.len
+             + sizeof("Content-Type") - 1 + type.len;
 
-    head->len = h.size;
+    ngx_http_optcache_response_each(&r->headers_out.headers,
+                                    ngx_http_optcache_head_size, &h);
+
     head->data = ngx_pnalloc(r->pool, h.size);
 
     if (head->data == NULL) {
@@ -87,7 +87,20 @@ ngx_http_optcache_head_write(ngx_http_request_t *r,
     ngx_http_optcache_response_each(&r->headers_out.headers,
                                     ngx_http_optcache_head_field, &h);
 
+    head->len = h.p - head->data;
+
     return NGX_OK;
+}
+
+
+/* What a field may take; not all are stored. */
+
+static void
+ngx_http_optcache_head_size(ngx_table_elt_t *h, void *data)
+{
+    ngx_http_optcache_head_t *head = data;
+
+    head->size += NGX_OPTCACHE_FIELD_HEADER + h->key.len + h->value.len;
 }
 
 
@@ -101,7 +114,7 @@ ngx_http_optcache_head_made(ngx_http_optcache_head_t *head, ngx_str_t *type,
     ngx_str_set(&field.name, "Date");
     field.value = *date;
 
-    ngx_http_optcache_head_add(head, &field);
+    head->p = ngx_optcache_field_write(head->p, &field);
 
     field.id = NGX_OPTCACHE_FIELD_CONTENT_TYPE;
     ngx_str_set(&field.name, "Content-Type");
@@ -110,7 +123,7 @@ ngx_http_optcache_head_made(ngx_http_optcache_head_t *head, ngx_str_t *type,
     if (type->len
         && !ngx_http_optcache_response_omits(head->response, &field.name))
     {
-        ngx_http_optcache_head_add(head, &field);
+        head->p = ngx_optcache_field_write(head->p, &field);
     }
 }
 
@@ -162,20 +175,7 @@ ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data)
         return;
     }
 
-    ngx_http_optcache_head_add(head, &field);
-}
-
-
-static void
-ngx_http_optcache_head_add(ngx_http_optcache_head_t *head,
-    ngx_optcache_field_t *field)
-{
-    if (head->p) {
-        head->p = ngx_optcache_field_write(head->p, field);
-
-    } else {
-        head->size += ngx_optcache_field_size(field);
-    }
+    head->p = ngx_optcache_field_write(head->p, &field);
 }
 
 

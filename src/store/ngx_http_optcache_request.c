@@ -93,6 +93,8 @@ ngx_http_optcache_request_control(ngx_http_request_t *r,
         return NGX_OK;
     }
 
+    ctx->heard = 1;
+
     pragma = 0;
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {

@@ -15,51 +15,32 @@
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_rules.h"
 #include "ngx_http_rfc9110_date.h"
-#include "ngx_http_rfc9213_targeted.h"
-#include "ngx_http_surrogate_control.h"
 
 
-/* all lines of one field */
-
-typedef struct {
-    ngx_http_request_t           *request;
-    const char                   *name;
-    ngx_str_t                     value;
-    ngx_int_t                     rc;
-} ngx_http_optcache_lines_t;
-
-
-static ngx_uint_t ngx_http_optcache_response_stale(
-    ngx_http_optcache_response_t *resp);
 static ngx_uint_t ngx_http_optcache_response_somebody(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_optcache_response_no_store(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static void ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data);
-static void ngx_http_optcache_response_upstream(ngx_table_elt_t *h,
-    void *data);
-static ngx_int_t ngx_http_optcache_response_targeted(ngx_http_request_t *r,
+static void ngx_http_optcache_response_hidden(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp);
-static void ngx_http_optcache_response_line(ngx_table_elt_t *h, void *data);
+static void ngx_http_optcache_response_upstream(
+    ngx_http_optcache_response_t *resp, ngx_table_elt_t *h);
 static void ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
+static time_t ngx_http_optcache_response_date(ngx_str_t *value);
+static void ngx_http_optcache_response_modified(ngx_table_elt_t *h,
+    void *data);
+static ngx_uint_t ngx_http_optcache_response_stale(
+    ngx_http_optcache_response_t *resp);
 static void ngx_http_optcache_response_type(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp);
-
-
-/* RFC 9213, 2.2: the fields that go before Cache-Control and Expires */
-
-const char  *ngx_http_optcache_targets[] = {
-    "Optcache-Cache-Control",
-    "CDN-Cache-Control",
-    "Surrogate-Control",
-    NULL
-};
 
 
 ngx_int_t
 ngx_http_optcache_response_read(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp)
 {
-    ngx_http_rfc9111_control_t     request;
     ngx_http_rfc9111_storage_t     storage;
     ngx_http_rfc9111_storage_e     reason;
     ngx_http_optcache_loc_conf_t  *olcf;
@@ -74,9 +55,7 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
                                     ngx_http_optcache_response_field, resp);
 
     if (r->upstream) {
-        /* also what nginx does not pass on: Date, and what is hidden */
-        ngx_http_optcache_response_each(&r->upstream->headers_in.headers,
-                                   ngx_http_optcache_response_upstream, resp);
+        ngx_http_optcache_response_hidden(r, resp);
     }
 
     ngx_http_optcache_response_type(r, resp);
@@ -98,8 +77,9 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
 
     ngx_http_optcache_rules_ignore(olcf, resp);
 
-    if (!(olcf->ignore & NGX_HTTP_OPTCACHE_IGNORE_CACHE_CONTROL)
-        && ngx_http_optcache_response_targeted(r, resp) != NGX_OK)
+    if (resp->targeted
+        && !(olcf->ignore & NGX_HTTP_OPTCACHE_IGNORE_CACHE_CONTROL)
+        && ngx_http_optcache_targeted_read(r, resp) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -123,15 +103,8 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
 
     ngx_memzero(&storage, sizeof(ngx_http_rfc9111_storage_t));
 
-    /* RFC 9111, 5.2.1.5: a client may ask that nothing be stored, too */
-
-    ngx_http_rfc9111_control_init(&request);
-    ngx_http_optcache_response_each(&r->headers_in.headers,
-                                    ngx_http_optcache_response_asked,
-                                    &request);
-
     storage.cc = resp->freshness.cc;
-    storage.asked_no_store = request.no_store;
+    storage.asked_no_store = ngx_http_optcache_response_no_store(r, ctx);
     storage.status = r->headers_out.status;
     storage.lifetime = resp->lifetime - resp->age;
     storage.shared = resp->shared;
@@ -220,6 +193,26 @@ ngx_http_optcache_response_each(ngx_list_t *headers,
 }
 
 
+/* RFC 9111, 5.2.1.5: a client may ask that nothing be stored, too */
+
+static ngx_uint_t
+ngx_http_optcache_response_no_store(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_http_rfc9111_control_t  request;
+
+    if (ctx->heard) {
+        return ctx->asked && ctx->asked->no_store;
+    }
+
+    ngx_http_rfc9111_control_init(&request);
+    ngx_http_optcache_response_each(&r->headers_in.headers,
+                                    ngx_http_optcache_response_asked,
+                                    &request);
+    return request.no_store;
+}
+
+
 static void
 ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data)
 {
@@ -252,10 +245,6 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
         break;
 
     case NGX_OPTCACHE_FIELD_LAST_MODIFIED:
-        resp->validator = 1;
-        ngx_http_rfc9111_last_modified(&resp->freshness, &h->value);
-        break;
-
     case NGX_OPTCACHE_FIELD_ETAG:
         resp->validator = 1;
         break;
@@ -292,6 +281,7 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
             resp->freshness.pragma = 1;
         }
 
+        resp->targeted |= ngx_http_optcache_targeted(h);
         break;
     }
 
@@ -303,11 +293,63 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
 }
 
 
-static void
-ngx_http_optcache_response_upstream(ngx_table_elt_t *h, void *data)
-{
-    ngx_http_optcache_response_t *resp = data;
+/*
+ * Also what nginx does not pass on counts: Date, and what is hidden.  It keeps
+ * the order, so a line that is passed on, and has been read, is the next one.
+ */
 
+static void
+ngx_http_optcache_response_hidden(ngx_http_request_t *r,
+    ngx_http_optcache_response_t *resp)
+{
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part, *passed;
+    ngx_table_elt_t  *h, *out;
+
+    n = 0;
+    passed = &r->headers_out.headers.part;
+
+    for (part = &r->upstream->headers_in.headers.part;
+         part;
+         part = part->next)
+    {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            while (passed && n == passed->nelts) {
+                passed = passed->next;
+                n = 0;
+            }
+
+            if (passed) {
+                out = passed->elts;
+                out += n;
+
+                if (out->key.data == h[i].key.data) {
+                    n++;
+
+                    if (out->hash
+                        && out->value.data == h[i].value.data
+                        && out->value.len == h[i].value.len)
+                    {
+                        continue;
+                    }
+                }
+            }
+
+            if (h[i].hash) {
+                ngx_http_optcache_response_upstream(resp, &h[i]);
+            }
+        }
+    }
+}
+
+
+static void
+ngx_http_optcache_response_upstream(ngx_http_optcache_response_t *resp,
+    ngx_table_elt_t *h)
+{
     switch (ngx_optcache_field_id(&h->key)) {
 
     case NGX_OPTCACHE_FIELD_DATE:
@@ -319,7 +361,7 @@ ngx_http_optcache_response_upstream(ngx_table_elt_t *h, void *data)
     case NGX_OPTCACHE_FIELD_CACHE_CONTROL:
     case NGX_OPTCACHE_FIELD_EXPIRES:
     case NGX_OPTCACHE_FIELD_VARY:
-        ngx_http_optcache_response_field(h, data);
+        ngx_http_optcache_response_field(h, resp);
         break;
 
     case NGX_OPTCACHE_FIELD_SET_COOKIE:
@@ -332,6 +374,10 @@ ngx_http_optcache_response_upstream(ngx_table_elt_t *h, void *data)
             ngx_http_rfc9111_age(&resp->freshness, &h->value);
         }
 
+        break;
+
+    case NGX_OPTCACHE_FIELD_OTHER:
+        resp->targeted |= ngx_http_optcache_targeted(h);
         break;
 
     default:
@@ -349,97 +395,6 @@ ngx_http_optcache_response_omits(ngx_http_optcache_response_t *resp,
 }
 
 
-/*
- * RFC 9213, 2.2: the first of the targets that is a dictionary, and not empty,
- * speaks in place of Cache-Control and Expires.  NGX_ERROR when out of memory.
- */
-
-static ngx_int_t
-ngx_http_optcache_response_targeted(ngx_http_request_t *r,
-    ngx_http_optcache_response_t *resp)
-{
-    const char                 **name;
-    ngx_http_optcache_lines_t    lines;
-
-    for (name = ngx_http_optcache_targets; *name; name++) {
-
-        ngx_memzero(&lines, sizeof(ngx_http_optcache_lines_t));
-
-        lines.request = r;
-        lines.name = *name;
-
-        ngx_http_optcache_response_each(&r->headers_out.headers,
-                                        ngx_http_optcache_response_line,
-                                        &lines);
-
-        if (lines.value.data == NULL && r->upstream) {
-            /* hidden from the client */
-            ngx_http_optcache_response_each(&r->upstream->headers_in.headers,
-                                            ngx_http_optcache_response_line,
-                                            &lines);
-        }
-
-        if (lines.rc != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        if (ngx_http_optcache_response_target(*name, &lines.value,
-                                              &resp->freshness.cc)
-            == NGX_OK)
-        {
-            resp->freshness.expires = -1;
-            resp->no_transform |= resp->freshness.cc.no_transform;
-            break;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_optcache_response_target(const char *name, ngx_str_t *line,
-    ngx_http_rfc9111_control_t *cc)
-{
-    return (*name == 'S') ? ngx_http_surrogate_control(line, cc)
-                          : ngx_http_rfc9213_targeted(line, cc);
-}
-
-
-/* RFC 9651, 4.2: several lines are joined by commas. */
-
-static void
-ngx_http_optcache_response_line(ngx_table_elt_t *h, void *data)
-{
-    ngx_http_optcache_lines_t *lines = data;
-
-    u_char  *p;
-    size_t   len;
-
-    if (!ngx_http_optcache_response_is(h, lines->name)) {
-        return;
-    }
-
-    if (lines->value.data == NULL) {
-        lines->value = h->value;
-        return;
-    }
-
-    len = lines->value.len + sizeof(", ") - 1 + h->value.len;
-
-    p = ngx_pnalloc(lines->request->pool, len);
-    if (p == NULL) {
-        lines->rc = NGX_ERROR;
-        return;
-    }
-
-    (void) ngx_sprintf(p, "%V, %V", &lines->value, &h->value);
-
-    lines->value.data = p;
-    lines->value.len = len;
-}
-
-
 static void
 ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp)
@@ -451,7 +406,7 @@ ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
 
     if (resp->date.len) {
         /* NGX_ERROR is -1: no date */
-        resp->freshness.date = ngx_http_rfc9110_date(&resp->date);
+        resp->freshness.date = ngx_http_optcache_response_date(&resp->date);
     }
 
     resp->age = ngx_http_rfc9111_initial_age(&resp->freshness, ctx->requested,
@@ -478,9 +433,38 @@ ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
     /* RFC 9110, 9.3.3: a response to POST has to say it */
 
     if (olcf->valid == NULL && ctx->body.len == 0) {
+        ngx_http_optcache_response_each(&r->headers_out.headers,
+                                        ngx_http_optcache_response_modified,
+                                        resp);
         resp->lifetime = ngx_http_rfc9111_heuristic(&resp->freshness,
                                                     r->headers_out.status,
                                                     now);
+    }
+}
+
+
+/* It is mostly this very second. */
+
+static time_t
+ngx_http_optcache_response_date(ngx_str_t *value)
+{
+    if (value->len == ngx_cached_http_time.len
+        && ngx_memcmp(value->data, ngx_cached_http_time.data, value->len) == 0)
+    {
+        return ngx_time();
+    }
+
+    return ngx_http_rfc9110_date(value);
+}
+
+
+static void
+ngx_http_optcache_response_modified(ngx_table_elt_t *h, void *data)
+{
+    ngx_http_optcache_response_t *resp = data;
+
+    if (ngx_optcache_field_id(&h->key) == NGX_OPTCACHE_FIELD_LAST_MODIFIED) {
+        ngx_http_rfc9111_last_modified(&resp->freshness, &h->value);
     }
 }
 

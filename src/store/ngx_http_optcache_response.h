@@ -41,6 +41,7 @@ typedef struct {
     unsigned                      public:1;       /* shared for that reason */
     unsigned                      personal:1;     /* varies on credentials */
     unsigned                      no_transform:1;
+    unsigned                      targeted:1;     /* has such a field */
     unsigned                      part:1;         /* says Content-Range */
     unsigned                      streaming:1;    /* text/event-stream */
     unsigned                      invalid:1;      /* a field not to be kept */
@@ -62,6 +63,20 @@ extern const char  *ngx_http_optcache_targets[];
 
 ngx_int_t ngx_http_optcache_response_target(const char *name, ngx_str_t *line,
     ngx_http_rfc9111_control_t *cc);
+
+
+/* Whether a field is one of them. */
+
+ngx_uint_t ngx_http_optcache_targeted(ngx_table_elt_t *h);
+
+/*
+ * The first of them in a response that is a dictionary, and not empty, speaks
+ * in place of Cache-Control and Expires (RFC 9213, 2.2).  NGX_ERROR when out
+ * of memory.
+ */
+
+ngx_int_t ngx_http_optcache_targeted_read(ngx_http_request_t *r,
+    ngx_http_optcache_response_t *resp);
 
 
 /*
