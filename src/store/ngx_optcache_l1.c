@@ -63,6 +63,8 @@ static size_t ngx_optcache_l1_read(ngx_optcache_l1_cursor_t *cursor,
 static void ngx_optcache_l1_first_cursor(ngx_optcache_l1_cursor_t *cursor,
     ngx_optcache_l1_shctx_t *sh, ngx_optcache_l1_node_t *node);
 static void ngx_optcache_l1_unpin_cleanup(void *data);
+static void ngx_optcache_l1_unpin(ngx_optcache_l1_t *l1,
+    ngx_optcache_l1_pin_t *pin);
 
 
 ngx_int_t
@@ -80,11 +82,6 @@ ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
 
     if (l1->slot == NULL) {
         return NGX_DECLINED;
-    }
-
-    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_optcache_l1_cleanup_t));
-    if (cln == NULL) {
-        return NGX_ERROR;
     }
 
     hash = ngx_optcache_l1_hash(l1, key);
@@ -110,6 +107,12 @@ ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
     if (cell == 0) {
         ngx_optcache_l1_worker_unpin(l1, pin);
         return NGX_DECLINED;
+    }
+
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_optcache_l1_cleanup_t));
+    if (cln == NULL) {
+        ngx_optcache_l1_unpin(l1, pin);
+        return NGX_ERROR;
     }
 
     up = cln->data;
@@ -479,25 +482,29 @@ ngx_optcache_l1_unpin_cleanup(void *data)
 {
     ngx_optcache_l1_cleanup_t  *up = data;
 
-    uint32_t                  cell;
-    ngx_optcache_l1_t        *l1;
-    ngx_optcache_l1_shard_t  *shard;
-
-    l1 = up->l1;
-
-    if (l1->slot == NULL) {
+    if (up->l1->slot == NULL) {
         /* the worker has let go of all its pins and is about to exit */
         return;
     }
 
-    cell = ngx_optcache_l1_pinned(*up->pin);
+    ngx_optcache_l1_unpin(up->l1, up->pin);
+}
+
+
+static void
+ngx_optcache_l1_unpin(ngx_optcache_l1_t *l1, ngx_optcache_l1_pin_t *pin)
+{
+    uint32_t                  cell;
+    ngx_optcache_l1_shard_t  *shard;
+
+    cell = ngx_optcache_l1_pinned(*pin);
 
     shard = ngx_optcache_l1_shard_lock(l1->sh,
                                   ngx_optcache_l1_node(l1->sh, cell)->shard);
 
-    ngx_optcache_l1_shard_unpin(l1->sh, cell, up->pin);
+    ngx_optcache_l1_shard_unpin(l1->sh, cell, pin);
 
     ngx_optcache_l1_unlock(&shard->lock);
 
-    ngx_optcache_l1_worker_unpin(l1, up->pin);
+    ngx_optcache_l1_worker_unpin(l1, pin);
 }

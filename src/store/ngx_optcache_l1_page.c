@@ -267,18 +267,45 @@ ngx_optcache_l1_page_list(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i)
 }
 
 
-/* The longest run of cells that are free. */
+/*
+ * The longest run of cells that are free: a bit of fits[i] begins 2^i of them,
+ * and what fits is put together from the largest down.
+ */
 
 static ngx_uint_t
 ngx_optcache_l1_page_run(uint64_t used)
 {
-    uint64_t    x;
-    ngx_uint_t  n;
+    uint64_t    x, y, fits[7];
+    ngx_uint_t  i, n;
 
-    n = 0;
+    x = ~used;
 
-    for (x = ~used; x; x &= x >> 1) {
-        n++;
+    if (x == 0) {
+        return 0;
+    }
+
+    for (i = 0; x; i++) {
+        fits[i] = x;
+
+        if (i == 6) {
+            return NGX_OPTCACHE_L1_CELLS;
+        }
+
+        x &= x >> ((ngx_uint_t) 1 << i);
+    }
+
+    i--;
+
+    x = fits[i];
+    n = (ngx_uint_t) 1 << i;
+
+    while (i-- > 0) {
+        y = x & (fits[i] >> n);
+
+        if (y) {
+            x = y;
+            n += (ngx_uint_t) 1 << i;
+        }
     }
 
     return n;
