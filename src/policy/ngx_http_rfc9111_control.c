@@ -213,7 +213,8 @@ ngx_http_rfc9111_control_id(ngx_str_t *name)
     for (d = ngx_http_rfc9111_directives; d->name.len; d++) {
 
         if (d->name.len == name->len
-            && ngx_strncasecmp(d->name.data, name->data, name->len) == 0)
+            && (ngx_memcmp(d->name.data, name->data, name->len) == 0
+                || ngx_strncasecmp(d->name.data, name->data, name->len) == 0))
         {
             break;
         }

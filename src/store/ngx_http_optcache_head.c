@@ -239,7 +239,7 @@ ngx_http_optcache_head_names(ngx_table_elt_t *h, void *data)
 {
     ngx_uint_t *found = data;
 
-    if (!ngx_http_optcache_response_is(h, "connection")) {
+    if (!ngx_http_optcache_response_is(h, "Connection")) {
         return;
     }
 
@@ -251,9 +251,10 @@ ngx_http_optcache_head_names(ngx_table_elt_t *h, void *data)
     }
 
     if (h->value.len == sizeof("keep-alive") - 1
-        && ngx_strncasecmp(h->value.data, (u_char *) "keep-alive",
-                           h->value.len)
-           == 0)
+        && (ngx_memcmp(h->value.data, "keep-alive", h->value.len) == 0
+            || ngx_strncasecmp(h->value.data, (u_char *) "keep-alive",
+                               h->value.len)
+               == 0))
     {
         return;
     }
@@ -287,7 +288,7 @@ ngx_http_optcache_head_connection(ngx_table_elt_t *h, void *data)
 {
     ngx_http_optcache_hop_t *hop = data;
 
-    if (ngx_http_optcache_response_is(h, "connection")
+    if (ngx_http_optcache_response_is(h, "Connection")
         && ngx_http_optcache_head_listed(&h->value, hop->name))
     {
         hop->found = 1;

@@ -268,14 +268,14 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
 
     case NGX_OPTCACHE_FIELD_NEVER:
 
-        if (ngx_http_optcache_response_is(h, "age")) {
+        if (ngx_http_optcache_response_is(h, "Age")) {
             ngx_http_rfc9111_age(&resp->freshness, &h->value);
         }
 
         return;
 
     default:
-        if (ngx_http_optcache_response_is(h, "pragma")
+        if (ngx_http_optcache_response_is(h, "Pragma")
             && ngx_http_rfc9111_pragma(&h->value))
         {
             resp->freshness.pragma = 1;
@@ -370,7 +370,7 @@ ngx_http_optcache_response_upstream(ngx_http_optcache_response_t *resp,
 
     case NGX_OPTCACHE_FIELD_NEVER:
 
-        if (ngx_http_optcache_response_is(h, "age")) {
+        if (ngx_http_optcache_response_is(h, "Age")) {
             ngx_http_rfc9111_age(&resp->freshness, &h->value);
         }
 

@@ -110,13 +110,15 @@ ngx_uint_t ngx_http_optcache_response_omits(
 void ngx_http_optcache_response_each(ngx_list_t *headers,
     ngx_http_optcache_field_pt handler, void *data);
 
-/* Whether this is the name of a field, in any case. */
+/* Whether this is the name of a field, in any case; the same is found first. */
 
 static ngx_inline ngx_uint_t
 ngx_http_optcache_response_is(ngx_table_elt_t *h, const char *name)
 {
     return h->key.len == ngx_strlen(name)
-           && ngx_strncasecmp(h->key.data, (u_char *) name, h->key.len) == 0;
+           && (ngx_memcmp(h->key.data, name, h->key.len) == 0
+               || ngx_strncasecmp(h->key.data, (u_char *) name, h->key.len)
+                  == 0);
 }
 
 
