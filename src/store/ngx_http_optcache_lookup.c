@@ -65,7 +65,10 @@ ngx_int_t
 ngx_http_optcache_lookup_again(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
+    /* what the answers depend on may be known no longer */
+
     ctx->key.identity = ctx->base;
+    ngx_str_null(&ctx->vary);
 
     return ngx_http_optcache_lookup_l1(r, ctx, NGX_HTTP_OPTCACHE_L1);
 }
