@@ -528,6 +528,7 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
     if (ctx->background) {
         /* nobody is to see it */
         ctx->silent = 1;
+        ngx_http_optcache_update_unbuffered(r);
         return NGX_OK;
     }
 

@@ -329,3 +329,21 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 
     return NGX_OK;
 }
+
+
+/*
+ * What is buffered waits for its turn to be sent, and a background request has
+ * none: a file would take what buffers do not, but there may be no file.
+ */
+
+void
+ngx_http_optcache_update_unbuffered(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (u && !u->cacheable && !u->store) {
+        u->buffering = 0;
+    }
+}

@@ -54,5 +54,12 @@ void ngx_http_optcache_fetched(ngx_http_request_t *r,
 ngx_int_t ngx_http_optcache_update(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
+/*
+ * Lets the body of a background update pass as it comes; to be called in its
+ * header filter.
+ */
+
+void ngx_http_optcache_update_unbuffered(ngx_http_request_t *r);
+
 
 #endif /* _NGX_HTTP_OPTCACHE_FETCH_H_INCLUDED_ */
