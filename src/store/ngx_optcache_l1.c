@@ -42,6 +42,11 @@ typedef struct {
 } ngx_optcache_l1_cleanup_t;
 
 
+static ngx_int_t ngx_optcache_l1_put(ngx_optcache_l1_t *l1,
+    ngx_optcache_entry_t *e, u_char *body);
+static ngx_uint_t ngx_optcache_l1_has_body(ngx_optcache_l1_shctx_t *sh,
+    uint32_t cell, u_char *body);
+static void ngx_optcache_l1_discard(ngx_optcache_l1_t *l1, uint32_t cell);
 static uint32_t ngx_optcache_l1_build(ngx_optcache_l1_t *l1,
     ngx_optcache_entry_t *e);
 static void ngx_optcache_l1_fill(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
@@ -131,8 +136,36 @@ ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
 ngx_int_t
 ngx_optcache_l1_store(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
 {
-    uint32_t                  cell;
+    return ngx_optcache_l1_put(l1, e, NULL);
+}
+
+
+ngx_int_t
+ngx_optcache_l1_replace(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *old,
+    ngx_optcache_entry_t *e)
+{
+    /* both are there for a moment, the old one is pinned: is there room? */
+
+    if (l1->slot == NULL
+        || ngx_optcache_l1_mem_needs(old) + ngx_optcache_l1_mem_needs(e)
+           >= (uint64_t) l1->sh->npages * NGX_OPTCACHE_L1_CELLS)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_optcache_l1_put(l1, e, old->body->buf->pos);
+}
+
+
+/* With "body", only in place of the entry whose body lies there. */
+
+static ngx_int_t
+ngx_optcache_l1_put(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e,
+    u_char *body)
+{
+    uint32_t                  cell, old;
     uint64_t                  hash;
+    ngx_int_t                 rc;
     ngx_uint_t                i;
     ngx_optcache_l1_shard_t  *shard;
 
@@ -154,14 +187,52 @@ ngx_optcache_l1_store(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
 
     shard = ngx_optcache_l1_shard_lock(l1->sh, i);
 
-    ngx_optcache_l1_shard_link(l1->sh, cell,
-                               ngx_optcache_l1_shard_find(l1->sh, i, &e->key,
-                                                          hash));
-    l1->slot->building = 0;
+    old = ngx_optcache_l1_shard_find(l1->sh, i, &e->key, hash);
+
+    if (body && !ngx_optcache_l1_has_body(l1->sh, old, body)) {
+        ngx_optcache_l1_discard(l1, cell);
+        rc = NGX_DECLINED;
+
+    } else {
+        ngx_optcache_l1_shard_link(l1->sh, cell, old);
+        l1->slot->building = 0;
+        rc = NGX_OK;
+    }
 
     ngx_optcache_l1_unlock(&shard->lock);
 
-    return NGX_OK;
+    return rc;
+}
+
+
+static ngx_uint_t
+ngx_optcache_l1_has_body(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
+    u_char *body)
+{
+    size_t                 size;
+    ngx_optcache_l1_ref_t  ref;
+
+    if (cell == 0) {
+        return 0;
+    }
+
+    ref = ngx_optcache_l1_node(sh, cell)->body;
+
+    return ref && ngx_optcache_l1_piece(sh, &ref, &size) == body;
+}
+
+
+/* A node that was built and is not wanted any more. */
+
+static void
+ngx_optcache_l1_discard(ngx_optcache_l1_t *l1, uint32_t cell)
+{
+    ngx_optcache_l1_mem_lock(l1->sh);
+
+    ngx_optcache_l1_mem_free_node(l1->sh, cell);
+    l1->slot->building = 0;
+
+    ngx_optcache_l1_unlock(&l1->sh->lock);
 }
 
 

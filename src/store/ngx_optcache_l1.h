@@ -97,6 +97,16 @@ ngx_int_t ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
 ngx_int_t ngx_optcache_l1_store(ngx_optcache_l1_t *l1,
     ngx_optcache_entry_t *e);
 
+/*
+ * Stores a copy of an entry in place of "old" and of nothing else: "old" is
+ * from a lookup of the same identity, has a body, and is still pinned.
+ * NGX_DECLINED when it has been removed or replaced meanwhile, or when there
+ * is no room for both; what is stored under the identity stays.
+ */
+
+ngx_int_t ngx_optcache_l1_replace(ngx_optcache_l1_t *l1,
+    ngx_optcache_entry_t *old, ngx_optcache_entry_t *e);
+
 /* Removes the entry of an identity, if there is one. */
 
 void ngx_optcache_l1_remove(ngx_optcache_l1_t *l1, ngx_str_t *key);
