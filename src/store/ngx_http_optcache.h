@@ -230,6 +230,16 @@ void ngx_http_optcache_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e);
 
 /*
+ * Stores an entry in the second level alone, if there is one and any use for
+ * the entry; with "replace" only where something is stored under its identity
+ * still.  Memory is from "pool".
+ */
+
+void ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
+    ngx_optcache_l1_t *zone, ngx_pool_t *pool, ngx_optcache_entry_t *e,
+    ngx_uint_t replace);
+
+/*
  * Sends ctx->entry as the response: 200 or whatever was stored, or what the
  * filters make of it (304, 206).  Returns what a content handler returns.
  */

@@ -34,8 +34,9 @@ static ngx_uint_t ngx_http_optcache_lookup_newer(ngx_optcache_entry_t *e,
 static ngx_int_t ngx_http_optcache_lookup_keep(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *value);
 static void ngx_http_optcache_lookup_cleanup(void *data);
-static ngx_int_t ngx_http_optcache_lookup_name(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_str_t *identity, ngx_str_t *name);
+static ngx_int_t ngx_http_optcache_lookup_name(
+    ngx_http_optcache_main_conf_t *omcf, ngx_optcache_l1_t *zone,
+    ngx_pool_t *pool, ngx_str_t *identity, ngx_str_t *name);
 static void ngx_http_optcache_done_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 
@@ -221,7 +222,8 @@ ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
 
     ngx_str_set(&argv[0], "GET");
 
-    if (ngx_http_optcache_lookup_name(r, ctx, &ctx->key.identity, &argv[1])
+    if (ngx_http_optcache_lookup_name(omcf, ctx->zone, r->pool,
+                                      &ctx->key.identity, &argv[1])
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -444,7 +446,8 @@ ngx_http_optcache_remove(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
     if (omcf->client == NULL
-        || ngx_http_optcache_lookup_name(r, ctx, &ctx->base, &argv[1])
+        || ngx_http_optcache_lookup_name(omcf, ctx->zone, r->pool, &ctx->base,
+                                         &argv[1])
            != NGX_OK)
     {
         return;
@@ -461,15 +464,10 @@ void
 ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
     ngx_optcache_entry_t *e)
 {
-    time_t                          use;
-    u_char                          ttl[NGX_TIME_T_LEN];
-    ngx_str_t                       argv[5];
     ngx_http_optcache_main_conf_t  *omcf;
 
-    use = ngx_optcache_entry_use(e, ngx_time());
-
-    if (use <= 0) {
-        /* its body took longer than it is of use; Redis takes no EX 0 */
+    if (ngx_optcache_entry_use(e, ngx_time()) <= 0) {
+        /* its body took longer than it is of use */
         return;
     }
 
@@ -479,16 +477,37 @@ ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
+    ngx_http_optcache_store_l2(omcf, ctx->zone, r->pool, e, 0);
+}
+
+
+void
+ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
+    ngx_optcache_l1_t *zone, ngx_pool_t *pool, ngx_optcache_entry_t *e,
+    ngx_uint_t replace)
+{
+    time_t     use;
+    u_char     ttl[NGX_TIME_T_LEN];
+    ngx_str_t  argv[6];
+
+    use = ngx_optcache_entry_use(e, ngx_time());
+
+    if (use <= 0) {
+        /* Redis takes no EX 0 */
+        return;
+    }
+
     if (omcf->client == NULL
         || ngx_redis_client_state(omcf->client) == NGX_REDIS_DOWN
-        || ngx_http_optcache_lookup_name(r, ctx, &e->key, &argv[1]) != NGX_OK)
+        || ngx_http_optcache_lookup_name(omcf, zone, pool, &e->key, &argv[1])
+           != NGX_OK)
     {
         return;
     }
 
     ngx_str_set(&argv[0], "SET");
 
-    if (ngx_optcache_entry_encode(r->pool, e, &argv[2]) != NGX_OK) {
+    if (ngx_optcache_entry_encode(pool, e, &argv[2]) != NGX_OK) {
         return;
     }
 
@@ -496,28 +515,28 @@ ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
     argv[4].data = ttl;
     argv[4].len = ngx_sprintf(ttl, "%T", use) - ttl;
 
-    (void) ngx_redis_client_send(omcf->client, 5, argv, 1,
+    ngx_str_set(&argv[5], "XX");
+
+    (void) ngx_redis_client_send(omcf->client, replace ? 6 : 5, argv, 1,
                                  ngx_http_optcache_done_handler, NULL);
 
     /* the client has its own copy; a large one need not stay till the end */
 
-    (void) ngx_pfree(r->pool, argv[2].data);
+    (void) ngx_pfree(pool, argv[2].data);
 }
 
 
 static ngx_int_t
-ngx_http_optcache_lookup_name(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_str_t *identity, ngx_str_t *name)
+ngx_http_optcache_lookup_name(ngx_http_optcache_main_conf_t *omcf,
+    ngx_optcache_l1_t *zone, ngx_pool_t *pool, ngx_str_t *identity,
+    ngx_str_t *name)
 {
-    ngx_optcache_key_t              key;
-    ngx_http_optcache_main_conf_t  *omcf;
-
-    omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
+    ngx_optcache_key_t  key;
 
     key.identity = *identity;
 
-    return ngx_optcache_key_name(r->pool, &omcf->prefix, &ctx->zone->name,
-                                 &key, name);
+    return ngx_optcache_key_name(pool, &omcf->prefix, &zone->name, &key,
+                                 name);
 }
 
 
