@@ -22,6 +22,7 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_body.h"
+#include "ngx_http_optcache_compress.h"
 #include "ngx_http_optcache_conf.h"
 #include "ngx_http_optcache_fetch.h"
 #include "ngx_http_optcache_freshen.h"
@@ -704,6 +705,10 @@ ngx_http_optcache_init(ngx_conf_t *cf)
                                               + NGX_OPTCACHE_KEY_MAX + 1024);
     }
 
+    if (ngx_http_optcache_compress_init(cf, omcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
@@ -789,6 +794,8 @@ ngx_http_optcache_exit_process(ngx_cycle_t *cycle)
     if (omcf == NULL) {
         return;
     }
+
+    ngx_http_optcache_compress_exit_process();
 
     if (omcf->client) {
         ngx_redis_client_close(omcf->client);

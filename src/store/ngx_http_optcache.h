@@ -15,6 +15,7 @@
  *     ngx_http_optcache_stale      what may be used though it is stale
  *     ngx_http_optcache_freshen    a 304 makes an entry fresh again
  *     ngx_http_optcache_capture    the response becomes an entry
+ *     ngx_http_optcache_compress   the gzip form of a large one, by a thread
  *
  * ngx_http_optcache_module.c calls them from its phase handler and filters.
  */
@@ -87,7 +88,11 @@ typedef struct {
     ngx_http_optcache_value_t    user;
     ngx_http_complex_value_t     until;       /* value.data NULL: none */
     size_t                       max_size;    /* the largest of all */
+#if (NGX_THREADS)
+    ngx_thread_pool_t           *threads;     /* NULL: not used */
+#endif
     unsigned                     warned:1;    /* of shared cookies */
+    unsigned                     gzip:1;      /* some location stores it */
 } ngx_http_optcache_main_conf_t;
 
 
@@ -128,8 +133,10 @@ typedef struct {
     ngx_chain_t                **last;
     ngx_buf_t                   *buf;
     ngx_optcache_gzip_t         *gzip;        /* NULL: not compressed */
+    ngx_int_t                    gzip_level;
     off_t                        expected;    /* bytes, -1: not known */
     size_t                       limit;
+    unsigned                     later:1;     /* compressed by a thread */
 } ngx_http_optcache_capture_t;
 
 

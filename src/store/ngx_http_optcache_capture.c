@@ -10,6 +10,7 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_compress.h"
 #include "ngx_http_optcache_head.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_public.h"
@@ -30,6 +31,8 @@ static ngx_uint_t ngx_http_optcache_capture_compressible(
     ngx_http_optcache_response_t *resp);
 static ngx_int_t ngx_http_optcache_capture_buf(ngx_http_request_t *r,
     ngx_http_optcache_capture_t *cap, ngx_buf_t *b);
+static ngx_int_t ngx_http_optcache_capture_compress(ngx_http_request_t *r,
+    ngx_http_optcache_capture_t *cap, u_char *p, size_t n);
 static ngx_buf_t *ngx_http_optcache_capture_room(ngx_http_request_t *r,
     ngx_http_optcache_capture_t *cap, size_t left);
 static ngx_int_t ngx_http_optcache_capture_file(ngx_http_request_t *r,
@@ -39,6 +42,8 @@ static void ngx_http_optcache_capture_done(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_optcache_capture_whole(ngx_http_request_t *r,
     ngx_http_optcache_capture_t *cap);
 static void ngx_http_optcache_capture_gzip(ngx_http_optcache_capture_t *cap);
+static void ngx_http_optcache_capture_no_gzip(
+    ngx_http_optcache_capture_t *cap);
 static void ngx_http_optcache_capture_drop(ngx_http_optcache_ctx_t *ctx);
 
 
@@ -135,7 +140,7 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
 
     ctx->capture->entry.key = ctx->key.identity;
 
-    if (ctx->capture->gzip && !resp.vary.encoding) {
+    if ((ctx->capture->gzip || ctx->capture->later) && !resp.vary.encoding) {
         /* who comes next may get the other form */
 
         if (ngx_http_compat_push_header(r, &vary, &accept_encoding) == NULL) {
@@ -176,10 +181,16 @@ ngx_http_optcache_capture_create(ngx_http_request_t *r,
     }
 
     if (ngx_http_optcache_capture_compressible(r, olcf, resp)) {
-        cap->gzip = ngx_optcache_gzip_create(r->pool, olcf->gzip_level,
-                                             cap->expected);
-        if (cap->gzip == NULL) {
-            return NULL;
+        cap->gzip_level = olcf->gzip_level;
+
+        if (!ngx_http_optcache_compress_reserve(r, cap, cap->expected,
+                                                cap->expected))
+        {
+            cap->gzip = ngx_optcache_gzip_create(r->pool, olcf->gzip_level,
+                                                 cap->expected);
+            if (cap->gzip == NULL) {
+                return NULL;
+            }
         }
     }
 
@@ -217,7 +228,7 @@ ngx_http_optcache_capture_filtered(ngx_http_request_t *r,
 
     cap = ctx->capture;
 
-    if (cap->gzip == NULL) {
+    if (cap->gzip == NULL && !cap->later) {
         return;
     }
 
@@ -227,8 +238,7 @@ ngx_http_optcache_capture_filtered(ngx_http_request_t *r,
             && r->headers_out.content_length_n == -1
             && r->headers_out.content_encoding == NULL))
     {
-        ngx_optcache_gzip_close(cap->gzip);
-        cap->gzip = NULL;
+        ngx_http_optcache_capture_no_gzip(cap);
     }
 }
 
@@ -298,19 +308,40 @@ ngx_http_optcache_capture_buf(ngx_http_request_t *r,
             return NGX_ERROR;
         }
 
-        if (cap->gzip
-            && ngx_optcache_gzip_add(cap->gzip, room->last, n, 0) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
         room->last += n;
         pos += n;
         left -= n;
         cap->entry.body_len += n;
+
+        if (cap->gzip
+            && ngx_http_optcache_capture_compress(r, cap, room->last - n, n)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;
+}
+
+
+/* A body of unknown length may turn out to be a large one. */
+
+static ngx_int_t
+ngx_http_optcache_capture_compress(ngx_http_request_t *r,
+    ngx_http_optcache_capture_t *cap, u_char *p, size_t n)
+{
+    if (cap->expected == -1
+        && ngx_http_optcache_compress_reserve(r, cap, cap->entry.body_len,
+                                              cap->limit))
+    {
+        ngx_optcache_gzip_close(cap->gzip);
+        cap->gzip = NULL;
+
+        return NGX_OK;
+    }
+
+    return ngx_optcache_gzip_add(cap->gzip, p, n, 0);
 }
 
 
@@ -410,6 +441,11 @@ ngx_http_optcache_capture_done(ngx_http_request_t *r,
                    cap->entry.gzip_len, cap->entry.lifetime);
 
     ngx_http_optcache_store(r, ctx, &cap->entry);
+
+    if (cap->later && ctx->stored) {
+        ngx_http_optcache_compress_start(r, ctx);
+    }
+
     ngx_http_optcache_capture_drop(ctx);
 }
 
@@ -470,6 +506,18 @@ ngx_http_optcache_capture_gzip(ngx_http_optcache_capture_t *cap)
 
 
 static void
+ngx_http_optcache_capture_no_gzip(ngx_http_optcache_capture_t *cap)
+{
+    if (cap->gzip) {
+        ngx_optcache_gzip_close(cap->gzip);
+        cap->gzip = NULL;
+    }
+
+    ngx_http_optcache_compress_release(cap);
+}
+
+
+static void
 ngx_http_optcache_capture_drop(ngx_http_optcache_ctx_t *ctx)
 {
     ngx_chain_t                  *cl;
@@ -481,9 +529,7 @@ ngx_http_optcache_capture_drop(ngx_http_optcache_ctx_t *ctx)
     ngx_http_optcache_unlock(ctx, ctx->stored ? NGX_OPTCACHE_LOCK_STORED
                                               : NGX_OPTCACHE_LOCK_PASSED);
 
-    if (cap->gzip) {
-        ngx_optcache_gzip_close(cap->gzip);
-    }
+    ngx_http_optcache_capture_no_gzip(cap);
 
     /* a slow client may keep the request, but not a second copy of its body */
 

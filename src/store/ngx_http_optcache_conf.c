@@ -51,6 +51,8 @@ ngx_http_optcache_conf_create_main(ngx_conf_t *cf)
      *     omcf->prefix = { 0, NULL };
      *     omcf->until = { { 0, NULL } };
      *     omcf->max_size = 0;
+     *     omcf->threads = NULL;
+     *     omcf->gzip = 0;
      *     omcf->warned = 0;
      */
 
@@ -230,6 +232,10 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     rv = ngx_http_optcache_conf_merge_zone(cf, prev, conf);
     if (rv != NGX_CONF_OK) {
         return rv;
+    }
+
+    if (conf->zone && conf->gzip) {
+        omcf->gzip = 1;
     }
 
     return ngx_http_optcache_conf_merge_rules(cf, prev, conf);
