@@ -67,7 +67,8 @@ is(status(other('y')), 200, 'the second');
 my @now = $fake->log();
 splice @now, 0, @log;
 
-is(join(' ', sort map { $_->[0] } @now), 'EVALSHA EXISTS EXISTS', 'finds it');
+is(join(' ', sort grep { $_ ne 'PING' } map { $_->[0] } @now),
+    'EVALSHA EXISTS EXISTS', 'finds it');
 
 my ($eval) = grep { $_->[0] eq 'EVALSHA' } @now;
 my ($first) = grep { $_->[0] eq 'EVAL' } @log;

@@ -140,6 +140,13 @@ sub info {
 }
 
 
+sub _calls {
+    my ($info, $command) = @_;
+
+    return ($info->{"cmdstat_$command"} // '') =~ /calls=(\d+)/ ? $1 : 0;
+}
+
+
 # How often a command was executed since the start ("evalsha"), or all.  The
 # signs of life of hosts, which come when they come, are no EVAL.
 
@@ -148,10 +155,12 @@ sub calls {
 
     return $self->info('total_commands_processed') unless defined $command;
 
-    my $stat = $self->info('cmdstat_' . lc $command) // '';
-    my $calls = $stat =~ /calls=(\d+)/ ? $1 : 0;
+    # of one moment: a sign of life may come between two of them
 
-    $calls -= $self->calls('zadd') if lc $command eq 'eval';
+    my $info = $self->info();
+    my $calls = _calls($info, lc $command);
+
+    $calls -= _calls($info, 'zadd') if lc $command eq 'eval';
 
     return $calls;
 }
