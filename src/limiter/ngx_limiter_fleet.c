@@ -272,7 +272,7 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
 
     uint32_t                  era;
     uint64_t                  now;
-    ngx_uint_t                lost;
+    ngx_uint_t                lost, unknown;
     ngx_atomic_uint_t         hosts, resets;
     ngx_limiter_fleet_shm_t  *shm;
 
@@ -294,7 +294,8 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
     shm->heard = now;
 
     resets = reply->element[2]->integer;
-    lost = (shm->known && reply->element[3]->integer == 0);
+    unknown = (reply->element[3]->integer == 0);
+    lost = (shm->known && unknown);
 
     era = ngx_limiter_fleet_era(fleet);
 
@@ -317,9 +318,11 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
                       "again");
     }
 
+    /* one that had not told of itself yet cannot know what else is forgotten */
+
     if ((lost || era != fleet->reconciled) && fleet->handlers) {
         fleet->reconciled = era;
-        fleet->handlers->back(fleet->data, lost);
+        fleet->handlers->back(fleet->data, unknown);
     }
 }
 
