@@ -47,6 +47,7 @@ static ngx_uint_t release(zone_t *z, ngx_optcache_lock_t *lock,
 static pid_t holder(zone_t *z, ngx_uint_t first, ngx_uint_t last);
 static pid_t worker(zone_t *z, diary_t *diary, unsigned seed);
 static pid_t child(zone_t *z);
+static void next_worker(zone_t *z);
 static void worker_killed(pid_t pid);
 
 
@@ -316,7 +317,6 @@ test_anywhere(void **state)
     ngx_int_t                 rc;
     ngx_uint_t                n, i;
     ngx_optcache_lock_t       lock;
-    ngx_optcache_lock_map_t   map;
 
     diary = mmap(NULL, sizeof(diary_t), PROT_READ|PROT_WRITE,
                  MAP_ANON|MAP_SHARED, -1, 0);
@@ -336,7 +336,7 @@ test_anywhere(void **state)
         worker_killed(pid);
 
         if (n % 2) {
-            ngx_optcache_lock_sweep(z->l1, map);
+            next_worker(z);
         }
 
         for (i = 0; i < KEYS; i++) {
@@ -488,6 +488,28 @@ child(zone_t *z)
     }
 
     return pid;
+}
+
+
+/* It gives back the slots of the dead, and then what they led. */
+
+static void
+next_worker(zone_t *z)
+{
+    int                       status;
+    pid_t                     pid;
+    ngx_optcache_lock_map_t   map;
+
+    pid = child(z);
+
+    if (pid == 0) {
+        ngx_optcache_lock_sweep(z->l1, map);
+        ngx_optcache_l1_detach(z->l1);
+        _exit(0);
+    }
+
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
 }
 
 
