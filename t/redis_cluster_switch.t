@@ -3,7 +3,8 @@
 # Copyright (C) The Optcache authors
 
 # A replica of a cluster takes over from its master by command, under load:
-# every subject is admitted exactly as often as its limit says.
+# every subject is admitted exactly as often as its limit says.  A master lets
+# commands wait meanwhile, for five seconds if nothing comes of it.
 
 use strict;
 use warnings;
@@ -29,7 +30,7 @@ http {
     %%TEST_GLOBALS_HTTP%%
 
     ratelimit_redis_server redis://127.0.0.1:7000 cluster
-                           timeout=5s connect_timeout=5s;
+                           timeout=30s connect_timeout=5s;
     ratelimit_redis_zone $arg_a zone=a:1m rate=1500r/h;
     ratelimit_redis_log_level info;
 

@@ -30,7 +30,7 @@ http {
     %%TEST_GLOBALS_HTTP%%
 
     ratelimit_redis_server redis://127.0.0.1:7000 redis://127.0.0.1:7001 cluster
-                           timeout=5s connect_timeout=5s;
+                           timeout=30s connect_timeout=5s;
 
     server {
         listen 127.0.0.1:8080 reuseport;
