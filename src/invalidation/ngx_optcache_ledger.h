@@ -1,0 +1,209 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * The invalidations that this host knows of: a table of a fixed size in shared
+ * memory, that holds for a mark when it was invalidated last.  Nothing is
+ * looked for and nothing is removed when something is invalidated; an entry
+ * is compared when it is wanted, with what came after it.
+ *
+ * Time is counted twice.  The clock is of this host: it grows by one with each
+ * event, whoever it is from.  The position is of all hosts: the id of an event
+ * in the stream, and of the last one that this host knows.  An entry in L1 is
+ * compared by the clock, one in L2 by the position, as they were when upstream
+ * began to be asked for it (so an answer that was under way when it was
+ * invalidated is never used).
+ *
+ * A mark has two places in the table, which it shares with others; what both
+ * say holds, so that a mark may seem to be invalidated later than it was, and
+ * never earlier.  The size of the table is that of the zone.
+ *
+ * Locks: the mutex of the zone's slab pool, for who writes.  Readers take
+ * none: places are written before the clock, read after it.
+ *
+ * An event of this host is written down until Redis has it, so that it reaches
+ * the others also if its worker is killed, or Redis is not there.
+ */
+
+
+#ifndef _NGX_OPTCACHE_LEDGER_H_INCLUDED_
+#define _NGX_OPTCACHE_LEDGER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_keeper.h"
+#include "ngx_optcache_mark.h"
+
+
+#define NGX_OPTCACHE_LEDGER_SIZE     (2 * 1024 * 1024)
+
+/* events of this host that Redis does not have yet; more make it one: all */
+#define NGX_OPTCACHE_LEDGER_PENDING  4096
+
+
+/* milliseconds << 20 | number within one: the id of a stream as one word */
+typedef uint64_t  ngx_optcache_position_t;
+
+/* later than any: it is not known yet when, and no L2 entry will do */
+#define NGX_OPTCACHE_POSITION_UNKNOWN  ((uint64_t) -1)
+
+
+/* when an answer began to be asked for */
+
+typedef struct {
+    uint64_t                  clock;
+    ngx_optcache_position_t   position;
+} ngx_optcache_moment_t;
+
+
+typedef enum {
+    NGX_OPTCACHE_LEDGER_VALID = 0,
+    NGX_OPTCACHE_LEDGER_SOFT,        /* to be taken as stale */
+    NGX_OPTCACHE_LEDGER_GONE         /* never to be used again */
+} ngx_optcache_ledger_verdict_e;
+
+
+/* what the stream is doing, for the status; in shared memory */
+
+typedef struct {
+    ngx_atomic_t              up;        /* pid of who reads it; 0: cut off */
+    ngx_atomic_t              heard;     /* ms, ngx_redis_tracking_now() */
+    ngx_atomic_t              since;     /* epoch s, of being so */
+    ngx_atomic_t              events;    /* applied, all sources */
+    ngx_atomic_t              gaps;      /* times events may have been lost */
+    ngx_atomic_t              failed;    /* not understood */
+} ngx_optcache_ledger_stream_t;
+
+
+/* the id of an event read from the stream: "ms-number" */
+
+typedef struct {
+    uint64_t                  ms;
+    uint64_t                  number;
+} ngx_optcache_ledger_id_t;
+
+
+typedef struct ngx_optcache_ledger_shctx_s  ngx_optcache_ledger_shctx_t;
+
+typedef struct {
+    ngx_optcache_ledger_shctx_t  *sh;
+    ngx_slab_pool_t              *shpool;
+} ngx_optcache_ledger_t;
+
+
+/* one event that Redis is to be told */
+
+typedef struct {
+    uint32_t                  slot;
+    uint32_t                  number;    /* of those that had this slot */
+} ngx_optcache_ledger_ticket_t;
+
+
+/*
+ * Adds the shared memory zone at configuration; it is kept over a reload.
+ * From cf->pool; NULL when out of memory or after an error was logged.
+ */
+
+ngx_optcache_ledger_t *ngx_optcache_ledger_create(ngx_conf_t *cf, void *tag);
+
+/* Makes a ledger in the memory of a slab pool, for tests; NGX_ERROR. */
+
+ngx_int_t ngx_optcache_ledger_init(ngx_optcache_ledger_t *ledger,
+    ngx_log_t *log);
+
+/* How far this host is: to be taken before an answer is asked for. */
+
+void ngx_optcache_ledger_now(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_moment_t *moment);
+
+/*
+ * Compares what an entry has with all that came after "clock".  On VALID,
+ * *clock is moved on as far as was looked, so that the next comparison is of
+ * one word; not when marks->path is not known.
+ */
+
+ngx_optcache_ledger_verdict_e ngx_optcache_ledger_check(
+    ngx_optcache_ledger_t *ledger, ngx_optcache_marks_t *marks,
+    uint64_t *clock);
+
+/* The same for an entry of L2, by its position. */
+
+ngx_optcache_ledger_verdict_e ngx_optcache_ledger_check_l2(
+    ngx_optcache_ledger_t *ledger, ngx_optcache_marks_t *marks,
+    ngx_optcache_position_t position);
+
+/*
+ * Applies an event.  "id": where in the stream it was read, or where Redis
+ * has put it; NULL: Redis does not have it yet.  In force when it returns.
+ */
+
+void ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_event_t *event, ngx_optcache_ledger_id_t *id);
+
+/*
+ * The stream: the last id that was read (0-0: none), to be set behind the
+ * events up to it.
+ */
+
+void ngx_optcache_ledger_id(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_ledger_id_t *id);
+void ngx_optcache_ledger_read(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_ledger_id_t *id);
+
+/*
+ * The stream begins anew at "id", and what was before it is not known: L2
+ * entries of before are no good, nor, with "lost", are those of L1.
+ */
+
+void ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_ledger_id_t *id, ngx_uint_t lost);
+
+/* An event was written at "id" after all that were pending: they are, too. */
+
+void ngx_optcache_ledger_settle(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_ledger_id_t *id);
+
+/*
+ * Writes down an event that Redis is to be told, before it is sent.
+ * NGX_DECLINED when there is no room: all is going to be invalidated
+ * everywhere instead.
+ */
+
+ngx_int_t ngx_optcache_ledger_post(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_event_t *event, uint64_t now,
+    ngx_optcache_ledger_ticket_t *ticket);
+
+/* Redis has it; or it was not told, and whoever reads the stream will. */
+
+void ngx_optcache_ledger_told(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_ledger_ticket_t *ticket);
+void ngx_optcache_ledger_untold(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_ledger_ticket_t *ticket);
+
+/*
+ * The next event after *ticket (its slot, UINT32_MAX to begin with) that was
+ * not told, or was sent before "before" and has no answer yet; it counts as
+ * sent at "now".  NGX_DECLINED: no more.
+ */
+
+ngx_int_t ngx_optcache_ledger_overdue(ngx_optcache_ledger_t *ledger,
+    uint64_t now, uint64_t before, ngx_optcache_event_t *event,
+    ngx_optcache_ledger_ticket_t *ticket);
+
+/* Events that Redis does not have yet. */
+
+ngx_uint_t ngx_optcache_ledger_pending(ngx_optcache_ledger_t *ledger);
+
+/* Who reads the stream, and how it is. */
+
+ngx_keeper_t *ngx_optcache_ledger_keeper(ngx_optcache_ledger_t *ledger);
+ngx_optcache_ledger_stream_t *ngx_optcache_ledger_stream(
+    ngx_optcache_ledger_t *ledger);
+
+
+#endif /* _NGX_OPTCACHE_LEDGER_H_INCLUDED_ */
