@@ -17,9 +17,9 @@
  * began to be asked for it (so an answer that was under way when it was
  * invalidated is never used).
  *
- * A mark has two places in the table, which it shares with others; what both
- * say holds, so that a mark may seem to be invalidated later than it was, and
- * never earlier.  The size of the table is that of the zone.
+ * The table holds some 30,000 marks that were invalidated last.  For those that
+ * had to leave it, only the latest of a few is known: a mark may seem to be
+ * invalidated later than it was, and never earlier.
  *
  * Locks: the mutex of the zone's slab pool, for who writes.  Readers take
  * none: places are written before the clock, read after it.
@@ -103,6 +103,8 @@ typedef struct {
     uint32_t                  number;    /* of those that had this slot */
 } ngx_optcache_ledger_ticket_t;
 
+#define NGX_OPTCACHE_LEDGER_FIRST  ((uint32_t) -1)
+
 
 /*
  * Adds the shared memory zone at configuration; it is kept over a reload.
@@ -111,7 +113,7 @@ typedef struct {
 
 ngx_optcache_ledger_t *ngx_optcache_ledger_create(ngx_conf_t *cf, void *tag);
 
-/* Makes a ledger in the memory of a slab pool, for tests; NGX_ERROR. */
+/* Makes a ledger in its slab pool, when that is new; NGX_ERROR: no room. */
 
 ngx_int_t ngx_optcache_ledger_init(ngx_optcache_ledger_t *ledger,
     ngx_log_t *log);
@@ -138,11 +140,19 @@ ngx_optcache_ledger_verdict_e ngx_optcache_ledger_check_l2(
     ngx_optcache_position_t position);
 
 /*
- * Applies an event.  "id": where in the stream it was read, or where Redis
- * has put it; NULL: Redis does not have it yet.  In force when it returns.
+ * Applies an event.  "id": where in the stream it was read; NULL: it is of
+ * this host, and Redis does not have it yet.  In force when it returns.
  */
 
 void ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_event_t *event, ngx_optcache_ledger_id_t *id);
+
+/*
+ * Redis has put an event of this host, that was applied, at "id": when it is
+ * read from there it is nothing new.
+ */
+
+void ngx_optcache_ledger_placed(ngx_optcache_ledger_t *ledger,
     ngx_optcache_event_t *event, ngx_optcache_ledger_id_t *id);
 
 /*
@@ -156,8 +166,10 @@ void ngx_optcache_ledger_read(ngx_optcache_ledger_t *ledger,
     ngx_optcache_ledger_id_t *id);
 
 /*
- * The stream begins anew at "id", and what was before it is not known: L2
- * entries of before are no good, nor, with "lost", are those of L1.
+ * The stream begins at "id", as far as this host knows, which is the last that
+ * was read from now on: L2 entries of before are no good, nor, with "lost",
+ * are those of L1.  The event at "id" is still to be applied, if it is one.
+ * Until the first reset no L2 entry is any good.
  */
 
 void ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
@@ -186,9 +198,10 @@ void ngx_optcache_ledger_untold(ngx_optcache_ledger_t *ledger,
     ngx_optcache_ledger_ticket_t *ticket);
 
 /*
- * The next event after *ticket (its slot, UINT32_MAX to begin with) that was
- * not told, or was sent before "before" and has no answer yet; it counts as
- * sent at "now".  NGX_DECLINED: no more.
+ * The next event after *ticket (with NGX_OPTCACHE_LEDGER_FIRST as its slot to
+ * begin with) that was not told, or was sent before "before" and has no answer
+ * yet; it counts as sent at "now" (both in ms of ngx_redis_tracking_now()).
+ * NGX_DECLINED: no more.
  */
 
 ngx_int_t ngx_optcache_ledger_overdue(ngx_optcache_ledger_t *ledger,

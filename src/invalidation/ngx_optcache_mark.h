@@ -28,6 +28,35 @@
 #define NGX_OPTCACHE_MARK_TAGS        256
 
 
+/*
+ * What a mark is of: its highest byte, with NGX_OPTCACHE_MARK_SOFT.  A change
+ * of the numbers, or of how marks are made, is one that all hosts must take
+ * part in.
+ */
+
+typedef enum {
+    NGX_OPTCACHE_MARK_ALL = 1,
+    NGX_OPTCACHE_MARK_HOST,
+    NGX_OPTCACHE_MARK_USER,
+    NGX_OPTCACHE_MARK_URI,
+    NGX_OPTCACHE_MARK_URI_HOST,
+    NGX_OPTCACHE_MARK_URI_USER,
+    NGX_OPTCACHE_MARK_URI_HOST_USER,
+    NGX_OPTCACHE_MARK_TAG,
+    NGX_OPTCACHE_MARK_TAG_HOST,
+    NGX_OPTCACHE_MARK_PREFIX,
+    NGX_OPTCACHE_MARK_PREFIX_HOST
+} ngx_optcache_mark_e;
+
+#define NGX_OPTCACHE_MARK_KINDS  (NGX_OPTCACHE_MARK_PREFIX_HOST + 1)
+#define NGX_OPTCACHE_MARK_SOFT   0x80
+
+#define ngx_optcache_mark_kind(mark)                                          \
+    ((ngx_uint_t) ((mark) >> 56) & (NGX_OPTCACHE_MARK_SOFT - 1))
+#define ngx_optcache_mark_soft(mark)                                          \
+    ((ngx_uint_t) ((mark) >> 63))
+
+
 /* what an entry is of; a number of 0: none of it, it matches nothing */
 
 typedef struct {
@@ -108,6 +137,14 @@ uint64_t ngx_optcache_mark_of_tag(uint64_t tag, uint32_t host,
     ngx_uint_t soft);
 uint64_t ngx_optcache_mark_of_prefix(ngx_str_t *prefix, uint32_t host,
     ngx_uint_t soft);
+
+/*
+ * Makes the event of a mark that somebody else has made, and of the length of
+ * its prefix, or 0.  NGX_DECLINED: there is no such mark.
+ */
+
+ngx_int_t ngx_optcache_mark_read(uint64_t mark, uint32_t prefix,
+    ngx_optcache_event_t *event);
 
 /*
  * Makes the event of a target.  NGX_DECLINED: the prefix is longer than

@@ -1,0 +1,208 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * Events of this host that Redis does not have yet.  When there are too many,
+ * the rest of them is one event: all.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_optcache_ledger_shm.h"
+
+
+static ngx_optcache_ledger_pending_t *ngx_optcache_ledger_pending_get(
+    ngx_optcache_ledger_shctx_t *sh, ngx_optcache_ledger_ticket_t *ticket);
+static ngx_uint_t ngx_optcache_ledger_pending_due(
+    ngx_optcache_ledger_pending_t *p, uint64_t before);
+
+
+ngx_int_t
+ngx_optcache_ledger_post(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_event_t *event, uint64_t now,
+    ngx_optcache_ledger_ticket_t *ticket)
+{
+    ngx_uint_t                      i;
+    ngx_optcache_ledger_shctx_t    *sh;
+    ngx_optcache_ledger_pending_t  *p;
+
+    sh = ledger->sh;
+
+    ngx_shmtx_lock(&ledger->shpool->mutex);
+
+    if (sh->npending == NGX_OPTCACHE_LEDGER_PENDING) {
+
+        p = &sh->overflow;
+
+        p->mark = ngx_optcache_mark_all(0);
+        p->number++;
+        p->state = NGX_OPTCACHE_LEDGER_UNTOLD;
+
+        ngx_shmtx_unlock(&ledger->shpool->mutex);
+
+        return NGX_DECLINED;
+    }
+
+    i = sh->hint;
+
+    while (sh->pending[i].state != NGX_OPTCACHE_LEDGER_FREE) {
+        i = (i + 1) % NGX_OPTCACHE_LEDGER_PENDING;
+    }
+
+    p = &sh->pending[i];
+
+    p->mark = event->mark;
+    p->prefix = event->prefix;
+    p->sent = now;
+    p->number++;
+    p->state = NGX_OPTCACHE_LEDGER_SENT;
+
+    sh->npending++;
+    sh->hint = (i + 1) % NGX_OPTCACHE_LEDGER_PENDING;
+
+    ticket->slot = i;
+    ticket->number = p->number;
+
+    ngx_shmtx_unlock(&ledger->shpool->mutex);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_optcache_ledger_told(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_ledger_ticket_t *ticket)
+{
+    ngx_optcache_ledger_pending_t  *p;
+
+    ngx_shmtx_lock(&ledger->shpool->mutex);
+
+    p = ngx_optcache_ledger_pending_get(ledger->sh, ticket);
+
+    if (p) {
+        p->state = NGX_OPTCACHE_LEDGER_FREE;
+
+        if (p != &ledger->sh->overflow) {
+            ledger->sh->npending--;
+        }
+    }
+
+    ngx_shmtx_unlock(&ledger->shpool->mutex);
+}
+
+
+void
+ngx_optcache_ledger_untold(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_ledger_ticket_t *ticket)
+{
+    ngx_optcache_ledger_pending_t  *p;
+
+    ngx_shmtx_lock(&ledger->shpool->mutex);
+
+    p = ngx_optcache_ledger_pending_get(ledger->sh, ticket);
+
+    if (p) {
+        p->state = NGX_OPTCACHE_LEDGER_UNTOLD;
+    }
+
+    ngx_shmtx_unlock(&ledger->shpool->mutex);
+}
+
+
+/* NULL: it was told already, and the slot may be that of another event. */
+
+static ngx_optcache_ledger_pending_t *
+ngx_optcache_ledger_pending_get(ngx_optcache_ledger_shctx_t *sh,
+    ngx_optcache_ledger_ticket_t *ticket)
+{
+    ngx_optcache_ledger_pending_t  *p;
+
+    p = (ticket->slot < NGX_OPTCACHE_LEDGER_PENDING)
+        ? &sh->pending[ticket->slot] : &sh->overflow;
+
+    if (p->number != ticket->number || p->state == NGX_OPTCACHE_LEDGER_FREE) {
+        return NULL;
+    }
+
+    return p;
+}
+
+
+ngx_int_t
+ngx_optcache_ledger_overdue(ngx_optcache_ledger_t *ledger, uint64_t now,
+    uint64_t before, ngx_optcache_event_t *event,
+    ngx_optcache_ledger_ticket_t *ticket)
+{
+    ngx_uint_t                      i;
+    ngx_optcache_ledger_shctx_t    *sh;
+    ngx_optcache_ledger_pending_t  *p;
+
+    sh = ledger->sh;
+    p = NULL;
+
+    ngx_shmtx_lock(&ledger->shpool->mutex);
+
+    i = (ticket->slot == NGX_OPTCACHE_LEDGER_FIRST) ? 0 : ticket->slot + 1;
+
+    for ( /* void */ ; i <= NGX_OPTCACHE_LEDGER_PENDING; i++) {
+
+        p = (i < NGX_OPTCACHE_LEDGER_PENDING) ? &sh->pending[i]
+                                              : &sh->overflow;
+
+        if (ngx_optcache_ledger_pending_due(p, before)) {
+            break;
+        }
+    }
+
+    if (i > NGX_OPTCACHE_LEDGER_PENDING) {
+        ngx_shmtx_unlock(&ledger->shpool->mutex);
+        return NGX_DECLINED;
+    }
+
+    p->state = NGX_OPTCACHE_LEDGER_SENT;
+    p->sent = now;
+
+    event->mark = p->mark;
+    event->prefix = p->prefix;
+    event->soft = ngx_optcache_mark_soft(p->mark);
+
+    ticket->slot = (uint32_t) i;
+    ticket->number = p->number;
+
+    ngx_shmtx_unlock(&ledger->shpool->mutex);
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_optcache_ledger_pending_due(ngx_optcache_ledger_pending_t *p,
+    uint64_t before)
+{
+    return p->state == NGX_OPTCACHE_LEDGER_UNTOLD
+           || (p->state == NGX_OPTCACHE_LEDGER_SENT && p->sent < before);
+}
+
+
+ngx_uint_t
+ngx_optcache_ledger_pending(ngx_optcache_ledger_t *ledger)
+{
+    ngx_uint_t                    n;
+    ngx_optcache_ledger_shctx_t  *sh;
+
+    sh = ledger->sh;
+
+    ngx_shmtx_lock(&ledger->shpool->mutex);
+
+    n = sh->npending
+        + (sh->overflow.state != NGX_OPTCACHE_LEDGER_FREE);
+
+    ngx_shmtx_unlock(&ledger->shpool->mutex);
+
+    return n;
+}

@@ -1,0 +1,112 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * The inside of the ledger: what lies in shared memory.  Only
+ * ngx_optcache_ledger*.c include it.
+ *
+ * A mark is in the set that it hashes to, if it is the only one that was
+ * invalidated there, or one of the last few; "gone" of the set is the latest
+ * of what had to leave, and holds for all marks that are not in it.  So a mark
+ * may seem to be invalidated later than it was, and never earlier.  "last" is
+ * that of all marks of one kind.
+ *
+ * A reader takes no lock: it reads the clock, then marks, then "gone"; a
+ * writer writes "gone", then marks, then the clock.
+ */
+
+
+#ifndef _NGX_OPTCACHE_LEDGER_SHM_H_INCLUDED_
+#define _NGX_OPTCACHE_LEDGER_SHM_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_optcache_ledger.h"
+
+
+#define NGX_OPTCACHE_LEDGER_MAGIC    0x474c434f     /* "OCLG" */
+#define NGX_OPTCACHE_LEDGER_VERSION  1
+
+#define NGX_OPTCACHE_LEDGER_WAYS     4
+#define NGX_OPTCACHE_LEDGER_SETS     8192
+
+
+typedef struct {
+    uint64_t                     clock;
+    ngx_optcache_position_t      position;
+} ngx_optcache_ledger_time_t;
+
+
+typedef struct {
+    uint64_t                     mark;      /* 0: none */
+    ngx_optcache_ledger_time_t   time;
+} ngx_optcache_ledger_way_t;
+
+
+/* two cache lines */
+
+typedef struct {
+    ngx_optcache_ledger_time_t   gone;
+    ngx_optcache_ledger_way_t    ways[NGX_OPTCACHE_LEDGER_WAYS];
+    uint64_t                     unused[2];
+} ngx_optcache_ledger_set_t;
+
+
+typedef enum {
+    NGX_OPTCACHE_LEDGER_FREE = 0,
+    NGX_OPTCACHE_LEDGER_SENT,
+    NGX_OPTCACHE_LEDGER_UNTOLD
+} ngx_optcache_ledger_state_e;
+
+
+typedef struct {
+    uint64_t                     mark;
+    uint64_t                     sent;      /* ms */
+    uint32_t                     prefix;
+    uint32_t                     number;
+    uint32_t                     state;
+    uint32_t                     unused;
+} ngx_optcache_ledger_pending_t;
+
+
+struct ngx_optcache_ledger_shctx_s {
+    uint32_t                       magic;
+    uint32_t                       version;
+
+    uint64_t                       clock;
+    ngx_optcache_position_t        position;  /* of the last that was read */
+    ngx_optcache_position_t        floor;     /* L2 of before is no good */
+
+    /* hard and soft */
+    ngx_optcache_ledger_time_t     last[2][NGX_OPTCACHE_MARK_KINDS];
+
+    /* lengths that prefixes have had, a bit for each */
+    uint64_t                       lengths[(NGX_OPTCACHE_MARK_PREFIX_MAX + 1)
+                                           / 64];
+
+    ngx_keeper_t                   keeper;
+    ngx_optcache_ledger_stream_t   stream;
+
+    /* below: under the mutex of the zone */
+
+    ngx_optcache_ledger_id_t       id;        /* of "position", in full */
+
+    ngx_uint_t                     npending;
+    ngx_uint_t                     hint;      /* a slot that may be free */
+    ngx_optcache_ledger_pending_t  overflow;  /* all, in place of many */
+    ngx_optcache_ledger_pending_t *pending;
+
+    ngx_optcache_ledger_set_t     *sets;
+};
+
+
+#define ngx_optcache_ledger_get(p)     __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define ngx_optcache_ledger_set(p, v)  __atomic_store_n(p, v, __ATOMIC_RELEASE)
+
+
+#endif /* _NGX_OPTCACHE_LEDGER_SHM_H_INCLUDED_ */
