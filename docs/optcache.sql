@@ -1,0 +1,667 @@
+-- Copyright (C) The Optcache authors
+
+-- Invalidation from PostgreSQL, behind "optcache_postgres": what a transaction
+-- changes is invalidated when it commits, and only if it does.  PostgreSQL 12
+-- or newer; no extensions; may be run again.
+--
+--     psql -v ON_ERROR_STOP=1 -f optcache.sql
+--
+-- By hand, in any transaction:
+--
+--     SELECT optcache.invalidate('tag', 'allocations:42');
+--     SELECT optcache.invalidate('uri', '/api/x/7', host => 'example.com');
+--
+-- or from then on, by triggers of a table:
+--
+--     SELECT optcache.watch('public.allocations',
+--                           tag => 'allocations:{user_id}');
+--
+-- The role that nginx connects as needs
+--
+--     GRANT USAGE ON SCHEMA optcache TO nginx;
+--     GRANT SELECT ON optcache.outbox, optcache.outbox_cleaned TO nginx;
+--     GRANT EXECUTE ON FUNCTION optcache.outbox_identity(),
+--         optcache.cleanup(interval) TO nginx;
+--
+-- one that invalidates by hand
+--
+--     GRANT USAGE ON SCHEMA optcache TO app;
+--     GRANT EXECUTE ON FUNCTION
+--         optcache.invalidate(text, text, text, boolean, text) TO app;
+--
+-- and one that changes a watched table nothing at all.  A role that calls
+-- watch() and unwatch() needs EXECUTE on both and on optcache.watched(), and
+-- has to own the table.
+--
+--
+-- How nothing is missed.  Rows are numbered when they are written and seen
+-- when they are committed, in another order, so that "what is behind the last
+-- number" would miss those of a transaction that took its time.  Each row has
+-- the number of its transaction, and a reader keeps the last snapshot it has
+-- read: then new are the rows that are visible now and were not in that
+-- snapshot.  This is exact: no row is missed, none is read twice, and nobody
+-- waits for transactions that are still under way.  Only a snapshot of very
+-- many transactions is kept shortened, as of an earlier time; then some rows
+-- are read again, which does no harm: each has a name (see "id", "xact" and
+-- "created"), by which the hosts tell each other of it once.
+--
+-- The notification only wakes the reader.  It has no payload, and PostgreSQL
+-- sends one for a transaction however often it is asked to.
+--
+-- Rows are deleted when they have been visible for a day: not a day after they
+-- were written, as they may have been committed a moment ago.  What was
+-- visible when is in optcache.outbox_mark.  A reader that comes back after
+-- rows were deleted finds by optcache.outbox_cleaned that it may have missed
+-- some.
+
+BEGIN;
+
+SET LOCAL client_min_messages = warning;
+
+CREATE SCHEMA IF NOT EXISTS optcache;
+
+
+-- One row for each thing that a transaction has invalidated.  "value" of a
+-- user is the SHA-256 of what optcache_user has, in hexadecimal, as is
+-- "for_user", which narrows a URI; "digest" is of all columns that say what is
+-- meant.
+
+CREATE TABLE IF NOT EXISTS optcache.outbox (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    xact      bigint NOT NULL DEFAULT txid_current(),
+    digest    bytea NOT NULL,
+    kind      text NOT NULL
+              CHECK (kind IN ('uri', 'user', 'tag', 'prefix', 'host', 'all')),
+    value     text NOT NULL,
+    host      text,
+    for_user  text,
+    soft      boolean NOT NULL,
+    created   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (xact, digest)
+);
+
+
+-- What was visible at a time; and in the latest of these snapshots of which
+-- rows were deleted.
+
+CREATE TABLE IF NOT EXISTS optcache.outbox_mark (
+    made      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    snapshot  txid_snapshot NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS optcache.outbox_cleaned (
+    one       boolean PRIMARY KEY DEFAULT true CHECK (one),
+    snapshot  txid_snapshot NOT NULL
+);
+
+
+-- Adds rows, once for a transaction each, and wakes who listens.  Called by
+-- the functions below only, which have checked what they pass.
+
+CREATE OR REPLACE FUNCTION optcache.outbox_add(kind text, vals text[],
+    host text, users text[], soft boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO optcache.outbox (digest, kind, value, host, for_user, soft)
+    SELECT substr(sha256(convert_to(format('%L %L %L %L %L',
+                  $1, v, $3, u, $5), 'UTF8')), 1, 16),
+           $1, v, $3, u, $5
+    FROM unnest($2, $4) AS t (v, u)
+    ON CONFLICT DO NOTHING;
+
+    PERFORM pg_notify('optcache', '');
+END
+$$;
+
+
+-- The SHA-256 of what is told a user by, NULL of none.
+
+CREATE OR REPLACE FUNCTION optcache.user_digest(name text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT encode(sha256(convert_to($1, 'UTF8')), 'hex')
+$$;
+
+
+-- "kind" is one of
+--
+--     tag      whatever has the tag "value"
+--     uri      the URI "value", with its arguments, as clients ask for it
+--     prefix   whatever is at a URI that begins with "value"
+--     user     whatever is of the user "value", who is "optcache_user"
+--     host     whatever is of the host "value"
+--     all      everything
+--
+-- "host" narrows a tag, a URI and a prefix; "for_user" a URI.  What is
+-- invalidated softly is stale, but may be used where stale responses may.
+
+CREATE OR REPLACE FUNCTION optcache.invalidate(kind text,
+    value text DEFAULT NULL, host text DEFAULT NULL,
+    soft boolean DEFAULT false, for_user text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    max_bytes  int := CASE kind WHEN 'prefix' THEN 4095 ELSE 8192 END;
+BEGIN
+    IF kind IS NULL
+       OR kind NOT IN ('uri', 'user', 'tag', 'prefix', 'host', 'all')
+    THEN
+        RAISE 'optcache: invalid kind %, expected uri, user, tag, prefix, '
+              'host or all', quote_nullable(left(kind, 32))
+              USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    IF (kind = 'all') <> (coalesce(value, '') = '') THEN
+        RAISE 'optcache: % value for "%"', CASE kind WHEN 'all' THEN 'needless'
+              ELSE 'missing' END, kind
+              USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    IF kind IN ('uri', 'prefix') AND value NOT LIKE '/%' THEN
+        RAISE 'optcache: a % begins with "/"', kind
+              USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    IF kind NOT IN ('uri', 'tag', 'prefix') AND host IS NOT NULL THEN
+        RAISE 'optcache: "host" does not narrow "%"', kind
+              USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    IF kind <> 'uri' AND for_user IS NOT NULL THEN
+        RAISE 'optcache: "for_user" does not narrow "%"', kind
+              USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    IF kind <> 'user' AND octet_length(convert_to(value, 'UTF8')) > max_bytes
+    THEN
+        RAISE 'optcache: a % of more than % bytes', kind, max_bytes
+              USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    IF kind = 'host' THEN
+        value := optcache.host_name(value);
+
+    ELSIF kind = 'user' THEN
+        value := optcache.user_digest(value);
+    END IF;
+
+    PERFORM optcache.outbox_add(kind, ARRAY[coalesce(value, '')],
+                                optcache.host_name(host),
+                                ARRAY[optcache.user_digest(for_user)],
+                                coalesce(soft, false));
+END
+$$;
+
+
+-- As $host of nginx is.
+
+CREATE OR REPLACE FUNCTION optcache.host_name(name text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF octet_length(name) > 255
+       OR name !~ '^([^][:cntrl:][:space:]/:@{}[]+|\[[0-9A-Fa-f:.]+\])$'
+    THEN
+        RAISE 'optcache: invalid host %, expected a name without port',
+              quote_literal(left(name, 64))
+              USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    RETURN lower(name);
+END
+$$;
+
+
+-- A part of a URI as a client writes it (RFC 3986, 2.1).
+
+CREATE OR REPLACE FUNCTION optcache.uri_part(part text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN part ~ '^[A-Za-z0-9._~-]*$' THEN part ELSE (
+        SELECT string_agg(CASE WHEN b < 128 AND chr(b) ~ '[A-Za-z0-9._~-]'
+                               THEN chr(b)
+                               ELSE '%' || upper(lpad(to_hex(b), 2, '0'))
+                          END, '' ORDER BY i)
+        FROM (SELECT convert_to(part, 'UTF8') AS bytes) AS p,
+             generate_series(0, octet_length(bytes) - 1) AS i,
+             get_byte(bytes, i) AS b)
+    END
+$$;
+
+
+-- The names in braces of a template.
+
+CREATE OR REPLACE FUNCTION optcache.template_columns(template text)
+RETURNS text[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(array_agg(m[1]), '{}')
+    FROM regexp_matches(template, '\{([^{}]+)\}', 'g') AS m
+$$;
+
+
+-- The expression that a template stands for, of a row "r"; "parts": values are
+-- parts of a URI, unless the template is nothing but one.  A value is written
+-- as it is shown, by concat(), which calls no casts that anybody has defined.
+
+CREATE OR REPLACE FUNCTION optcache.template_expression(template text,
+    parts boolean) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    form  text := CASE WHEN parts AND template !~ '^\{[^{}]+\}$'
+                       THEN 'optcache.uri_part(concat(r.%I))'
+                       ELSE 'concat(r.%I)' END;
+    list  text[] := '{}';
+    m     text[];
+BEGIN
+    IF template IS NULL THEN
+        RETURN 'NULL';
+    END IF;
+
+    FOR m IN
+        SELECT regexp_matches(template, '([^{}]+)|\{([^{}]+)\}', 'g')
+    LOOP
+        list := list || CASE WHEN m[1] IS NULL THEN format(form, m[2])
+                             ELSE quote_literal(m[1]) END;
+    END LOOP;
+
+    RETURN 'concat(' || array_to_string(list, ', ') || ')';
+END
+$$;
+
+
+-- The trigger of watch().  Its arguments are those of watch(), with '' for
+-- NULL.  What rows were and what they are is invalidated, each thing once.
+--
+-- It must not be in the way of whoever changes the table: where it cannot tell
+-- what to invalidate (a column is gone, a value is too long, TRUNCATE), or
+-- that is too much, it invalidates more: the tag "truncate_tag", the text of
+-- a template up to its first brace as a prefix, or everything.
+
+CREATE OR REPLACE FUNCTION optcache.watched() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $$
+DECLARE
+    most    CONSTANT int := 10000;
+    person  text := nullif(TG_ARGV[3], '');
+    host    text := nullif(TG_ARGV[4], '');
+    soft    boolean := TG_ARGV[5];
+    whole   text := nullif(TG_ARGV[6], '');
+    lost    text;
+    part    text;
+    k       record;
+    vals    text[];
+    users   text[];
+BEGIN
+    SELECT min(c COLLATE "C") INTO lost
+    FROM unnest(optcache.template_columns(concat(TG_ARGV[0], TG_ARGV[1],
+                                                 TG_ARGV[2], person))) AS c
+    WHERE NOT EXISTS (SELECT FROM pg_attribute
+                      WHERE attrelid = TG_RELID AND attname = c
+                            AND attnum > 0 AND NOT attisdropped);
+
+    IF lost IS NOT NULL THEN
+        RAISE WARNING 'optcache: "%" has no column "%" any more, all that it '
+                      'may be about is invalidated', TG_TABLE_NAME, lost;
+    END IF;
+
+    FOR k IN
+        SELECT kind, template, narrow
+        FROM (VALUES ('tag', nullif(TG_ARGV[0], ''), NULL),
+                     ('uri', nullif(TG_ARGV[1], ''), person),
+                     ('prefix', nullif(TG_ARGV[2], ''), NULL),
+                     ('user', CASE WHEN TG_ARGV[1] = '' THEN person END, NULL))
+             AS v (kind, template, narrow)
+        WHERE template IS NOT NULL
+    LOOP
+        vals := NULL;
+        users := NULL;
+
+        IF TG_OP = 'TRUNCATE' OR lost IS NOT NULL THEN
+            vals := array_fill(''::text, ARRAY[most + 1]);
+
+        ELSE
+            EXECUTE format(
+                'SELECT array_agg(v), array_agg(u) FROM (SELECT DISTINCT v, u'
+                ' FROM (SELECT %s COLLATE "C" AS v, %s COLLATE "C" AS u'
+                ' FROM (%s) AS r WHERE %s) AS s WHERE v LIKE %L LIMIT %s)'
+                ' AS s',
+                optcache.watched_value(k.kind, k.template),
+                optcache.watched_value('user', k.narrow),
+                CASE TG_OP WHEN 'INSERT' THEN 'TABLE optcache_new'
+                           WHEN 'DELETE' THEN 'TABLE optcache_old'
+                           ELSE 'TABLE optcache_old UNION ALL'
+                                ' TABLE optcache_new' END,
+                optcache.watched_known(k.template || coalesce(k.narrow, '')),
+                CASE WHEN k.kind IN ('uri', 'prefix') THEN '/%' ELSE '_%' END,
+                most + 1)
+            INTO vals, users;
+        END IF;
+
+        IF cardinality(vals) <= most
+           AND NOT EXISTS (SELECT FROM unnest(vals) AS v
+                           WHERE octet_length(convert_to(v, 'UTF8')) > 4095)
+        THEN
+            PERFORM optcache.outbox_add(k.kind, vals,
+                        CASE WHEN k.kind <> 'user' THEN host END, users, soft);
+            CONTINUE;
+        END IF;
+
+        CONTINUE WHEN vals IS NULL;
+
+        part := split_part(k.template, '{', 1);
+
+        IF k.kind = 'tag' AND (whole IS NOT NULL OR part = k.template) THEN
+            vals := ARRAY[coalesce(whole, part)];
+
+        ELSIF k.kind IN ('uri', 'prefix') AND length(part) > 1 THEN
+            k.kind := 'prefix';
+            vals := ARRAY[part];
+
+        ELSE
+            k.kind := 'all';
+            vals := ARRAY[''];
+        END IF;
+
+        PERFORM optcache.outbox_add(k.kind, vals,
+                    CASE WHEN k.kind <> 'all' THEN host END, NULL, soft);
+    END LOOP;
+
+    RETURN NULL;
+END
+$$;
+
+
+-- Expressions of the trigger: a value of a kind; that no column is NULL.
+
+CREATE OR REPLACE FUNCTION optcache.watched_value(kind text, template text)
+RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN $2 IS NULL THEN 'NULL::text'
+                WHEN $1 = 'user'
+                THEN format('optcache.user_digest(%s)',
+                            optcache.template_expression($2, false))
+                ELSE optcache.template_expression($2,
+                                                  $1 IN ('uri', 'prefix'))
+           END
+$$;
+
+CREATE OR REPLACE FUNCTION optcache.watched_known(template text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(string_agg(format('r.%I IS DISTINCT FROM NULL', name),
+                               ' AND '), 'true')
+    FROM unnest(optcache.template_columns($1)) AS name
+$$;
+
+
+-- The name of the triggers of one call of watch().
+
+CREATE OR REPLACE FUNCTION optcache.watched_name(args text[]) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT 'optcache_' || left(encode(sha256(convert_to($1::text, 'UTF8')),
+                                      'hex'), 16)
+$$;
+
+
+-- The table, and if it is partitioned all of its partitions: a statement that
+-- names one of them is told of by that one's triggers only.
+
+CREATE OR REPLACE FUNCTION optcache.watched_tables(relation regclass)
+RETURNS SETOF regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT oid::regclass
+    FROM pg_class
+    WHERE relkind IN ('r', 'p')
+          AND oid IN (SELECT $1 UNION ALL
+                      SELECT relid FROM pg_partition_tree($1))
+$$;
+
+
+-- Watches a table: invalidates what the rows are about that a statement
+-- inserts, changes (as they were, and as they are) or deletes.  "tag", "uri",
+-- "prefix" and "for_user" are templates: {column} stands for its value.  A row
+-- with a NULL there is about nothing.  In a URI a value is escaped, unless the
+-- template is nothing but a column that has URIs.  With "uri", "for_user"
+-- narrows it; without, all of the user is invalidated.
+--
+-- May be called again, with other templates, too, which are added; and is to
+-- be when a partition was attached.
+
+CREATE OR REPLACE FUNCTION optcache.watch(relation regclass,
+    tag text DEFAULT NULL, uri text DEFAULT NULL, prefix text DEFAULT NULL,
+    for_user text DEFAULT NULL, host text DEFAULT NULL,
+    soft boolean DEFAULT false, truncate_tag text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    args   text[];
+    name   text;
+    event  text;
+    rel    regclass;
+    t      text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_class
+                   WHERE oid = relation AND relkind IN ('r', 'p'))
+    THEN
+        RAISE 'optcache: % is not a table', coalesce(relation::text, 'NULL')
+              USING ERRCODE = 'wrong_object_type';
+    END IF;
+
+    IF num_nonnulls(tag, uri, prefix, for_user) = 0 THEN
+        RAISE 'optcache: none of "tag", "uri", "prefix", "for_user" is given'
+              USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    IF truncate_tag = '' OR (truncate_tag IS NOT NULL AND tag IS NULL) THEN
+        RAISE 'optcache: "truncate_tag" needs "tag", and a value'
+              USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    FOREACH t IN ARRAY array_remove(ARRAY[tag, uri, prefix, for_user], NULL)
+    LOOP
+        PERFORM optcache.template_check(relation, t);
+    END LOOP;
+
+    FOREACH t IN ARRAY array_remove(ARRAY[uri, prefix], NULL)
+    LOOP
+        IF t !~ '^(/|\{[^{}]+\}$)' THEN
+            RAISE 'optcache: template % of a URI, expected "/..." or nothing '
+                  'but one column', quote_literal(t)
+                  USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+    END LOOP;
+
+    args := optcache.watched_args(tag, uri, prefix, for_user, host, soft,
+                                  truncate_tag);
+    name := optcache.watched_name(args);
+
+    FOR rel IN SELECT * FROM optcache.watched_tables(relation) LOOP
+        FOREACH event IN ARRAY '{insert,update,delete,truncate}'::text[] LOOP
+
+            CONTINUE WHEN EXISTS (
+                SELECT FROM pg_trigger
+                WHERE tgrelid = rel AND tgname = name || '_' || event);
+
+            EXECUTE format(
+                'CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT'
+                ' EXECUTE FUNCTION optcache.watched(%s)',
+                name || '_' || event, event, rel,
+                CASE event
+                WHEN 'insert' THEN 'REFERENCING NEW TABLE AS optcache_new'
+                WHEN 'delete' THEN 'REFERENCING OLD TABLE AS optcache_old'
+                WHEN 'update' THEN 'REFERENCING OLD TABLE AS optcache_old'
+                                   ' NEW TABLE AS optcache_new'
+                END,
+                (SELECT string_agg(quote_literal(a), ', ' ORDER BY i)
+                 FROM unnest(args) WITH ORDINALITY AS u (a, i)));
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+
+CREATE OR REPLACE FUNCTION optcache.watched_args(tag text, uri text,
+    prefix text, for_user text, host text, soft boolean, truncate_tag text)
+RETURNS text[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ARRAY[coalesce($1, ''), coalesce($2, ''), coalesce($3, ''),
+                 coalesce($4, ''), coalesce(optcache.host_name($5), ''),
+                 coalesce($6, false)::text, coalesce($7, '')]
+$$;
+
+
+CREATE OR REPLACE FUNCTION optcache.template_check(relation regclass,
+    template text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    lost  text;
+BEGIN
+    IF template !~ '^([^{}]+|\{[^{}]+\})+$' OR octet_length(template) > 2048
+    THEN
+        RAISE 'optcache: invalid template %, expected text with {column}',
+              quote_literal(left(template, 64))
+              USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    SELECT min(name COLLATE "C") INTO lost
+    FROM unnest(optcache.template_columns(template)) AS name
+    WHERE NOT EXISTS (SELECT FROM pg_attribute
+                      WHERE attrelid = relation AND attname = name
+                            AND attnum > 0 AND NOT attisdropped);
+
+    IF lost IS NOT NULL THEN
+        RAISE 'optcache: % has no column %', relation, quote_ident(lost)
+              USING ERRCODE = 'undefined_column';
+    END IF;
+END
+$$;
+
+
+-- Watches it no longer: with these templates, or not at all if none is given.
+-- Returns how many triggers are gone.
+
+CREATE OR REPLACE FUNCTION optcache.unwatch(relation regclass,
+    tag text DEFAULT NULL, uri text DEFAULT NULL, prefix text DEFAULT NULL,
+    for_user text DEFAULT NULL, host text DEFAULT NULL,
+    soft boolean DEFAULT false, truncate_tag text DEFAULT NULL)
+RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    name  text;
+    gone  integer := 0;
+    r     record;
+BEGIN
+    name := optcache.watched_name(optcache.watched_args(tag, uri, prefix,
+                for_user, host, soft, truncate_tag)) || '_';
+
+    FOR r IN
+        SELECT tgname, tgrelid::regclass AS rel
+        FROM pg_trigger
+        WHERE tgfoid = 'optcache.watched()'::regprocedure
+              AND tgrelid IN (SELECT t
+                              FROM optcache.watched_tables(relation) AS t)
+              AND (num_nonnulls(tag, uri, prefix, for_user) = 0
+                   OR left(tgname, length(name)) = name)
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', r.tgname, r.rel);
+        gone := gone + 1;
+    END LOOP;
+
+    RETURN gone;
+END
+$$;
+
+
+-- Deletes rows that have been visible for so long, at most 10000 at a time;
+-- returns how many.  nginx calls it; when several do, one of them deletes.
+
+CREATE OR REPLACE FUNCTION optcache.cleanup(keep interval DEFAULT '1 day')
+RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    seen  record;
+    gone  integer := 0;
+BEGIN
+    IF keep IS NULL OR keep < interval '0' THEN
+        RAISE 'optcache: rows cannot be kept for %', coalesce(keep::text,
+              'NULL') USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    IF NOT pg_try_advisory_xact_lock(hashtext('optcache'),
+                                     'optcache.outbox'::regclass::oid::int)
+    THEN
+        RETURN 0;
+    END IF;
+
+    -- a clock that was set back would let marks wait for it
+
+    UPDATE optcache.outbox_mark SET made = clock_timestamp()
+    WHERE made > clock_timestamp();
+
+    INSERT INTO optcache.outbox_mark (snapshot)
+    SELECT txid_current_snapshot()
+    WHERE NOT EXISTS (SELECT FROM optcache.outbox_mark
+                      WHERE made > clock_timestamp() - keep / 24);
+
+    SELECT made, snapshot INTO seen
+    FROM optcache.outbox_mark
+    WHERE made <= clock_timestamp() - keep
+    ORDER BY made DESC LIMIT 1;
+
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
+
+    DELETE FROM optcache.outbox_mark WHERE made < seen.made;
+
+    DELETE FROM optcache.outbox
+    WHERE id IN (SELECT id FROM optcache.outbox
+                 WHERE xact < txid_snapshot_xmax(seen.snapshot)
+                       AND txid_visible_in_snapshot(xact, seen.snapshot)
+                 ORDER BY xact LIMIT 10000);
+
+    GET DIAGNOSTICS gone = ROW_COUNT;
+
+    IF gone > 0 THEN
+        INSERT INTO optcache.outbox_cleaned (snapshot) VALUES (seen.snapshot)
+        ON CONFLICT (one) DO UPDATE SET snapshot = excluded.snapshot;
+    END IF;
+
+    RETURN gone;
+END
+$$;
+
+
+-- Which table this is, of all there may be, and the timeline of its server:
+-- the numbers of transactions mean something only there.  0: not to be known.
+
+CREATE OR REPLACE FUNCTION optcache.outbox_identity(OUT identity text,
+    OUT timeline text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    BEGIN
+        SELECT system_identifier::text INTO identity FROM pg_control_system();
+    EXCEPTION WHEN insufficient_privilege THEN
+        identity := '0';
+    END;
+
+    BEGIN
+        timeline := left(pg_walfile_name(pg_current_wal_lsn()), 8);
+    EXCEPTION WHEN insufficient_privilege
+              OR object_not_in_prerequisite_state THEN
+        timeline := '0';
+    END;
+
+    SELECT concat_ws('/', identity, oid, 'optcache.outbox'::regclass::oid)
+    INTO identity
+    FROM pg_database WHERE datname = current_database();
+END
+$$;
+
+
+-- Nobody may, but who is told to.
+
+REVOKE ALL ON FUNCTION
+    optcache.invalidate(text, text, text, boolean, text),
+    optcache.outbox_add(text, text[], text, text[], boolean),
+    optcache.watch(regclass, text, text, text, text, text, boolean, text),
+    optcache.unwatch(regclass, text, text, text, text, text, boolean, text),
+    optcache.watched(),
+    optcache.cleanup(interval),
+    optcache.outbox_identity() FROM PUBLIC;
+
+COMMIT;
