@@ -10,7 +10,8 @@
 #
 #   BUILD=DIR  BENCH_ROUNDS=5  BENCH_SECONDS=2  BENCH_CONNECTIONS=64
 #   BENCH_ONLY=REGEX     variants with such a path: /gif is the limiter,
-#                        /via what is not in the cache, /crowd 1,000 clients
+#                        /via what is not in the cache, /two what is in Redis,
+#                        /crowd 1,000 clients
 #
 # A variant that does not do what it says is not measured, and said so.
 
@@ -33,8 +34,8 @@ pids=()
 
 # variant NAME INSTANCE PATH STATUS SHAPE [HEADER]: SHAPE is what its answer's
 # status line and header must show; HEADER is z for gzip, t for a signed token, u
-# for one of a thousand users, n for what was never asked for before; a name in
-# brackets starts a group, whose baseline it is
+# for one of a thousand users, n for what was never asked for before, p for one of
+# ten thousand pages; a name in brackets starts a group, whose baseline it is
 
 variants() {
     variant '[return, 1 KiB]'          a /return/1k           200 .
@@ -57,6 +58,10 @@ variants() {
     variant 'optcache BYPASS'          a /via/avoid/1k        200 'X-Cache: BYPASS' n
     variant 'optcache MISS'            a /via/store/1k        200 'X-Cache: MISS' n
     variant 'proxy_cache MISS'         a /via/cache/1k        200 'X-Cache: MISS' n
+
+    [ "$lua" = no ] ||
+    variant '[Lua + GET]'              a /two/lua/1k          200 'X-Cache: HIT' p
+    variant 'optcache HIT in Redis'    d /two/opt/1k          200 'X-Cache: HIT' p
 
     variant '[empty_gif]'              a /gif/none            200 .
     variant 'limit_req'                a /gif/lreq            200 .
@@ -152,10 +157,21 @@ start() {
     start_nginx a
     start_nginx b
     start_nginx c
+    start_nginx d
+    pages
 }
 
 
-# a: everything; b: no Redis; c: a Redis that is not there
+# What Lua is to find; the cache stores its own when it is checked.
+
+pages() {
+    redis-cli -s redis.sock -x eval "for k = 1, 10000 do
+        redis.call('SET', 'page:' .. k, ARGV[1]) end" 0 <data/1k >/dev/null
+}
+
+
+# a: everything; b: no Redis; c: a Redis that is not there; d: a cache that has
+# a second level
 
 start_nginx() {
     local child port user= socket=$dir/redis.sock
@@ -172,6 +188,7 @@ s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
     [ $lua = yes ] || sed -i '/# lua$/d' "$1.conf"
     sed -i "s/ cache levels=/ cache-$1 levels=/" "$1.conf"
     [ "$1" != b ] || sed -i '/# redis$/d' "$1.conf"
+    [ "$1" = d ] || sed -i '/# second$/d' "$1.conf"
 
     spawn 0 "$nginx" -p "$dir" -e "$1.error.log" -c "$dir/$1.conf" \
         -g 'daemon off;'
@@ -259,12 +276,14 @@ check() {
     local name=$1 url=url_$2 head=(-H "$token") query=k=1
 
     [ "${6:-}" != n ] || query=n=check
+    [ "${6:-}" != p ] || query=n=1
     [ "${6:-}" != z ] || head+=(-H 'Accept-Encoding: gzip')
     [ "${6:-}" != t ] || head=(-H "$signed")
     curl -s -o /dev/null "${head[@]}" "${!url}$3?$query"
     [ "${6:-}" != n ] || query+=-again
     curl -s -o answer -D head "${head[@]}" "${!url}$3?$query"
     [ "${6:-}" != u ] || wrk -t1 -c8 -d1s -s users.lua "${!url}$3" >wrk.out
+    [ "${6:-}" != p ] || wrk -t1 -c8 -d3s -s pages.lua "${!url}$3" >wrk.out
 
     if head -1 head | grep -q " $4 " && grep -q "$5" head; then
         : >"samples.$number"
@@ -287,6 +306,7 @@ measure() {
     [[ $3 != /gif* ]] || head+=(-s keys.lua)
     [ "${6:-}" != u ] || head=(-s users.lua)
     [ "${6:-}" != n ] || head+=(-s never.lua)
+    [ "${6:-}" != p ] || head=(-s pages.lua)
 
     asked_before=$(asked)
     before=$(cpu "${!worker}")
@@ -326,7 +346,7 @@ measure() {
 asked() {
     redis-cli -s redis.sock info everything | tr -d '\r' | awk -F '[:=,]' '
         /^cmdstat_(evalsha|eval|zadd):/  { n[$1] = $3 }
-        /^cmdstat_(incr|expire|exists):/ { plain += $3 }
+        /^cmdstat_(incr|expire|exists|get):/ { plain += $3 }
         /^total_reads_processed:/        { reads = $2 }
         END {
             print n["cmdstat_evalsha"] + n["cmdstat_eval"] \
