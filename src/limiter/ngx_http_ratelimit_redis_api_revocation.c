@@ -14,18 +14,18 @@
 
 
 typedef struct {
-    ngx_token_json_t         *subject;
-    ngx_token_json_t         *ttl;
-    ngx_token_json_t         *exp;
+    ngx_input_json_t         *subject;
+    ngx_input_json_t         *ttl;
+    ngx_input_json_t         *exp;
     ngx_uint_t                subjects;
 } ngx_http_ratelimit_redis_api_members_t;
 
 
 static ngx_int_t ngx_http_ratelimit_redis_api_revocation_members(
-    ngx_http_ratelimit_redis_api_revocation_t *rev, ngx_token_json_t *json,
+    ngx_http_ratelimit_redis_api_revocation_t *rev, ngx_input_json_t *json,
     ngx_http_ratelimit_redis_api_members_t *members);
 static ngx_int_t ngx_http_ratelimit_redis_api_revocation_value(
-    ngx_http_ratelimit_redis_api_revocation_t *rev, ngx_token_json_t *json);
+    ngx_http_ratelimit_redis_api_revocation_t *rev, ngx_input_json_t *json);
 static ngx_int_t ngx_http_ratelimit_redis_api_revocation_time(
     ngx_http_ratelimit_redis_api_revocation_t *rev,
     ngx_http_ratelimit_redis_api_members_t *members);
@@ -35,7 +35,7 @@ static ngx_int_t ngx_http_ratelimit_redis_api_revocation_impossible(
     ngx_http_ratelimit_redis_api_revocation_t *rev, const char *detail);
 
 
-static ngx_token_json_limits_t  ngx_http_ratelimit_redis_api_limits = {
+static ngx_input_json_limits_t  ngx_http_ratelimit_redis_api_limits = {
     65536, 8, 8
 };
 
@@ -52,10 +52,10 @@ ngx_http_ratelimit_redis_api_revocation_parse(
     const ngx_str_t *text)
 {
     ngx_int_t                                rc;
-    ngx_token_json_t                        *json;
+    ngx_input_json_t                        *json;
     ngx_http_ratelimit_redis_api_members_t   members;
 
-    switch (ngx_token_json_parse(pool, text,
+    switch (ngx_input_json_parse(pool, text,
                                  &ngx_http_ratelimit_redis_api_limits, &json))
     {
 
@@ -89,29 +89,29 @@ ngx_http_ratelimit_redis_api_revocation_parse(
 
 static ngx_int_t
 ngx_http_ratelimit_redis_api_revocation_members(
-    ngx_http_ratelimit_redis_api_revocation_t *rev, ngx_token_json_t *json,
+    ngx_http_ratelimit_redis_api_revocation_t *rev, ngx_input_json_t *json,
     ngx_http_ratelimit_redis_api_members_t *members)
 {
     ngx_str_t          name, *subjects;
     ngx_uint_t         i;
-    ngx_token_json_t  *member;
+    ngx_input_json_t  *member;
 
     ngx_memzero(members, sizeof(ngx_http_ratelimit_redis_api_members_t));
 
     subjects = ngx_http_ratelimit_redis_api_subjects;
 
-    members->ttl = ngx_token_json_member(json, "ttl");
-    members->exp = ngx_token_json_member(json, "exp");
+    members->ttl = ngx_input_json_member(json, "ttl");
+    members->exp = ngx_input_json_member(json, "exp");
 
-    for (member = ngx_token_json_first(json);
+    for (member = ngx_input_json_first(json);
          member;
-         member = ngx_token_json_next(member))
+         member = ngx_input_json_next(member))
     {
         if (member == members->ttl || member == members->exp) {
             continue;
         }
 
-        ngx_token_json_name(member, &name);
+        ngx_input_json_name(member, &name);
 
         for (i = 0; i < 3; i++) {
             if (name.len == subjects[i].len
@@ -150,9 +150,9 @@ ngx_http_ratelimit_redis_api_revocation_members(
 
 static ngx_int_t
 ngx_http_ratelimit_redis_api_revocation_value(
-    ngx_http_ratelimit_redis_api_revocation_t *rev, ngx_token_json_t *json)
+    ngx_http_ratelimit_redis_api_revocation_t *rev, ngx_input_json_t *json)
 {
-    if (ngx_token_json_string(json, &rev->value) != NGX_OK) {
+    if (ngx_input_json_string(json, &rev->value) != NGX_OK) {
         return ngx_http_ratelimit_redis_api_revocation_bad(rev,
                                     "\"token\", \"jti\" and \"user\" must be "
                                     "strings");
@@ -189,7 +189,7 @@ ngx_http_ratelimit_redis_api_revocation_time(
 {
     double             number;
     int64_t            ttl;
-    ngx_token_json_t  *json;
+    ngx_input_json_t  *json;
 
     json = members->ttl ? members->ttl : members->exp;
 
@@ -197,7 +197,7 @@ ngx_http_ratelimit_redis_api_revocation_time(
         return NGX_OK;
     }
 
-    if (ngx_token_json_number(json, &number) != NGX_OK
+    if (ngx_input_json_number(json, &number) != NGX_OK
         || number != (double) (int64_t) number)
     {
         return ngx_http_ratelimit_redis_api_revocation_bad(rev,

@@ -12,13 +12,13 @@
 
 
 static ngx_int_t ngx_token_claims_identity(ngx_pool_t *pool,
-    const ngx_token_json_t *json, ngx_str_t *text);
-static ngx_int_t ngx_token_claims_time(const ngx_token_json_t *json,
+    const ngx_input_json_t *json, ngx_str_t *text);
+static ngx_int_t ngx_token_claims_time(const ngx_input_json_t *json,
     ngx_uint_t up, int64_t *time);
-static ngx_uint_t ngx_token_claims_audience(const ngx_token_json_t *json);
+static ngx_uint_t ngx_token_claims_audience(const ngx_input_json_t *json);
 
 
-static ngx_token_json_limits_t  ngx_token_claims_limits = {
+static ngx_input_json_limits_t  ngx_token_claims_limits = {
     NGX_TOKEN_JWT_MAX, 256, 2048
 };
 
@@ -52,11 +52,11 @@ ngx_token_verdict_e
 ngx_token_claims_parse(ngx_pool_t *pool, const ngx_token_jwt_t *jwt,
     ngx_token_claims_t *claims)
 {
-    ngx_token_json_t  *json, *iss, *exp, *nbf, *iat;
+    ngx_input_json_t  *json, *iss, *exp, *nbf, *iat;
 
     ngx_memzero(claims, sizeof(ngx_token_claims_t));
 
-    switch (ngx_token_json_parse(pool, &jwt->payload,
+    switch (ngx_input_json_parse(pool, &jwt->payload,
                                  &ngx_token_claims_limits, &json))
     {
 
@@ -70,26 +70,26 @@ ngx_token_claims_parse(ngx_pool_t *pool, const ngx_token_jwt_t *jwt,
         return NGX_TOKEN_VERDICT_ERROR;
     }
 
-    iss = ngx_token_json_member(json, "iss");
-    exp = ngx_token_json_member(json, "exp");
-    nbf = ngx_token_json_member(json, "nbf");
-    iat = ngx_token_json_member(json, "iat");
+    iss = ngx_input_json_member(json, "iss");
+    exp = ngx_input_json_member(json, "exp");
+    nbf = ngx_input_json_member(json, "nbf");
+    iat = ngx_input_json_member(json, "iat");
 
-    if (iss && ngx_token_json_type(iss) != NGX_TOKEN_JSON_STRING) {
+    if (iss && ngx_input_json_type(iss) != NGX_INPUT_JSON_STRING) {
         return NGX_TOKEN_VERDICT_MALFORMED;
     }
 
     if (ngx_token_claims_identity(pool, iss, &claims->iss) != NGX_OK
-        || ngx_token_claims_identity(pool, ngx_token_json_member(json, "sub"),
+        || ngx_token_claims_identity(pool, ngx_input_json_member(json, "sub"),
                                      &claims->sub)
            != NGX_OK
-        || ngx_token_claims_identity(pool, ngx_token_json_member(json, "jti"),
+        || ngx_token_claims_identity(pool, ngx_input_json_member(json, "jti"),
                                      &claims->jti)
            != NGX_OK
         || ngx_token_claims_time(exp, 0, &claims->exp) != NGX_OK
         || ngx_token_claims_time(nbf, 1, &claims->nbf) != NGX_OK
         || ngx_token_claims_time(iat, 0, &claims->iat) != NGX_OK
-        || !ngx_token_claims_audience(ngx_token_json_member(json, "aud")))
+        || !ngx_token_claims_audience(ngx_input_json_member(json, "aud")))
     {
         return NGX_TOKEN_VERDICT_MALFORMED;
     }
@@ -109,25 +109,25 @@ ngx_token_claims_parse(ngx_pool_t *pool, const ngx_token_jwt_t *jwt,
  */
 
 static ngx_int_t
-ngx_token_claims_identity(ngx_pool_t *pool, const ngx_token_json_t *json,
+ngx_token_claims_identity(ngx_pool_t *pool, const ngx_input_json_t *json,
     ngx_str_t *text)
 {
     u_char                 buf[NGX_TOKEN_PATH_NUMBER], *p;
     double                 number;
-    ngx_token_json_type_e  type;
+    ngx_input_json_type_e  type;
 
-    type = ngx_token_json_type(json);
+    type = ngx_input_json_type(json);
 
-    if (type == NGX_TOKEN_JSON_NONE) {
+    if (type == NGX_INPUT_JSON_NONE) {
         return NGX_OK;
     }
 
-    if (type == NGX_TOKEN_JSON_STRING) {
-        (void) ngx_token_json_string(json, text);
+    if (type == NGX_INPUT_JSON_STRING) {
+        (void) ngx_input_json_string(json, text);
         return ngx_token_path_control(text) ? NGX_DECLINED : NGX_OK;
     }
 
-    if (ngx_token_json_number(json, &number) != NGX_OK
+    if (ngx_input_json_number(json, &number) != NGX_OK
         || number != (double) (int64_t) number)
     {
         return NGX_DECLINED;
@@ -148,7 +148,7 @@ ngx_token_claims_identity(ngx_pool_t *pool, const ngx_token_json_t *json,
 
 
 static ngx_int_t
-ngx_token_claims_time(const ngx_token_json_t *json, ngx_uint_t up,
+ngx_token_claims_time(const ngx_input_json_t *json, ngx_uint_t up,
     int64_t *time)
 {
     double  number;
@@ -157,7 +157,7 @@ ngx_token_claims_time(const ngx_token_json_t *json, ngx_uint_t up,
         return NGX_OK;
     }
 
-    if (ngx_token_json_number(json, &number) != NGX_OK) {
+    if (ngx_input_json_number(json, &number) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -178,28 +178,28 @@ ngx_token_claims_time(const ngx_token_json_t *json, ngx_uint_t up,
 /* RFC 7519, 4.1.3 */
 
 static ngx_uint_t
-ngx_token_claims_audience(const ngx_token_json_t *json)
+ngx_token_claims_audience(const ngx_input_json_t *json)
 {
-    const ngx_token_json_t  *value;
+    const ngx_input_json_t  *value;
 
-    switch (ngx_token_json_type(json)) {
+    switch (ngx_input_json_type(json)) {
 
-    case NGX_TOKEN_JSON_NONE:
-    case NGX_TOKEN_JSON_STRING:
+    case NGX_INPUT_JSON_NONE:
+    case NGX_INPUT_JSON_STRING:
         return 1;
 
-    case NGX_TOKEN_JSON_ARRAY:
+    case NGX_INPUT_JSON_ARRAY:
         break;
 
     default:
         return 0;
     }
 
-    for (value = ngx_token_json_first(json);
+    for (value = ngx_input_json_first(json);
          value;
-         value = ngx_token_json_next(value))
+         value = ngx_input_json_next(value))
     {
-        if (ngx_token_json_type(value) != NGX_TOKEN_JSON_STRING) {
+        if (ngx_input_json_type(value) != NGX_INPUT_JSON_STRING) {
             return 0;
         }
     }

@@ -20,7 +20,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_token_json.h"
+#include "ngx_input_json.h"
 #include "ngx_token_jwt.h"
 #include "ngx_token_rules.h"
 #include "ngx_token_verdict.h"
@@ -32,7 +32,7 @@
  */
 
 typedef struct {
-    ngx_token_json_t    *payload;
+    ngx_input_json_t    *payload;
 
     ngx_str_t            iss;       /* empty: there is none, as all here */
     ngx_str_t            sub;

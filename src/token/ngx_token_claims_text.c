@@ -12,9 +12,9 @@
 
 
 static ngx_int_t ngx_token_claims_value(ngx_pool_t *pool,
-    const ngx_token_json_t *json, ngx_str_t *text);
+    const ngx_input_json_t *json, ngx_str_t *text);
 static ngx_int_t ngx_token_claims_list(ngx_pool_t *pool,
-    const ngx_token_json_t *json, ngx_str_t *text);
+    const ngx_input_json_t *json, ngx_str_t *text);
 static u_char *ngx_token_claims_escape(u_char *p, const ngx_str_t *text,
     u_char one, u_char other);
 
@@ -23,7 +23,7 @@ ngx_int_t
 ngx_token_claims_text(ngx_pool_t *pool, const ngx_token_claims_t *claims,
     const ngx_str_t *path, ngx_str_t *text)
 {
-    ngx_token_json_t  *json;
+    ngx_input_json_t  *json;
 
     json = ngx_token_path_find(claims->payload, path);
 
@@ -35,7 +35,7 @@ ngx_int_t
 ngx_token_claims_variable(ngx_pool_t *pool, const ngx_token_claims_t *claims,
     const ngx_str_t *name, ngx_str_t *text)
 {
-    ngx_token_json_t  *json;
+    ngx_input_json_t  *json;
 
     json = ngx_token_path_variable(claims->payload, name);
 
@@ -44,12 +44,12 @@ ngx_token_claims_variable(ngx_pool_t *pool, const ngx_token_claims_t *claims,
 
 
 static ngx_int_t
-ngx_token_claims_value(ngx_pool_t *pool, const ngx_token_json_t *json,
+ngx_token_claims_value(ngx_pool_t *pool, const ngx_input_json_t *json,
     ngx_str_t *text)
 {
     u_char  buf[NGX_TOKEN_PATH_NUMBER], *p;
 
-    if (ngx_token_json_type(json) == NGX_TOKEN_JSON_ARRAY) {
+    if (ngx_input_json_type(json) == NGX_INPUT_JSON_ARRAY) {
         return ngx_token_claims_list(pool, json, text);
     }
 
@@ -76,20 +76,20 @@ ngx_token_claims_value(ngx_pool_t *pool, const ngx_token_json_t *json,
 
 
 static ngx_int_t
-ngx_token_claims_list(ngx_pool_t *pool, const ngx_token_json_t *json,
+ngx_token_claims_list(ngx_pool_t *pool, const ngx_input_json_t *json,
     ngx_str_t *text)
 {
     u_char                   buf[NGX_TOKEN_PATH_NUMBER], *p;
     size_t                   len;
     ngx_str_t                element;
-    const ngx_token_json_t  *value;
+    const ngx_input_json_t  *value;
 
     ngx_str_null(text);
     len = 0;
 
-    for (value = ngx_token_json_first(json);
+    for (value = ngx_input_json_first(json);
          value;
-         value = ngx_token_json_next(value))
+         value = ngx_input_json_next(value))
     {
         if (ngx_token_path_scalar(value, buf, &element) != NGX_OK
             || ngx_token_path_control(&element))
@@ -113,9 +113,9 @@ ngx_token_claims_list(ngx_pool_t *pool, const ngx_token_json_t *json,
 
     text->data = p;
 
-    for (value = ngx_token_json_first(json);
+    for (value = ngx_input_json_first(json);
          value;
-         value = ngx_token_json_next(value))
+         value = ngx_input_json_next(value))
     {
         (void) ngx_token_path_scalar(value, buf, &element);
 

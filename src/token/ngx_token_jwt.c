@@ -7,23 +7,23 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_input_json.h"
 #include "ngx_token_base64.h"
 #include "ngx_token_ecdsa.h"
-#include "ngx_token_json.h"
 #include "ngx_token_jwt.h"
 
 
 static ngx_int_t ngx_token_jwt_split(const ngx_str_t *text, ngx_str_t *parts);
 static ngx_token_verdict_e ngx_token_jwt_header(ngx_pool_t *pool,
     ngx_token_jwt_t *jwt, const ngx_str_t *header);
-static ngx_uint_t ngx_token_jwt_unsupported(const ngx_token_json_t *json);
-static ngx_int_t ngx_token_jwt_optional(const ngx_token_json_t *json,
+static ngx_uint_t ngx_token_jwt_unsupported(const ngx_input_json_t *json);
+static ngx_int_t ngx_token_jwt_optional(const ngx_input_json_t *json,
     const char *name, ngx_str_t *value);
 
 
 /* a header with a chain of certificates is larger than it needs to be */
 
-static ngx_token_json_limits_t  ngx_token_jwt_limits = {
+static ngx_input_json_limits_t  ngx_token_jwt_limits = {
     NGX_TOKEN_JWT_MAX, 32, 64
 };
 
@@ -132,9 +132,9 @@ ngx_token_jwt_header(ngx_pool_t *pool, ngx_token_jwt_t *jwt,
     const ngx_str_t *header)
 {
     ngx_str_t          alg;
-    ngx_token_json_t  *json;
+    ngx_input_json_t  *json;
 
-    switch (ngx_token_json_parse(pool, header, &ngx_token_jwt_limits, &json)) {
+    switch (ngx_input_json_parse(pool, header, &ngx_token_jwt_limits, &json)) {
 
     case NGX_OK:
         break;
@@ -150,7 +150,7 @@ ngx_token_jwt_header(ngx_pool_t *pool, ngx_token_jwt_t *jwt,
         return NGX_TOKEN_VERDICT_UNSUPPORTED;
     }
 
-    if (ngx_token_json_string(ngx_token_json_member(json, "alg"), &alg)
+    if (ngx_input_json_string(ngx_input_json_member(json, "alg"), &alg)
         != NGX_OK
         || ngx_token_jwt_optional(json, "kid", &jwt->kid) != NGX_OK
         || ngx_token_jwt_optional(json, "typ", &jwt->typ) != NGX_OK
@@ -174,24 +174,24 @@ ngx_token_jwt_header(ngx_pool_t *pool, ngx_token_jwt_t *jwt,
  */
 
 static ngx_uint_t
-ngx_token_jwt_unsupported(const ngx_token_json_t *json)
+ngx_token_jwt_unsupported(const ngx_input_json_t *json)
 {
     u_char     *p;
     ngx_str_t   cty;
 
-    if (ngx_token_json_member(json, "crit")
-        || ngx_token_json_member(json, "b64")
-        || ngx_token_json_member(json, "enc")
-        || ngx_token_json_member(json, "zip"))
+    if (ngx_input_json_member(json, "crit")
+        || ngx_input_json_member(json, "b64")
+        || ngx_input_json_member(json, "enc")
+        || ngx_input_json_member(json, "zip"))
     {
         return 1;
     }
 
-    if (ngx_token_json_member(json, "cty") == NULL) {
+    if (ngx_input_json_member(json, "cty") == NULL) {
         return 0;
     }
 
-    if (ngx_token_json_string(ngx_token_json_member(json, "cty"), &cty)
+    if (ngx_input_json_string(ngx_input_json_member(json, "cty"), &cty)
         != NGX_OK)
     {
         return 1;
@@ -210,14 +210,14 @@ ngx_token_jwt_unsupported(const ngx_token_json_t *json)
 
 
 static ngx_int_t
-ngx_token_jwt_optional(const ngx_token_json_t *json, const char *name,
+ngx_token_jwt_optional(const ngx_input_json_t *json, const char *name,
     ngx_str_t *value)
 {
-    ngx_token_json_t  *member;
+    ngx_input_json_t  *member;
 
-    member = ngx_token_json_find(json, (u_char *) name, ngx_strlen(name));
+    member = ngx_input_json_find(json, (u_char *) name, ngx_strlen(name));
 
-    return member ? ngx_token_json_string(member, value) : NGX_OK;
+    return member ? ngx_input_json_string(member, value) : NGX_OK;
 }
 
 

@@ -16,7 +16,7 @@ static ngx_int_t ngx_token_keys_parse_json(ngx_token_keys_t *keys,
     ngx_pool_t *pool, const ngx_str_t *bytes, ngx_uint_t allowed,
     ngx_str_t *err);
 static ngx_int_t ngx_token_keys_add_jwks(ngx_token_keys_t *keys,
-    ngx_pool_t *pool, ngx_pool_t *temp, const ngx_token_json_t *json,
+    ngx_pool_t *pool, ngx_pool_t *temp, const ngx_input_json_t *json,
     ngx_uint_t allowed, ngx_str_t *err);
 static ngx_int_t ngx_token_keys_parse_pem(ngx_token_keys_t *keys,
     const ngx_str_t *bytes, ngx_uint_t allowed, ngx_str_t *err);
@@ -31,7 +31,7 @@ static ngx_uint_t ngx_token_keys_has(const ngx_token_key_t *key,
     const ngx_str_t *kid);
 
 
-static ngx_token_json_limits_t  ngx_token_keys_limits = {
+static ngx_input_json_limits_t  ngx_token_keys_limits = {
     NGX_TOKEN_KEYS_FILE, NGX_TOKEN_KEYS_MAX * 32, NGX_TOKEN_KEYS_MAX * 64
 };
 
@@ -104,14 +104,14 @@ ngx_token_keys_parse_json(ngx_token_keys_t *keys, ngx_pool_t *pool,
 {
     ngx_int_t          rc;
     ngx_pool_t        *temp;
-    ngx_token_json_t  *json;
+    ngx_input_json_t  *json;
 
     temp = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, pool->log);
     if (temp == NULL) {
         return NGX_ERROR;
     }
 
-    rc = ngx_token_json_parse(temp, bytes, &ngx_token_keys_limits, &json);
+    rc = ngx_input_json_parse(temp, bytes, &ngx_token_keys_limits, &json);
 
     if (rc == NGX_OK) {
         rc = ngx_token_keys_add_jwks(keys, pool, temp, json, allowed, err);
@@ -130,20 +130,20 @@ ngx_token_keys_parse_json(ngx_token_keys_t *keys, ngx_pool_t *pool,
 
 static ngx_int_t
 ngx_token_keys_add_jwks(ngx_token_keys_t *keys, ngx_pool_t *pool,
-    ngx_pool_t *temp, const ngx_token_json_t *json, ngx_uint_t allowed,
+    ngx_pool_t *temp, const ngx_input_json_t *json, ngx_uint_t allowed,
     ngx_str_t *err)
 {
     ngx_uint_t               private;
     const char              *reason;
     ngx_token_key_t         *key;
-    const ngx_token_json_t  *set, *jwk;
+    const ngx_input_json_t  *set, *jwk;
 
-    set = ngx_token_json_member(json, "keys");
+    set = ngx_input_json_member(json, "keys");
 
-    if (ngx_token_json_type(set) == NGX_TOKEN_JSON_ARRAY) {
-        jwk = ngx_token_json_first(set);
+    if (ngx_input_json_type(set) == NGX_INPUT_JSON_ARRAY) {
+        jwk = ngx_input_json_first(set);
 
-    } else if (set == NULL && ngx_token_json_member(json, "kty")) {
+    } else if (set == NULL && ngx_input_json_member(json, "kty")) {
         jwk = json;
 
     } else {
@@ -151,7 +151,7 @@ ngx_token_keys_add_jwks(ngx_token_keys_t *keys, ngx_pool_t *pool,
         return NGX_ERROR;
     }
 
-    for ( /* void */ ; jwk; jwk = ngx_token_json_next(jwk)) {
+    for ( /* void */ ; jwk; jwk = ngx_input_json_next(jwk)) {
 
         if (keys->nelts + keys->skipped == NGX_TOKEN_KEYS_MAX) {
             ngx_str_set(err, "more than 64 keys");

@@ -29,8 +29,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_input_json.h"
 #include "ngx_token_digest.h"
-#include "ngx_token_json.h"
 #include "ngx_token_key.h"
 #include "ngx_token_verdict.h"
 
@@ -99,7 +99,7 @@ ngx_token_verdict_e ngx_token_keys_verify(ngx_token_keys_t *keys,
  */
 
 const char *ngx_token_keys_jwk(ngx_pool_t *pool, ngx_pool_t *temp,
-    const ngx_token_json_t *json, ngx_token_key_t *key, ngx_uint_t *private);
+    const ngx_input_json_t *json, ngx_token_key_t *key, ngx_uint_t *private);
 ngx_int_t ngx_token_keys_pem(BIO *bio, EVP_PKEY **pkey, const char **reason);
 
 

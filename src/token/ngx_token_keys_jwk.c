@@ -14,27 +14,27 @@
 
 
 static const char *ngx_token_keys_jwk_material(ngx_pool_t *temp,
-    const ngx_token_json_t *json, ngx_token_key_t *key);
+    const ngx_input_json_t *json, ngx_token_key_t *key);
 static const char *ngx_token_keys_jwk_secret(ngx_pool_t *temp,
-    const ngx_token_json_t *json, ngx_token_key_t *key);
+    const ngx_input_json_t *json, ngx_token_key_t *key);
 static ngx_int_t ngx_token_keys_jwk_bytes(ngx_pool_t *temp,
-    const ngx_token_json_t *json, const char *name, ngx_str_t *bytes);
-static const char *ngx_token_keys_jwk_purpose(const ngx_token_json_t *json);
-static const char *ngx_token_keys_jwk_algorithm(const ngx_token_json_t *json,
+    const ngx_input_json_t *json, const char *name, ngx_str_t *bytes);
+static const char *ngx_token_keys_jwk_purpose(const ngx_input_json_t *json);
+static const char *ngx_token_keys_jwk_algorithm(const ngx_input_json_t *json,
     ngx_token_key_t *key);
 static const char *ngx_token_keys_jwk_kid(ngx_pool_t *pool,
-    const ngx_token_json_t *json, ngx_token_key_t *key);
+    const ngx_input_json_t *json, ngx_token_key_t *key);
 
 
 const char *
 ngx_token_keys_jwk(ngx_pool_t *pool, ngx_pool_t *temp,
-    const ngx_token_json_t *json, ngx_token_key_t *key, ngx_uint_t *private)
+    const ngx_input_json_t *json, ngx_token_key_t *key, ngx_uint_t *private)
 {
     const char  *err;
 
     *private = 0;
 
-    if (ngx_token_json_type(json) != NGX_TOKEN_JSON_OBJECT) {
+    if (ngx_input_json_type(json) != NGX_INPUT_JSON_OBJECT) {
         return "not an object";
     }
 
@@ -55,19 +55,19 @@ ngx_token_keys_jwk(ngx_pool_t *pool, ngx_pool_t *temp,
 
     /* RFC 7518, 6: in all types of keys that have two parts */
 
-    *private = (ngx_token_json_member(json, "d") != NULL);
+    *private = (ngx_input_json_member(json, "d") != NULL);
 
     return ngx_token_keys_jwk_kid(pool, json, key);
 }
 
 
 static const char *
-ngx_token_keys_jwk_material(ngx_pool_t *temp, const ngx_token_json_t *json,
+ngx_token_keys_jwk_material(ngx_pool_t *temp, const ngx_input_json_t *json,
     ngx_token_key_t *key)
 {
     ngx_str_t  kty, crv, one, two;
 
-    if (ngx_token_json_string(ngx_token_json_member(json, "kty"), &kty)
+    if (ngx_input_json_string(ngx_input_json_member(json, "kty"), &kty)
         != NGX_OK)
     {
         return "no \"kty\"";
@@ -92,7 +92,7 @@ ngx_token_keys_jwk_material(ngx_pool_t *temp, const ngx_token_json_t *json,
         return "an unknown \"kty\"";
     }
 
-    if (ngx_token_json_string(ngx_token_json_member(json, "crv"), &crv)
+    if (ngx_input_json_string(ngx_input_json_member(json, "crv"), &crv)
         != NGX_OK)
     {
         return "no \"crv\"";
@@ -117,7 +117,7 @@ ngx_token_keys_jwk_material(ngx_pool_t *temp, const ngx_token_json_t *json,
 /* A secret is wiped from where it passed through. */
 
 static const char *
-ngx_token_keys_jwk_secret(ngx_pool_t *temp, const ngx_token_json_t *json,
+ngx_token_keys_jwk_secret(ngx_pool_t *temp, const ngx_input_json_t *json,
     ngx_token_key_t *key)
 {
     ngx_str_t    secret, text;
@@ -129,7 +129,7 @@ ngx_token_keys_jwk_secret(ngx_pool_t *temp, const ngx_token_json_t *json,
 
     err = ngx_token_key_secret(key, &secret);
 
-    (void) ngx_token_json_string(ngx_token_json_member(json, "k"), &text);
+    (void) ngx_input_json_string(ngx_input_json_member(json, "k"), &text);
 
     OPENSSL_cleanse(secret.data, secret.len);
     OPENSSL_cleanse(text.data, text.len);
@@ -139,12 +139,12 @@ ngx_token_keys_jwk_secret(ngx_pool_t *temp, const ngx_token_json_t *json,
 
 
 static ngx_int_t
-ngx_token_keys_jwk_bytes(ngx_pool_t *temp, const ngx_token_json_t *json,
+ngx_token_keys_jwk_bytes(ngx_pool_t *temp, const ngx_input_json_t *json,
     const char *name, ngx_str_t *bytes)
 {
     ngx_str_t  text;
 
-    if (ngx_token_json_string(ngx_token_json_find(json, (u_char *) name,
+    if (ngx_input_json_string(ngx_input_json_find(json, (u_char *) name,
                                                   ngx_strlen(name)),
                               &text)
         != NGX_OK)
@@ -164,29 +164,29 @@ ngx_token_keys_jwk_bytes(ngx_pool_t *temp, const ngx_token_json_t *json,
 /* RFC 7517, 4.2 and 4.3 */
 
 static const char *
-ngx_token_keys_jwk_purpose(const ngx_token_json_t *json)
+ngx_token_keys_jwk_purpose(const ngx_input_json_t *json)
 {
     static ngx_str_t         sig = ngx_string("sig");
     static ngx_str_t         verify = ngx_string("verify");
-    const ngx_token_json_t  *use, *ops, *op;
+    const ngx_input_json_t  *use, *ops, *op;
 
-    use = ngx_token_json_member(json, "use");
+    use = ngx_input_json_member(json, "use");
 
-    if (use && !ngx_token_json_is(use, &sig)) {
+    if (use && !ngx_input_json_is(use, &sig)) {
         return "its \"use\" is not \"sig\"";
     }
 
-    ops = ngx_token_json_member(json, "key_ops");
+    ops = ngx_input_json_member(json, "key_ops");
 
     if (ops == NULL) {
         return NULL;
     }
 
-    if (ngx_token_json_type(ops) == NGX_TOKEN_JSON_ARRAY) {
+    if (ngx_input_json_type(ops) == NGX_INPUT_JSON_ARRAY) {
 
-        for (op = ngx_token_json_first(ops); op; op = ngx_token_json_next(op))
+        for (op = ngx_input_json_first(ops); op; op = ngx_input_json_next(op))
         {
-            if (ngx_token_json_is(op, &verify)) {
+            if (ngx_input_json_is(op, &verify)) {
                 return NULL;
             }
         }
@@ -199,20 +199,20 @@ ngx_token_keys_jwk_purpose(const ngx_token_json_t *json)
 /* RFC 7517, 4.4: if there is one, it is the only one */
 
 static const char *
-ngx_token_keys_jwk_algorithm(const ngx_token_json_t *json,
+ngx_token_keys_jwk_algorithm(const ngx_input_json_t *json,
     ngx_token_key_t *key)
 {
     ngx_str_t                name;
     ngx_token_alg_e          alg;
-    const ngx_token_json_t  *value;
+    const ngx_input_json_t  *value;
 
-    value = ngx_token_json_member(json, "alg");
+    value = ngx_input_json_member(json, "alg");
 
     if (value == NULL) {
         return NULL;
     }
 
-    if (ngx_token_json_string(value, &name) != NGX_OK
+    if (ngx_input_json_string(value, &name) != NGX_OK
         || ngx_token_alg_find(&name, &alg) != NGX_OK)
     {
         return "an unknown \"alg\"";
@@ -225,19 +225,19 @@ ngx_token_keys_jwk_algorithm(const ngx_token_json_t *json,
 
 
 static const char *
-ngx_token_keys_jwk_kid(ngx_pool_t *pool, const ngx_token_json_t *json,
+ngx_token_keys_jwk_kid(ngx_pool_t *pool, const ngx_input_json_t *json,
     ngx_token_key_t *key)
 {
     ngx_str_t                kid;
-    const ngx_token_json_t  *value;
+    const ngx_input_json_t  *value;
 
-    value = ngx_token_json_member(json, "kid");
+    value = ngx_input_json_member(json, "kid");
 
     if (value == NULL) {
         return NULL;
     }
 
-    if (ngx_token_json_string(value, &kid) != NGX_OK
+    if (ngx_input_json_string(value, &kid) != NGX_OK
         || kid.len > NGX_TOKEN_KEYS_KID)
     {
         return "its \"kid\" is not a string of up to 256 bytes";

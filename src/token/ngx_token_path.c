@@ -13,10 +13,10 @@
 #define NGX_TOKEN_PATH_DOTTED  256
 
 
-static ngx_token_json_t *ngx_token_path_dotted(const ngx_token_json_t *json,
+static ngx_input_json_t *ngx_token_path_dotted(const ngx_input_json_t *json,
     const ngx_str_t *name);
-static ngx_uint_t ngx_token_path_fold(const ngx_token_json_t *json,
-    const ngx_str_t *name, ngx_token_json_t **found);
+static ngx_uint_t ngx_token_path_fold(const ngx_input_json_t *json,
+    const ngx_str_t *name, ngx_input_json_t **found);
 static ngx_int_t ngx_token_path_fold_name(const ngx_str_t *member,
     const ngx_str_t *name, ngx_str_t *rest);
 static void ngx_token_path_number(double number, u_char *buf,
@@ -25,14 +25,14 @@ static void ngx_token_path_number(double number, u_char *buf,
 
 /* Recursion is bounded by the depth of what is looked into. */
 
-ngx_token_json_t *
-ngx_token_path_find(const ngx_token_json_t *json, const ngx_str_t *path)
+ngx_input_json_t *
+ngx_token_path_find(const ngx_input_json_t *json, const ngx_str_t *path)
 {
     size_t             i;
     ngx_str_t          rest;
-    ngx_token_json_t  *member;
+    ngx_input_json_t  *member;
 
-    member = ngx_token_json_find(json, path->data, path->len);
+    member = ngx_input_json_find(json, path->data, path->len);
 
     if (member) {
         return member;
@@ -44,9 +44,9 @@ ngx_token_path_find(const ngx_token_json_t *json, const ngx_str_t *path)
             continue;
         }
 
-        member = ngx_token_json_find(json, path->data, i);
+        member = ngx_input_json_find(json, path->data, i);
 
-        if (ngx_token_json_type(member) != NGX_TOKEN_JSON_OBJECT) {
+        if (ngx_input_json_type(member) != NGX_INPUT_JSON_OBJECT) {
             continue;
         }
 
@@ -64,12 +64,12 @@ ngx_token_path_find(const ngx_token_json_t *json, const ngx_str_t *path)
 }
 
 
-ngx_token_json_t *
-ngx_token_path_variable(const ngx_token_json_t *json, const ngx_str_t *name)
+ngx_input_json_t *
+ngx_token_path_variable(const ngx_input_json_t *json, const ngx_str_t *name)
 {
-    ngx_token_json_t  *found;
+    ngx_input_json_t  *found;
 
-    found = ngx_token_json_find(json, name->data, name->len);
+    found = ngx_input_json_find(json, name->data, name->len);
 
     if (found == NULL) {
         found = ngx_token_path_dotted(json, name);
@@ -85,8 +85,8 @@ ngx_token_path_variable(const ngx_token_json_t *json, const ngx_str_t *name)
 
 /* What is longer can only be found by the other way. */
 
-static ngx_token_json_t *
-ngx_token_path_dotted(const ngx_token_json_t *json, const ngx_str_t *name)
+static ngx_input_json_t *
+ngx_token_path_dotted(const ngx_input_json_t *json, const ngx_str_t *name)
 {
     size_t     i;
     u_char     buf[NGX_TOKEN_PATH_DOTTED];
@@ -123,24 +123,24 @@ ngx_token_path_dotted(const ngx_token_json_t *json, const ngx_str_t *name)
  */
 
 static ngx_uint_t
-ngx_token_path_fold(const ngx_token_json_t *json, const ngx_str_t *name,
-    ngx_token_json_t **found)
+ngx_token_path_fold(const ngx_input_json_t *json, const ngx_str_t *name,
+    ngx_input_json_t **found)
 {
     ngx_str_t          member, rest;
     ngx_uint_t         n;
-    ngx_token_json_t  *value;
+    ngx_input_json_t  *value;
 
-    if (ngx_token_json_type(json) != NGX_TOKEN_JSON_OBJECT) {
+    if (ngx_input_json_type(json) != NGX_INPUT_JSON_OBJECT) {
         return 0;
     }
 
     n = 0;
 
-    for (value = ngx_token_json_first(json);
+    for (value = ngx_input_json_first(json);
          value && n < 2;
-         value = ngx_token_json_next(value))
+         value = ngx_input_json_next(value))
     {
-        ngx_token_json_name(value, &member);
+        ngx_input_json_name(value, &member);
 
         if (ngx_token_path_fold_name(&member, name, &rest) != NGX_OK) {
             continue;
@@ -205,22 +205,22 @@ ngx_token_path_fold_name(const ngx_str_t *member, const ngx_str_t *name,
 
 
 ngx_int_t
-ngx_token_path_scalar(const ngx_token_json_t *json, u_char *buf,
+ngx_token_path_scalar(const ngx_input_json_t *json, u_char *buf,
     ngx_str_t *text)
 {
     double      number;
     ngx_uint_t  value;
 
-    if (ngx_token_json_string(json, text) == NGX_OK) {
+    if (ngx_input_json_string(json, text) == NGX_OK) {
         return NGX_OK;
     }
 
-    if (ngx_token_json_number(json, &number) == NGX_OK) {
+    if (ngx_input_json_number(json, &number) == NGX_OK) {
         ngx_token_path_number(number, buf, text);
         return NGX_OK;
     }
 
-    if (ngx_token_json_boolean(json, &value) == NGX_OK) {
+    if (ngx_input_json_boolean(json, &value) == NGX_OK) {
 
         if (value) {
             ngx_str_set(text, "true");
@@ -244,7 +244,7 @@ ngx_token_path_number(double number, u_char *buf, ngx_str_t *text)
 
     text->data = buf;
 
-    /* below 2^53, see ngx_token_json.h */
+    /* below 2^53, see ngx_input_json.h */
 
     if (number == (double) (int64_t) number) {
         text->len = ngx_sprintf(buf, "%L", (int64_t) number) - buf;

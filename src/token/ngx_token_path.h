@@ -16,7 +16,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_token_json.h"
+#include "ngx_input_json.h"
 
 
 #define NGX_TOKEN_PATH_NUMBER  32    /* bytes of the text of a number */
@@ -27,7 +27,7 @@
  * where both are possible, the longer name.  NULL if there is none.
  */
 
-ngx_token_json_t *ngx_token_path_find(const ngx_token_json_t *json,
+ngx_input_json_t *ngx_token_path_find(const ngx_input_json_t *json,
     const ngx_str_t *path);
 
 /*
@@ -39,7 +39,7 @@ ngx_token_json_t *ngx_token_path_find(const ngx_token_json_t *json,
  * issuer meant is not to be guessed.  NULL if there is none.
  */
 
-ngx_token_json_t *ngx_token_path_variable(const ngx_token_json_t *json,
+ngx_input_json_t *ngx_token_path_variable(const ngx_input_json_t *json,
     const ngx_str_t *name);
 
 /*
@@ -48,7 +48,7 @@ ngx_token_json_t *ngx_token_path_variable(const ngx_token_json_t *json,
  * for other types.
  */
 
-ngx_int_t ngx_token_path_scalar(const ngx_token_json_t *json, u_char *buf,
+ngx_int_t ngx_token_path_scalar(const ngx_input_json_t *json, u_char *buf,
     ngx_str_t *text);
 
 /* Whether there are ASCII control characters in a text. */

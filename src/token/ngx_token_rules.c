@@ -12,11 +12,11 @@
 
 
 static ngx_uint_t ngx_token_rules_met(const ngx_token_requirement_t *rule,
-    const ngx_token_json_t *payload, const ngx_str_t *typ);
+    const ngx_input_json_t *payload, const ngx_str_t *typ);
 static ngx_uint_t ngx_token_rules_typ(const ngx_str_t *typ,
     const ngx_str_t *value);
 static void ngx_token_rules_subtype(ngx_str_t *typ);
-static ngx_uint_t ngx_token_rules_scalar(const ngx_token_json_t *json,
+static ngx_uint_t ngx_token_rules_scalar(const ngx_input_json_t *json,
     const ngx_str_t *value);
 static ngx_token_verdict_e ngx_token_rules_verdict(const ngx_str_t *name);
 static ngx_uint_t ngx_token_rules_same(const ngx_str_t *one,
@@ -64,7 +64,7 @@ ngx_token_rules_add(ngx_pool_t *pool, ngx_token_rules_t *rules,
 
 ngx_token_verdict_e
 ngx_token_rules_check(const ngx_token_rules_t *rules,
-    const ngx_token_json_t *payload, const ngx_str_t *typ)
+    const ngx_input_json_t *payload, const ngx_str_t *typ)
 {
     ngx_uint_t                i, j, n, met;
     ngx_token_requirement_t  *rule;
@@ -98,9 +98,9 @@ ngx_token_rules_check(const ngx_token_rules_t *rules,
 
 static ngx_uint_t
 ngx_token_rules_met(const ngx_token_requirement_t *rule,
-    const ngx_token_json_t *payload, const ngx_str_t *typ)
+    const ngx_input_json_t *payload, const ngx_str_t *typ)
 {
-    const ngx_token_json_t  *json, *element;
+    const ngx_input_json_t  *json, *element;
 
     if (ngx_token_rules_same(&rule->name, &ngx_token_rules_type)) {
         return ngx_token_rules_typ(typ, &rule->value);
@@ -108,13 +108,13 @@ ngx_token_rules_met(const ngx_token_requirement_t *rule,
 
     json = ngx_token_path_find(payload, &rule->name);
 
-    if (ngx_token_json_type(json) != NGX_TOKEN_JSON_ARRAY) {
+    if (ngx_input_json_type(json) != NGX_INPUT_JSON_ARRAY) {
         return ngx_token_rules_scalar(json, &rule->value);
     }
 
-    for (element = ngx_token_json_first(json);
+    for (element = ngx_input_json_first(json);
          element;
-         element = ngx_token_json_next(element))
+         element = ngx_input_json_next(element))
     {
         if (ngx_token_rules_scalar(element, &rule->value)) {
             return 1;
@@ -160,7 +160,7 @@ ngx_token_rules_subtype(ngx_str_t *typ)
 
 
 static ngx_uint_t
-ngx_token_rules_scalar(const ngx_token_json_t *json, const ngx_str_t *value)
+ngx_token_rules_scalar(const ngx_input_json_t *json, const ngx_str_t *value)
 {
     u_char     buf[NGX_TOKEN_PATH_NUMBER];
     ngx_str_t  text;

@@ -16,8 +16,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_input_json.h"
 #include "ngx_token_digest.h"
-#include "ngx_token_json.h"
 #include "ngx_token_verdict.h"
 
 
@@ -58,7 +58,7 @@ ngx_int_t ngx_token_rules_add(ngx_pool_t *pool, ngx_token_rules_t *rules,
  */
 
 ngx_token_verdict_e ngx_token_rules_check(const ngx_token_rules_t *rules,
-    const ngx_token_json_t *payload, const ngx_str_t *typ);
+    const ngx_input_json_t *payload, const ngx_str_t *typ);
 
 /*
  * Writes NGX_TOKEN_DIGEST bytes, others for other rules: a token that is

@@ -9,29 +9,29 @@
 
 #include <cjson/cJSON.h>
 
-#include "ngx_token_json.h"
+#include "ngx_input_json.h"
 
 
 /* RFC 7493, 2.2: beyond it, two integers may be one double */
 
-#define NGX_TOKEN_JSON_EXACT  9007199254740992.0
+#define NGX_INPUT_JSON_EXACT  9007199254740992.0
 
 
-static ngx_int_t ngx_token_json_unambiguous(const cJSON *json);
-static ngx_uint_t ngx_token_json_duplicate(const cJSON *member);
-static void ngx_token_json_cleanup(void *data);
+static ngx_int_t ngx_input_json_unambiguous(const cJSON *json);
+static ngx_uint_t ngx_input_json_duplicate(const cJSON *member);
+static void ngx_input_json_cleanup(void *data);
 
 
 ngx_int_t
-ngx_token_json_parse(ngx_pool_t *pool, const ngx_str_t *text,
-    const ngx_token_json_limits_t *limits, ngx_token_json_t **json)
+ngx_input_json_parse(ngx_pool_t *pool, const ngx_str_t *text,
+    const ngx_input_json_limits_t *limits, ngx_input_json_t **json)
 {
     cJSON               *tree;
     ngx_pool_cleanup_t  *cln;
 
     *json = NULL;
 
-    if (ngx_token_json_scan(text, limits) != NGX_OK) {
+    if (ngx_input_json_scan(text, limits) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -45,10 +45,10 @@ ngx_token_json_parse(ngx_pool_t *pool, const ngx_str_t *text,
         return NGX_DECLINED;
     }
 
-    cln->handler = ngx_token_json_cleanup;
+    cln->handler = ngx_input_json_cleanup;
     cln->data = tree;
 
-    if (!cJSON_IsObject(tree) || ngx_token_json_unambiguous(tree) != NGX_OK) {
+    if (!cJSON_IsObject(tree) || ngx_input_json_unambiguous(tree) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -58,26 +58,26 @@ ngx_token_json_parse(ngx_pool_t *pool, const ngx_str_t *text,
 }
 
 
-/* Recursion is bounded: the text has NGX_TOKEN_JSON_DEPTH levels at most. */
+/* Recursion is bounded: the text has NGX_INPUT_JSON_DEPTH levels at most. */
 
 static ngx_int_t
-ngx_token_json_unambiguous(const cJSON *json)
+ngx_input_json_unambiguous(const cJSON *json)
 {
     const cJSON  *child;
 
     /* the other way round this would let a NaN through */
 
     if (cJSON_IsNumber(json)
-        && !(json->valuedouble < NGX_TOKEN_JSON_EXACT
-             && json->valuedouble > -NGX_TOKEN_JSON_EXACT))
+        && !(json->valuedouble < NGX_INPUT_JSON_EXACT
+             && json->valuedouble > -NGX_INPUT_JSON_EXACT))
     {
         return NGX_DECLINED;
     }
 
     for (child = json->child; child; child = child->next) {
 
-        if (ngx_token_json_unambiguous(child) != NGX_OK
-            || (cJSON_IsObject(json) && ngx_token_json_duplicate(child)))
+        if (ngx_input_json_unambiguous(child) != NGX_OK
+            || (cJSON_IsObject(json) && ngx_input_json_duplicate(child)))
         {
             return NGX_DECLINED;
         }
@@ -90,7 +90,7 @@ ngx_token_json_unambiguous(const cJSON *json)
 /* Names are compared as what their escapes mean. */
 
 static ngx_uint_t
-ngx_token_json_duplicate(const cJSON *member)
+ngx_input_json_duplicate(const cJSON *member)
 {
     const cJSON  *other;
 
@@ -105,45 +105,45 @@ ngx_token_json_duplicate(const cJSON *member)
 
 
 static void
-ngx_token_json_cleanup(void *data)
+ngx_input_json_cleanup(void *data)
 {
     cJSON_Delete(data);
 }
 
 
-ngx_token_json_type_e
-ngx_token_json_type(const ngx_token_json_t *json)
+ngx_input_json_type_e
+ngx_input_json_type(const ngx_input_json_t *json)
 {
     if (json == NULL) {
-        return NGX_TOKEN_JSON_NONE;
+        return NGX_INPUT_JSON_NONE;
     }
 
     switch (json->type & 0xff) {
 
     case cJSON_False:
     case cJSON_True:
-        return NGX_TOKEN_JSON_BOOLEAN;
+        return NGX_INPUT_JSON_BOOLEAN;
 
     case cJSON_Number:
-        return NGX_TOKEN_JSON_NUMBER;
+        return NGX_INPUT_JSON_NUMBER;
 
     case cJSON_String:
-        return NGX_TOKEN_JSON_STRING;
+        return NGX_INPUT_JSON_STRING;
 
     case cJSON_Array:
-        return NGX_TOKEN_JSON_ARRAY;
+        return NGX_INPUT_JSON_ARRAY;
 
     case cJSON_Object:
-        return NGX_TOKEN_JSON_OBJECT;
+        return NGX_INPUT_JSON_OBJECT;
 
     default: /* cJSON_NULL */
-        return NGX_TOKEN_JSON_NULL;
+        return NGX_INPUT_JSON_NULL;
     }
 }
 
 
-ngx_token_json_t *
-ngx_token_json_find(const ngx_token_json_t *json, const u_char *name,
+ngx_input_json_t *
+ngx_input_json_find(const ngx_input_json_t *json, const u_char *name,
     size_t len)
 {
     cJSON  *child;
@@ -164,22 +164,22 @@ ngx_token_json_find(const ngx_token_json_t *json, const u_char *name,
 }
 
 
-ngx_token_json_t *
-ngx_token_json_first(const ngx_token_json_t *json)
+ngx_input_json_t *
+ngx_input_json_first(const ngx_input_json_t *json)
 {
     return (cJSON_IsArray(json) || cJSON_IsObject(json)) ? json->child : NULL;
 }
 
 
-ngx_token_json_t *
-ngx_token_json_next(const ngx_token_json_t *json)
+ngx_input_json_t *
+ngx_input_json_next(const ngx_input_json_t *json)
 {
     return json->next;
 }
 
 
 void
-ngx_token_json_name(const ngx_token_json_t *json, ngx_str_t *name)
+ngx_input_json_name(const ngx_input_json_t *json, ngx_str_t *name)
 {
     name->data = (u_char *) json->string;
     name->len = ngx_strlen(name->data);
@@ -187,7 +187,7 @@ ngx_token_json_name(const ngx_token_json_t *json, ngx_str_t *name)
 
 
 ngx_int_t
-ngx_token_json_string(const ngx_token_json_t *json, ngx_str_t *text)
+ngx_input_json_string(const ngx_input_json_t *json, ngx_str_t *text)
 {
     if (!cJSON_IsString(json)) {
         return NGX_DECLINED;
@@ -201,7 +201,7 @@ ngx_token_json_string(const ngx_token_json_t *json, ngx_str_t *text)
 
 
 ngx_int_t
-ngx_token_json_number(const ngx_token_json_t *json, double *number)
+ngx_input_json_number(const ngx_input_json_t *json, double *number)
 {
     if (!cJSON_IsNumber(json)) {
         return NGX_DECLINED;
@@ -214,7 +214,7 @@ ngx_token_json_number(const ngx_token_json_t *json, double *number)
 
 
 ngx_int_t
-ngx_token_json_boolean(const ngx_token_json_t *json, ngx_uint_t *value)
+ngx_input_json_boolean(const ngx_input_json_t *json, ngx_uint_t *value)
 {
     if (!cJSON_IsBool(json)) {
         return NGX_DECLINED;
@@ -227,11 +227,11 @@ ngx_token_json_boolean(const ngx_token_json_t *json, ngx_uint_t *value)
 
 
 ngx_uint_t
-ngx_token_json_is(const ngx_token_json_t *json, const ngx_str_t *text)
+ngx_input_json_is(const ngx_input_json_t *json, const ngx_str_t *text)
 {
     ngx_str_t  string;
 
-    return ngx_token_json_string(json, &string) == NGX_OK
+    return ngx_input_json_string(json, &string) == NGX_OK
            && string.len == text->len
            && ngx_memcmp(string.data, text->data, text->len) == 0;
 }

@@ -5,7 +5,7 @@
 
 
 /*
- * JSON that came from elsewhere: of tokens and of sets of keys.
+ * JSON that came from elsewhere: tokens, sets of keys, bodies of requests.
  *
  * A text is looked through first, and only what can be read in one way goes
  * on to cJSON, which itself takes the first of two members of one name, lets
@@ -19,39 +19,39 @@
  *     readers do not agree which number that is (RFC 7493, 2.2);
  *   - more levels, members or values than the caller allows.
  *
- * Pure.  The only user of cJSON in src/token.
+ * Pure.  Only ngx_input_json.c reads with cJSON.
  */
 
 
-#ifndef _NGX_TOKEN_JSON_H_INCLUDED_
-#define _NGX_TOKEN_JSON_H_INCLUDED_
+#ifndef _NGX_INPUT_JSON_H_INCLUDED_
+#define _NGX_INPUT_JSON_H_INCLUDED_
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 
 
-#define NGX_TOKEN_JSON_DEPTH   8
-#define NGX_TOKEN_JSON_DIGITS  32     /* characters */
+#define NGX_INPUT_JSON_DEPTH   8
+#define NGX_INPUT_JSON_DIGITS  32     /* characters */
 
 
-typedef struct cJSON  ngx_token_json_t;
+typedef struct cJSON  ngx_input_json_t;
 
 typedef enum {
-    NGX_TOKEN_JSON_NONE = 0,          /* there is no such value */
-    NGX_TOKEN_JSON_NULL,
-    NGX_TOKEN_JSON_BOOLEAN,
-    NGX_TOKEN_JSON_NUMBER,
-    NGX_TOKEN_JSON_STRING,
-    NGX_TOKEN_JSON_ARRAY,
-    NGX_TOKEN_JSON_OBJECT
-} ngx_token_json_type_e;
+    NGX_INPUT_JSON_NONE = 0,          /* there is no such value */
+    NGX_INPUT_JSON_NULL,
+    NGX_INPUT_JSON_BOOLEAN,
+    NGX_INPUT_JSON_NUMBER,
+    NGX_INPUT_JSON_STRING,
+    NGX_INPUT_JSON_ARRAY,
+    NGX_INPUT_JSON_OBJECT
+} ngx_input_json_type_e;
 
 typedef struct {
     size_t                    size;      /* bytes of the text */
     ngx_uint_t                members;   /* of all objects together */
     ngx_uint_t                values;    /* of any kind, together */
-} ngx_token_json_limits_t;
+} ngx_input_json_limits_t;
 
 
 /*
@@ -60,8 +60,8 @@ typedef struct {
  * there was no memory for the pool.
  */
 
-ngx_int_t ngx_token_json_parse(ngx_pool_t *pool, const ngx_str_t *text,
-    const ngx_token_json_limits_t *limits, ngx_token_json_t **json);
+ngx_int_t ngx_input_json_parse(ngx_pool_t *pool, const ngx_str_t *text,
+    const ngx_input_json_limits_t *limits, ngx_input_json_t **json);
 
 
 /*
@@ -69,46 +69,46 @@ ngx_int_t ngx_token_json_parse(ngx_pool_t *pool, const ngx_str_t *text,
  * as the value and may have any byte but NUL.
  */
 
-ngx_token_json_type_e ngx_token_json_type(const ngx_token_json_t *json);
+ngx_input_json_type_e ngx_input_json_type(const ngx_input_json_t *json);
 
 /* A member of an object, by the exact bytes of its name; or NULL. */
 
-ngx_token_json_t *ngx_token_json_find(const ngx_token_json_t *json,
+ngx_input_json_t *ngx_input_json_find(const ngx_input_json_t *json,
     const u_char *name, size_t len);
 
-#define ngx_token_json_member(json, name)                                     \
-    ngx_token_json_find(json, (const u_char *) name, sizeof(name) - 1)
+#define ngx_input_json_member(json, name)                                     \
+    ngx_input_json_find(json, (const u_char *) name, sizeof(name) - 1)
 
 /* The elements of an array, or members of an object, in order; or NULL. */
 
-ngx_token_json_t *ngx_token_json_first(const ngx_token_json_t *json);
-ngx_token_json_t *ngx_token_json_next(const ngx_token_json_t *json);
+ngx_input_json_t *ngx_input_json_first(const ngx_input_json_t *json);
+ngx_input_json_t *ngx_input_json_next(const ngx_input_json_t *json);
 
 /* The name of a member, which lives as long as that. */
 
-void ngx_token_json_name(const ngx_token_json_t *json, ngx_str_t *name);
+void ngx_input_json_name(const ngx_input_json_t *json, ngx_str_t *name);
 
 /* NGX_OK, or NGX_DECLINED if the value is of another type. */
 
-ngx_int_t ngx_token_json_string(const ngx_token_json_t *json, ngx_str_t *text);
-ngx_int_t ngx_token_json_number(const ngx_token_json_t *json, double *number);
-ngx_int_t ngx_token_json_boolean(const ngx_token_json_t *json,
+ngx_int_t ngx_input_json_string(const ngx_input_json_t *json, ngx_str_t *text);
+ngx_int_t ngx_input_json_number(const ngx_input_json_t *json, double *number);
+ngx_int_t ngx_input_json_boolean(const ngx_input_json_t *json,
     ngx_uint_t *value);
 
 /* Whether the value is this string. */
 
-ngx_uint_t ngx_token_json_is(const ngx_token_json_t *json,
+ngx_uint_t ngx_input_json_is(const ngx_input_json_t *json,
     const ngx_str_t *text);
 
 
 /*
- * The first step of ngx_token_json_parse(): all of the above but names that
- * are there twice, and the size of numbers.  In ngx_token_json_scan.c.
+ * The first step of ngx_input_json_parse(): all of the above but names that
+ * are there twice, and the size of numbers.  In ngx_input_json_scan.c.
  * Returns NGX_OK or NGX_DECLINED.
  */
 
-ngx_int_t ngx_token_json_scan(const ngx_str_t *text,
-    const ngx_token_json_limits_t *limits);
+ngx_int_t ngx_input_json_scan(const ngx_str_t *text,
+    const ngx_input_json_limits_t *limits);
 
 
-#endif /* _NGX_TOKEN_JSON_H_INCLUDED_ */
+#endif /* _NGX_INPUT_JSON_H_INCLUDED_ */

@@ -7,7 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_token_json.h"
+#include "ngx_input_json.h"
 
 
 typedef struct {
@@ -16,44 +16,44 @@ typedef struct {
     ngx_uint_t                      depth;
     ngx_uint_t                      members;
     ngx_uint_t                      values;
-    const ngx_token_json_limits_t  *limits;
-} ngx_token_json_scan_t;
+    const ngx_input_json_limits_t  *limits;
+} ngx_input_json_scan_t;
 
 
-static ngx_int_t ngx_token_json_scan_value(ngx_token_json_scan_t *scan);
-static ngx_int_t ngx_token_json_scan_object(ngx_token_json_scan_t *scan);
-static ngx_int_t ngx_token_json_scan_member(ngx_token_json_scan_t *scan);
-static ngx_int_t ngx_token_json_scan_array(ngx_token_json_scan_t *scan);
-static ngx_int_t ngx_token_json_scan_string(ngx_token_json_scan_t *scan);
-static ngx_int_t ngx_token_json_scan_character(ngx_token_json_scan_t *scan);
-static ngx_int_t ngx_token_json_scan_escape(ngx_token_json_scan_t *scan);
-static ngx_int_t ngx_token_json_scan_unicode(ngx_token_json_scan_t *scan);
-static ngx_int_t ngx_token_json_scan_number(ngx_token_json_scan_t *scan);
-static ngx_int_t ngx_token_json_scan_digits(ngx_token_json_scan_t *scan);
-static ngx_int_t ngx_token_json_scan_word(ngx_token_json_scan_t *scan,
+static ngx_int_t ngx_input_json_scan_value(ngx_input_json_scan_t *scan);
+static ngx_int_t ngx_input_json_scan_object(ngx_input_json_scan_t *scan);
+static ngx_int_t ngx_input_json_scan_member(ngx_input_json_scan_t *scan);
+static ngx_int_t ngx_input_json_scan_array(ngx_input_json_scan_t *scan);
+static ngx_int_t ngx_input_json_scan_string(ngx_input_json_scan_t *scan);
+static ngx_int_t ngx_input_json_scan_character(ngx_input_json_scan_t *scan);
+static ngx_int_t ngx_input_json_scan_escape(ngx_input_json_scan_t *scan);
+static ngx_int_t ngx_input_json_scan_unicode(ngx_input_json_scan_t *scan);
+static ngx_int_t ngx_input_json_scan_number(ngx_input_json_scan_t *scan);
+static ngx_int_t ngx_input_json_scan_digits(ngx_input_json_scan_t *scan);
+static ngx_int_t ngx_input_json_scan_word(ngx_input_json_scan_t *scan,
     const char *word);
-static ngx_uint_t ngx_token_json_scan_next(ngx_token_json_scan_t *scan,
+static ngx_uint_t ngx_input_json_scan_next(ngx_input_json_scan_t *scan,
     u_char ch);
-static void ngx_token_json_scan_space(ngx_token_json_scan_t *scan);
+static void ngx_input_json_scan_space(ngx_input_json_scan_t *scan);
 
 
 ngx_int_t
-ngx_token_json_scan(const ngx_str_t *text,
-    const ngx_token_json_limits_t *limits)
+ngx_input_json_scan(const ngx_str_t *text,
+    const ngx_input_json_limits_t *limits)
 {
-    ngx_token_json_scan_t  scan;
+    ngx_input_json_scan_t  scan;
 
     if (text->len > limits->size) {
         return NGX_DECLINED;
     }
 
-    ngx_memzero(&scan, sizeof(ngx_token_json_scan_t));
+    ngx_memzero(&scan, sizeof(ngx_input_json_scan_t));
 
     scan.p = text->data;
     scan.last = text->data + text->len;
     scan.limits = limits;
 
-    if (ngx_token_json_scan_value(&scan) != NGX_OK) {
+    if (ngx_input_json_scan_value(&scan) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -64,7 +64,7 @@ ngx_token_json_scan(const ngx_str_t *text,
 /* A value, with the space around it. */
 
 static ngx_int_t
-ngx_token_json_scan_value(ngx_token_json_scan_t *scan)
+ngx_input_json_scan_value(ngx_input_json_scan_t *scan)
 {
     ngx_int_t  rc;
 
@@ -72,7 +72,7 @@ ngx_token_json_scan_value(ngx_token_json_scan_t *scan)
         return NGX_DECLINED;
     }
 
-    ngx_token_json_scan_space(scan);
+    ngx_input_json_scan_space(scan);
 
     if (scan->p == scan->last) {
         return NGX_DECLINED;
@@ -81,59 +81,59 @@ ngx_token_json_scan_value(ngx_token_json_scan_t *scan)
     switch (*scan->p) {
 
     case '{':
-        rc = ngx_token_json_scan_object(scan);
+        rc = ngx_input_json_scan_object(scan);
         break;
 
     case '[':
-        rc = ngx_token_json_scan_array(scan);
+        rc = ngx_input_json_scan_array(scan);
         break;
 
     case '"':
-        rc = ngx_token_json_scan_string(scan);
+        rc = ngx_input_json_scan_string(scan);
         break;
 
     case 't':
-        rc = ngx_token_json_scan_word(scan, "true");
+        rc = ngx_input_json_scan_word(scan, "true");
         break;
 
     case 'f':
-        rc = ngx_token_json_scan_word(scan, "false");
+        rc = ngx_input_json_scan_word(scan, "false");
         break;
 
     case 'n':
-        rc = ngx_token_json_scan_word(scan, "null");
+        rc = ngx_input_json_scan_word(scan, "null");
         break;
 
     default:
-        rc = ngx_token_json_scan_number(scan);
+        rc = ngx_input_json_scan_number(scan);
     }
 
-    ngx_token_json_scan_space(scan);
+    ngx_input_json_scan_space(scan);
 
     return rc;
 }
 
 
 static ngx_int_t
-ngx_token_json_scan_object(ngx_token_json_scan_t *scan)
+ngx_input_json_scan_object(ngx_input_json_scan_t *scan)
 {
-    if (++scan->depth > NGX_TOKEN_JSON_DEPTH) {
+    if (++scan->depth > NGX_INPUT_JSON_DEPTH) {
         return NGX_DECLINED;
     }
 
     scan->p++;
-    ngx_token_json_scan_space(scan);
+    ngx_input_json_scan_space(scan);
 
-    if (!ngx_token_json_scan_next(scan, '}')) {
+    if (!ngx_input_json_scan_next(scan, '}')) {
 
         do {
-            if (ngx_token_json_scan_member(scan) != NGX_OK) {
+            if (ngx_input_json_scan_member(scan) != NGX_OK) {
                 return NGX_DECLINED;
             }
 
-        } while (ngx_token_json_scan_next(scan, ','));
+        } while (ngx_input_json_scan_next(scan, ','));
 
-        if (!ngx_token_json_scan_next(scan, '}')) {
+        if (!ngx_input_json_scan_next(scan, '}')) {
             return NGX_DECLINED;
         }
     }
@@ -145,48 +145,48 @@ ngx_token_json_scan_object(ngx_token_json_scan_t *scan)
 
 
 static ngx_int_t
-ngx_token_json_scan_member(ngx_token_json_scan_t *scan)
+ngx_input_json_scan_member(ngx_input_json_scan_t *scan)
 {
     if (++scan->members > scan->limits->members) {
         return NGX_DECLINED;
     }
 
-    ngx_token_json_scan_space(scan);
+    ngx_input_json_scan_space(scan);
 
-    if (ngx_token_json_scan_string(scan) != NGX_OK) {
+    if (ngx_input_json_scan_string(scan) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    ngx_token_json_scan_space(scan);
+    ngx_input_json_scan_space(scan);
 
-    if (!ngx_token_json_scan_next(scan, ':')) {
+    if (!ngx_input_json_scan_next(scan, ':')) {
         return NGX_DECLINED;
     }
 
-    return ngx_token_json_scan_value(scan);
+    return ngx_input_json_scan_value(scan);
 }
 
 
 static ngx_int_t
-ngx_token_json_scan_array(ngx_token_json_scan_t *scan)
+ngx_input_json_scan_array(ngx_input_json_scan_t *scan)
 {
-    if (++scan->depth > NGX_TOKEN_JSON_DEPTH) {
+    if (++scan->depth > NGX_INPUT_JSON_DEPTH) {
         return NGX_DECLINED;
     }
 
     scan->p++;
-    ngx_token_json_scan_space(scan);
+    ngx_input_json_scan_space(scan);
 
-    if (!ngx_token_json_scan_next(scan, ']')) {
+    if (!ngx_input_json_scan_next(scan, ']')) {
 
         do {
-            if (ngx_token_json_scan_value(scan) != NGX_OK) {
+            if (ngx_input_json_scan_value(scan) != NGX_OK) {
                 return NGX_DECLINED;
             }
 
-        } while (ngx_token_json_scan_next(scan, ','));
+        } while (ngx_input_json_scan_next(scan, ','));
 
-        if (!ngx_token_json_scan_next(scan, ']')) {
+        if (!ngx_input_json_scan_next(scan, ']')) {
             return NGX_DECLINED;
         }
     }
@@ -198,15 +198,15 @@ ngx_token_json_scan_array(ngx_token_json_scan_t *scan)
 
 
 static ngx_int_t
-ngx_token_json_scan_string(ngx_token_json_scan_t *scan)
+ngx_input_json_scan_string(ngx_input_json_scan_t *scan)
 {
-    if (!ngx_token_json_scan_next(scan, '"')) {
+    if (!ngx_input_json_scan_next(scan, '"')) {
         return NGX_DECLINED;
     }
 
-    while (!ngx_token_json_scan_next(scan, '"')) {
+    while (!ngx_input_json_scan_next(scan, '"')) {
 
-        if (ngx_token_json_scan_character(scan) != NGX_OK) {
+        if (ngx_input_json_scan_character(scan) != NGX_OK) {
             return NGX_DECLINED;
         }
     }
@@ -216,7 +216,7 @@ ngx_token_json_scan_string(ngx_token_json_scan_t *scan)
 
 
 static ngx_int_t
-ngx_token_json_scan_character(ngx_token_json_scan_t *scan)
+ngx_input_json_scan_character(ngx_input_json_scan_t *scan)
 {
     uint32_t  ch;
 
@@ -227,7 +227,7 @@ ngx_token_json_scan_character(ngx_token_json_scan_t *scan)
     }
 
     if (*scan->p == '\\') {
-        return ngx_token_json_scan_escape(scan);
+        return ngx_input_json_scan_escape(scan);
     }
 
     if (*scan->p < 0x80) {
@@ -243,7 +243,7 @@ ngx_token_json_scan_character(ngx_token_json_scan_t *scan)
 
 
 static ngx_int_t
-ngx_token_json_scan_escape(ngx_token_json_scan_t *scan)
+ngx_input_json_scan_escape(ngx_input_json_scan_t *scan)
 {
     ngx_int_t  high, low;
 
@@ -272,7 +272,7 @@ ngx_token_json_scan_escape(ngx_token_json_scan_t *scan)
         return NGX_DECLINED;
     }
 
-    high = ngx_token_json_scan_unicode(scan);
+    high = ngx_input_json_scan_unicode(scan);
 
     if (high == NGX_ERROR || high == 0 || (high >= 0xdc00 && high <= 0xdfff)) {
         return NGX_DECLINED;
@@ -287,7 +287,7 @@ ngx_token_json_scan_escape(ngx_token_json_scan_t *scan)
     }
 
     scan->p += 2;
-    low = ngx_token_json_scan_unicode(scan);
+    low = ngx_input_json_scan_unicode(scan);
 
     return (low >= 0xdc00 && low <= 0xdfff) ? NGX_OK : NGX_DECLINED;
 }
@@ -296,7 +296,7 @@ ngx_token_json_scan_escape(ngx_token_json_scan_t *scan)
 /* The number after \u, or NGX_ERROR. */
 
 static ngx_int_t
-ngx_token_json_scan_unicode(ngx_token_json_scan_t *scan)
+ngx_input_json_scan_unicode(ngx_input_json_scan_t *scan)
 {
     if (scan->last - scan->p < 4) {
         return NGX_ERROR;
@@ -311,44 +311,44 @@ ngx_token_json_scan_unicode(ngx_token_json_scan_t *scan)
 /* number = [ "-" ] int [ "." digits ] [ "e" [ "+" / "-" ] digits ] */
 
 static ngx_int_t
-ngx_token_json_scan_number(ngx_token_json_scan_t *scan)
+ngx_input_json_scan_number(ngx_input_json_scan_t *scan)
 {
     u_char  *start;
 
     start = scan->p;
 
-    (void) ngx_token_json_scan_next(scan, '-');
+    (void) ngx_input_json_scan_next(scan, '-');
 
-    if (!ngx_token_json_scan_next(scan, '0')
-        && ngx_token_json_scan_digits(scan) != NGX_OK)
+    if (!ngx_input_json_scan_next(scan, '0')
+        && ngx_input_json_scan_digits(scan) != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
-    if (ngx_token_json_scan_next(scan, '.')
-        && ngx_token_json_scan_digits(scan) != NGX_OK)
+    if (ngx_input_json_scan_next(scan, '.')
+        && ngx_input_json_scan_digits(scan) != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
-    if (ngx_token_json_scan_next(scan, 'e')
-        || ngx_token_json_scan_next(scan, 'E'))
+    if (ngx_input_json_scan_next(scan, 'e')
+        || ngx_input_json_scan_next(scan, 'E'))
     {
-        if (!ngx_token_json_scan_next(scan, '+')) {
-            (void) ngx_token_json_scan_next(scan, '-');
+        if (!ngx_input_json_scan_next(scan, '+')) {
+            (void) ngx_input_json_scan_next(scan, '-');
         }
 
-        if (ngx_token_json_scan_digits(scan) != NGX_OK) {
+        if (ngx_input_json_scan_digits(scan) != NGX_OK) {
             return NGX_DECLINED;
         }
     }
 
-    return (scan->p - start > NGX_TOKEN_JSON_DIGITS) ? NGX_DECLINED : NGX_OK;
+    return (scan->p - start > NGX_INPUT_JSON_DIGITS) ? NGX_DECLINED : NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_token_json_scan_digits(ngx_token_json_scan_t *scan)
+ngx_input_json_scan_digits(ngx_input_json_scan_t *scan)
 {
     u_char  *start;
 
@@ -363,7 +363,7 @@ ngx_token_json_scan_digits(ngx_token_json_scan_t *scan)
 
 
 static ngx_int_t
-ngx_token_json_scan_word(ngx_token_json_scan_t *scan, const char *word)
+ngx_input_json_scan_word(ngx_input_json_scan_t *scan, const char *word)
 {
     size_t  len;
 
@@ -382,7 +382,7 @@ ngx_token_json_scan_word(ngx_token_json_scan_t *scan, const char *word)
 
 
 static ngx_uint_t
-ngx_token_json_scan_next(ngx_token_json_scan_t *scan, u_char ch)
+ngx_input_json_scan_next(ngx_input_json_scan_t *scan, u_char ch)
 {
     if (scan->p == scan->last || *scan->p != ch) {
         return 0;
@@ -395,7 +395,7 @@ ngx_token_json_scan_next(ngx_token_json_scan_t *scan, u_char ch)
 
 
 static void
-ngx_token_json_scan_space(ngx_token_json_scan_t *scan)
+ngx_input_json_scan_space(ngx_input_json_scan_t *scan)
 {
     while (scan->p < scan->last
            && (*scan->p == ' ' || *scan->p == '\t' || *scan->p == '\n'

@@ -12,18 +12,18 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include <ngx_token_json.h>
+#include <ngx_input_json.h>
 
 
 static ngx_log_t  test_log;
-static ngx_token_json_limits_t  limits = { 4096, 256, 2048 };
+static ngx_input_json_limits_t  limits = { 4096, 256, 2048 };
 
 
 /* Parses a copy that ends where its memory does. */
 
 static ngx_int_t
 parse_in(ngx_pool_t *pool, const char *text, size_t len,
-    ngx_token_json_t **json)
+    ngx_input_json_t **json)
 {
     u_char     *p;
     ngx_int_t   rc;
@@ -36,7 +36,7 @@ parse_in(ngx_pool_t *pool, const char *text, size_t len,
     s.data = p;
     s.len = len;
 
-    rc = ngx_token_json_parse(pool, &s, &limits, json);
+    rc = ngx_input_json_parse(pool, &s, &limits, json);
 
     free(p);
 
@@ -49,7 +49,7 @@ parse_bytes(const char *text, size_t len)
 {
     ngx_int_t          rc;
     ngx_pool_t        *pool;
-    ngx_token_json_t  *json;
+    ngx_input_json_t  *json;
 
     pool = ngx_create_pool(1024, &test_log);
     assert_non_null(pool);
@@ -79,7 +79,7 @@ scan_bytes(const char *text, size_t len)
     s.data = (u_char *) text;
     s.len = len;
 
-    return ngx_token_json_scan(&s, &limits);
+    return ngx_input_json_scan(&s, &limits);
 }
 
 
@@ -310,7 +310,7 @@ test_values(void **state)
     ngx_str_t          text;
     ngx_uint_t         value;
     ngx_pool_t        *pool;
-    ngx_token_json_t  *json, *m;
+    ngx_input_json_t  *json, *m;
 
     static char  example[] =
         "{\"s\":\"a\\u00e9\\n\",\"n\":-1.5,\"t\":true,\"f\":false,"
@@ -322,51 +322,51 @@ test_values(void **state)
     assert_int_equal(parse_in(pool, example, sizeof(example) - 1, &json),
                      NGX_OK);
 
-    m = ngx_token_json_member(json, "s");
-    assert_int_equal(ngx_token_json_type(m), NGX_TOKEN_JSON_STRING);
-    assert_int_equal(ngx_token_json_string(m, &text), NGX_OK);
+    m = ngx_input_json_member(json, "s");
+    assert_int_equal(ngx_input_json_type(m), NGX_INPUT_JSON_STRING);
+    assert_int_equal(ngx_input_json_string(m, &text), NGX_OK);
     assert_int_equal(text.len, 4);
     assert_memory_equal(text.data, "a\xc3\xa9\n", 4);
-    assert_true(ngx_token_json_is(m, &text));
+    assert_true(ngx_input_json_is(m, &text));
     text.len--;
-    assert_false(ngx_token_json_is(m, &text));
-    assert_int_equal(ngx_token_json_number(m, &number), NGX_DECLINED);
-    assert_null(ngx_token_json_first(m));
+    assert_false(ngx_input_json_is(m, &text));
+    assert_int_equal(ngx_input_json_number(m, &number), NGX_DECLINED);
+    assert_null(ngx_input_json_first(m));
 
-    m = ngx_token_json_member(json, "n");
-    assert_int_equal(ngx_token_json_type(m), NGX_TOKEN_JSON_NUMBER);
-    assert_int_equal(ngx_token_json_number(m, &number), NGX_OK);
+    m = ngx_input_json_member(json, "n");
+    assert_int_equal(ngx_input_json_type(m), NGX_INPUT_JSON_NUMBER);
+    assert_int_equal(ngx_input_json_number(m, &number), NGX_OK);
     assert_true(number == -1.5);
-    assert_int_equal(ngx_token_json_string(m, &text), NGX_DECLINED);
+    assert_int_equal(ngx_input_json_string(m, &text), NGX_DECLINED);
 
-    m = ngx_token_json_member(json, "t");
-    assert_int_equal(ngx_token_json_boolean(m, &value), NGX_OK);
+    m = ngx_input_json_member(json, "t");
+    assert_int_equal(ngx_input_json_boolean(m, &value), NGX_OK);
     assert_int_equal(value, 1);
 
-    m = ngx_token_json_member(json, "f");
-    assert_int_equal(ngx_token_json_type(m), NGX_TOKEN_JSON_BOOLEAN);
-    assert_int_equal(ngx_token_json_boolean(m, &value), NGX_OK);
+    m = ngx_input_json_member(json, "f");
+    assert_int_equal(ngx_input_json_type(m), NGX_INPUT_JSON_BOOLEAN);
+    assert_int_equal(ngx_input_json_boolean(m, &value), NGX_OK);
     assert_int_equal(value, 0);
 
-    m = ngx_token_json_member(json, "z");
-    assert_int_equal(ngx_token_json_type(m), NGX_TOKEN_JSON_NULL);
-    assert_int_equal(ngx_token_json_boolean(m, &value), NGX_DECLINED);
+    m = ngx_input_json_member(json, "z");
+    assert_int_equal(ngx_input_json_type(m), NGX_INPUT_JSON_NULL);
+    assert_int_equal(ngx_input_json_boolean(m, &value), NGX_DECLINED);
 
-    m = ngx_token_json_member(json, "a");
-    assert_int_equal(ngx_token_json_type(m), NGX_TOKEN_JSON_ARRAY);
-    m = ngx_token_json_next(ngx_token_json_first(m));
-    assert_int_equal(ngx_token_json_type(m), NGX_TOKEN_JSON_STRING);
-    assert_null(ngx_token_json_next(m));
+    m = ngx_input_json_member(json, "a");
+    assert_int_equal(ngx_input_json_type(m), NGX_INPUT_JSON_ARRAY);
+    m = ngx_input_json_next(ngx_input_json_first(m));
+    assert_int_equal(ngx_input_json_type(m), NGX_INPUT_JSON_STRING);
+    assert_null(ngx_input_json_next(m));
 
-    m = ngx_token_json_member(json, "o");
-    assert_int_equal(ngx_token_json_type(m), NGX_TOKEN_JSON_OBJECT);
-    assert_non_null(ngx_token_json_member(m, "x.y"));
-    assert_null(ngx_token_json_member(m, "x"));
+    m = ngx_input_json_member(json, "o");
+    assert_int_equal(ngx_input_json_type(m), NGX_INPUT_JSON_OBJECT);
+    assert_non_null(ngx_input_json_member(m, "x.y"));
+    assert_null(ngx_input_json_member(m, "x"));
 
-    assert_non_null(ngx_token_json_member(json, "S"));
-    assert_null(ngx_token_json_member(json, "T"));
-    assert_null(ngx_token_json_member(NULL, "s"));
-    assert_int_equal(ngx_token_json_type(NULL), NGX_TOKEN_JSON_NONE);
+    assert_non_null(ngx_input_json_member(json, "S"));
+    assert_null(ngx_input_json_member(json, "T"));
+    assert_null(ngx_input_json_member(NULL, "s"));
+    assert_int_equal(ngx_input_json_type(NULL), NGX_INPUT_JSON_NONE);
 
     ngx_destroy_pool(pool);
 }
