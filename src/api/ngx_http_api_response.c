@@ -9,6 +9,29 @@
 #include <ngx_http.h>
 
 #include "ngx_http_api_response.h"
+#include "ngx_http_compat.h"
+
+
+ngx_int_t
+ngx_http_api_response_headers(ngx_http_request_t *r)
+{
+    ngx_str_t         name, value;
+    ngx_table_elt_t  *h;
+
+    ngx_str_set(&name, "Cache-Control");
+    ngx_str_set(&value, "no-store");
+
+    h = ngx_http_compat_push_header(r, &name, &value);
+
+    if (h == NULL || ngx_http_compat_add_cache_control(r, h) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&name, "X-Content-Type-Options");
+    ngx_str_set(&value, "nosniff");
+
+    return ngx_http_compat_push_header(r, &name, &value) ? NGX_OK : NGX_ERROR;
+}
 
 
 ngx_int_t

@@ -14,6 +14,13 @@
 
 
 /*
+ * Makes the response one that nobody stores or takes for something else than
+ * it says.  To be called once, before it is sent.  NGX_ERROR: out of memory.
+ */
+
+ngx_int_t ngx_http_api_response_headers(ngx_http_request_t *r);
+
+/*
  * Answers with "status" and a body of that media type; both must live as long
  * as the request.  Header lines added before stay.  The request's body, if
  * any, is discarded; not before, for a request that waits has other things to

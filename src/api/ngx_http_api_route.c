@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_api_problem.h"
+#include "ngx_http_api_response.h"
 #include "ngx_http_api_route.h"
 #include "ngx_http_compat.h"
 
@@ -21,7 +22,6 @@ typedef struct {
 } ngx_http_api_route_method_t;
 
 
-static ngx_int_t ngx_http_api_route_headers(ngx_http_request_t *r);
 static ngx_int_t ngx_http_api_route_path(ngx_http_request_t *r,
     ngx_str_t *path);
 static ngx_int_t ngx_http_api_route_tail(ngx_http_request_t *r,
@@ -45,7 +45,7 @@ ngx_http_api_route(ngx_http_request_t *r, ngx_http_api_route_t *routes,
     ngx_uint_t            method, methods, guarded;
     ngx_http_api_path_t   found;
 
-    if (ngx_http_api_route_headers(r) != NGX_OK) {
+    if (ngx_http_api_response_headers(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -95,28 +95,6 @@ ngx_http_api_route(ngx_http_request_t *r, ngx_http_api_route_t *routes,
 
     return ngx_http_api_problem(r, NGX_HTTP_NOT_FOUND, "Not Found",
                                 "there is no resource of this path");
-}
-
-
-static ngx_int_t
-ngx_http_api_route_headers(ngx_http_request_t *r)
-{
-    ngx_str_t         name, value;
-    ngx_table_elt_t  *h;
-
-    ngx_str_set(&name, "Cache-Control");
-    ngx_str_set(&value, "no-store");
-
-    h = ngx_http_compat_push_header(r, &name, &value);
-
-    if (h == NULL || ngx_http_compat_add_cache_control(r, h) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ngx_str_set(&name, "X-Content-Type-Options");
-    ngx_str_set(&value, "nosniff");
-
-    return ngx_http_compat_push_header(r, &name, &value) ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -14,9 +14,9 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_api_redis.h"
 #include "ngx_http_api_version.h"
 #include "ngx_http_ratelimit_redis_api.h"
-#include "ngx_redis_conf.h"
 
 
 static void ngx_http_ratelimit_redis_api_all(ngx_http_request_t *r,
@@ -33,8 +33,6 @@ static void ngx_http_ratelimit_redis_api_redis(ngx_http_request_t *r,
     ngx_http_api_json_t *json);
 static void ngx_http_ratelimit_redis_api_fleet(ngx_http_api_json_t *json,
     ngx_limiter_fleet_t *fleet);
-static void ngx_http_ratelimit_redis_api_worker(ngx_http_api_json_t *json,
-    ngx_redis_client_t *client);
 
 
 /* ngx_limiter_tally_e */
@@ -49,16 +47,6 @@ static const char  *ngx_http_ratelimit_redis_api_tallies[] = {
     "local",
     "leased",
     "booked"
-};
-
-
-/* ngx_redis_state_e */
-
-static const char  *ngx_http_ratelimit_redis_api_states[] = {
-    "idle",
-    "connecting",
-    "up",
-    "down"
 };
 
 
@@ -257,9 +245,6 @@ static void
 ngx_http_ratelimit_redis_api_redis(ngx_http_request_t *r,
     ngx_http_api_json_t *json)
 {
-    ngx_uint_t                             i;
-    ngx_redis_state_e                      state;
-    ngx_redis_server_t                    *servers;
     ngx_limiter_redis_t                   *redis;
     ngx_http_ratelimit_redis_main_conf_t  *rmcf;
 
@@ -271,27 +256,14 @@ ngx_http_ratelimit_redis_api_redis(ngx_http_request_t *r,
         return;
     }
 
-    state = ngx_redis_client_state(redis->client);
-
     ngx_http_api_json_object(json, "redis");
-    ngx_http_api_json_text(json, "state",
-                           ngx_http_ratelimit_redis_api_states[state]);
-
-    servers = rmcf->redis->servers.elts;
-
-    ngx_http_api_json_array(json, "servers");
-
-    for (i = 0; i < rmcf->redis->servers.nelts; i++) {
-        ngx_http_api_json_string(json, NULL, &servers[i].text);
-    }
-
-    ngx_http_api_json_end(json);
+    ngx_http_api_redis(json, rmcf->redis, redis->client);
 
     if (redis->fleet) {
         ngx_http_ratelimit_redis_api_fleet(json, redis->fleet);
     }
 
-    ngx_http_ratelimit_redis_api_worker(json, redis->client);
+    ngx_http_api_redis_worker(json, redis->client);
 
     ngx_http_api_json_end(json);
 }
@@ -316,31 +288,4 @@ ngx_http_ratelimit_redis_api_fleet(ngx_http_api_json_t *json,
         ngx_http_api_json_number(json, "heard",
                               (ngx_limiter_local_now() - heard) / 1000);
     }
-}
-
-
-static void
-ngx_http_ratelimit_redis_api_worker(ngx_http_api_json_t *json,
-    ngx_redis_client_t *client)
-{
-    ngx_redis_stats_t  *stats;
-
-    stats = ngx_redis_client_stats(client);
-
-    ngx_http_api_json_object(json, "worker");
-    ngx_http_api_json_number(json, "pid", ngx_pid);
-    ngx_http_api_json_number(json, "commands", stats->commands);
-    ngx_http_api_json_number(json, "rejected", stats->rejected);
-    ngx_http_api_json_number(json, "replies",
-                             stats->results[NGX_REDIS_REPLY]);
-    ngx_http_api_json_number(json, "errors",
-                             stats->results[NGX_REDIS_REFUSED]);
-    ngx_http_api_json_number(json, "timeouts",
-                             stats->results[NGX_REDIS_TIMEOUT]);
-    ngx_http_api_json_number(json, "closed",
-                             stats->results[NGX_REDIS_CLOSED]);
-    ngx_http_api_json_number(json, "writes", stats->writes);
-    ngx_http_api_json_number(json, "connects", stats->connects);
-    ngx_http_api_json_number(json, "outages", stats->outages);
-    ngx_http_api_json_end(json);
 }
