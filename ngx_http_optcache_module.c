@@ -709,6 +709,14 @@ ngx_http_optcache_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    if (omcf->zones.nelts) {
+        omcf->ledger = ngx_optcache_ledger_create(cf,
+                                                  &ngx_http_optcache_module);
+        if (omcf->ledger == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);

@@ -34,6 +34,7 @@
 #include "ngx_optcache_gzip.h"
 #include "ngx_optcache_key.h"
 #include "ngx_optcache_l1.h"
+#include "ngx_optcache_ledger.h"
 #include "ngx_http_optcache_value.h"
 #include "ngx_http_rfc9111_control.h"
 
@@ -83,6 +84,7 @@ typedef struct {
     ngx_array_t                  zones;       /* ngx_optcache_l1_t * */
     ngx_redis_conf_t            *redis;       /* NULL: no second level */
     ngx_redis_client_t          *client;      /* of this worker */
+    ngx_optcache_ledger_t       *ledger;      /* NULL: there is no zone */
     ngx_str_t                    prefix;
     ngx_http_optcache_value_t    key;         /* the defaults */
     ngx_http_optcache_value_t    user;
