@@ -50,6 +50,17 @@ typedef struct {
 } ngx_optcache_l1_t;
 
 
+/* what is in a zone, of the whole host; bytes but for the last two */
+
+typedef struct {
+    uint64_t                  size;        /* as configured */
+    uint64_t                  used;
+    uint64_t                  free;        /* the rest is of the zone itself */
+    ngx_uint_t                entries;
+    ngx_uint_t                evicted;     /* for others, since it was made */
+} ngx_optcache_l1_stats_t;
+
+
 /*
  * Adds the shared memory zone "name" of "size" bytes, at configuration.  The
  * result is from cf->pool; NULL when out of memory, or after an error has
@@ -120,6 +131,14 @@ void ngx_optcache_l1_remove(ngx_optcache_l1_t *l1, ngx_str_t *key);
 
 ngx_uint_t ngx_optcache_l1_uses(ngx_optcache_l1_t *l1, ngx_str_t *key,
     time_t now);
+
+/*
+ * Counts what is there.  Takes the locks of all parts, one after the other:
+ * the numbers are not of one moment.
+ */
+
+void ngx_optcache_l1_stats(ngx_optcache_l1_t *l1,
+    ngx_optcache_l1_stats_t *stats);
 
 
 #endif /* _NGX_OPTCACHE_L1_H_INCLUDED_ */
