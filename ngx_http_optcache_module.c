@@ -120,6 +120,13 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
       offsetof(ngx_http_optcache_main_conf_t, prefix),
       NULL },
 
+    { ngx_string("optcache_redis"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, redis),
+      NULL },
+
     { ngx_string("optcache"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_optcache_conf_use,

@@ -142,6 +142,11 @@ my @wrong = (
     [location => 'optcache_headers y;',
         '"y" in "optcache_headers", expected "off", "x", "ietf" or "all"'],
 
+    [location => 'optcache_redis;', 'invalid number of arguments'],
+    [location => 'optcache_redis maybe;', '"maybe"'],
+    [location => 'optcache_redis on off;', 'invalid number of arguments'],
+    [location => 'optcache_redis on; optcache_redis off;', 'is duplicate'],
+
     [http => 'optcache_redis_server;', 'invalid number of arguments'],
     [http => 'optcache_redis_server 127.0.0.2:6379;', '"127.0.0.2:6379"'],
     [http => 'optcache_redis_server http://127.0.0.1;', '"http://127.0.0.1"'],
@@ -209,6 +214,9 @@ my @right = (
     [location => 'optcache_lock off; optcache_lock_timeout 0;'],
     [server => 'optcache_lock on; optcache_lock_timeout 100ms;'],
     [http => 'optcache_redis_server redis://127.0.0.1;'],
+    [http => 'optcache_redis off;'],
+    [server => 'optcache c; optcache_redis on;'
+               . ' location /x { optcache_redis off; }'],
     [http => 'optcache_redis_server redis://127.0.0.1:6379/3 timeout=1s;'],
     [http => 'optcache_redis_server redis://[::1]:6379 connections=4;'],
     [http => 'optcache_redis_server unix:/tmp/redis.sock:2;'],

@@ -116,6 +116,7 @@ typedef struct {
     ngx_flag_t                   share_public;
     ngx_uint_t                   use_stale;   /* a mask */
     ngx_flag_t                   revalidate;
+    ngx_flag_t                   redis;       /* the second level is used */
 
     ngx_flag_t                   lock;
     ngx_msec_t                   lock_timeout;

@@ -154,6 +154,7 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
     conf->min_uses = NGX_CONF_UNSET;
     conf->share_public = NGX_CONF_UNSET;
     conf->revalidate = NGX_CONF_UNSET;
+    conf->redis = NGX_CONF_UNSET;
     conf->lock = NGX_CONF_UNSET;
     conf->lock_timeout = NGX_CONF_UNSET_MSEC;
     conf->gzip = NGX_CONF_UNSET;
@@ -194,6 +195,7 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
                               NGX_HTTP_OPTCACHE_HEADERS_X);
 
     ngx_conf_merge_value(conf->revalidate, prev->revalidate, 1);
+    ngx_conf_merge_value(conf->redis, prev->redis, 1);
     ngx_conf_merge_bitmask_value(conf->use_stale, prev->use_stale,
                                  NGX_CONF_BITMASK_SET
                                  |NGX_HTTP_UPSTREAM_FT_ERROR

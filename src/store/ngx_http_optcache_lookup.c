@@ -216,7 +216,7 @@ ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
-    if (omcf->client == NULL) {
+    if (omcf->client == NULL || !ctx->conf->redis) {
         return NGX_OK;
     }
 
@@ -477,7 +477,9 @@ ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
-    ngx_http_optcache_store_l2(omcf, ctx->zone, r->pool, e, 0);
+    if (ctx->conf->redis) {
+        ngx_http_optcache_store_l2(omcf, ctx->zone, r->pool, e, 0);
+    }
 }
 
 
