@@ -140,6 +140,7 @@ typedef struct {
     off_t                        expected;    /* bytes, -1: not known */
     size_t                       limit;
     unsigned                     later:1;     /* compressed by a thread */
+    unsigned                     lent:1;      /* the body is not a copy */
 } ngx_http_optcache_capture_t;
 
 

@@ -29,6 +29,8 @@ static ngx_http_optcache_capture_t *ngx_http_optcache_capture_create(
 static ngx_uint_t ngx_http_optcache_capture_compressible(
     ngx_http_request_t *r, ngx_http_optcache_loc_conf_t *olcf,
     ngx_http_optcache_response_t *resp);
+static ngx_int_t ngx_http_optcache_capture_at_once(
+    ngx_http_optcache_capture_t *cap, ngx_chain_t *in);
 static ngx_int_t ngx_http_optcache_capture_buf(ngx_http_request_t *r,
     ngx_http_optcache_capture_t *cap, ngx_buf_t *b);
 static ngx_int_t ngx_http_optcache_capture_compress(ngx_http_request_t *r,
@@ -249,6 +251,11 @@ ngx_http_optcache_capture_body(ngx_http_request_t *r,
 {
     ngx_chain_t  *cl;
 
+    if (ngx_http_optcache_capture_at_once(ctx->capture, in) == NGX_OK) {
+        ngx_http_optcache_capture_done(r, ctx);
+        return;
+    }
+
     for (cl = in; cl; cl = cl->next) {
 
         if (ngx_http_optcache_capture_buf(r, ctx->capture, cl->buf)
@@ -265,6 +272,47 @@ ngx_http_optcache_capture_body(ngx_http_request_t *r,
             return;
         }
     }
+}
+
+
+/*
+ * A body of a known length that is all here is stored from where it lies, and
+ * whoever waits for it does not wait for the end of the response.
+ */
+
+static ngx_int_t
+ngx_http_optcache_capture_at_once(ngx_http_optcache_capture_t *cap,
+    ngx_chain_t *in)
+{
+    off_t         len;
+    ngx_chain_t  *cl;
+
+    if (cap->expected <= 0 || cap->entry.body_len || cap->gzip || cap->later) {
+        return NGX_DECLINED;
+    }
+
+    len = 0;
+
+    for (cl = in; cl; cl = cl->next) {
+
+        if (!ngx_buf_in_memory(cl->buf)
+            && (!ngx_buf_special(cl->buf) || cl->buf->pos != cl->buf->last))
+        {
+            return NGX_DECLINED;
+        }
+
+        len += cl->buf->last - cl->buf->pos;
+    }
+
+    if (len != cap->expected || (uint64_t) len > cap->limit) {
+        return NGX_DECLINED;
+    }
+
+    cap->entry.body = in;
+    cap->entry.body_len = (size_t) len;
+    cap->lent = 1;
+
+    return NGX_OK;
 }
 
 
@@ -530,6 +578,10 @@ ngx_http_optcache_capture_drop(ngx_http_optcache_ctx_t *ctx)
                                               : NGX_OPTCACHE_LOCK_PASSED);
 
     ngx_http_optcache_capture_no_gzip(cap);
+
+    if (cap->lent) {
+        return;
+    }
 
     /* a slow client may keep the request, but not a second copy of its body */
 

@@ -466,7 +466,9 @@ ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
 {
     ngx_http_optcache_main_conf_t  *omcf;
 
-    if (ngx_optcache_entry_use(e, ngx_time()) <= 0) {
+    if (!ngx_optcache_entry_fresh(e, ngx_time())
+        && ngx_optcache_entry_use(e, ngx_time()) <= 0)
+    {
         /* its body took longer than it is of use */
         return;
     }
@@ -492,6 +494,12 @@ ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
     u_char     ttl[NGX_TIME_T_LEN];
     ngx_str_t  argv[6];
 
+    if (omcf->client == NULL
+        || ngx_redis_client_state(omcf->client) == NGX_REDIS_DOWN)
+    {
+        return;
+    }
+
     use = ngx_optcache_entry_use(e, ngx_time());
 
     if (use <= 0) {
@@ -499,10 +507,8 @@ ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
         return;
     }
 
-    if (omcf->client == NULL
-        || ngx_redis_client_state(omcf->client) == NGX_REDIS_DOWN
-        || ngx_http_optcache_lookup_name(omcf, zone, pool, &e->key, &argv[1])
-           != NGX_OK)
+    if (ngx_http_optcache_lookup_name(omcf, zone, pool, &e->key, &argv[1])
+        != NGX_OK)
     {
         return;
     }
