@@ -38,6 +38,8 @@ typedef struct {
 } ngx_http_rfc9111_directive_t;
 
 
+static void ngx_http_rfc9111_control_take(ngx_http_rfc9111_control_t *cc,
+    ngx_http_rfc9111_directive_e id, ngx_str_t *arg);
 static ngx_http_rfc9111_directive_e ngx_http_rfc9111_control_id(
     ngx_str_t *name);
 static void ngx_http_rfc9111_control_set(ngx_http_rfc9111_control_t *cc,
@@ -96,8 +98,9 @@ ngx_http_rfc9111_control_init(ngx_http_rfc9111_control_t *cc)
 void
 ngx_http_rfc9111_control_parse(ngx_str_t *line, ngx_http_rfc9111_control_t *cc)
 {
-    u_char     *p, *last;
-    ngx_str_t   name, arg;
+    u_char                        *p, *last;
+    ngx_str_t                      name, arg;
+    ngx_http_rfc9111_directive_e   id;
 
     p = line->data;
     last = p + line->len;
@@ -105,16 +108,16 @@ ngx_http_rfc9111_control_parse(ngx_str_t *line, ngx_http_rfc9111_control_t *cc)
     while (p < last) {
         p = ngx_http_rfc9111_control_next(p, last, &name, &arg);
 
+        id = ngx_http_rfc9111_control_id(&name);
+
         if (arg.data && arg.data[-1] != '"'
-            && ngx_http_rfc9111_control_seconds(cc,
-                                       ngx_http_rfc9111_control_id(&name))
-               == NULL)
+            && ngx_http_rfc9111_control_seconds(cc, id) == NULL)
         {
             /* "private=true" speaks of all fields, not of one */
             ngx_str_null(&arg);
         }
 
-        ngx_http_rfc9111_control_add(cc, &name, &arg);
+        ngx_http_rfc9111_control_take(cc, id, &arg);
     }
 }
 
@@ -123,10 +126,15 @@ void
 ngx_http_rfc9111_control_add(ngx_http_rfc9111_control_t *cc, ngx_str_t *name,
     ngx_str_t *arg)
 {
-    int64_t                       *seconds;
-    ngx_http_rfc9111_directive_e   id;
+    ngx_http_rfc9111_control_take(cc, ngx_http_rfc9111_control_id(name), arg);
+}
 
-    id = ngx_http_rfc9111_control_id(name);
+
+static void
+ngx_http_rfc9111_control_take(ngx_http_rfc9111_control_t *cc,
+    ngx_http_rfc9111_directive_e id, ngx_str_t *arg)
+{
+    int64_t  *seconds;
 
     seconds = ngx_http_rfc9111_control_seconds(cc, id);
 
@@ -213,6 +221,7 @@ ngx_http_rfc9111_control_id(ngx_str_t *name)
     for (d = ngx_http_rfc9111_directives; d->name.len; d++) {
 
         if (d->name.len == name->len
+            && d->name.data[0] == ngx_tolower(name->data[0])
             && (ngx_memcmp(d->name.data, name->data, name->len) == 0
                 || ngx_strncasecmp(d->name.data, name->data, name->len) == 0))
         {

@@ -231,9 +231,6 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
 
     ngx_optcache_field_t  field;
 
-    field.name = h->key;
-    field.value = h->value;
-
     switch (ngx_optcache_field_id(&h->key)) {
 
     case NGX_OPTCACHE_FIELD_CACHE_CONTROL:
@@ -282,12 +279,20 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
         }
 
         resp->targeted |= ngx_http_optcache_targeted(h);
-        break;
+
+        field.name = h->key;
+        field.value = h->value;
+
+        if (h->key.len > NGX_OPTCACHE_NAME_MAX
+            || !ngx_optcache_field_valid(&field))
+        {
+            resp->invalid = 1;
+        }
+
+        return;
     }
 
-    if (h->key.len > NGX_OPTCACHE_NAME_MAX
-        || !ngx_optcache_field_valid(&field))
-    {
+    if (!ngx_optcache_field_valid_value(&h->value)) {
         resp->invalid = 1;
     }
 }

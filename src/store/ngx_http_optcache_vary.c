@@ -84,6 +84,13 @@ ngx_http_optcache_vary_respond(ngx_http_request_t *r,
 {
     ngx_http_rfc9111_vary_t   vary, more;
 
+    if (ctx->vary.data == NULL
+        && said->n == 0 && !said->any && !said->encoding)
+    {
+        /* there is one answer to all, as mostly */
+        return NGX_OK;
+    }
+
     more = *said;
 
     /* what is compressed here is kept in both forms, what comes so is not */

@@ -90,6 +90,7 @@ static const uint32_t  ngx_optcache_field_tokens[] = {
 
 
 static void ngx_optcache_field_index(void);
+static ngx_uint_t ngx_optcache_field_same(u_char *a, u_char *b, size_t len);
 static ngx_uint_t ngx_optcache_field_printable(u_char *p);
 
 
@@ -122,7 +123,8 @@ ngx_optcache_field_id(ngx_str_t *name)
         known = &ngx_optcache_field_names[n - 1];
 
         if (known->name.len == name->len
-            && (ngx_memcmp(known->name.data, name->data, name->len) == 0
+            && (ngx_optcache_field_same(known->name.data, name->data,
+                                        name->len)
                 || ngx_strncasecmp(known->name.data, name->data, name->len)
                    == 0))
         {
@@ -164,10 +166,52 @@ ngx_optcache_field_index(void)
 }
 
 
+/* Names are short: less than it takes to call memcmp(). */
+
+static ngx_uint_t
+ngx_optcache_field_same(u_char *a, u_char *b, size_t len)
+{
+    uint64_t  x, y;
+
+    if (len < 8) {
+
+        while (len) {
+            len--;
+
+            if (a[len] != b[len]) {
+                return 0;
+            }
+        }
+
+        return 1;
+    }
+
+    /* the last ones may be among those before them, too */
+
+    for ( ;; ) {
+        ngx_memcpy(&x, a, 8);
+        ngx_memcpy(&y, b, 8);
+
+        if (x != y) {
+            return 0;
+        }
+
+        if (len == 8) {
+            return 1;
+        }
+
+        len -= 8;
+        a += ngx_min(len, 8);
+        b += ngx_min(len, 8);
+        len = ngx_max(len, 8);
+    }
+}
+
+
 ngx_uint_t
 ngx_optcache_field_valid(ngx_optcache_field_t *field)
 {
-    u_char  *p, *last, ch;
+    u_char  *p, *last;
 
     if (field->name.len == 0) {
         return 0;
@@ -182,14 +226,29 @@ ngx_optcache_field_valid(ngx_optcache_field_t *field)
         }
     }
 
-    p = field->value.data;
-    last = p + field->value.len;
+    return ngx_optcache_field_valid_value(&field->value);
+}
+
+
+ngx_uint_t
+ngx_optcache_field_valid_value(ngx_str_t *value)
+{
+    u_char  *p, *last, ch;
+
+    p = value->data;
+    last = p + value->len;
 
     while (p < last) {
 
         if (last - p >= 8 && ngx_optcache_field_printable(p)) {
             p += 8;
             continue;
+        }
+
+        if (value->len >= 8 && last - p < 8
+            && ngx_optcache_field_printable(last - 8))
+        {
+            return 1;
         }
 
         ch = *p++;

@@ -71,6 +71,10 @@ ngx_optcache_field_e ngx_optcache_field_id(ngx_str_t *name);
 
 ngx_uint_t ngx_optcache_field_valid(ngx_optcache_field_t *field);
 
+/* The same of its value alone: a name that has an id is known to be one. */
+
+ngx_uint_t ngx_optcache_field_valid_value(ngx_str_t *value);
+
 /* Bytes that a field takes in a head. */
 
 size_t ngx_optcache_field_size(ngx_optcache_field_t *field);
