@@ -23,6 +23,7 @@
 
 #include <ngx_optcache_l1.h>
 #include <ngx_optcache_l1_shm.h>
+#include <ngx_optcache_lock.h>
 
 
 #define KEYS       200000                   /* of a trace */
@@ -84,6 +85,13 @@ pool_end(void)
 
 
 void *
+ngx_palloc(ngx_pool_t *p, size_t size)
+{
+    return pool_alloc(size);
+}
+
+
+void *
 ngx_pnalloc(ngx_pool_t *p, size_t size)
 {
     return pool_alloc(size);
@@ -117,6 +125,15 @@ void *
 ngx_slab_alloc_locked(ngx_slab_pool_t *sp, size_t size)
 {
     return sp->start;
+}
+
+
+/* nobody waits here */
+
+ngx_optcache_locks_t *
+ngx_optcache_lock_create(ngx_slab_pool_t *sp, ngx_uint_t pages)
+{
+    return (ngx_optcache_locks_t *) sp;
 }
 
 
