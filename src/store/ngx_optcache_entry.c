@@ -15,7 +15,11 @@
 #define NGX_OPTCACHE_ENTRY_KEEP  3600
 
 
+static uint32_t ngx_optcache_entry_longer(uint32_t window, uint32_t more);
 static ngx_uint_t ngx_optcache_entry_status(ngx_optcache_entry_t *e);
+static ngx_uint_t ngx_optcache_entry_marks(ngx_optcache_entry_t *e);
+static ngx_int_t ngx_optcache_entry_tags(ngx_pool_t *pool, u_char *p,
+    ngx_optcache_entry_t *e);
 static u_char *ngx_optcache_chain_copy(u_char *p, ngx_chain_t *cl);
 static ngx_int_t ngx_optcache_chain_over(ngx_pool_t *pool, u_char *data,
     size_t len, ngx_chain_t **chain);
@@ -110,14 +114,54 @@ ngx_optcache_entry_use(ngx_optcache_entry_t *e, time_t now)
 }
 
 
+void
+ngx_optcache_entry_soften(ngx_optcache_entry_t *e, time_t now)
+{
+    time_t    age;
+    uint32_t  left;
+
+    age = ngx_optcache_entry_age(e, now);
+
+    if (age >= (time_t) e->lifetime) {
+        return;
+    }
+
+    left = e->lifetime - (uint32_t) age;
+    e->lifetime = (uint32_t) age;
+
+    if (e->max_stale == 0) {
+        /* it was never to be used stale: nor is it now */
+        return;
+    }
+
+    e->max_stale = ngx_optcache_entry_longer(e->max_stale, left);
+
+    e->stale_while_revalidate =
+                  ngx_optcache_entry_longer(e->stale_while_revalidate, left);
+
+    if (e->stale_if_error) {
+        e->stale_if_error = ngx_optcache_entry_longer(e->stale_if_error, left);
+    }
+}
+
+
+static uint32_t
+ngx_optcache_entry_longer(uint32_t window, uint32_t more)
+{
+    return ngx_min(window, NGX_MAX_UINT32_VALUE - more) + more;
+}
+
+
 ngx_int_t
 ngx_optcache_entry_encode(ngx_pool_t *pool, ngx_optcache_entry_t *e,
     ngx_str_t *value)
 {
-    u_char    *p;
-    uint32_t   crc;
+    u_char      *p;
+    uint32_t     crc;
+    ngx_uint_t   i;
 
-    value->len = NGX_OPTCACHE_ENTRY_HEADER + e->key.len + e->head.len
+    value->len = NGX_OPTCACHE_ENTRY_HEADER + e->key.len
+                 + e->ntags * sizeof(uint64_t) + e->head.len
                  + e->body_len + e->gzip_len;
 
     p = ngx_palloc(pool, value->len);
@@ -127,7 +171,7 @@ ngx_optcache_entry_encode(ngx_pool_t *pool, ngx_optcache_entry_t *e,
 
     value->data = p;
 
-    p = ngx_cpymem(p, "OPC2", 4);
+    p = ngx_cpymem(p, "OPC3", 4);
     p += 4;
     p = ngx_optcache_put32(p, (uint32_t) e->status);
     p = ngx_optcache_put32(p, e->age);
@@ -137,12 +181,21 @@ ngx_optcache_entry_encode(ngx_pool_t *pool, ngx_optcache_entry_t *e,
     p = ngx_optcache_put32(p, e->max_stale);
     p = ngx_optcache_put32(p, e->stale_while_revalidate);
     p = ngx_optcache_put32(p, e->stale_if_error);
+    p = ngx_optcache_put64(p, e->moment.position);
+    p = ngx_optcache_put32(p, e->origin.host);
+    p = ngx_optcache_put32(p, e->origin.uri);
     p = ngx_optcache_put32(p, (uint32_t) e->key.len);
     p = ngx_optcache_put32(p, (uint32_t) e->head.len);
     p = ngx_optcache_put32(p, (uint32_t) e->body_len);
     p = ngx_optcache_put32(p, (uint32_t) e->gzip_len);
+    p = ngx_optcache_put32(p, (uint32_t) e->ntags);
 
     p = ngx_cpymem(p, e->key.data, e->key.len);
+
+    for (i = 0; i < e->ntags; i++) {
+        p = ngx_optcache_put64(p, e->tags[i]);
+    }
+
     p = ngx_cpymem(p, e->head.data, e->head.len);
     p = ngx_optcache_chain_copy(p, e->body);
 
@@ -168,7 +221,7 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     p = value->data;
 
     if (value->len < NGX_OPTCACHE_ENTRY_HEADER
-        || ngx_memcmp(p, "OPC2", 4) != 0)
+        || ngx_memcmp(p, "OPC3", 4) != 0)
     {
         return NGX_DECLINED;
     }
@@ -181,16 +234,24 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     e->max_stale = ngx_optcache_get32(p + 36);
     e->stale_while_revalidate = ngx_optcache_get32(p + 40);
     e->stale_if_error = ngx_optcache_get32(p + 44);
-    e->key.len = ngx_optcache_get32(p + 48);
-    e->head.len = ngx_optcache_get32(p + 52);
-    e->body_len = ngx_optcache_get32(p + 56);
-    e->gzip_len = ngx_optcache_get32(p + 60);
+    e->moment.clock = 0;
+    e->moment.position = ngx_optcache_get64(p + 48);
+    e->compared = NULL;
+    e->origin.host = ngx_optcache_get32(p + 56);
+    e->origin.uri = ngx_optcache_get32(p + 60);
+    e->key.len = ngx_optcache_get32(p + 64);
+    e->head.len = ngx_optcache_get32(p + 68);
+    e->body_len = ngx_optcache_get32(p + 72);
+    e->gzip_len = ngx_optcache_get32(p + 76);
+    e->ntags = ngx_optcache_get32(p + 80);
 
-    len = (uint64_t) NGX_OPTCACHE_ENTRY_HEADER + e->key.len + e->head.len
+    len = (uint64_t) NGX_OPTCACHE_ENTRY_HEADER + e->key.len
+          + (uint64_t) e->ntags * sizeof(uint64_t) + e->head.len
           + e->body_len + e->gzip_len;
 
     if (len != value->len
         || !ngx_optcache_entry_status(e)
+        || !ngx_optcache_entry_marks(e)
         || e->date < 0
         || e->last_modified < -1
         || e->last_modified > NGX_OPTCACHE_TIME_MAX
@@ -204,7 +265,7 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     }
 
     e->key.data = p + NGX_OPTCACHE_ENTRY_HEADER;
-    e->head.data = e->key.data + e->key.len;
+    e->head.data = e->key.data + e->key.len + e->ntags * sizeof(uint64_t);
 
     /* the name in Redis is a hash: what counts is the identity itself */
 
@@ -223,6 +284,10 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     }
 
     e->date = ngx_min(e->date, now);
+
+    if (ngx_optcache_entry_tags(pool, e->key.data + e->key.len, e) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     p = e->head.data + e->head.len;
 
@@ -247,6 +312,46 @@ ngx_optcache_entry_status(ngx_optcache_entry_t *e)
 
     return e->status >= 200 && e->status <= 599
            && e->status != 206 && e->status != 304;
+}
+
+
+/*
+ * What we write is of some host and URI, and of some time: what is not could
+ * not be invalidated.
+ */
+
+static ngx_uint_t
+ngx_optcache_entry_marks(ngx_optcache_entry_t *e)
+{
+    return e->origin.host
+           && e->origin.uri
+           && e->moment.position != NGX_OPTCACHE_POSITION_UNKNOWN
+           && e->ntags <= NGX_OPTCACHE_MARK_TAGS;
+}
+
+
+static ngx_int_t
+ngx_optcache_entry_tags(ngx_pool_t *pool, u_char *p, ngx_optcache_entry_t *e)
+{
+    ngx_uint_t  i;
+
+    e->tags = NULL;
+
+    if (e->ntags == 0) {
+        return NGX_OK;
+    }
+
+    e->tags = ngx_palloc(pool, e->ntags * sizeof(uint64_t));
+    if (e->tags == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < e->ntags; i++) {
+        e->tags[i] = ngx_optcache_get64(p);
+        p += sizeof(uint64_t);
+    }
+
+    return NGX_OK;
 }
 
 

@@ -7,9 +7,9 @@
 /*
  * A stored response: in memory as ngx_optcache_entry_t, in Redis as bytes.
  *
- * The bytes in Redis, version 2, numbers little-endian:
+ * The bytes in Redis, version 3, numbers little-endian:
  *
- *      0   4  "OPC2"
+ *      0   4  "OPC3"
  *      4   4  CRC-32 of all that follows
  *      8   4  status
  *     12   4  age when it was received, seconds
@@ -19,11 +19,15 @@
  *     36   4  how long it may be used at most when it is stale, seconds
  *     40   4  stale-while-revalidate, seconds
  *     44   4  stale-if-error, seconds
- *     48   4  length of the identity
- *     52   4  length of the head
- *     56   4  length of the body
- *     60   4  length of the body in gzip, 0: not kept
- *     64      identity, head, body, body in gzip
+ *     48   8  position in the stream of invalidations when it was asked for
+ *     56   4  number of its host
+ *     60   4  number of its URI
+ *     64   4  length of the identity
+ *     68   4  length of the head
+ *     72   4  length of the body
+ *     76   4  length of the body in gzip, 0: not kept
+ *     80   4  number of tags
+ *     84      identity, tags of 8 bytes each, head, body, body in gzip
  *
  * An entry of status 0 is no response, but says what the responses depend on
  * that are stored for its identity (RFC 9111, 4.1): its only field is Vary, its
@@ -39,9 +43,10 @@
 #include <ngx_core.h>
 
 #include "ngx_optcache_field.h"
+#include "ngx_optcache_ledger.h"
 
 
-#define NGX_OPTCACHE_ENTRY_HEADER  64
+#define NGX_OPTCACHE_ENTRY_HEADER  84
 
 /* the number of an entry of status 0 */
 #define NGX_OPTCACHE_ENTRY_NUMBER  8
@@ -70,6 +75,15 @@ typedef struct {
     uint32_t                  max_stale;
     uint32_t                  stale_while_revalidate;
     uint32_t                  stale_if_error;
+
+    /* what it is of, and which invalidations it is to be compared with */
+
+    ngx_optcache_origin_t     origin;
+    uint64_t                 *tags;
+    ngx_uint_t                ntags;          /* NGX_OPTCACHE_MARK_TAGS */
+    ngx_optcache_moment_t     moment;         /* later than these; the position
+                                                 is not kept in L1 */
+    uint64_t                 *compared;       /* moment.clock in L1, or NULL */
 } ngx_optcache_entry_t;
 
 
@@ -105,6 +119,14 @@ ngx_uint_t ngx_optcache_entry_validator(ngx_optcache_entry_t *e);
 time_t ngx_optcache_entry_use(ngx_optcache_entry_t *e, time_t now);
 
 /*
+ * Makes an entry one whose freshness has ended at "now"; one that may be used
+ * stale may be so, while it is updated, until it would have ended, too.  What
+ * is not fresh stays as it is.
+ */
+
+void ngx_optcache_entry_soften(ngx_optcache_entry_t *e, time_t now);
+
+/*
  * Encodes an entry into one piece of memory from "pool"; NGX_ERROR when out of
  * memory.
  */
@@ -117,7 +139,7 @@ ngx_int_t ngx_optcache_entry_encode(ngx_pool_t *pool, ngx_optcache_entry_t *e,
  * cut short, changed, with header fields that are no header fields
  * (RFC 9110, 5.1 and 5.5), or of another key than "key" is declined, and one
  * from the future is taken as received "now".  The entry points into "value";
- * its chains are from "pool".
+ * its chains and its tags are from "pool".
  *
  * Returns NGX_OK, NGX_DECLINED or, when out of memory, NGX_ERROR.
  */

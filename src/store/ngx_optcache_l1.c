@@ -10,26 +10,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "ngx_optcache_key.h"
 #include "ngx_optcache_l1.h"
 #include "ngx_optcache_l1_shm.h"
-
-
-/* where a chain is read or written */
-
-typedef struct {
-    ngx_optcache_l1_shctx_t  *sh;
-    ngx_optcache_l1_ref_t     next;
-    u_char                   *pos;
-    size_t                    size;
-} ngx_optcache_l1_cursor_t;
-
-
-/* a buffer and its link, allocated at once */
-
-typedef struct {
-    ngx_chain_t               chain;
-    ngx_buf_t                 buf;
-} ngx_optcache_l1_link_t;
 
 
 /* with the first buffers of both forms, which seldom have more */
@@ -55,18 +38,6 @@ static void ngx_optcache_l1_fill_chain(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_ref_t ref, ngx_chain_t *cl);
 static void ngx_optcache_l1_write(ngx_optcache_l1_cursor_t *cursor,
     u_char *p, size_t len);
-static ngx_int_t ngx_optcache_l1_view(ngx_optcache_l1_shctx_t *sh,
-    ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_optcache_entry_t *e,
-    ngx_optcache_l1_cleanup_t *up);
-static ngx_int_t ngx_optcache_l1_view_head(ngx_optcache_l1_shctx_t *sh,
-    ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_str_t *head);
-static ngx_int_t ngx_optcache_l1_view_chain(ngx_optcache_l1_shctx_t *sh,
-    ngx_optcache_l1_ref_t ref, size_t len, ngx_pool_t *pool,
-    ngx_optcache_l1_link_t *link, ngx_chain_t **chain);
-static size_t ngx_optcache_l1_read(ngx_optcache_l1_cursor_t *cursor,
-    size_t max, u_char **p);
-static void ngx_optcache_l1_first_cursor(ngx_optcache_l1_cursor_t *cursor,
-    ngx_optcache_l1_shctx_t *sh, ngx_optcache_l1_node_t *node);
 static void ngx_optcache_l1_unpin_cleanup(void *data);
 static void ngx_optcache_l1_unpin(ngx_optcache_l1_t *l1,
     ngx_optcache_l1_pin_t *pin);
@@ -129,7 +100,8 @@ ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
     node = ngx_optcache_l1_node(l1->sh, cell);
     e->key = *key;
 
-    return ngx_optcache_l1_view(l1->sh, node, pool, e, up);
+    return ngx_optcache_l1_view(l1->sh, node, pool, e, &up->body,
+                                &up->gzip);
 }
 
 
@@ -282,7 +254,9 @@ ngx_optcache_l1_build(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
     owner = l1->slot - sh->slots;
     size = (size_t) sh->npages * NGX_OPTCACHE_L1_PAGE;
 
-    if (e->key.len > size || e->head.len > size
+    if (e->key.len > NGX_OPTCACHE_KEY_MAX
+        || e->ntags > NGX_OPTCACHE_MARK_TAGS
+        || e->head.len > size
         || e->body_len > size || e->gzip_len > size
         || ngx_optcache_l1_mem_needs(e)
            >= (uint64_t) sh->npages * NGX_OPTCACHE_L1_CELLS)
@@ -321,14 +295,17 @@ ngx_optcache_l1_fill(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
 
     node = ngx_optcache_l1_node(sh, cell);
 
-    node->date = e->date;
+    node->clock = e->moment.clock;
+    node->origin = e->origin;
+    node->date = (uint32_t) e->date;
     node->last_modified = e->last_modified;
     node->age = e->age;
     node->lifetime = e->lifetime;
     node->max_stale = e->max_stale;
     node->stale_while_revalidate = e->stale_while_revalidate;
     node->stale_if_error = e->stale_if_error;
-    node->key_len = (uint32_t) e->key.len;
+    node->key_len = (uint16_t) e->key.len;
+    node->ntags = (uint16_t) e->ntags;
     node->head_len = (uint32_t) e->head.len;
     node->body_len = (uint32_t) e->body_len;
     node->gzip_len = (uint32_t) e->gzip_len;
@@ -339,6 +316,8 @@ ngx_optcache_l1_fill(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
     ngx_optcache_l1_first_cursor(&cursor, sh, node);
 
     ngx_optcache_l1_write(&cursor, e->key.data, e->key.len);
+    ngx_optcache_l1_write(&cursor, (u_char *) e->tags,
+                          e->ntags * sizeof(uint64_t));
     ngx_optcache_l1_write(&cursor, e->head.data, e->head.len);
 
     ngx_optcache_l1_fill_chain(sh, node->body, e->body);
@@ -377,174 +356,6 @@ ngx_optcache_l1_write(ngx_optcache_l1_cursor_t *cursor, u_char *p, size_t len)
         p += n;
         len -= n;
     }
-}
-
-
-static ngx_int_t
-ngx_optcache_l1_view(ngx_optcache_l1_shctx_t *sh,
-    ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_optcache_entry_t *e,
-    ngx_optcache_l1_cleanup_t *up)
-{
-    e->body_len = node->body_len;
-    e->gzip_len = node->gzip_len;
-    e->status = node->status;
-    e->date = node->date;
-    e->last_modified = node->last_modified;
-    e->age = node->age;
-    e->lifetime = node->lifetime;
-    e->max_stale = node->max_stale;
-    e->stale_while_revalidate = node->stale_while_revalidate;
-    e->stale_if_error = node->stale_if_error;
-
-    if (ngx_optcache_l1_view_head(sh, node, pool, &e->head) != NGX_OK
-        || ngx_optcache_l1_view_chain(sh, node->body, e->body_len, pool,
-                                      &up->body, &e->body)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_optcache_l1_view_chain(sh, node->gzip, e->gzip_len, pool,
-                                      &up->gzip, &e->gzip);
-}
-
-
-/* The header fields are parsed as one: copied if they lie in two pieces. */
-
-static ngx_int_t
-ngx_optcache_l1_view_head(ngx_optcache_l1_shctx_t *sh,
-    ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_str_t *head)
-{
-    size_t                     n, left;
-    u_char                    *p, *to;
-    ngx_optcache_l1_cursor_t   cursor;
-
-    ngx_optcache_l1_first_cursor(&cursor, sh, node);
-
-    for (left = node->key_len; left; left -= n) {
-        n = ngx_optcache_l1_read(&cursor, left, &p);
-    }
-
-    left = node->head_len;
-
-    head->len = left;
-    head->data = NULL;
-
-    if (left == 0) {
-        return NGX_OK;
-    }
-
-    n = ngx_optcache_l1_read(&cursor, left, &p);
-
-    if (n == left) {
-        head->data = p;
-        return NGX_OK;
-    }
-
-    head->data = ngx_pnalloc(pool, left);
-    if (head->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    to = head->data;
-
-    for ( ;; ) {
-        to = ngx_cpymem(to, p, n);
-        left -= n;
-
-        if (left == 0) {
-            return NGX_OK;
-        }
-
-        n = ngx_optcache_l1_read(&cursor, left, &p);
-    }
-}
-
-
-static ngx_int_t
-ngx_optcache_l1_view_chain(ngx_optcache_l1_shctx_t *sh,
-    ngx_optcache_l1_ref_t ref, size_t len, ngx_pool_t *pool,
-    ngx_optcache_l1_link_t *link, ngx_chain_t **chain)
-{
-    size_t                     n;
-    u_char                    *p;
-    ngx_buf_t                 *b;
-    ngx_chain_t               *cl, **ll;
-    ngx_optcache_l1_cursor_t   cursor;
-
-    cursor.sh = sh;
-    cursor.next = ref;
-    cursor.size = 0;
-
-    ll = chain;
-
-    while (len) {
-
-        if (link == NULL) {
-            link = ngx_palloc(pool, sizeof(ngx_optcache_l1_link_t));
-            if (link == NULL) {
-                return NGX_ERROR;
-            }
-        }
-
-        ngx_memzero(&link->buf, sizeof(ngx_buf_t));
-
-        cl = &link->chain;
-        b = &link->buf;
-
-        n = ngx_optcache_l1_read(&cursor, len, &p);
-        len -= n;
-
-        b->start = p;
-        b->pos = p;
-        b->last = p + n;
-        b->end = b->last;
-        b->memory = 1;
-
-        cl->buf = b;
-
-        *ll = cl;
-        ll = &cl->next;
-
-        link = NULL;
-    }
-
-    *ll = NULL;
-
-    return NGX_OK;
-}
-
-
-/* Up to "max" bytes of a chain that lie side by side. */
-
-static size_t
-ngx_optcache_l1_read(ngx_optcache_l1_cursor_t *cursor, size_t max, u_char **p)
-{
-    size_t  n;
-
-    if (cursor->size == 0) {
-        cursor->pos = ngx_optcache_l1_piece(cursor->sh, &cursor->next,
-                                            &cursor->size);
-    }
-
-    n = ngx_min(cursor->size, max);
-
-    *p = cursor->pos;
-
-    cursor->pos += n;
-    cursor->size -= n;
-
-    return n;
-}
-
-
-static void
-ngx_optcache_l1_first_cursor(ngx_optcache_l1_cursor_t *cursor,
-    ngx_optcache_l1_shctx_t *sh, ngx_optcache_l1_node_t *node)
-{
-    cursor->sh = sh;
-    cursor->next = node->more;
-    cursor->pos = ngx_optcache_l1_first(node, &cursor->size);
 }
 
 

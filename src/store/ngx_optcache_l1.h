@@ -13,8 +13,9 @@
  *     gzip     the same
  *
  * A reader pins the node under the lock of a part of the zone and then reads
- * without it; nothing in a published node changes.  A pin is written down with
- * the worker that took it: when a worker is killed, the next one to start
+ * without it; nothing in a published node changes, but for the clock up to
+ * which it was compared with invalidations.  A pin is written down with the
+ * worker that took it: when a worker is killed, the next one to start
  * gives back what it held.  So it is with an entry that was being written.
  */
 
@@ -91,8 +92,9 @@ void ngx_optcache_l1_detach(ngx_optcache_l1_t *l1);
 /*
  * Finds the entry of an identity, fresh or stale.  On NGX_OK the entry points
  * into shared memory, but for e->key, which is *key, and is pinned until
- * "pool" is destroyed; chains and bufs are from "pool", and so is a head that
- * does not lie in one piece; they must not be written through.
+ * "pool" is destroyed; chains, bufs and tags are from "pool", and so is a head
+ * that does not lie in one piece; they must not be written through.  It has to
+ * be compared with what was invalidated since e->moment.clock.
  * NGX_DECLINED: none.  NGX_ERROR: out of memory.
  */
 
@@ -117,6 +119,21 @@ ngx_int_t ngx_optcache_l1_store(ngx_optcache_l1_t *l1,
 
 ngx_int_t ngx_optcache_l1_replace(ngx_optcache_l1_t *l1,
     ngx_optcache_entry_t *old, ngx_optcache_entry_t *e);
+
+/*
+ * Writes down up to which clock of the ledger an entry, from a lookup, was
+ * compared.  Does nothing to one that was decoded.
+ */
+
+static ngx_inline void
+ngx_optcache_l1_compared(ngx_optcache_entry_t *e, uint64_t clock)
+{
+    e->moment.clock = clock;
+
+    if (e->compared) {
+        __atomic_store_n(e->compared, clock, __ATOMIC_RELAXED);
+    }
+}
 
 /* Removes the entry of an identity, if there is one. */
 

@@ -25,6 +25,7 @@ static void ngx_optcache_l1_mem_mark(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_ref_t ref);
 static void ngx_optcache_l1_mem_mark_node(ngx_optcache_l1_shctx_t *sh,
     uint32_t cell);
+static size_t ngx_optcache_l1_mem_size(ngx_optcache_entry_t *e);
 static uint32_t ngx_optcache_l1_mem_node(ngx_optcache_l1_shctx_t *sh,
     ngx_uint_t owner, size_t *size, ngx_uint_t any);
 
@@ -159,11 +160,20 @@ ngx_optcache_l1_mem_mark_node(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
 }
 
 
+/* Bytes of a node and what follows it. */
+
+static size_t
+ngx_optcache_l1_mem_size(ngx_optcache_entry_t *e)
+{
+    return sizeof(ngx_optcache_l1_node_t) + e->key.len
+           + e->ntags * sizeof(uint64_t) + e->head.len;
+}
+
+
 uint64_t
 ngx_optcache_l1_mem_needs(ngx_optcache_entry_t *e)
 {
-    return ngx_optcache_l1_page_cells(sizeof(ngx_optcache_l1_node_t)
-                                     + e->key.len + e->head.len)
+    return ngx_optcache_l1_page_cells(ngx_optcache_l1_mem_size(e))
            + ngx_optcache_l1_page_cells(e->body_len)
            + ngx_optcache_l1_page_cells(e->gzip_len);
 }
@@ -198,7 +208,7 @@ ngx_optcache_l1_mem_build(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
     ngx_uint_t               n;
     ngx_optcache_l1_node_t  *node;
 
-    size = sizeof(ngx_optcache_l1_node_t) + e->key.len + e->head.len;
+    size = ngx_optcache_l1_mem_size(e);
     body = e->body_len;
     gzip = e->gzip_len;
 

@@ -23,7 +23,7 @@
  * first cell, its length, and whether the piece starts with the reference to
  * the next one.
  *
- *     node       ngx_optcache_l1_node_t, then the identity, then the head
+ *     node       ngx_optcache_l1_node_t, identity, tags, head
  *     body       the bytes of the body
  *     gzip       the same
  *     pins       of one worker, ngx_optcache_l1_pin_t
@@ -57,7 +57,7 @@
 
 
 #define NGX_OPTCACHE_L1_MAGIC      0x4c31434f       /* "OCL1" */
-#define NGX_OPTCACHE_L1_VERSION    4
+#define NGX_OPTCACHE_L1_VERSION    5
 
 #define NGX_OPTCACHE_L1_CELL       64               /* bytes */
 #define NGX_OPTCACHE_L1_CELLS      64               /* of a page */
@@ -141,6 +141,9 @@ typedef enum {
  * refs, state, queue, freq and the links.  A head that changes (304) gets a
  * node of its own, which takes over "body" and "gzip"; the old node, as long as
  * somebody reads it, can pin the new one by "next", which no DEAD node uses.
+ *
+ * The clock is written by any reader, as a whole and without a lock: what each
+ * of them writes is true, so that it does not matter who is the last one.
  */
 
 typedef struct {
@@ -148,8 +151,9 @@ typedef struct {
 
     uint32_t                  hash;       /* 32 bits of it */
     uint32_t                  next;       /* in the bucket: cell, 0: none */
-    uint32_t                  key_len;
     uint32_t                  head_len;
+    uint16_t                  key_len;
+    uint16_t                  ntags;
     uint32_t                  refs;       /* pins */
     uint8_t                   state;
     uint8_t                   queue : 4;
@@ -164,8 +168,11 @@ typedef struct {
     uint32_t                  body_len;
     uint32_t                  gzip_len;
 
-    time_t                    date;
+    uint64_t                  clock;      /* compared with the ledger to it */
+    ngx_optcache_origin_t     origin;
+
     time_t                    last_modified;
+    uint32_t                  date;       /* until 2106 */
     uint32_t                  age;
     uint32_t                  lifetime;
     uint32_t                  max_stale;
@@ -266,11 +273,52 @@ struct ngx_optcache_l1_shctx_s {
     ((uint32_t) (((u_char *) (node) - (sh)->data) / NGX_OPTCACHE_L1_CELL))
 
 
+/* where a chain is read or written */
+
+typedef struct {
+    ngx_optcache_l1_shctx_t  *sh;
+    ngx_optcache_l1_ref_t     next;
+    u_char                   *pos;
+    size_t                    size;
+} ngx_optcache_l1_cursor_t;
+
+
+/* a buffer and its link, allocated at once */
+
+typedef struct {
+    ngx_chain_t               chain;
+    ngx_buf_t                 buf;
+} ngx_optcache_l1_link_t;
+
+
 /* ngx_optcache_l1.c */
 
 /* The hash of an identity, keyed by a secret of the zone. */
 
 uint64_t ngx_optcache_l1_hash(ngx_optcache_l1_t *l1, ngx_str_t *key);
+
+
+/* ngx_optcache_l1_view.c */
+
+/*
+ * Makes an entry of a node, which must be pinned, but for its key; "body" and
+ * "gzip" are what the first buffers are made of, the rest is from "pool".
+ * NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_optcache_l1_view(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_optcache_entry_t *e,
+    ngx_optcache_l1_link_t *body, ngx_optcache_l1_link_t *gzip);
+
+/* Begins to read or write what follows a node. */
+
+void ngx_optcache_l1_first_cursor(ngx_optcache_l1_cursor_t *cursor,
+    ngx_optcache_l1_shctx_t *sh, ngx_optcache_l1_node_t *node);
+
+/* Up to "max" bytes of a chain that lie side by side. */
+
+size_t ngx_optcache_l1_read(ngx_optcache_l1_cursor_t *cursor, size_t max,
+    u_char **p);
 
 
 /* ngx_optcache_l1_page.c: runs of cells; under the lock of the memory */

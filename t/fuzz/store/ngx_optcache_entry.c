@@ -62,7 +62,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         value.data[7] = (u_char) (crc >> 24);
 
         key.data = value.data + NGX_OPTCACHE_ENTRY_HEADER;
-        key.len = ngx_min(fuzz_get32(value.data + 48),
+        key.len = ngx_min(fuzz_get32(value.data + 64),
                           size - NGX_OPTCACHE_ENTRY_HEADER);
 
         fuzz_decode(&value, &key);
@@ -115,7 +115,10 @@ fuzz_accepted(ngx_pool_t *pool, ngx_str_t *value, ngx_optcache_entry_t *e)
 
     if (e->status < 200 || e->status > 599 || e->status == 206
         || e->status == 304 || e->date < 0 || e->date > NOW
-        || ngx_optcache_entry_age(e, NOW) < 0)
+        || ngx_optcache_entry_age(e, NOW) < 0
+        || e->origin.host == 0 || e->origin.uri == 0
+        || e->moment.position == NGX_OPTCACHE_POSITION_UNKNOWN
+        || e->ntags > NGX_OPTCACHE_MARK_TAGS)
     {
         abort();
     }

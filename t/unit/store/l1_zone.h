@@ -42,6 +42,7 @@ static void l1_fill(ngx_pool_t *pool, ngx_optcache_entry_t *e, ngx_uint_t key,
 static ngx_chain_t *l1_chain_make(ngx_pool_t *pool, size_t len, u_char first);
 static void assert_entry(ngx_optcache_entry_t *e, ngx_uint_t key,
     ngx_uint_t gen);
+static uint64_t l1_tag(ngx_uint_t key, ngx_uint_t gen, ngx_uint_t i);
 static void assert_chain(ngx_chain_t *cl, size_t len, u_char first);
 
 static ngx_int_t zone_create(zone_t *z, size_t size);
@@ -140,6 +141,8 @@ static void
 l1_fill(ngx_pool_t *pool, ngx_optcache_entry_t *e, ngx_uint_t key,
     ngx_uint_t gen, size_t body, size_t gzip)
 {
+    ngx_uint_t  i;
+
     ngx_memzero(e, sizeof(ngx_optcache_entry_t));
 
     e->key.data = ngx_pnalloc(pool, 64);
@@ -157,10 +160,29 @@ l1_fill(ngx_pool_t *pool, ngx_optcache_entry_t *e, ngx_uint_t key,
     e->age = (uint32_t) gen;
     e->lifetime = (uint32_t) (gen + key);
 
+    e->origin.host = (uint32_t) key;
+    e->origin.uri = (uint32_t) gen;
+    e->moment.clock = key * gen;
+
+    e->ntags = gen % 7;
+    e->tags = ngx_palloc(pool, (e->ntags + 1) * sizeof(uint64_t));
+    assert_non_null(e->tags);
+
+    for (i = 0; i < e->ntags; i++) {
+        e->tags[i] = l1_tag(key, gen, i);
+    }
+
     e->body = l1_chain_make(pool, body, (u_char) (key + gen));
     e->body_len = body;
     e->gzip = l1_chain_make(pool, gzip, (u_char) (key - gen));
     e->gzip_len = gzip;
+}
+
+
+static uint64_t
+l1_tag(ngx_uint_t key, ngx_uint_t gen, ngx_uint_t i)
+{
+    return (key + 1) * 0x9e3779b97f4a7c15 + gen * 1000 + i;
 }
 
 
@@ -204,8 +226,9 @@ l1_chain_make(ngx_pool_t *pool, size_t len, u_char first)
 static void
 assert_entry(ngx_optcache_entry_t *e, ngx_uint_t key, ngx_uint_t gen)
 {
-    size_t  len;
-    u_char  text[64];
+    size_t      len;
+    u_char      text[64];
+    ngx_uint_t  i;
 
     len = ngx_sprintf(text, "sm/uri/%ui", key) - text;
     assert_int_equal(e->key.len, len);
@@ -220,6 +243,14 @@ assert_entry(ngx_optcache_entry_t *e, ngx_uint_t key, ngx_uint_t gen)
     assert_int_equal(e->last_modified, NOW + key);
     assert_int_equal(e->age, gen);
     assert_int_equal(e->lifetime, gen + key);
+    assert_int_equal(e->origin.host, key);
+    assert_int_equal(e->origin.uri, gen);
+    assert_true(e->moment.clock == key * gen);
+    assert_int_equal(e->ntags, gen % 7);
+
+    for (i = 0; i < e->ntags; i++) {
+        assert_true(e->tags[i] == l1_tag(key, gen, i));
+    }
 
     assert_chain(e->body, e->body_len, (u_char) (key + gen));
     assert_chain(e->gzip, e->gzip_len, (u_char) (key - gen));

@@ -26,13 +26,18 @@
 #define DATE           20
 #define LAST_MODIFIED  28
 #define MAX_STALE      36
-#define KEY_LEN        48
-#define HEAD_LEN       52
-#define BODY_LEN       56
-#define GZIP_LEN       60
+#define POSITION       48
+#define HOST           56
+#define URI            60
+#define KEY_LEN        64
+#define HEAD_LEN       68
+#define BODY_LEN       72
+#define GZIP_LEN       76
+#define TAGS           80
 
 
 static ngx_log_t  entry_log;
+static uint64_t   entry_tags[] = { 1, 0xfedcba9876543210 };
 static ngx_str_t  entry_key = ngx_string("s:the identity");
 
 
@@ -87,6 +92,14 @@ test_round_trip(void **state)
     assert_int_equal(out.gzip_len, 4);
     assert_chain(out.gzip, "zip!", 4);
 
+    assert_int_equal(out.origin.host, 0x8abcdef1);
+    assert_int_equal(out.origin.uri, 2);
+    assert_int_equal(out.moment.position, 0x1234567890);
+    assert_int_equal(out.moment.clock, 0);
+    assert_null(out.compared);
+    assert_int_equal(out.ntags, 2);
+    assert_true(out.tags[0] == 1 && out.tags[1] == 0xfedcba9876543210);
+
     /* nothing was copied */
 
     assert_true(out.key.data >= value.data
@@ -95,12 +108,13 @@ test_round_trip(void **state)
 }
 
 
-/* The bytes of version 2, which other hosts have written. */
+/* The bytes of version 3, which other hosts have written. */
 
 static void
 test_layout(void **state)
 {
     ngx_str_t              value;
+    uint64_t               tag;
     ngx_pool_t            *pool = *state;
     ngx_optcache_entry_t   e;
 
@@ -113,11 +127,16 @@ test_layout(void **state)
         0, 0, 0, 0x80,
         7, 0, 0, 0,
         3, 1, 0, 0,
+        0xf0, 0xde, 0xbc, 0x9a, 0x78, 0x56, 0x34, 0x12,
+        4, 3, 2, 1,
+        8, 7, 6, 5,
         1, 0, 0, 0,
         8, 0, 0, 0,
         3, 0, 0, 0,
         2, 0, 0, 0,
+        1, 0, 0, 0,
         'k',
+        1, 0, 0, 0, 0, 0, 0, 2,
         0, 1, 1, 0, 0, 0, 'n', 'v',
         'b', 'o', 'd',
         'g', 'z'
@@ -133,6 +152,12 @@ test_layout(void **state)
     e.max_stale = 0x80000000;
     e.stale_while_revalidate = 7;
     e.stale_if_error = 259;
+    e.moment.position = 0x123456789abcdef0;
+    e.origin.host = 0x01020304;
+    e.origin.uri = 0x05060708;
+    tag = 0x0200000000000001;
+    e.tags = &tag;
+    e.ntags = 1;
     ngx_str_set(&e.key, "k");
     entry_head(pool, &e, NGX_OPTCACHE_FIELD_OTHER, "n", "v");
     e.body = entry_chain(pool, "bod", 3, 2);
@@ -143,7 +168,7 @@ test_layout(void **state)
     value = entry_encode(pool, &e);
 
     assert_int_equal(value.len, 8 + sizeof(expected));
-    assert_memory_equal(value.data, "OPC2", 4);
+    assert_memory_equal(value.data, "OPC3", 4);
     assert_memory_equal(value.data + 8, expected, sizeof(expected));
 }
 
@@ -162,6 +187,8 @@ test_empty(void **state)
     in.status = 204;
     in.last_modified = -1;
     in.lifetime = 1;
+    in.origin.host = 1;
+    in.origin.uri = 1;
 
     value = entry_encode(pool, &in);
     assert_int_equal(value.len, NGX_OPTCACHE_ENTRY_HEADER + 1);
@@ -176,6 +203,7 @@ test_empty(void **state)
     assert_int_equal(out.head.len, 0);
     assert_null(out.body);
     assert_null(out.gzip);
+    assert_null(out.tags);
 }
 
 
@@ -284,13 +312,13 @@ test_version(void **state)
     entry_init(pool, &e);
     value = entry_encode(pool, &e);
 
-    value.data[3] = '3';
-    assert_int_equal(entry_decode_signed(&value), NGX_DECLINED);
-
-    value.data[3] = '1';
+    value.data[3] = '4';
     assert_int_equal(entry_decode_signed(&value), NGX_DECLINED);
 
     value.data[3] = '2';
+    assert_int_equal(entry_decode_signed(&value), NGX_DECLINED);
+
+    value.data[3] = '3';
     assert_int_equal(entry_decode_signed(&value), NGX_OK);
 
     value.data[0] = 'o';
@@ -357,7 +385,7 @@ test_lengths(void **state)
     copy.data = ngx_palloc(pool, value.len);
     assert_non_null(copy.data);
 
-    for (offset = KEY_LEN; offset <= GZIP_LEN; offset += 4) {
+    for (offset = KEY_LEN; offset <= TAGS; offset += 4) {
         for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
             memcpy(copy.data, value.data, value.len);
             entry_put(&copy, offset, 4, wrong[i]);
@@ -379,6 +407,12 @@ test_lengths(void **state)
     memcpy(copy.data, value.data, value.len);
     entry_put(&copy, BODY_LEN, 4, 0x80000000 + e.body_len);
     entry_put(&copy, GZIP_LEN, 4, 0x80000000 + e.gzip_len);
+    assert_int_equal(entry_decode_signed(&copy), NGX_DECLINED);
+
+    /* as many tags as make it so, the rest being what it was in 64 bits */
+
+    memcpy(copy.data, value.data, value.len);
+    entry_put(&copy, TAGS, 4, 0x20000000 + e.ntags);
     assert_int_equal(entry_decode_signed(&copy), NGX_DECLINED);
 
     memcpy(copy.data, value.data, value.len);
@@ -448,6 +482,14 @@ test_numbers(void **state)
         { DATE, 8, 0x7fffffffffffffff, NGX_OK },
         { DATE, 8, 0x8000000000000000, NGX_DECLINED },
         { DATE, 8, 0xffffffffffffffff, NGX_DECLINED },
+
+        { POSITION, 8, 0, NGX_OK },
+        { POSITION, 8, 0xfffffffffffffffe, NGX_OK },
+        { POSITION, 8, 0xffffffffffffffff, NGX_DECLINED },
+        { HOST, 4, 1, NGX_OK },
+        { HOST, 4, 0, NGX_DECLINED },
+        { URI, 4, 0xffffffff, NGX_OK },
+        { URI, 4, 0, NGX_DECLINED },
 
         { LAST_MODIFIED, 8, 0, NGX_OK },
         { LAST_MODIFIED, 8, 0xffffffffffffffff, NGX_OK },
@@ -610,6 +652,92 @@ test_age(void **state)
 }
 
 
+static void
+test_tags(void **state)
+{
+    ngx_str_t              value;
+    uint64_t               tags[NGX_OPTCACHE_MARK_TAGS + 1];
+    ngx_uint_t             i;
+    ngx_pool_t            *pool = *state;
+    ngx_optcache_entry_t   in, out;
+
+    for (i = 0; i <= NGX_OPTCACHE_MARK_TAGS; i++) {
+        tags[i] = i * 0x9e3779b97f4a7c15;
+    }
+
+    entry_init(pool, &in);
+    in.tags = tags;
+    in.ntags = NGX_OPTCACHE_MARK_TAGS;
+    value = entry_encode(pool, &in);
+
+    assert_int_equal(ngx_optcache_entry_decode(pool, &value, &in.key, NOW,
+                                               &out),
+                     NGX_OK);
+
+    assert_int_equal(out.ntags, NGX_OPTCACHE_MARK_TAGS);
+    assert_memory_equal(out.tags, tags, in.ntags * sizeof(uint64_t));
+    assert_memory_equal(out.head.data, in.head.data, in.head.len);
+
+    in.ntags++;
+    value = entry_encode(pool, &in);
+    assert_int_equal(entry_decode(&value, &in.key), NGX_DECLINED);
+}
+
+
+/* What was fresh is not, and is there as long as it would have been. */
+
+static void
+test_soften(void **state)
+{
+    ngx_optcache_entry_t  e;
+
+    ngx_memzero(&e, sizeof(e));
+
+    e.date = NOW;
+    e.age = 10;
+    e.lifetime = 60;
+    e.max_stale = 1000;
+    e.stale_while_revalidate = 5;
+
+    ngx_optcache_entry_soften(&e, NOW + 20);
+
+    assert_false(ngx_optcache_entry_fresh(&e, NOW + 20));
+    assert_int_equal(ngx_optcache_entry_staleness(&e, NOW + 20), 0);
+    assert_int_equal(e.lifetime, 30);
+    assert_int_equal(e.stale_while_revalidate, 35);
+    assert_int_equal(e.stale_if_error, 0);
+    assert_int_equal(e.max_stale, 1030);
+
+    /* there is nothing left to end */
+
+    ngx_optcache_entry_soften(&e, NOW + 25);
+    assert_int_equal(e.lifetime, 30);
+    assert_int_equal(e.stale_while_revalidate, 35);
+
+    /* never stale */
+
+    e.lifetime = 60;
+    e.max_stale = 0;
+    e.stale_while_revalidate = 0;
+    ngx_optcache_entry_soften(&e, NOW);
+    assert_int_equal(e.lifetime, 10);
+    assert_int_equal(e.max_stale, 0);
+    assert_int_equal(e.stale_while_revalidate, 0);
+
+    /* the largest that a value can hold */
+
+    e.age = 0;
+    e.lifetime = 0xffffffff;
+    e.max_stale = 0xffffffff;
+    e.stale_if_error = 0xfffffff0;
+    ngx_optcache_entry_soften(&e, NOW);
+    assert_int_equal(e.lifetime, 0);
+    assert_true(e.max_stale == 0xffffffff);
+    assert_true(e.stale_while_revalidate == 0xffffffff);
+    assert_true(e.stale_if_error == 0xffffffff);
+}
+
+
 static int
 setup(void **state)
 {
@@ -641,6 +769,12 @@ entry_init(ngx_pool_t *pool, ngx_optcache_entry_t *e)
     e->lifetime = 60;
     e->date = NOW - 5;
     e->last_modified = NOW - 1000;
+    e->origin.host = 0x8abcdef1;
+    e->origin.uri = 2;
+    e->moment.clock = 77;
+    e->moment.position = 0x1234567890;
+    e->tags = entry_tags;
+    e->ntags = 2;
 
     entry_head(pool, e, NGX_OPTCACHE_FIELD_ETAG, "ETag", "\"abc\"");
 
@@ -816,7 +950,9 @@ main(void)
         cmocka_unit_test(test_future),
         cmocka_unit_test(test_head),
         cmocka_unit_test(test_head_size),
+        cmocka_unit_test(test_tags),
         cmocka_unit_test(test_age),
+        cmocka_unit_test(test_soften),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

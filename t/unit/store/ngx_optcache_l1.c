@@ -121,6 +121,44 @@ test_identity(void **state)
 }
 
 
+/* Up to where one request has compared it, the next one need not. */
+
+static void
+test_compared(void **state)
+{
+    zone_t               *z = *state;
+    ngx_pool_t           *pool, *other;
+    ngx_optcache_entry_t  e, again;
+
+    assert_int_equal(l1_store(z, 3, 5, 100, 0), NGX_OK);
+
+    pool = l1_lookup(z, 3, &e);
+    assert_non_null(pool);
+    assert_int_equal(e.moment.clock, 15);
+
+    ngx_optcache_l1_compared(&e, 1000);
+    assert_int_equal(e.moment.clock, 1000);
+
+    other = l1_lookup(z, 3, &again);
+    assert_non_null(other);
+    assert_int_equal(again.moment.clock, 1000);
+
+    /* of one that is replaced, it is of no use to that which replaces it */
+
+    assert_int_equal(l1_store(z, 3, 6, 100, 0), NGX_OK);
+    ngx_optcache_l1_compared(&e, 2000);
+
+    ngx_destroy_pool(other);
+    ngx_destroy_pool(pool);
+
+    pool = l1_lookup(z, 3, &e);
+    assert_non_null(pool);
+    assert_int_equal(e.moment.clock, 18);
+
+    ngx_destroy_pool(pool);
+}
+
+
 static void
 test_replace(void **state)
 {
@@ -466,6 +504,7 @@ test_space(void **state)
 
     l1_fill(pool, &e, 0, 1, 1024, 0);
 
+    e.ntags = 0;
     e.key = key;
     e.head.data = head;
     e.head.len = sizeof(head);
@@ -748,6 +787,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
         cmocka_unit_test_setup_teardown(test_identity, setup_bad_hash,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_compared, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scan, setup, teardown),
