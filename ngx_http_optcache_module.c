@@ -376,7 +376,7 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
     if (!ctx->found
         && !ctx->background
         && ctx->body.len == 0
-        && ngx_http_optcache_stale_updating(ctx)
+        && ngx_http_optcache_stale_updating(r, ctx)
         && ngx_http_optcache_update(r, ctx) == NGX_OK)
     {
         ctx->status = NGX_HTTP_OPTCACHE_UPDATING;

@@ -9,6 +9,7 @@
  *
  *     ngx_http_optcache_lookup     key, L1, L2: do we hold an answer?
  *     ngx_http_optcache_vary       which answers there are for one key
+ *     ngx_http_optcache_marks      was it invalidated since?
  *     ngx_http_optcache_lock       does somebody ask for one already?
  *     ngx_http_optcache_send       an entry becomes the response
  *     ngx_http_optcache_fetch      upstream is asked, by our validators
@@ -182,6 +183,9 @@ typedef struct {
     ngx_http_optcache_place_t     other;      /* what all share, or the own */
     ngx_str_t                     body;       /* of a POST: SHA-256 in hex */
     time_t                        requested;  /* when upstream is asked */
+    ngx_optcache_moment_t         moment;     /* the same for the ledger */
+    ngx_optcache_origin_t         origin;     /* of the request, 0: not yet */
+    ngx_str_t                     path;       /* that origin.uri is of */
 
     ngx_http_optcache_status_e    status;
     ngx_http_optcache_layer_e     layer;      /* of a hit */
@@ -235,7 +239,10 @@ ngx_int_t ngx_http_optcache_lookup_again(ngx_http_request_t *r,
 void ngx_http_optcache_remove(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
-/* Stores an entry of ctx->zone in both levels, if there is any use for it. */
+/*
+ * Stores an entry of ctx->zone in both levels, if there is any use for it, and
+ * it was not invalidated since its moment.
+ */
 
 void ngx_http_optcache_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e);

@@ -10,6 +10,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache_compress.h"
+#include "ngx_http_optcache_marks.h"
 
 
 #if (NGX_THREADS)
@@ -410,6 +411,12 @@ ngx_http_optcache_compress_store(ngx_http_optcache_compress_t *task)
     e = task->entry;
     e.gzip = task->gzip;
     e.gzip_len = task->gzip_len;
+
+    if (ngx_http_optcache_marks_renew(task->omcf, &e)
+        != NGX_OPTCACHE_LEDGER_VALID)
+    {
+        return;
+    }
 
     rc = ngx_optcache_l1_replace(task->zone, &task->entry, &e);
 

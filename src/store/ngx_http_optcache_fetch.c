@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache_fetch.h"
+#include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_stale.h"
 
 
@@ -44,6 +45,8 @@ static ngx_str_t  ngx_http_optcache_fetch_more[] = {
 ngx_int_t
 ngx_http_optcache_ask(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
+    ngx_http_optcache_marks_forget(r, ctx);
+
     if (ctx->asked && ctx->asked->no_cache) {
         ctx->status = NGX_HTTP_OPTCACHE_BYPASS;
 
@@ -74,6 +77,8 @@ ngx_http_optcache_fetch(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 
     ctx->fetched = 1;
     ctx->requested = ngx_time();
+
+    ngx_http_optcache_marks_moment(r, ctx);
 
     if (!ctx->store || r->method != NGX_HTTP_GET) {
         return NGX_OK;
@@ -302,6 +307,10 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ngx_http_request_t       *sr;
     ngx_http_optcache_ctx_t  *update;
 
+    if (ngx_http_optcache_marks_origin(r, ctx) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
     update = ngx_pcalloc(r->pool, sizeof(ngx_http_optcache_ctx_t));
     if (update == NULL) {
         return NGX_DECLINED;
@@ -321,6 +330,8 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     update->key = ctx->key;
     update->base = ctx->base;
     update->vary = ctx->vary;
+    update->origin = ctx->origin;
+    update->path = ctx->path;
     update->status = NGX_HTTP_OPTCACHE_EXPIRED;
     update->store = ctx->store;
     update->background = 1;

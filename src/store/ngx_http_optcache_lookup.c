@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_vary.h"
 #include "ngx_http_rfc9111_freshness.h"
 #include "ngx_http_wait.h"
@@ -29,6 +30,8 @@ static void ngx_http_optcache_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static ngx_int_t ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, redisReply *reply);
+static ngx_int_t ngx_http_optcache_lookup_value(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *value, ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_http_optcache_lookup_newer(ngx_optcache_entry_t *e,
     ngx_optcache_entry_t *held);
 static ngx_int_t ngx_http_optcache_lookup_keep(ngx_http_request_t *r,
@@ -90,6 +93,19 @@ ngx_http_optcache_lookup_l1(ngx_http_request_t *r,
 
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    switch (ngx_http_optcache_marks_check(r, ctx, &e)) {
+
+    case NGX_OPTCACHE_LEDGER_GONE:
+        return NGX_DECLINED;
+
+    case NGX_OPTCACHE_LEDGER_SOFT:
+        ngx_optcache_entry_soften(&e, ngx_time());
+        break;
+
+    default: /* NGX_OPTCACHE_LEDGER_VALID */
+        break;
     }
 
     return ngx_http_optcache_lookup_entry(r, ctx, &e, layer);
@@ -325,21 +341,13 @@ ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
     ngx_str_t              value;
     ngx_optcache_entry_t   e;
 
-    ngx_memzero(&e, sizeof(ngx_optcache_entry_t));
-
     value.data = (u_char *) reply->str;
     value.len = reply->len;
 
-    rc = ngx_optcache_entry_decode(r->pool, &value, &ctx->key.identity,
-                                   ngx_time(), &e);
-    if (rc == NGX_DECLINED) {
-        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "optcache found no valid entry in Redis for \"%V\"",
-                      &r->uri);
-    }
+    rc = ngx_http_optcache_lookup_value(r, ctx, &value, &e);
 
-    if (rc != NGX_OK || ngx_optcache_entry_use(&e, ngx_time()) <= 0) {
-        return NGX_OK;
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : rc;
     }
 
     if (ctx->held && !ngx_http_optcache_lookup_newer(&e, &ctx->entry)) {
@@ -370,6 +378,48 @@ ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
     }
 
     return rc;
+}
+
+
+/* NGX_DECLINED: there is no use for it, or it was invalidated. */
+
+static ngx_int_t
+ngx_http_optcache_lookup_value(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *value, ngx_optcache_entry_t *e)
+{
+    time_t     now;
+    ngx_int_t  rc;
+
+    now = ngx_time();
+
+    ngx_memzero(e, sizeof(ngx_optcache_entry_t));
+
+    rc = ngx_optcache_entry_decode(r->pool, value, &ctx->key.identity, now, e);
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "optcache found no valid entry in Redis for \"%V\"",
+                      &r->uri);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    switch (ngx_http_optcache_marks_check_l2(r, ctx, e)) {
+
+    case NGX_OPTCACHE_LEDGER_GONE:
+        return NGX_DECLINED;
+
+    case NGX_OPTCACHE_LEDGER_SOFT:
+        ngx_optcache_entry_soften(e, now);
+        break;
+
+    default: /* NGX_OPTCACHE_LEDGER_VALID */
+        break;
+    }
+
+    return (ngx_optcache_entry_use(e, now) > 0) ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -409,10 +459,8 @@ ngx_http_optcache_lookup_keep(ngx_http_request_t *r,
 
     ngx_memcpy(copy.data, value->data, value->len);
 
-    ngx_memzero(&e, sizeof(ngx_optcache_entry_t));
+    rc = ngx_http_optcache_lookup_value(r, ctx, &copy, &e);
 
-    rc = ngx_optcache_entry_decode(r->pool, &copy, &ctx->key.identity,
-                                   ngx_time(), &e);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -470,6 +518,13 @@ ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
         && ngx_optcache_entry_use(e, ngx_time()) <= 0)
     {
         /* its body took longer than it is of use */
+        return;
+    }
+
+    if (ngx_http_optcache_marks_check(r, ctx, e) != NGX_OPTCACHE_LEDGER_VALID)
+    {
+        ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                       "optcache response was invalidated under way");
         return;
     }
 

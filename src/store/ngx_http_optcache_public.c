@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_public.h"
 
 
@@ -81,10 +82,18 @@ ngx_http_optcache_public_again(ngx_http_request_t *r,
 
     rc = ngx_http_optcache_lookup_again(r, ctx);
 
-    if (rc == NGX_DECLINED && before.held && !ctx->held) {
+    if (rc == NGX_DECLINED && before.held) {
+
         /* what was stale is gone, but is still at hand */
-        *ctx = before;
+
+        ngx_http_optcache_marks_forget(r, &before);
+
+        if (before.held && !ctx->held) {
+            *ctx = before;
+        }
     }
+
+    ngx_http_optcache_marks_forget(r, ctx);
 
     if (rc == NGX_ERROR || ctx->found
         || !ngx_http_optcache_public_wanted(r, olcf, ctx))

@@ -11,6 +11,7 @@
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_head.h"
+#include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_rules.h"
@@ -509,6 +510,10 @@ ngx_http_optcache_response_entry(ngx_http_request_t *r,
     e->stale_while_revalidate =
                              (uint32_t) ngx_max(cc->stale_while_revalidate, 0);
     e->stale_if_error = (uint32_t) ngx_max(cc->stale_if_error, 0);
+
+    if (ngx_http_optcache_marks_set(r, ctx, e) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ngx_http_optcache_head_write(r, resp, &e->head);
 }

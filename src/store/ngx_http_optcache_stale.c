@@ -10,6 +10,7 @@
 
 #include "ngx_http_optcache_fetch.h"
 #include "ngx_http_optcache_lock.h"
+#include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_stale.h"
 
 
@@ -21,8 +22,11 @@ static void ngx_http_optcache_stale_cleanup(void *data);
 
 
 ngx_uint_t
-ngx_http_optcache_stale_updating(ngx_http_optcache_ctx_t *ctx)
+ngx_http_optcache_stale_updating(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
 {
+    ngx_http_optcache_marks_forget(r, ctx);
+
     if (!ctx->held || ctx->refused) {
         return 0;
     }
@@ -45,6 +49,8 @@ ngx_http_optcache_stale_error(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_uint_t status)
 {
     int64_t  window;
+
+    ngx_http_optcache_marks_forget(r, ctx);
 
     if (!ctx->held || (ctx->asked && ctx->asked->no_cache)) {
         return 0;

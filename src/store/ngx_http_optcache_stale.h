@@ -33,7 +33,8 @@
  * stale-while-revalidate, or "optcache_use_stale updating".
  */
 
-ngx_uint_t ngx_http_optcache_stale_updating(ngx_http_optcache_ctx_t *ctx);
+ngx_uint_t ngx_http_optcache_stale_updating(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 
 /*
  * Whether what ctx holds may be sent in place of an answer of this status: by

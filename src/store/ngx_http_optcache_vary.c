@@ -11,6 +11,7 @@
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
+#include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_vary.h"
 #include "ngx_http_rfc9110_encoding.h"
 #include "ngx_http_rfc9110_list.h"
@@ -210,6 +211,10 @@ ngx_http_optcache_vary_store(ngx_http_request_t *r,
     e.date = ngx_time();
     e.last_modified = -1;
     e.lifetime = NGX_HTTP_OPTCACHE_VARY_LIFETIME;
+
+    if (ngx_http_optcache_marks_set(r, ctx, &e) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     ngx_http_optcache_store(r, ctx, &e);
 

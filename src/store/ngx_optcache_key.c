@@ -11,6 +11,11 @@
 #include "ngx_sha256.h"
 
 
+/* what is before the identity in that of one of several responses: 'v' ... */
+
+#define NGX_OPTCACHE_KEY_VARY  (1 + 8 + sizeof(uint32_t))
+
+
 ngx_int_t
 ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
     ngx_optcache_key_kind_e kind, ngx_str_t *uri, ngx_str_t *value,
@@ -93,6 +98,22 @@ ngx_optcache_key_share(ngx_pool_t *pool, ngx_optcache_key_t *key)
                key->identity.len - 1);
 
     return NGX_OK;
+}
+
+
+u_char *
+ngx_optcache_key_user(ngx_str_t *identity)
+{
+    u_char  *p, *last;
+
+    p = identity->data;
+    last = p + identity->len;
+
+    if (p < last && *p == 'v') {
+        p += ngx_min(NGX_OPTCACHE_KEY_VARY, identity->len);
+    }
+
+    return (last - p > NGX_OPTCACHE_DIGEST_LEN && *p == 'u') ? p + 1 : NULL;
 }
 
 

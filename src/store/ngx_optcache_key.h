@@ -77,6 +77,13 @@ ngx_int_t ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
 ngx_int_t ngx_optcache_key_share(ngx_pool_t *pool, ngx_optcache_key_t *key);
 
 /*
+ * The SHA-256 of the user whose partition an identity is of, NULL: the shared
+ * one.  Also of one that Vary has made (ngx_http_optcache_vary.h).
+ */
+
+u_char *ngx_optcache_key_user(ngx_str_t *identity);
+
+/*
  * The name of an entry in Redis: prefix, zone, ":" and the SHA-256 of the
  * identity in hex.  Allocated from "pool"; NGX_ERROR when out of memory.
  */
