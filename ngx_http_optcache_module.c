@@ -30,6 +30,7 @@
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_request.h"
+#include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_stale.h"
 #include "ngx_http_optcache_vars.h"
 
@@ -195,6 +196,13 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_optcache_loc_conf_t, share_public),
+      NULL },
+
+    { ngx_string("optcache_no_vary_search"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, no_vary_search),
       NULL },
 
     { ngx_string("optcache_ignore"),
@@ -471,6 +479,10 @@ ngx_http_optcache_start(ngx_http_request_t *r,
 
     if (ctx->zone->slot == NULL) {
         ngx_optcache_l1_attach_late(ctx->zone, r->connection->log);
+    }
+
+    if (ngx_http_optcache_search_select(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     return ngx_http_optcache_lookup(r, ctx);

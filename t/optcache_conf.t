@@ -76,6 +76,10 @@ my @wrong = (
     [location => 'optcache_no_store;', 'invalid number of arguments'],
     [location => 'optcache_no_store $nosuch;', '"nosuch"'],
 
+    [location => 'optcache_no_vary_search;', 'invalid number of arguments'],
+    [location => 'optcache_no_vary_search yes;', '"yes"'],
+    [location => 'optcache_no_vary_search on; optcache_no_vary_search on;',
+        'is duplicate'],
     [location => 'optcache_share_public;', 'invalid number of arguments'],
     [location => 'optcache_share_public yes;', '"yes"'],
     [location => 'optcache_share_public on; optcache_share_public on;',
@@ -197,6 +201,7 @@ my @right = (
     [location => 'optcache_gzip on; optcache_gzip_types *;'],
     [location => 'optcache_gzip_level 1; optcache_gzip_min_length 0;'],
     [location => 'optcache_max_size 0;'],
+    [location => 'optcache_no_vary_search on;'],
     [location => 'optcache_share_public on;'],
     [location => 'optcache_headers ietf;'],
     [location => 'optcache_headers all;'],

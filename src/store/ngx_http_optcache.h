@@ -10,6 +10,7 @@
  *     ngx_http_optcache_lookup     key, L1, L2: do we hold an answer?
  *     ngx_http_optcache_vary       which answers there are for one key
  *     ngx_http_optcache_marks      was it invalidated since?
+ *     ngx_http_optcache_search     which queries are one key
  *     ngx_http_optcache_lock       does somebody ask for one already?
  *     ngx_http_optcache_send       an entry becomes the response
  *     ngx_http_optcache_fetch      upstream is asked, by our validators
@@ -115,6 +116,7 @@ typedef struct {
     ngx_uint_t                   ignore;
     ngx_int_t                    min_uses;
     ngx_flag_t                   share_public;
+    ngx_flag_t                   no_vary_search;
     ngx_uint_t                   use_stale;   /* a mask */
     ngx_flag_t                   revalidate;
     ngx_flag_t                   redis;       /* the second level is used */
@@ -182,6 +184,7 @@ typedef struct {
     ngx_http_optcache_lock_t     *lock;       /* NULL: has no part in it */
     ngx_http_optcache_place_t     other;      /* what all share, or the own */
     ngx_str_t                     body;       /* of a POST: SHA-256 in hex */
+    ngx_str_t                     rule;       /* No-Vary-Search, if known */
     time_t                        requested;  /* when upstream is asked */
     ngx_optcache_moment_t         moment;     /* the same for the ledger */
     ngx_optcache_origin_t         origin;     /* of the request, 0: not yet */
@@ -210,6 +213,7 @@ typedef struct {
     unsigned                      collapsed:1; /* that it has waited for */
     unsigned                      sharing:1;  /* looked for what is public */
     unsigned                      shared:1;   /* and have found or not */
+    unsigned                      searching:1; /* rules of queries count */
 } ngx_http_optcache_ctx_t;
 
 

@@ -16,6 +16,7 @@
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_rules.h"
+#include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_vary.h"
 
 
@@ -53,6 +54,7 @@ ngx_int_t
 ngx_http_optcache_capture_header(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
+    ngx_int_t                      rc;
     ngx_http_optcache_response_t   resp;
     ngx_http_optcache_loc_conf_t  *olcf;
 
@@ -127,7 +129,13 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    switch (ngx_http_optcache_vary_respond(r, ctx, &resp.vary)) {
+    rc = ngx_http_optcache_search_respond(r, ctx);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_optcache_vary_respond(r, ctx, &resp.vary);
+    }
+
+    switch (rc) {
 
     case NGX_ERROR:
         return NGX_ERROR;

@@ -153,6 +153,7 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
     conf->set_cookie = NGX_CONF_UNSET_UINT;
     conf->min_uses = NGX_CONF_UNSET;
     conf->share_public = NGX_CONF_UNSET;
+    conf->no_vary_search = NGX_CONF_UNSET;
     conf->revalidate = NGX_CONF_UNSET;
     conf->redis = NGX_CONF_UNSET;
     conf->lock = NGX_CONF_UNSET;

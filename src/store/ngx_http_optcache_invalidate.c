@@ -9,7 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache_invalidate.h"
-#include "ngx_http_optcache_request.h"
+#include "ngx_http_optcache_target.h"
 
 
 static ngx_int_t ngx_http_optcache_invalidate_shared(ngx_http_request_t *r,
@@ -24,10 +24,6 @@ static ngx_int_t ngx_http_optcache_invalidate_origin(ngx_http_request_t *r,
 static void ngx_http_optcache_invalidate_port(ngx_str_t *host,
     ngx_str_t *port);
 static void ngx_http_optcache_invalidate_dots(ngx_str_t *target);
-static ngx_int_t ngx_http_optcache_invalidate_key(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_str_t *target,
-    ngx_optcache_key_t *key);
-static void ngx_http_optcache_invalidate_variables(ngx_http_request_t *r);
 
 
 ngx_int_t
@@ -128,7 +124,7 @@ ngx_http_optcache_invalidate_uri(ngx_http_request_t *r,
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "optcache invalidate \"%V\"", &target);
 
-    rc = ngx_http_optcache_invalidate_key(r, ctx, &target, &key);
+    rc = ngx_http_optcache_target_key(r, ctx->conf, &target, NULL, &key);
 
     if (rc != NGX_OK) {
         return rc;
@@ -365,112 +361,4 @@ ngx_http_optcache_invalidate_dots(ngx_str_t *target)
     dst = ngx_movemem(dst, end, last - end);
 
     target->len = dst - target->data;
-}
-
-
-/* The key that a GET of another URI would have, as far as it is made of it. */
-
-static ngx_int_t
-ngx_http_optcache_invalidate_key(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_str_t *target, ngx_optcache_key_t *key)
-{
-    u_char                     *p, *dst, *src;
-    size_t                      size;
-    ngx_int_t                   rc;
-    ngx_str_t                   unparsed, uri, args;
-    ngx_http_core_main_conf_t  *cmcf;
-    ngx_http_variable_value_t  *variables;
-
-    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
-
-    size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
-
-    variables = r->variables;
-    unparsed = r->unparsed_uri;
-    uri = r->uri;
-    args = r->args;
-
-    r->variables = ngx_palloc(r->pool, size);
-    dst = ngx_pnalloc(r->pool, target->len);
-
-    if (r->variables == NULL || dst == NULL) {
-        r->variables = variables;
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(r->variables, variables, size);
-    ngx_http_optcache_invalidate_variables(r);
-
-    r->unparsed_uri = *target;
-    r->uri = *target;
-    ngx_str_null(&r->args);
-
-    p = ngx_strlchr(target->data, target->data + target->len, '?');
-
-    if (p) {
-        r->uri.len = p - target->data;
-        r->args.data = p + 1;
-        r->args.len = target->data + target->len - r->args.data;
-    }
-
-    src = r->uri.data;
-    p = dst;
-    ngx_unescape_uri(&dst, &src, r->uri.len, 0);
-
-    r->uri.data = p;
-    r->uri.len = dst - p;
-
-    rc = ngx_http_optcache_request_key(r, ctx->conf, key);
-
-    r->variables = variables;
-    r->unparsed_uri = unparsed;
-    r->uri = uri;
-    r->args = args;
-
-    return rc;
-}
-
-
-/* Lets those be evaluated again that are made of the URI. */
-
-static void
-ngx_http_optcache_invalidate_variables(ngx_http_request_t *r)
-{
-    ngx_str_t                  *name;
-    ngx_uint_t                  i;
-    ngx_http_variable_t        *v;
-    ngx_http_core_main_conf_t  *cmcf;
-
-    static ngx_str_t  names[] = {
-        ngx_string("request_uri"),
-        ngx_string("uri"),
-        ngx_string("document_uri"),
-        ngx_string("args"),
-        ngx_string("query_string"),
-        ngx_string("is_args"),
-        ngx_null_string
-    };
-
-    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
-
-    v = cmcf->variables.elts;
-
-    for (i = 0; i < cmcf->variables.nelts; i++) {
-
-        if (v[i].name.len > 4 && ngx_strncmp(v[i].name.data, "arg_", 4) == 0) {
-            r->variables[i].valid = 0;
-            r->variables[i].not_found = 0;
-            continue;
-        }
-
-        for (name = names; name->len; name++) {
-
-            if (v[i].name.len == name->len
-                && ngx_strncmp(v[i].name.data, name->data, name->len) == 0)
-            {
-                r->variables[i].valid = 0;
-                r->variables[i].not_found = 0;
-            }
-        }
-    }
 }

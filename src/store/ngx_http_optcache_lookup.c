@@ -10,6 +10,7 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_marks.h"
+#include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_vary.h"
 #include "ngx_http_rfc9111_freshness.h"
 #include "ngx_http_wait.h"
@@ -69,6 +70,12 @@ ngx_int_t
 ngx_http_optcache_lookup_again(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
+    if (ctx->searching && ctx->rule.len == 0
+        && ngx_http_optcache_search_select(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     /* what the answers depend on may be known no longer */
 
     ctx->key.identity = ctx->base;

@@ -32,6 +32,9 @@
  *     'p' length(4) body uri      a POST, by what its body is: the digest, the
  *                                 type and the coding; then as for 'i', or
  *                                 nothing
+ *     'q' length(4) rule          one whose query is compared by this rule
+ *                                 (No-Vary-Search), or
+ *     'n' length(4)               no response, but that rule
  *     key                         optcache_key as it was evaluated
  *
  * Each part is of a length known beforehand or stated, so that no two
@@ -43,7 +46,9 @@ typedef enum {
     NGX_OPTCACHE_KEY_INTERNAL = 'i',
     NGX_OPTCACHE_KEY_SUBREQUEST = 'r',
     NGX_OPTCACHE_KEY_HEADER = 'h',
-    NGX_OPTCACHE_KEY_POST = 'p'
+    NGX_OPTCACHE_KEY_POST = 'p',
+    NGX_OPTCACHE_KEY_SEARCH = 'q',
+    NGX_OPTCACHE_KEY_RULE = 'n'
 } ngx_optcache_key_kind_e;
 
 
