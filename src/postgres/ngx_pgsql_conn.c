@@ -32,6 +32,7 @@ struct ngx_pgsql_conn_s {
     ngx_uint_t               generation;  /* of it */
     ngx_event_t              timer;       /* a pause, or a deadline */
     ngx_msec_t               wait;
+    ngx_msec_t               timeout;     /* of a query */
 
     ngx_pgsql_result_pt      handler;
     PGresult                *result;
@@ -74,6 +75,7 @@ ngx_pgsql_conn_create(ngx_cycle_t *cycle, ngx_pgsql_conf_t *conf,
     conn->data = data;
     conn->log = cycle->log;
     conn->wait = NGX_PGSQL_CONN_MIN_WAIT;
+    conn->timeout = NGX_PGSQL_CONN_QUERY_TIMEOUT;
 
     conn->timer.handler = ngx_pgsql_conn_timer_handler;
     conn->timer.data = conn;
@@ -81,6 +83,13 @@ ngx_pgsql_conn_create(ngx_cycle_t *cycle, ngx_pgsql_conf_t *conf,
     conn->timer.cancelable = 1;
 
     return conn;
+}
+
+
+void
+ngx_pgsql_conn_timeout(ngx_pgsql_conn_t *conn, ngx_msec_t timeout)
+{
+    conn->timeout = timeout;
 }
 
 
@@ -490,13 +499,20 @@ ngx_pgsql_conn_query(ngx_pgsql_conn_t *conn, const char *text, ngx_uint_t n,
     /* the end of a connection is told of by the timer: not from within */
 
     if (sent == 1 && ngx_pgsql_conn_flush(conn) == NGX_OK) {
-        ngx_add_timer(&conn->timer, NGX_PGSQL_CONN_QUERY_TIMEOUT);
+        ngx_add_timer(&conn->timer, conn->timeout);
 
     } else {
         ngx_add_timer(&conn->timer, 1);
     }
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_pgsql_conn_pid(ngx_pgsql_conn_t *conn)
+{
+    return conn->pg ? (ngx_uint_t) PQbackendPID(conn->pg) : 0;
 }
 
 

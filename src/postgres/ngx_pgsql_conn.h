@@ -69,6 +69,10 @@ typedef void (*ngx_pgsql_result_pt)(void *data, PGresult *result);
 ngx_pgsql_conn_t *ngx_pgsql_conn_create(ngx_cycle_t *cycle,
     ngx_pgsql_conf_t *conf, ngx_pgsql_handlers_t *handlers, void *data);
 
+/* How long a query may take, in ms; else NGX_PGSQL_CONN_QUERY_TIMEOUT. */
+
+void ngx_pgsql_conn_timeout(ngx_pgsql_conn_t *conn, ngx_msec_t timeout);
+
 /* Connects, if it is CLOSED. */
 
 void ngx_pgsql_conn_open(ngx_pgsql_conn_t *conn);
@@ -88,6 +92,13 @@ void ngx_pgsql_conn_close(ngx_pgsql_conn_t *conn);
 
 ngx_int_t ngx_pgsql_conn_query(ngx_pgsql_conn_t *conn, const char *text,
     ngx_uint_t n, ngx_str_t *params, ngx_pgsql_result_pt handler);
+
+/*
+ * The process that serves the connection, as it has said in the beginning: not
+ * that which answers if somebody is in between.  0: it is not connected.
+ */
+
+ngx_uint_t ngx_pgsql_conn_pid(ngx_pgsql_conn_t *conn);
 
 /* Whether a query would be taken. */
 
