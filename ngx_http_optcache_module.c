@@ -28,6 +28,7 @@
 #include "ngx_http_optcache_freshen.h"
 #include "ngx_http_optcache_invalidate.h"
 #include "ngx_http_optcache_lock.h"
+#include "ngx_http_optcache_postgres.h"
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_request.h"
 #include "ngx_http_optcache_search.h"
@@ -119,6 +120,13 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
       ngx_conf_set_str_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_optcache_main_conf_t, prefix),
+      NULL },
+
+    { ngx_string("optcache_postgres"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_optcache_postgres_conf,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("optcache_redis"),
@@ -724,7 +732,9 @@ ngx_http_optcache_init(ngx_conf_t *cf)
                                               + NGX_OPTCACHE_KEY_MAX + 1024);
     }
 
-    if (ngx_http_optcache_compress_init(cf, omcf) != NGX_OK) {
+    if (ngx_http_optcache_compress_init(cf, omcf) != NGX_OK
+        || ngx_http_optcache_postgres_init(cf, omcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -805,7 +815,7 @@ ngx_http_optcache_init_process(ngx_cycle_t *cycle)
         }
     }
 
-    return NGX_OK;
+    return ngx_http_optcache_postgres_start(cycle, omcf);
 }
 
 
@@ -823,6 +833,7 @@ ngx_http_optcache_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_optcache_compress_exit_process();
+    ngx_http_optcache_postgres_stop();
 
     if (omcf->client) {
         ngx_redis_client_close(omcf->client);

@@ -173,6 +173,28 @@ my @wrong = (
         '"/no/such"'],
     [http => 'optcache_redis_server redis://127.0.0.1;'
              . ' optcache_redis_server redis://127.0.0.1;', 'is duplicate'],
+    [http => 'optcache_postgres;', 'invalid number of arguments'],
+    [http => 'optcache_postgres dbname=a password_file=b c;',
+        'invalid number of arguments'],
+    [http => 'optcache_postgres "";', '"optcache_postgres" directive must not'],
+    [http => 'optcache_postgres nonsense;',
+        'invalid connection string in "optcache_postgres"'],
+    [http => 'optcache_postgres off;',
+        'invalid connection string in "optcache_postgres"'],
+    [http => 'optcache_postgres "host=127.0.0.1 port=none";',
+        'invalid port "none" in "optcache_postgres"'],
+    [http => 'optcache_postgres "host=127.0.0.1 nosuch=1";',
+        'invalid connection string in "optcache_postgres"'],
+    [http => 'optcache_postgres dbname=a password_file=/no/such;',
+        '"/no/such"'],
+    [http => 'optcache_postgres dbname=a password=b;',
+        'invalid parameter "password=b" of "optcache_postgres"'],
+    [http => 'optcache_postgres dbname=a; optcache_postgres dbname=a;',
+        'is duplicate'],
+    [server => 'optcache_postgres dbname=a;', 'not allowed here'],
+    [http => 'optcache_postgres dbname=a; # optcache_zone c',
+        '"optcache_postgres" needs "optcache_zone"'],
+
     [http => 'optcache_redis_prefix;', 'invalid number of arguments'],
     [http => 'optcache_redis_prefix a; optcache_redis_prefix b;',
         'is duplicate'],
@@ -226,6 +248,9 @@ my @right = (
     [http => 'optcache_redis_server redis://[::1]:6379 connections=4;'],
     [http => 'optcache_redis_server unix:/tmp/redis.sock:2;'],
     [http => 'optcache_redis_prefix "";'],
+    [http => 'optcache_postgres dbname=a;'],
+    [http => 'optcache_postgres "host=127.0.0.1,/tmp port=5432 user=b";'],
+    [http => 'optcache_postgres postgresql://u@127.0.0.1:5433/db;'],
 );
 
 my $t = Test::Nginx->new()->plan(@wrong + @right);

@@ -31,6 +31,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_pgsql_conf.h"
 #include "ngx_redis_client.h"
 #include "ngx_optcache_entry.h"
 #include "ngx_optcache_gzip.h"
@@ -87,6 +88,8 @@ typedef struct {
     ngx_redis_conf_t            *redis;       /* NULL: no second level */
     ngx_redis_client_t          *client;      /* of this worker */
     ngx_optcache_ledger_t       *ledger;      /* NULL: there is no zone */
+    ngx_pgsql_conf_t            *postgres;    /* NULL: no outbox is read */
+    ngx_shm_zone_t              *postgres_zone;
     ngx_str_t                    prefix;
     ngx_http_optcache_value_t    key;         /* the defaults */
     ngx_http_optcache_value_t    user;

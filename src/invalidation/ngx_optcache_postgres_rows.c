@@ -1,0 +1,475 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "ngx_optcache_postgres_chain.h"
+#include "ngx_pgsql_result.h"
+#include "ngx_sha256.h"
+
+
+#define NGX_OPTCACHE_POSTGRES_ROWS       "256"   /* of a page */
+#define NGX_OPTCACHE_POSTGRES_VALUE      8192    /* bytes */
+
+#define NGX_OPTCACHE_POSTGRES_LISTENED   5000    /* ms, between two looks */
+#define NGX_OPTCACHE_POSTGRES_POLLED     1000
+#define NGX_OPTCACHE_POSTGRES_SUSPECTED  1000    /* ms, after the rows */
+
+
+/* columns; the first two are in each row, also if there is none */
+
+typedef enum {
+    NGX_OPTCACHE_POSTGRES_NOW = 0,       /* the snapshot they are of */
+    NGX_OPTCACHE_POSTGRES_BOUND,         /* the same in full, or nothing */
+    NGX_OPTCACHE_POSTGRES_XACT,
+    NGX_OPTCACHE_POSTGRES_CONTENT,       /* in hexadecimal */
+    NGX_OPTCACHE_POSTGRES_ID,
+    NGX_OPTCACHE_POSTGRES_CREATED,
+    NGX_OPTCACHE_POSTGRES_AGE,           /* ms */
+    NGX_OPTCACHE_POSTGRES_KIND,
+    NGX_OPTCACHE_POSTGRES_SOFT,
+    NGX_OPTCACHE_POSTGRES_TEXT,          /* UTF-8 in hexadecimal */
+    NGX_OPTCACHE_POSTGRES_HOST,          /* so, too */
+    NGX_OPTCACHE_POSTGRES_USER           /* SHA-256 in hexadecimal */
+} ngx_optcache_postgres_column_e;
+
+
+typedef struct {
+    ngx_optcache_target_t   target;
+    u_char                  value[NGX_OPTCACHE_POSTGRES_VALUE];
+    u_char                  host[256];
+} ngx_optcache_postgres_what_t;
+
+
+/*
+ * Rows of transactions that were not visible in snapshot $1 and are now: in
+ * pages, of which the first begins where there may be any, and the others
+ * behind the row ($2, $3).  They are of the snapshot of the first page, $4,
+ * unless that is too long to be sent back.
+ */
+
+#define NGX_OPTCACHE_POSTGRES_LOOK                                            \
+    "SELECT " NGX_OPTCACHE_POSTGRES_SHORT ","                                 \
+    " CASE WHEN length(s::text) < 4000 THEN s::text ELSE '' END,"             \
+    " r.xact, encode(r.digest, 'hex'), r.id,"                                 \
+    " (extract(epoch FROM r.created) * 1000000)::bigint,"                     \
+    " (extract(epoch FROM clock_timestamp() - r.created) * 1000)::bigint,"    \
+    " r.kind, r.soft, CASE WHEN octet_length(r.value) <= 16384"               \
+    " THEN encode(convert_to(r.value, 'UTF8'), 'hex') END,"                   \
+    " CASE WHEN octet_length(r.host) > 1024 THEN ''"                          \
+    " ELSE encode(convert_to(r.host, 'UTF8'), 'hex') END,"                    \
+    " left(r.for_user, 65)"                                                   \
+    " FROM (SELECT coalesce(nullif($4, '')::txid_snapshot,"                   \
+    " txid_current_snapshot()) AS s) AS b"                                    \
+    " LEFT JOIN LATERAL (SELECT * FROM optcache.outbox AS o"                  \
+    " WHERE (o.xact, o.digest) > (coalesce(nullif($2, '')::bigint,"           \
+    " txid_snapshot_xmin($1::txid_snapshot)), decode($3, 'hex'))"             \
+    " AND NOT txid_visible_in_snapshot(o.xact, $1::txid_snapshot)"            \
+    " AND txid_visible_in_snapshot(o.xact, b.s)"                              \
+    " ORDER BY o.xact, o.digest LIMIT " NGX_OPTCACHE_POSTGRES_ROWS            \
+    ") AS r ON true"
+
+
+static void ngx_optcache_postgres_page(ngx_optcache_postgres_t *op);
+static void ngx_optcache_postgres_page_handler(void *data, PGresult *result);
+static ngx_int_t ngx_optcache_postgres_begin(ngx_optcache_postgres_t *op,
+    PGresult *result);
+static ngx_int_t ngx_optcache_postgres_row(ngx_optcache_postgres_t *op,
+    PGresult *result, ngx_uint_t i);
+static ngx_int_t ngx_optcache_postgres_event(PGresult *result, ngx_uint_t i,
+    ngx_optcache_event_t *event);
+static ngx_int_t ngx_optcache_postgres_target(PGresult *result, ngx_uint_t i,
+    ngx_optcache_postgres_what_t *what);
+static ngx_int_t ngx_optcache_postgres_of_user(ngx_str_t *hex,
+    ngx_optcache_target_t *target);
+static ngx_int_t ngx_optcache_postgres_hex(ngx_str_t *hex, u_char *buf,
+    size_t size, ngx_str_t *text);
+static void ngx_optcache_postgres_tell(ngx_optcache_postgres_t *op,
+    ngx_optcache_event_t *event, u_char *name);
+static void ngx_optcache_postgres_finish(ngx_optcache_postgres_t *op);
+
+
+void
+ngx_optcache_postgres_look(ngx_optcache_postgres_t *op)
+{
+    ngx_log_debug1(NGX_LOG_DEBUG_CORE, op->log, 0,
+                   "optcache postgres looks, notified:%d", op->notified);
+
+    op->woken = op->notified;
+    op->notified = 0;
+    op->rows = 0;
+    op->odd = 0;
+    op->row = op->position.row;
+
+    op->xact[0] = '\0';
+    op->digest[0] = '\0';
+    op->bound[0] = '\0';
+    op->now[0] = '\0';
+
+    ngx_optcache_postgres_page(op);
+}
+
+
+static void
+ngx_optcache_postgres_page(ngx_optcache_postgres_t *op)
+{
+    ngx_str_t  params[4];
+
+    ngx_optcache_postgres_text(&params[0], op->position.snapshot);
+    ngx_optcache_postgres_text(&params[1], op->xact);
+    ngx_optcache_postgres_text(&params[2], op->digest);
+    ngx_optcache_postgres_text(&params[3], op->bound);
+
+    ngx_optcache_postgres_query(op, NGX_OPTCACHE_POSTGRES_LOOK, 4, params,
+                                ngx_optcache_postgres_page_handler);
+}
+
+
+/* Each row is in force here at once. */
+
+static void
+ngx_optcache_postgres_page_handler(void *data, PGresult *result)
+{
+    ngx_optcache_postgres_t *op = data;
+
+    ngx_str_t   id;
+    ngx_uint_t  i, n;
+
+    if (ngx_optcache_postgres_result(op, result) != NGX_OK) {
+        return;
+    }
+
+    n = PQntuples(result);
+
+    if (ngx_pgsql_result_value(result, 0, NGX_OPTCACHE_POSTGRES_ID, &id)
+        != NGX_OK)
+    {
+        n = 0;
+    }
+
+    if (n > NGX_OPTCACHE_POSTGRES_PAGE
+        || ngx_optcache_postgres_begin(op, result) != NGX_OK)
+    {
+        ngx_pgsql_conn_fail(op->conn, "it tells no snapshot");
+        return;
+    }
+
+    op->full = (n == NGX_OPTCACHE_POSTGRES_PAGE);
+
+    for (i = 0; i < n; i++) {
+        if (ngx_optcache_postgres_row(op, result, i) != NGX_OK) {
+            ngx_pgsql_conn_fail(op->conn, "it tells no number of a row");
+            return;
+        }
+    }
+
+    op->rows += n;
+
+    if (!op->full) {
+        ngx_optcache_postgres_finish(op);
+
+    } else {
+        ngx_optcache_postgres_page(op);
+    }
+}
+
+
+/* The look is of the snapshot of its first page. */
+
+static ngx_int_t
+ngx_optcache_postgres_begin(ngx_optcache_postgres_t *op, PGresult *result)
+{
+    if (op->now[0]) {
+        return NGX_OK;
+    }
+
+    if (ngx_optcache_postgres_copy(op->now, NGX_OPTCACHE_POSTGRES_SNAPSHOT,
+                                   result, 0, NGX_OPTCACHE_POSTGRES_NOW)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_optcache_postgres_copy(op->bound,
+                                      NGX_OPTCACHE_POSTGRES_SNAPSHOT, result,
+                                      0, NGX_OPTCACHE_POSTGRES_BOUND);
+}
+
+
+/*
+ * What is not understood may be about anything: the table may be of a later
+ * version than this.
+ */
+
+static ngx_int_t
+ngx_optcache_postgres_row(ngx_optcache_postgres_t *op, PGresult *result,
+    ngx_uint_t i)
+{
+    u_char                         age[NGX_OPTCACHE_POSTGRES_NUMBER];
+    u_char                         name[NGX_OPTCACHE_POSTGRES_ONCE];
+    ngx_int_t                      ms, id;
+    ngx_optcache_event_t           event;
+    ngx_optcache_postgres_row_t   *row;
+
+    row = &op->row;
+
+    if (ngx_optcache_postgres_copy(row->id, NGX_OPTCACHE_POSTGRES_NUMBER,
+                                   result, i, NGX_OPTCACHE_POSTGRES_ID)
+        != NGX_OK
+        || ngx_optcache_postgres_copy(row->xact, NGX_OPTCACHE_POSTGRES_NUMBER,
+                                      result, i, NGX_OPTCACHE_POSTGRES_XACT)
+           != NGX_OK
+        || ngx_optcache_postgres_copy(row->created,
+                                      NGX_OPTCACHE_POSTGRES_NUMBER, result, i,
+                                      NGX_OPTCACHE_POSTGRES_CREATED)
+           != NGX_OK
+        || ngx_optcache_postgres_copy(op->digest,
+                                      NGX_OPTCACHE_POSTGRES_DIGEST, result, i,
+                                      NGX_OPTCACHE_POSTGRES_CONTENT)
+           != NGX_OK
+        || ngx_optcache_postgres_copy(age, NGX_OPTCACHE_POSTGRES_NUMBER,
+                                      result, i, NGX_OPTCACHE_POSTGRES_AGE)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_cpystrn(op->xact, row->xact, NGX_OPTCACHE_POSTGRES_NUMBER);
+
+    ms = ngx_atoi(age, ngx_strlen(age));
+    id = ngx_atoi(row->id, ngx_strlen(row->id));
+
+    op->shm->lag = (ms == NGX_ERROR) ? 0 : ms;
+
+    if (id > (ngx_int_t) op->shm->id) {
+        op->shm->id = id;
+    }
+
+    (void) ngx_snprintf(name, sizeof(name), "%s-%s-%s%Z", row->id, row->xact,
+                        row->created);
+
+    if (ngx_optcache_postgres_event(result, i, &event) == NGX_OK) {
+
+        ngx_log_debug2(NGX_LOG_DEBUG_CORE, op->log, 0,
+                       "optcache postgres row %s mark:%016xL", row->id,
+                       event.mark);
+
+        ngx_optcache_postgres_tell(op, &event, name);
+        return NGX_OK;
+    }
+
+    op->odd++;
+
+    ngx_optcache_postgres_tell_all(op, name);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_optcache_postgres_event(PGresult *result, ngx_uint_t i,
+    ngx_optcache_event_t *event)
+{
+    ngx_optcache_postgres_what_t  what;
+
+    ngx_memzero(&what.target, sizeof(ngx_optcache_target_t));
+
+    if (ngx_optcache_postgres_target(result, i, &what) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_optcache_mark_event(&what.target, event);
+}
+
+
+static ngx_int_t
+ngx_optcache_postgres_target(PGresult *result, ngx_uint_t i,
+    ngx_optcache_postgres_what_t *what)
+{
+    ngx_str_t               kind, soft, hex, value;
+    ngx_optcache_target_t  *target;
+
+    target = &what->target;
+
+    if (ngx_pgsql_result_value(result, i, NGX_OPTCACHE_POSTGRES_KIND, &kind)
+        != NGX_OK
+        || ngx_pgsql_result_value(result, i, NGX_OPTCACHE_POSTGRES_SOFT, &soft)
+           != NGX_OK
+        || ngx_pgsql_result_value(result, i, NGX_OPTCACHE_POSTGRES_TEXT, &hex)
+           != NGX_OK
+        || ngx_optcache_postgres_hex(&hex, what->value, sizeof(what->value),
+                                     &value)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    target->soft = (soft.data[0] == 't');
+
+    if (ngx_pgsql_result_value(result, i, NGX_OPTCACHE_POSTGRES_HOST, &hex)
+        == NGX_OK
+        && (hex.len == 0
+            || ngx_optcache_postgres_hex(&hex, what->host, sizeof(what->host),
+                                         &target->host)
+               != NGX_OK))
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_pgsql_result_value(result, i, NGX_OPTCACHE_POSTGRES_USER, &hex)
+        == NGX_OK
+        && ngx_optcache_postgres_of_user(&hex, target) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_strcmp(kind.data, "all") == 0) {
+        target->all = 1;
+        return NGX_OK;
+    }
+
+    if (value.len == 0) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_strcmp(kind.data, "user") == 0) {
+        return ngx_optcache_postgres_of_user(&value, target);
+    }
+
+    if (ngx_strcmp(kind.data, "tag") == 0) {
+        target->tag = value;
+
+    } else if (ngx_strcmp(kind.data, "uri") == 0) {
+        target->uri = value;
+
+    } else if (ngx_strcmp(kind.data, "prefix") == 0) {
+        target->prefix = value;
+
+    } else if (ngx_strcmp(kind.data, "host") == 0) {
+        target->host = value;
+
+    } else {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_optcache_postgres_of_user(ngx_str_t *hex, ngx_optcache_target_t *target)
+{
+    u_char     digest[NGX_SHA256_LEN];
+    ngx_str_t  bytes;
+
+    if (hex->len != 2 * NGX_SHA256_LEN
+        || ngx_optcache_postgres_hex(hex, digest, NGX_SHA256_LEN, &bytes)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    target->user = ngx_optcache_mark_user(digest);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_optcache_postgres_hex(ngx_str_t *hex, u_char *buf, size_t size,
+    ngx_str_t *text)
+{
+    size_t     i;
+    ngx_int_t  n;
+
+    if (hex->len % 2 || hex->len / 2 > size) {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < hex->len / 2; i++) {
+
+        n = ngx_hextoi(&hex->data[2 * i], 2);
+
+        if (n == NGX_ERROR) {
+            return NGX_DECLINED;
+        }
+
+        buf[i] = (u_char) n;
+    }
+
+    text->data = buf;
+    text->len = hex->len / 2;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_optcache_postgres_tell_all(ngx_optcache_postgres_t *op, u_char *name)
+{
+    ngx_optcache_event_t   event;
+    ngx_optcache_target_t  target;
+
+    ngx_memzero(&target, sizeof(ngx_optcache_target_t));
+    target.all = 1;
+
+    if (ngx_optcache_mark_event(&target, &event) == NGX_OK) {
+        ngx_optcache_postgres_tell(op, &event, name);
+    }
+}
+
+
+static void
+ngx_optcache_postgres_tell(ngx_optcache_postgres_t *op,
+    ngx_optcache_event_t *event, u_char *name)
+{
+    ngx_optcache_ledger_apply(op->teller->ledger, event, NULL);
+}
+
+
+/*
+ * Rows that were found without a word, and none follows: notifications do not
+ * come, whatever the probe has said.  Not of those before the first look.
+ */
+
+static void
+ngx_optcache_postgres_finish(ngx_optcache_postgres_t *op)
+{
+    uint64_t                      now;
+    ngx_optcache_postgres_shm_t  *shm;
+
+    shm = op->shm;
+    now = ngx_redis_tracking_now();
+
+    if (op->odd) {
+        ngx_log_error(NGX_LOG_ERR, op->log, 0,
+                      "%ui rows of optcache.outbox are not understood, all is "
+                      "invalidated", op->odd);
+    }
+
+    if (op->look && op->rows && !op->woken && !op->notified && !shm->deaf) {
+        op->suspect = now + NGX_OPTCACHE_POSTGRES_SUSPECTED;
+    }
+
+    (void) ngx_cpystrn(op->position.snapshot, op->now,
+                       NGX_OPTCACHE_POSTGRES_SNAPSHOT);
+    op->position.row = op->row;
+
+    ngx_optcache_postgres_save(op);
+
+    (void) ngx_atomic_fetch_add(&shm->told, op->rows);
+    (void) ngx_atomic_fetch_add(&shm->odd, op->odd);
+    shm->heard = now;
+
+    op->busy = 0;
+    op->look = now + (shm->deaf || shm->pooled
+                      ? NGX_OPTCACHE_POSTGRES_POLLED
+                      : NGX_OPTCACHE_POSTGRES_LISTENED);
+
+    ngx_optcache_postgres_next(op);
+}
