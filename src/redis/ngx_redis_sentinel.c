@@ -145,6 +145,8 @@ ngx_redis_sentinel_close(ngx_redis_sentinel_t *s)
         ngx_redis_asker_close(&s->askers[i]);
         ngx_redis_asker_free(&s->askers[i]);
     }
+
+    s->walking = 0;
 }
 
 

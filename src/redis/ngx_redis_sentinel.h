@@ -47,7 +47,7 @@
 ngx_redis_sentinel_t *ngx_redis_sentinel_create(ngx_redis_conf_t *conf,
     ngx_redis_target_t *target, ngx_pool_t *pool, ngx_log_t *log);
 
-/* Closes; nobody is told any more. */
+/* Closes; nobody is told any more, unless somebody waits again. */
 
 void ngx_redis_sentinel_close(ngx_redis_sentinel_t *s);
 

@@ -12,6 +12,7 @@
 #include "ngx_redis_conn.h"
 #include "ngx_redis_format.h"
 #include "ngx_redis_greeting.h"
+#include "ngx_redis_sentinel.h"
 #include "ngx_redis_target.h"
 
 
@@ -142,6 +143,10 @@ ngx_redis_tracking_close(ngx_redis_tracking_t *t)
     ngx_redis_tracking_stop(t);
     ngx_redis_conn_close(&t->conn);
     ngx_redis_tracking_down(t);
+
+    if (t->targets.sentinel) {
+        ngx_redis_sentinel_close(t->targets.sentinel);
+    }
 
     t->state = NGX_REDIS_TRACKING_CLOSED;
 }
