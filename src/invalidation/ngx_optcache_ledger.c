@@ -15,6 +15,11 @@
 #define NGX_OPTCACHE_LEDGER_BITS  20
 #define NGX_OPTCACHE_LEDGER_MANY  ((1 << NGX_OPTCACHE_LEDGER_BITS) - 1)
 
+/* of milliseconds */
+
+#define NGX_OPTCACHE_LEDGER_END                                               \
+    ((NGX_OPTCACHE_POSITION_UNKNOWN >> NGX_OPTCACHE_LEDGER_BITS) - 1)
+
 
 static ngx_int_t ngx_optcache_ledger_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
@@ -151,6 +156,11 @@ ngx_optcache_ledger_position(ngx_optcache_ledger_id_t *id, ngx_uint_t event)
 {
     uint64_t  number;
 
+    if (id->ms >= NGX_OPTCACHE_LEDGER_END) {
+        /* not a time, but an application may write it */
+        return NGX_OPTCACHE_POSITION_UNKNOWN - 1 - !event;
+    }
+
     number = ngx_min(id->number, NGX_OPTCACHE_LEDGER_MANY - !event);
 
     return id->ms << NGX_OPTCACHE_LEDGER_BITS | number;
@@ -191,7 +201,8 @@ ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
     time = ngx_optcache_ledger_find(sh, event->mark);
 
     if (id && time && time->position == at
-        && id->number < NGX_OPTCACHE_LEDGER_MANY)
+        && id->number < NGX_OPTCACHE_LEDGER_MANY
+        && id->ms < NGX_OPTCACHE_LEDGER_END)
     {
         /* it is of this host, which has known it all the time */
         ngx_shmtx_unlock(&ledger->shpool->mutex);
@@ -208,7 +219,10 @@ ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
         sh->lengths[event->prefix / 64] |= (uint64_t) 1 << event->prefix % 64;
     }
 
-    if (id == NULL || time->position == NGX_OPTCACHE_POSITION_UNKNOWN) {
+    if (id
+        && time->position == NGX_OPTCACHE_POSITION_UNKNOWN
+        && !ngx_optcache_ledger_awaits(sh, event->mark, NULL))
+    {
         ngx_optcache_ledger_set(&time->position, at);
     } else {
         ngx_optcache_ledger_later(&time->position, at);
@@ -231,20 +245,27 @@ ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
 
 void
 ngx_optcache_ledger_placed(ngx_optcache_ledger_t *ledger,
-    ngx_optcache_event_t *event, ngx_optcache_ledger_id_t *id)
+    ngx_optcache_event_t *event, ngx_optcache_ledger_id_t *id,
+    ngx_optcache_ledger_ticket_t *ticket)
 {
-    ngx_optcache_ledger_time_t  *time;
+    ngx_optcache_position_t       at;
+    ngx_optcache_ledger_time_t   *time;
+    ngx_optcache_ledger_shctx_t  *sh;
+
+    sh = ledger->sh;
+    at = ngx_optcache_ledger_position(id, 1);
 
     ngx_shmtx_lock(&ledger->shpool->mutex);
 
-    time = ngx_optcache_ledger_find(ledger->sh, event->mark);
+    time = ngx_optcache_ledger_find(sh, event->mark);
 
     if (time) {
 
-        ngx_optcache_ledger_known(&time->position,
-                                  ngx_optcache_ledger_position(id, 1));
-        ngx_optcache_ledger_later(&time->position,
-                                  ngx_optcache_ledger_position(id, 1));
+        if (!ngx_optcache_ledger_awaits(sh, event->mark, ticket)) {
+            ngx_optcache_ledger_known(&time->position, at);
+        }
+
+        ngx_optcache_ledger_later(&time->position, at);
     }
 
     ngx_shmtx_unlock(&ledger->shpool->mutex);
@@ -444,9 +465,9 @@ ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
 }
 
 
-void
+ngx_int_t
 ngx_optcache_ledger_settle(ngx_optcache_ledger_t *ledger,
-    ngx_optcache_ledger_id_t *id)
+    ngx_optcache_ledger_id_t *id, uint64_t clock)
 {
     ngx_uint_t                    i, j;
     ngx_optcache_position_t       at;
@@ -457,6 +478,11 @@ ngx_optcache_ledger_settle(ngx_optcache_ledger_t *ledger,
     at = ngx_optcache_ledger_position(id, 1);
 
     ngx_shmtx_lock(&ledger->shpool->mutex);
+
+    if (sh->clock != clock) {
+        ngx_shmtx_unlock(&ledger->shpool->mutex);
+        return NGX_DECLINED;
+    }
 
     for (i = 0; i < NGX_OPTCACHE_LEDGER_SETS; i++) {
         set = &sh->sets[i];
@@ -475,6 +501,8 @@ ngx_optcache_ledger_settle(ngx_optcache_ledger_t *ledger,
     }
 
     ngx_shmtx_unlock(&ledger->shpool->mutex);
+
+    return NGX_OK;
 }
 
 

@@ -77,6 +77,7 @@ typedef struct {
     ngx_atomic_t              events;    /* applied, all sources */
     ngx_atomic_t              gaps;      /* times events may have been lost */
     ngx_atomic_t              failed;    /* not understood */
+    ngx_atomic_t              host;      /* a random number: who has told */
 } ngx_optcache_ledger_stream_t;
 
 
@@ -149,11 +150,14 @@ void ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
 
 /*
  * Redis has put an event of this host, that was applied, at "id": when it is
- * read from there it is nothing new.
+ * read from there it is nothing new.  "ticket" is its own; NULL: it was read,
+ * and who has sent it may not know yet.  Where it is stays unknown as long as
+ * Redis does not have another of the same mark.
  */
 
 void ngx_optcache_ledger_placed(ngx_optcache_ledger_t *ledger,
-    ngx_optcache_event_t *event, ngx_optcache_ledger_id_t *id);
+    ngx_optcache_event_t *event, ngx_optcache_ledger_id_t *id,
+    ngx_optcache_ledger_ticket_t *ticket);
 
 /*
  * The stream: the last id that was read (0-0: none), to be set behind the
@@ -175,10 +179,14 @@ void ngx_optcache_ledger_read(ngx_optcache_ledger_t *ledger,
 void ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
     ngx_optcache_ledger_id_t *id, ngx_uint_t lost);
 
-/* An event was written at "id" after all that were pending: they are, too. */
+/*
+ * An event was written at "id" when there were none pending: all that were
+ * applied up to "clock" are before it.  NGX_DECLINED if there were others
+ * since, which are not known to be.
+ */
 
-void ngx_optcache_ledger_settle(ngx_optcache_ledger_t *ledger,
-    ngx_optcache_ledger_id_t *id);
+ngx_int_t ngx_optcache_ledger_settle(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_ledger_id_t *id, uint64_t clock);
 
 /*
  * Writes down an event that Redis is to be told, before it is sent.

@@ -206,3 +206,38 @@ ngx_optcache_ledger_pending(ngx_optcache_ledger_t *ledger)
 
     return n;
 }
+
+
+ngx_uint_t
+ngx_optcache_ledger_awaits(ngx_optcache_ledger_shctx_t *sh, uint64_t mark,
+    ngx_optcache_ledger_ticket_t *ticket)
+{
+    ngx_uint_t                      i, n;
+    ngx_optcache_ledger_pending_t  *p;
+
+    if (sh->overflow.state != NGX_OPTCACHE_LEDGER_FREE) {
+        /* it may be one of those that there was no room for */
+        return 1;
+    }
+
+    n = sh->npending;
+
+    for (i = 0; n && i < NGX_OPTCACHE_LEDGER_PENDING; i++) {
+        p = &sh->pending[i];
+
+        if (p->state == NGX_OPTCACHE_LEDGER_FREE) {
+            continue;
+        }
+
+        n--;
+
+        if (p->mark == mark
+            && (ticket == NULL
+                || ticket->slot != i || ticket->number != p->number))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}

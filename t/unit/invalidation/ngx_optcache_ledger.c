@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include <ngx_optcache_ledger.h>
+#include "ledger_zone.h"
 
 
 #define ENTRIES  400
@@ -46,53 +46,7 @@ typedef struct {
 } item_t;
 
 
-static ngx_log_t               logger;
-static ngx_cycle_t             cycle;
-static void                   *memory;
-static ngx_optcache_ledger_t   ledger;
 static unsigned                seed;
-
-
-static int
-ledger_create(void **state)
-{
-    ngx_slab_pool_t  *shpool;
-
-    assert_int_equal(posix_memalign(&memory, 4096, NGX_OPTCACHE_LEDGER_SIZE),
-                     0);
-    ngx_memzero(memory, NGX_OPTCACHE_LEDGER_SIZE);
-
-    cycle.log = &logger;
-    ngx_cycle = &cycle;
-
-    ngx_pagesize = 4096;
-    ngx_pagesize_shift = 12;
-    ngx_slab_sizes_init();
-    ngx_time_init();
-
-    shpool = memory;
-    shpool->end = (u_char *) memory + NGX_OPTCACHE_LEDGER_SIZE;
-    shpool->min_shift = 3;
-    shpool->addr = memory;
-
-    assert_int_equal(ngx_shmtx_create(&shpool->mutex, &shpool->lock, NULL),
-                     NGX_OK);
-    ngx_slab_init(shpool);
-
-    ledger.shpool = shpool;
-
-    assert_int_equal(ngx_optcache_ledger_init(&ledger, &logger), NGX_OK);
-
-    return 0;
-}
-
-
-static int
-ledger_destroy(void **state)
-{
-    free(memory);
-    return 0;
-}
 
 
 static ngx_str_t
@@ -535,6 +489,7 @@ test_placed(void **state)
     item_t                    item, later;
     uint64_t                  clock;
     ngx_optcache_event_t      event;
+    ngx_optcache_moment_t     moment;
     ngx_optcache_ledger_id_t  id;
 
     id = id_of(100, 0);
@@ -551,7 +506,7 @@ test_placed(void **state)
     assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
 
     id = id_of(150, 3);
-    ngx_optcache_ledger_placed(&ledger, &event, &id);
+    ngx_optcache_ledger_placed(&ledger, &event, &id, NULL);
     assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_VALID);
 
     /* read from the stream it is no news, that of another host is */
@@ -571,14 +526,95 @@ test_placed(void **state)
     assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
 
     id = id_of(180, 0);
-    ngx_optcache_ledger_settle(&ledger, &id);
+    ngx_optcache_ledger_now(&ledger, &moment);
+    assert_int_equal(ngx_optcache_ledger_settle(&ledger, &id,
+                                                moment.clock - 1),
+                     NGX_DECLINED);
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+    assert_int_equal(ngx_optcache_ledger_settle(&ledger, &id, moment.clock),
+                     NGX_OK);
     assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_VALID);
 
     id = id_of(300, 0);
     ngx_optcache_ledger_apply(&ledger, &event, &id);
     id = id_of(180, 0);
-    ngx_optcache_ledger_settle(&ledger, &id);
+    ngx_optcache_ledger_now(&ledger, &moment);
+    ngx_optcache_ledger_settle(&ledger, &id, moment.clock);
     assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+}
+
+
+/* one of two is where it is, of the other it is not known yet */
+
+static void
+test_placed_two(void **state)
+{
+    item_t                         item;
+    ngx_optcache_event_t           event;
+    ngx_optcache_ledger_id_t       id;
+    ngx_optcache_ledger_ticket_t   first, second;
+
+    id = id_of(100, 0);
+    ngx_optcache_ledger_reset(&ledger, &id, 0);
+
+    item_make(&item, "a", "/x", 0, "t");
+    item.position = (uint64_t) 200 << 20;
+
+    event = event_of("tag", "t", 0);
+
+    assert_int_equal(ngx_optcache_ledger_post(&ledger, &event, 1, &first),
+                     NGX_OK);
+    ngx_optcache_ledger_apply(&ledger, &event, NULL);
+    assert_int_equal(ngx_optcache_ledger_post(&ledger, &event, 1, &second),
+                     NGX_OK);
+    ngx_optcache_ledger_apply(&ledger, &event, NULL);
+
+    id = id_of(150, 0);
+    ngx_optcache_ledger_placed(&ledger, &event, &id, &first);
+    ngx_optcache_ledger_told(&ledger, &first);
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+
+    /* read, before it is answered; and one of another host */
+
+    ngx_optcache_ledger_placed(&ledger, &event, &id, NULL);
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+
+    id = id_of(160, 0);
+    ngx_optcache_ledger_apply(&ledger, &event, &id);
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+
+    id = id_of(170, 0);
+    ngx_optcache_ledger_placed(&ledger, &event, &id, &second);
+    ngx_optcache_ledger_told(&ledger, &second);
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_VALID);
+}
+
+
+/* an id that is not a time */
+
+static void
+test_far(void **state)
+{
+    item_t                    item;
+    ngx_uint_t                i;
+    ngx_optcache_event_t      event;
+    ngx_optcache_ledger_id_t  id;
+
+    id = id_of(100, 0);
+    ngx_optcache_ledger_reset(&ledger, &id, 0);
+
+    event = event_of("tag", "t", 0);
+
+    for (i = 0; i < 3; i++) {
+        item_make(&item, "a", "/x", 0, "t");
+
+        id = id_of((uint64_t) -1, i);
+        ngx_optcache_ledger_apply(&ledger, &event, &id);
+        ngx_optcache_ledger_read(&ledger, &id);
+
+        assert_int_equal(verdict(&item), NGX_OPTCACHE_LEDGER_GONE);
+        assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+    }
 }
 
 
@@ -758,6 +794,10 @@ main(void)
         cmocka_unit_test_setup_teardown(test_floor, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_placed, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_placed_two, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_far, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_saturated, ledger_create,
                                         ledger_destroy),
