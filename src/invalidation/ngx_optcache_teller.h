@@ -9,10 +9,17 @@
  * added to a stream of Redis that every host reads (ngx_optcache_reader.h).
  *
  *     XADD <prefix>invalidate MAXLEN ~ 100000 * mark <number> [len <n>]
- *          [soft 1]
+ *          [soft 1] [from <host>]
  *
  * "mark" is 16 hex digits of ngx_optcache_event_t, so that no user, URI or tag
  * is written down.  An application writes what ngx_optcache_event.h says.
+ *
+ * What is told by several hosts has a name, and a key of that name says that
+ * it was: {<prefix>invalidate}:once:<name>, in the slot of the stream.
+ *
+ * An event is written down before it is applied, and applied before it is
+ * sent.  So if its worker dies, it is either not in force anywhere, or told by
+ * another one; then it does not say who it is from, and is applied once more.
  */
 
 
@@ -30,12 +37,28 @@
 /* events that are kept in the stream, about */
 #define NGX_OPTCACHE_TELLER_MAXLEN  100000
 
+/* seconds that a name is remembered, and bytes of one */
+#define NGX_OPTCACHE_TELLER_ONCE      3600
+#define NGX_OPTCACHE_TELLER_NAME_MAX  128
+
+/* events of a moment that are told again */
+#define NGX_OPTCACHE_TELLER_AGAIN  256
+
+/* ms without an answer, then one is */
+#define NGX_OPTCACHE_TELLER_OVERDUE  2000
+
 
 typedef struct {
     ngx_optcache_ledger_t    *ledger;
     ngx_redis_client_t       *client;    /* NULL: this host is all there is */
     ngx_str_t                 stream;    /* its key */
+    ngx_str_t                 once;      /* what keys of names begin with */
+    uint64_t                  host;      /* this one */
+    uint64_t                  clock;     /* when a hello was sent */
     ngx_log_t                *log;
+    unsigned                  settled:1; /* it is known where all are */
+    unsigned                  greeting:1;
+    unsigned                  refused:1; /* and it was logged */
 } ngx_optcache_teller_t;
 
 
@@ -47,7 +70,10 @@ typedef struct ngx_optcache_telling_s  ngx_optcache_telling_t;
 typedef void (*ngx_optcache_told_pt)(void *data, ngx_int_t rc);
 
 
-/* Prepares it in this worker (init_process), in the pool. */
+/*
+ * Prepares it in this worker (init_process), in the pool.  NULL when out of
+ * memory.
+ */
 
 ngx_optcache_teller_t *ngx_optcache_teller_create(ngx_pool_t *pool,
     ngx_optcache_ledger_t *ledger, ngx_redis_client_t *client,
@@ -55,7 +81,8 @@ ngx_optcache_teller_t *ngx_optcache_teller_create(ngx_pool_t *pool,
 
 /*
  * Applies an event here and tells the others.  "once", if not NULL, names it
- * among all that are told by several hosts, of which the first one is taken.
+ * among all that are told by several hosts, of which the first one is taken;
+ * it is copied.  A longer name than NGX_OPTCACHE_TELLER_NAME_MAX is none.
  *
  * NGX_OK: "handler", unless it is NULL, is going to be called, never before
  * this returns; *telling, unless NULL, is set to what can be abandoned.
@@ -73,7 +100,11 @@ ngx_int_t ngx_optcache_tell(ngx_optcache_teller_t *teller,
 
 void ngx_optcache_telling_abandon(ngx_optcache_telling_t *telling);
 
-/* Tells what is overdue, after a failure; by whoever reads the stream. */
+/*
+ * Tells what is overdue, after a failure; some of it, if it is much.  When all
+ * is told, says hello, so that it is known where in the stream all that is.
+ * By whoever reads the stream, each second; there is a client.
+ */
 
 void ngx_optcache_teller_catch_up(ngx_optcache_teller_t *teller);
 
