@@ -27,6 +27,7 @@
 #include "ngx_http_optcache_fetch.h"
 #include "ngx_http_optcache_freshen.h"
 #include "ngx_http_optcache_invalidate.h"
+#include "ngx_http_optcache_ledger.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_postgres.h"
 #include "ngx_http_optcache_public.h"
@@ -732,18 +733,11 @@ ngx_http_optcache_init(ngx_conf_t *cf)
                                               + NGX_OPTCACHE_KEY_MAX + 1024);
     }
 
-    if (ngx_http_optcache_compress_init(cf, omcf) != NGX_OK
+    if (ngx_http_optcache_ledger_init(cf, omcf) != NGX_OK
+        || ngx_http_optcache_compress_init(cf, omcf) != NGX_OK
         || ngx_http_optcache_postgres_init(cf, omcf) != NGX_OK)
     {
         return NGX_ERROR;
-    }
-
-    if (omcf->zones.nelts) {
-        omcf->ledger = ngx_optcache_ledger_create(cf,
-                                                  &ngx_http_optcache_module);
-        if (omcf->ledger == NULL) {
-            return NGX_ERROR;
-        }
     }
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
@@ -815,6 +809,10 @@ ngx_http_optcache_init_process(ngx_cycle_t *cycle)
         }
     }
 
+    if (ngx_http_optcache_ledger_init_process(cycle, omcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_optcache_postgres_start(cycle, omcf);
 }
 
@@ -834,6 +832,7 @@ ngx_http_optcache_exit_process(ngx_cycle_t *cycle)
 
     ngx_http_optcache_compress_exit_process();
     ngx_http_optcache_postgres_stop();
+    ngx_http_optcache_ledger_exit_process(omcf);
 
     if (omcf->client) {
         ngx_redis_client_close(omcf->client);

@@ -179,7 +179,9 @@ $redis->cmd('DEL', $key);
 sub of {
     my ($user) = @_;
 
-    $redis->cmd('FLUSHALL');
+    my @keys = @{ $redis->cmd('KEYS', '*') };
+
+    $redis->cmd('DEL', @keys) if @keys;
     http_get("/user", headers => { Authorization => $user });
     wait_for(sub { $redis->cmd('DBSIZE') == 1 });
 

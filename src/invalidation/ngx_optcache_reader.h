@@ -7,12 +7,12 @@
 /*
  * Reads the stream of invalidations, in one worker of this host for all.
  * Redis tells when its key has changed (ngx_redis_tracker.h); then what is
- * behind the last event read is asked for, until there is no more.
+ * behind the last event read is asked for, until there is no more.  It is asked
+ * for once a second besides, also when Redis cannot tell of changes.
  *
- * When Redis comes back, or another worker takes over, the last event that was
- * read must still be in the stream: then nothing was lost.  If it is not, L1
- * is no good any more, nor are L2 entries of before.  An event that says hello
- * is added, to be found the next time.
+ * The last event that was read must still be in the stream, each time it is
+ * asked: then nothing was lost.  If it is not, as the stream was trimmed or is
+ * another one, L1 is no good any more, nor are L2 entries of before.
  *
  * A host that is new reads the stream from its begin, to know which L2 entries
  * are no good; of before its begin, none is.

@@ -38,6 +38,8 @@
 #include "ngx_optcache_key.h"
 #include "ngx_optcache_l1.h"
 #include "ngx_optcache_ledger.h"
+#include "ngx_optcache_reader.h"
+#include "ngx_optcache_teller.h"
 #include "ngx_http_optcache_value.h"
 #include "ngx_http_rfc9111_control.h"
 
@@ -87,10 +89,12 @@ typedef struct {
     ngx_array_t                  zones;       /* ngx_optcache_l1_t * */
     ngx_redis_conf_t            *redis;       /* NULL: no second level */
     ngx_redis_client_t          *client;      /* of this worker */
-    ngx_optcache_ledger_t       *ledger;      /* NULL: there is no zone */
     ngx_pgsql_conf_t            *postgres;    /* NULL: no outbox is read */
     ngx_shm_zone_t              *postgres_zone;
     ngx_str_t                    prefix;
+    ngx_optcache_ledger_t       *ledger;      /* NULL: there is no zone */
+    ngx_optcache_teller_t       *teller;      /* of this worker, if ledger */
+    ngx_optcache_reader_t       *reader;      /* of this worker, if redis */
     ngx_http_optcache_value_t    key;         /* the defaults */
     ngx_http_optcache_value_t    user;
     ngx_http_complex_value_t     until;       /* value.data NULL: none */

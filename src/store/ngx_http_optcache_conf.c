@@ -48,10 +48,12 @@ ngx_http_optcache_conf_create_main(ngx_conf_t *cf)
      *
      *     omcf->redis = NULL;
      *     omcf->client = NULL;
-     *     omcf->ledger = NULL;
      *     omcf->postgres = NULL;
      *     omcf->postgres_zone = NULL;
      *     omcf->prefix = { 0, NULL };
+     *     omcf->ledger = NULL;
+     *     omcf->teller = NULL;
+     *     omcf->reader = NULL;
      *     omcf->until = { { 0, NULL } };
      *     omcf->max_size = 0;
      *     omcf->threads = NULL;

@@ -283,7 +283,8 @@ sub _globals_http {
 
 
 # Starts nginx with nginx.conf and returns when it accepts connections and a
-# worker is there to serve them.
+# worker is there to serve them; and, if it can, hears of invalidations, without
+# which nothing in Redis is used.
 
 sub run {
     my ($self) = @_;
@@ -291,6 +292,10 @@ sub run {
     my $dir = $self->{dir};
 
     unlink "$dir/nginx.pid";
+
+    my $conf = $self->read_file('nginx.conf');
+    my $hears = qr/optcache hears of|\bredis\b.* (down|not) /;
+    my $heard = $self->log_count($hears);
 
     $self->{nginx} = Test::Nginx::Process->start(
         name => 'nginx', deathsig => 'TERM',
@@ -309,7 +314,11 @@ sub run {
     }
 
     wait_for(sub { $self->worker_pids() }, 20)
-        unless $self->read_file('nginx.conf') =~ /^\s*master_process\s+off/m;
+        unless $conf =~ /^\s*master_process\s+off/m;
+
+    wait_for(sub { $self->log_count($hears) > $heard }, 2)
+        if $conf =~ /^\s*optcache_redis_server/m
+           && $conf =~ /^\s*optcache_zone/m;
 
     return $self;
 }

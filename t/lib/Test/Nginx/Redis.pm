@@ -122,10 +122,22 @@ sub unix { $_[0]->{unix} }
 
 # cmd('SET', 'a', 'b'): strings and numbers as they are, nil as undef, arrays
 # as references; dies of an error reply.
+#
+# DBSIZE and KEYS do not tell of the stream of invalidations, which comes when
+# a host does.
 
 sub cmd {
     my ($self, @args) = @_;
-    return $self->{client}->cmd(@args);
+
+    my $reply = $self->{client}->cmd(@args);
+    my $name = uc $args[0];
+
+    return [grep { !/:invalidate\z/ } @$reply] if $name eq 'KEYS';
+
+    return $reply - @{ $self->{client}->cmd('KEYS', '*:invalidate') }
+        if $name eq 'DBSIZE';
+
+    return $reply;
 }
 
 
