@@ -21,6 +21,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_api.h"
 #include "ngx_http_optcache_body.h"
 #include "ngx_http_optcache_compress.h"
 #include "ngx_http_optcache_conf.h"
@@ -31,6 +32,7 @@
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_postgres.h"
 #include "ngx_http_optcache_public.h"
+#include "ngx_http_optcache_purge.h"
 #include "ngx_http_optcache_request.h"
 #include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_stale.h"
@@ -298,6 +300,20 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
       offsetof(ngx_http_optcache_loc_conf_t, headers),
       &ngx_http_optcache_headers },
 
+    { ngx_string("optcache_purge"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_optcache_purge_conf,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, purge),
+      NULL },
+
+    { ngx_string("optcache_api"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE12,
+      ngx_http_optcache_api_conf,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -349,6 +365,10 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
     }
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    if (ngx_http_optcache_purge_wanted(r, olcf)) {
+        return ngx_http_optcache_purge_handler(r);
+    }
 
     /* an error page under a status that is not its own is nobody's content */
 

@@ -18,6 +18,8 @@
  *     ngx_http_optcache_freshen    a 304 makes an entry fresh again
  *     ngx_http_optcache_capture    the response becomes an entry
  *     ngx_http_optcache_compress   the gzip form of a large one, by a thread
+ *     ngx_http_optcache_purge      a request that invalidates
+ *     ngx_http_optcache_api        what is told of all this, and how to purge
  *
  * ngx_http_optcache_module.c calls them from its phase handler and filters.
  */
@@ -116,6 +118,7 @@ typedef struct {
     ngx_array_t                 *valid;       /* ngx_http_cache_valid_t */
     ngx_array_t                 *bypass;
     ngx_array_t                 *no_store;
+    ngx_array_t                 *purge;       /* NULL: off */
     ngx_uint_t                   methods;
     size_t                       max_size;
     ngx_uint_t                   headers;
@@ -136,6 +139,9 @@ typedef struct {
     size_t                       gzip_min_length;
     ngx_hash_t                   gzip_types;
     ngx_array_t                 *gzip_types_keys;
+
+    ngx_uint_t                   api;
+    ngx_uint_t                   api_degraded;  /* the status of /health */
 } ngx_http_optcache_loc_conf_t;
 
 

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_api.h"
 #include "ngx_http_optcache_conf.h"
 
 
@@ -147,11 +148,14 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
      *     conf->use_stale = 0;
      *     conf->gzip_types = { NULL };
      *     conf->gzip_types_keys = NULL;
+     *     conf->api_degraded = 0;
      */
 
     conf->valid = NGX_CONF_UNSET_PTR;
     conf->bypass = NGX_CONF_UNSET_PTR;
     conf->no_store = NGX_CONF_UNSET_PTR;
+    conf->purge = NGX_CONF_UNSET_PTR;
+    conf->api = NGX_CONF_UNSET_UINT;
     conf->max_size = NGX_CONF_UNSET_SIZE;
     conf->headers = NGX_CONF_UNSET_UINT;
     conf->set_cookie = NGX_CONF_UNSET_UINT;
@@ -195,6 +199,7 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->valid, prev->valid, NULL);
     ngx_conf_merge_ptr_value(conf->bypass, prev->bypass, NULL);
     ngx_conf_merge_ptr_value(conf->no_store, prev->no_store, NULL);
+    ngx_conf_merge_ptr_value(conf->purge, prev->purge, NULL);
     ngx_conf_merge_size_value(conf->max_size, prev->max_size, 1024 * 1024);
     ngx_conf_merge_uint_value(conf->headers, prev->headers,
                               NGX_HTTP_OPTCACHE_HEADERS_X);
@@ -225,6 +230,8 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     {
         return NGX_CONF_ERROR;
     }
+
+    ngx_http_optcache_api_merge(cf, prev, conf);
 
     omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_optcache_module);
     omcf->max_size = ngx_max(omcf->max_size, conf->max_size);

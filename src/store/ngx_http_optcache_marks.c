@@ -11,8 +11,6 @@
 #include "ngx_http_optcache_marks.h"
 
 
-static ngx_int_t ngx_http_optcache_marks_path(ngx_http_request_t *r,
-    ngx_str_t *path);
 static ngx_int_t ngx_http_optcache_marks_join(ngx_http_request_t *r,
     ngx_str_t *path, ngx_str_t *first, char *between, ngx_str_t *last);
 static void ngx_http_optcache_marks_of(ngx_optcache_entry_t *e,
@@ -41,7 +39,7 @@ ngx_http_optcache_marks_origin(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_optcache_marks_path(ngx_http_request_t *r, ngx_str_t *path)
 {
     u_char     *p;

@@ -22,10 +22,17 @@
 
 
 /*
+ * The URI by which what is stored for a request is known: that of the request
+ * line, without scheme, host and fragment, or that of the subrequest, with its
+ * arguments.  NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_http_optcache_marks_path(ngx_http_request_t *r,
+    ngx_str_t *path);
+
+/*
  * Sets ctx->origin and ctx->path, once: the host is $host as nginx has checked
- * it, or nothing; the URI is that of the request line, without scheme, host
- * and fragment, or that of the subrequest, with its arguments.  NGX_ERROR when
- * out of memory.
+ * it, or nothing; the URI is as above.  NGX_ERROR when out of memory.
  */
 
 ngx_int_t ngx_http_optcache_marks_origin(ngx_http_request_t *r,
