@@ -272,6 +272,20 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
       offsetof(ngx_http_optcache_loc_conf_t, revalidate),
       NULL },
 
+    { ngx_string("optcache_invalidate_on_write"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, invalidate_on_write),
+      NULL },
+
+    { ngx_string("optcache_tags"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_optcache_conf_tags,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("optcache_use_stale"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_optcache_conf_use_stale,
@@ -472,6 +486,10 @@ ngx_http_optcache_start(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    ctx->invalidate = olcf->invalidate_on_write
+                      && ngx_http_optcache_request_unsafe(r)
+                      && !(r->method & olcf->methods);
+
     rc = ngx_http_optcache_request_key(r, olcf, &ctx->key);
 
     if (rc != NGX_OK) {
@@ -481,8 +499,6 @@ ngx_http_optcache_start(ngx_http_request_t *r,
     ctx->base = ctx->key.identity;
 
     if (!ngx_http_optcache_request_cacheable(r, olcf, ctx)) {
-        ctx->invalidate = ngx_http_optcache_request_unsafe(r)
-                          && !(r->method & olcf->methods);
         return NGX_DECLINED;
     }
 

@@ -127,6 +127,16 @@ my @wrong = (
     [location => 'optcache_lock_timeout 1s; optcache_lock_timeout 2s;',
         'is duplicate'],
 
+    [location => 'optcache_invalidate_on_write;',
+        'invalid number of arguments'],
+    [location => 'optcache_invalidate_on_write yes;',
+        '"yes" in "optcache_invalidate_on_write" directive'],
+    [location => 'optcache_invalidate_on_write on;'
+                 . ' optcache_invalidate_on_write off;', 'is duplicate'],
+    [location => 'optcache_tags;', 'invalid number of arguments'],
+    [location => 'optcache_tags a $nosuch;', '"nosuch"'],
+    [location => 'optcache_tags a; optcache_tags b;', 'is duplicate'],
+
     [location => 'optcache_gzip maybe;', '"maybe"'],
     [location => 'optcache_gzip on off;', 'invalid number of arguments'],
     [location => 'optcache_revalidate;', 'invalid number of arguments'],
@@ -244,6 +254,8 @@ my @right = (
     [location => 'optcache_gzip_level 1; optcache_gzip_min_length 0;'],
     [location => 'optcache_max_size 0;'],
     [location => 'optcache_no_vary_search on;'],
+    [location => 'optcache_tags a "b c" $arg_d$uri "";'],
+    [http => 'optcache_tags a; optcache_invalidate_on_write off;'],
     [location => 'optcache_share_public on;'],
     [location => 'optcache_headers ietf;'],
     [location => 'optcache_headers all;'],

@@ -14,30 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-
-typedef enum {
-    NGX_HTTP_RFC9651_BOOLEAN = 0,
-    NGX_HTTP_RFC9651_INTEGER,
-    NGX_HTTP_RFC9651_DECIMAL,
-    NGX_HTTP_RFC9651_STRING,
-    NGX_HTTP_RFC9651_TOKEN,
-    NGX_HTTP_RFC9651_BYTES,
-    NGX_HTTP_RFC9651_DATE,
-    NGX_HTTP_RFC9651_DISPLAY,
-    NGX_HTTP_RFC9651_LIST               /* an inner list */
-} ngx_http_rfc9651_type_e;
-
-
-/* A member; its parts point into the line, parameters are not kept */
-
-typedef struct {
-    ngx_str_t                  key;     /* in lower case, as all are */
-    ngx_http_rfc9651_type_e    type;
-    ngx_uint_t                 truth;   /* of a boolean */
-    ngx_str_t                  text;    /* as it is written; of a string what
-                                           is between the quotes; empty for a
-                                           boolean that stands for itself */
-} ngx_http_rfc9651_member_t;
+#include "ngx_http_rfc9651_item.h"
 
 
 typedef void (*ngx_http_rfc9651_member_pt)(ngx_http_rfc9651_member_t *m,

@@ -18,6 +18,8 @@
  *     ngx_http_optcache_freshen    a 304 makes an entry fresh again
  *     ngx_http_optcache_capture    the response becomes an entry
  *     ngx_http_optcache_compress   the gzip form of a large one, by a thread
+ *     ngx_http_optcache_tags       by which it can be invalidated
+ *     ngx_http_optcache_tell       what an unsafe request has changed
  *     ngx_http_optcache_purge      a request that invalidates
  *     ngx_http_optcache_api        what is told of all this, and how to purge
  *
@@ -129,6 +131,8 @@ typedef struct {
     ngx_flag_t                   no_vary_search;
     ngx_uint_t                   use_stale;   /* a mask */
     ngx_flag_t                   revalidate;
+    ngx_flag_t                   invalidate_on_write;
+    ngx_array_t                 *tags;        /* ngx_http_complex_value_t */
     ngx_flag_t                   redis;       /* the second level is used */
 
     ngx_flag_t                   lock;

@@ -17,6 +17,7 @@
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_rules.h"
 #include "ngx_http_optcache_search.h"
+#include "ngx_http_optcache_tags.h"
 #include "ngx_http_optcache_vary.h"
 
 
@@ -132,7 +133,12 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
     rc = ngx_http_optcache_search_respond(r, ctx);
 
     if (rc == NGX_OK) {
-        rc = ngx_http_optcache_vary_respond(r, ctx, &resp.vary);
+        rc = ngx_http_optcache_tags(r, &resp, &ctx->capture->entry, NULL);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_optcache_vary_respond(r, ctx, &resp.vary,
+                                            &ctx->capture->entry);
     }
 
     switch (rc) {

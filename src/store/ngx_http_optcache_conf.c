@@ -152,6 +152,7 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
      */
 
     conf->valid = NGX_CONF_UNSET_PTR;
+    conf->tags = NGX_CONF_UNSET_PTR;
     conf->bypass = NGX_CONF_UNSET_PTR;
     conf->no_store = NGX_CONF_UNSET_PTR;
     conf->purge = NGX_CONF_UNSET_PTR;
@@ -163,6 +164,7 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
     conf->share_public = NGX_CONF_UNSET;
     conf->no_vary_search = NGX_CONF_UNSET;
     conf->revalidate = NGX_CONF_UNSET;
+    conf->invalidate_on_write = NGX_CONF_UNSET;
     conf->redis = NGX_CONF_UNSET;
     conf->lock = NGX_CONF_UNSET;
     conf->lock_timeout = NGX_CONF_UNSET_MSEC;

@@ -53,6 +53,9 @@ ngx_http_optcache_conf_merge_rules(ngx_conf_t *cf,
     ngx_conf_merge_value(conf->min_uses, prev->min_uses, 1);
     ngx_conf_merge_value(conf->share_public, prev->share_public, 0);
     ngx_conf_merge_value(conf->no_vary_search, prev->no_vary_search, 0);
+    ngx_conf_merge_value(conf->invalidate_on_write, prev->invalidate_on_write,
+                         1);
+    ngx_conf_merge_ptr_value(conf->tags, prev->tags, NULL);
 
     if (conf->until == NULL) {
         conf->until = prev->until;
@@ -189,6 +192,52 @@ ngx_http_optcache_conf_min_uses(ngx_conf_t *cf, ngx_command_t *cmd,
     return ngx_http_optcache_conf_expect(cf, cmd,
                                      ngx_conf_set_num_slot(cf, cmd, conf),
                                      "a number of 1 to 255");
+}
+
+
+/* ngx_http_set_complex_value_slot() of as many as there are */
+
+char *
+ngx_http_optcache_conf_tags(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_optcache_loc_conf_t *olcf = conf;
+
+    ngx_str_t                         *value;
+    ngx_uint_t                         i;
+    ngx_http_complex_value_t          *cv;
+    ngx_http_compile_complex_value_t   ccv;
+
+    if (olcf->tags != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    olcf->tags = ngx_array_create(cf->pool, cf->args->nelts - 1,
+                                  sizeof(ngx_http_complex_value_t));
+    if (olcf->tags == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        cv = ngx_array_push(olcf->tags);
+        if (cv == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+        ccv.cf = cf;
+        ccv.value = &value[i];
+        ccv.complex_value = cv;
+
+        if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
 }
 
 

@@ -12,6 +12,7 @@
 #include "ngx_http_optcache_freshen.h"
 #include "ngx_http_optcache_head.h"
 #include "ngx_http_optcache_response.h"
+#include "ngx_http_optcache_tags.h"
 #include "ngx_http_optcache_vary.h"
 
 
@@ -59,10 +60,14 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    if (rc == NGX_OK) {
+        rc = ngx_http_optcache_tags(r, &resp, &e, &ctx->entry);
+    }
+
     if (rc == NGX_OK && e.head.len <= NGX_OPTCACHE_HEAD_MAX) {
         rc = ngx_http_optcache_freshen_store(r, ctx, &resp, &e);
 
-    } else {
+    } else if (rc != NGX_ERROR) {
         rc = NGX_DECLINED;
     }
 
@@ -92,7 +97,7 @@ ngx_http_optcache_freshen_store(ngx_http_request_t *r,
 
     key = ctx->key.identity.data;
 
-    rc = ngx_http_optcache_vary_respond(r, ctx, &resp->vary);
+    rc = ngx_http_optcache_vary_respond(r, ctx, &resp->vary, e);
 
     if (rc != NGX_OK) {
         return rc;

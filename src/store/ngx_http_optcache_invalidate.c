@@ -10,6 +10,7 @@
 
 #include "ngx_http_optcache_invalidate.h"
 #include "ngx_http_optcache_target.h"
+#include "ngx_http_optcache_tell.h"
 
 
 static ngx_int_t ngx_http_optcache_invalidate_shared(ngx_http_request_t *r,
@@ -34,10 +35,20 @@ ngx_http_optcache_invalidate(ngx_http_request_t *r,
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
-    ngx_http_optcache_remove(r, ctx);
-
-    if (ngx_http_optcache_invalidate_shared(r, ctx) != NGX_OK) {
+    if (ngx_http_optcache_tell_request(r, ctx) != NGX_OK
+        || ngx_http_optcache_tell_groups(r) != NGX_OK)
+    {
         return NGX_ERROR;
+    }
+
+    if (ctx->base.len) {
+        /* a key that is too long has none */
+
+        ngx_http_optcache_remove(r, ctx);
+
+        if (ngx_http_optcache_invalidate_shared(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     for (part = &r->headers_out.headers.part; part; part = part->next) {
@@ -123,6 +134,12 @@ ngx_http_optcache_invalidate_uri(ngx_http_request_t *r,
 
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "optcache invalidate \"%V\"", &target);
+
+    if (target.len != ctx->path.len
+        || ngx_memcmp(target.data, ctx->path.data, target.len) != 0)
+    {
+        ngx_http_optcache_tell_uri(r, &target);
+    }
 
     rc = ngx_http_optcache_target_key(r, ctx->conf, &target, NULL, &key);
 

@@ -16,10 +16,14 @@
 
 
 /*
- * An unsafe request has been answered without an error (RFC 9111, 4.4): the
- * stored GET of its key goes, of this user and of the shared partition, and
- * what Location and Content-Location name, if that is of this origin.  For
- * these, optcache_key is evaluated with their URI in place of the request's.
+ * An unsafe request has been answered without an error (RFC 9111, 4.4): all
+ * hosts are told of its URI, of what Location and Content-Location name, if
+ * that is of this origin, and of the groups in Cache-Group-Invalidation.
+ *
+ * Where optcache_key is made of something else, the URI does not tell what is
+ * meant: the stored GET of its key goes, too, of this user and of the shared
+ * partition.  For Location and Content-Location, optcache_key is evaluated with
+ * their URI in place of the request's.
  * NGX_ERROR when out of memory.
  */
 

@@ -15,6 +15,7 @@
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_rules.h"
+#include "ngx_http_optcache_tags.h"
 #include "ngx_http_rfc9110_date.h"
 
 
@@ -280,6 +281,7 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
         }
 
         resp->targeted |= ngx_http_optcache_targeted(h);
+        resp->tagged |= ngx_http_optcache_tags_field(h);
 
         field.name = h->key;
         field.value = h->value;
@@ -384,6 +386,7 @@ ngx_http_optcache_response_upstream(ngx_http_optcache_response_t *resp,
 
     case NGX_OPTCACHE_FIELD_OTHER:
         resp->targeted |= ngx_http_optcache_targeted(h);
+        resp->tagged |= ngx_http_optcache_tags_field(h);
         break;
 
     default:

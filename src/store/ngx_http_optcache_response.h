@@ -42,6 +42,7 @@ typedef struct {
     unsigned                      personal:1;     /* varies on credentials */
     unsigned                      no_transform:1;
     unsigned                      targeted:1;     /* has such a field */
+    unsigned                      tagged:1;       /* has a field of tags */
     unsigned                      part:1;         /* says Content-Range */
     unsigned                      streaming:1;    /* text/event-stream */
     unsigned                      invalid:1;      /* a field not to be kept */
@@ -64,6 +65,14 @@ extern const char  *ngx_http_optcache_targets[];
 ngx_int_t ngx_http_optcache_response_target(const char *name, ngx_str_t *line,
     ngx_http_rfc9111_control_t *cc);
 
+
+/*
+ * All lines of a field as one (RFC 9651, 4.2), also where it is hidden from the
+ * client; data is NULL if there is none.  NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_http_optcache_response_lines(ngx_http_request_t *r,
+    const char *name, ngx_str_t *value);
 
 /* Whether a field is one of them. */
 

@@ -55,32 +55,16 @@ ngx_int_t
 ngx_http_optcache_targeted_read(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp)
 {
-    const char                         **name;
-    ngx_http_optcache_targeted_lines_t   lines;
+    ngx_str_t     line;
+    const char  **name;
 
     for (name = ngx_http_optcache_targets; *name; name++) {
 
-        ngx_memzero(&lines, sizeof(ngx_http_optcache_targeted_lines_t));
-
-        lines.request = r;
-        lines.name = *name;
-
-        ngx_http_optcache_response_each(&r->headers_out.headers,
-                                        ngx_http_optcache_targeted_line,
-                                        &lines);
-
-        if (lines.value.data == NULL && r->upstream) {
-            /* hidden from the client */
-            ngx_http_optcache_response_each(&r->upstream->headers_in.headers,
-                                            ngx_http_optcache_targeted_line,
-                                            &lines);
-        }
-
-        if (lines.rc != NGX_OK) {
+        if (ngx_http_optcache_response_lines(r, *name, &line) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        if (ngx_http_optcache_response_target(*name, &lines.value,
+        if (ngx_http_optcache_response_target(*name, &line,
                                               &resp->freshness.cc)
             == NGX_OK)
         {
@@ -100,6 +84,33 @@ ngx_http_optcache_response_target(const char *name, ngx_str_t *line,
 {
     return (*name == 'S') ? ngx_http_surrogate_control(line, cc)
                           : ngx_http_rfc9213_targeted(line, cc);
+}
+
+
+ngx_int_t
+ngx_http_optcache_response_lines(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    ngx_http_optcache_targeted_lines_t  lines;
+
+    ngx_memzero(&lines, sizeof(ngx_http_optcache_targeted_lines_t));
+
+    lines.request = r;
+    lines.name = name;
+
+    ngx_http_optcache_response_each(&r->headers_out.headers,
+                                    ngx_http_optcache_targeted_line, &lines);
+
+    if (lines.value.data == NULL && r->upstream) {
+        /* hidden from the client */
+        ngx_http_optcache_response_each(&r->upstream->headers_in.headers,
+                                        ngx_http_optcache_targeted_line,
+                                        &lines);
+    }
+
+    *value = lines.value;
+
+    return lines.rc;
 }
 
 

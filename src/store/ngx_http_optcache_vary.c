@@ -25,7 +25,8 @@
 static ngx_uint_t ngx_http_optcache_vary_merge(ngx_http_rfc9111_vary_t *vary,
     ngx_http_rfc9111_vary_t *more);
 static ngx_int_t ngx_http_optcache_vary_store(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_http_rfc9111_vary_t *vary);
+    ngx_http_optcache_ctx_t *ctx, ngx_http_rfc9111_vary_t *vary,
+    ngx_optcache_entry_t *response);
 static ngx_int_t ngx_http_optcache_vary_key(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_rfc9111_vary_t *vary);
 static u_char *ngx_http_optcache_vary_value(ngx_http_request_t *r,
@@ -81,7 +82,8 @@ ngx_http_optcache_vary_select(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_http_optcache_vary_respond(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_http_rfc9111_vary_t *said)
+    ngx_http_optcache_ctx_t *ctx, ngx_http_rfc9111_vary_t *said,
+    ngx_optcache_entry_t *e)
 {
     ngx_http_rfc9111_vary_t   vary, more;
 
@@ -115,7 +117,7 @@ ngx_http_optcache_vary_respond(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    if (ngx_http_optcache_vary_store(r, ctx, &vary) != NGX_OK) {
+    if (ngx_http_optcache_vary_store(r, ctx, &vary, e) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -146,7 +148,8 @@ ngx_http_optcache_vary_merge(ngx_http_rfc9111_vary_t *vary,
 
 static ngx_int_t
 ngx_http_optcache_vary_store(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_http_rfc9111_vary_t *vary)
+    ngx_http_optcache_ctx_t *ctx, ngx_http_rfc9111_vary_t *vary,
+    ngx_optcache_entry_t *response)
 {
     u_char                *p;
     size_t                 len;
@@ -211,6 +214,8 @@ ngx_http_optcache_vary_store(ngx_http_request_t *r,
     e.date = ngx_time();
     e.last_modified = -1;
     e.lifetime = NGX_HTTP_OPTCACHE_VARY_LIFETIME;
+    e.tags = response->tags;
+    e.ntags = response->ntags;
 
     if (ngx_http_optcache_marks_set(r, ctx, &e) != NGX_OK) {
         return NGX_ERROR;

@@ -42,11 +42,13 @@ ngx_int_t ngx_http_optcache_vary_select(ngx_http_request_t *r,
 /*
  * Makes ctx->key that of a response to be stored, which varies on these fields
  * and on those that others of its key did; the names are stored when they
- * are new.  NGX_DECLINED: it cannot be stored; NGX_ERROR: out of memory.
+ * are new, with the tags of "e", the entry of the response, so that they go
+ * together.  NGX_DECLINED: it cannot be stored; NGX_ERROR: out of memory.
  */
 
 ngx_int_t ngx_http_optcache_vary_respond(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_http_rfc9111_vary_t *vary);
+    ngx_http_optcache_ctx_t *ctx, ngx_http_rfc9111_vary_t *vary,
+    ngx_optcache_entry_t *e);
 
 
 #endif /* _NGX_HTTP_OPTCACHE_VARY_H_INCLUDED_ */
