@@ -119,7 +119,7 @@ my @wrong = (
     ['{"tag":5}', '"tag" must be a string'],
     ['{"tag":""}', '"tag" must not be empty'],
     ['{"tag":"SECRET\n"}', '"tag" must not have control'],
-    [qq/{"tag":"$long"}/, '"tag" is too long'],
+    ['{"tag":"' . 'x' x 1025 . '"}', '"tag" is too long'],
     ['{"tags":"SECRET"}', '"tags" must be an array'],
     ['{"tags":[]}', '"tags" must be an array that is not empty'],
     ['{"tags":{"SECRET":"SECRET"}}', '"tags" must be an array'],

@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has('http_proxy', 'http_v2', 'http_mirror')
-    ->plan(65);
+    ->plan(67);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -215,10 +215,11 @@ is(get('/s'), 'HIT', 'none of these purged anything');
 # tags: how many there are
 
 for (['Surrogate-Key: a', 1], ['surrogate-key: a b  c', 3],
-     ["Surrogate-Key: a\tb", 1], ['Cache-Tag: a', 1],
+     ["Surrogate-Key: a\tb", 2], ['Cache-Tag: a', 1],
      ['Cache-Tag: a, b c ,,d,', 3], ["Cache-Tag: a\r\nCache-Tag: b", 2],
      ["Cache-Tag: a\r\nSurrogate-Key: b c", 3],
-     ['Surrogate-Key: ' . join(' ', 1 .. 64), 64])
+     ['Surrogate-Key: ' . join(' ', 1 .. 64), 64],
+     ['Cache-Tag: ' . 'x' x 1024, 1])
 {
     my ($field, $n) = @$_;
     my $clock = clock();
@@ -238,6 +239,9 @@ problem(purge('/s', 'Surrogate-Key: ' . join(' ', 1 .. 65)), 'more than 64',
     'too many');
 problem(purge('/s', 'Cache-Tag: ' . join(',', 1 .. 65)), 'more than 64',
     'too many');
+
+problem(purge('/s', 'Cache-Tag: ' . 'x' x 1025), 'longer than 1024',
+    'too long');
 
 is(get('/s'), 'HIT', 'and the URI stays');
 

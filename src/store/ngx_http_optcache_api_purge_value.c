@@ -75,7 +75,7 @@ ngx_http_optcache_api_read_tag(ngx_http_optcache_api_read_t *read,
     tag = &read->target.tag;
 
     rc = ngx_http_optcache_api_read_string(read, name, json,
-                                           NGX_HTTP_OPTCACHE_PURGE_VALUE, tag);
+                                           NGX_HTTP_OPTCACHE_PURGE_TAG, tag);
 
     if (rc == NGX_OK && ngx_http_optcache_api_read_below(tag, ' ')) {
         return ngx_http_optcache_api_read_bad(read, name,

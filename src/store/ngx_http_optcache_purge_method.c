@@ -224,7 +224,12 @@ ngx_http_optcache_purge_tags(ngx_http_optcache_purge_asked_t *asked,
 
     for (p = value->data; p < last; p++) {
 
-        for (begin = p; p < last && *p != sep; p++) { /* void */ }
+        for (begin = p;
+             p < last && *p != sep && (sep != ' ' || *p != '\t');
+             p++)
+        {
+            /* void */
+        }
 
         for (end = p; end > begin && (end[-1] == ' ' || end[-1] == '\t');
              end--)
@@ -242,6 +247,11 @@ ngx_http_optcache_purge_tags(ngx_http_optcache_purge_asked_t *asked,
 
         asked->target.tag.data = begin;
         asked->target.tag.len = end - begin;
+
+        if (asked->target.tag.len > NGX_HTTP_OPTCACHE_PURGE_TAG) {
+            asked->detail = "a tag is longer than 1024 bytes";
+            return;
+        }
 
         if (ngx_http_optcache_purge_add(asked->purge, &asked->target)
             != NGX_OK)
