@@ -93,6 +93,7 @@ ngx_optcache_postgres_t *
 ngx_optcache_postgres_create(ngx_cycle_t *cycle, ngx_slab_pool_t *shpool,
     ngx_pgsql_conf_t *conf, ngx_optcache_teller_t *teller)
 {
+    ngx_uint_t                i;
     ngx_optcache_postgres_t  *op;
 
     op = ngx_pcalloc(cycle->pool, sizeof(ngx_optcache_postgres_t));
@@ -104,6 +105,10 @@ ngx_optcache_postgres_create(ngx_cycle_t *cycle, ngx_slab_pool_t *shpool,
     op->shpool = shpool;
     op->teller = teller;
     op->log = cycle->log;
+
+    for (i = 0; i < NGX_OPTCACHE_POSTGRES_PAGE; i++) {
+        op->parts[i].op = op;
+    }
 
     op->conn = ngx_pgsql_conn_create(cycle, conf,
                                      &ngx_optcache_postgres_handlers, op);
@@ -202,6 +207,7 @@ ngx_optcache_postgres_check(ngx_optcache_postgres_t *op)
 static void
 ngx_optcache_postgres_leave(ngx_optcache_postgres_t *op)
 {
+    ngx_optcache_postgres_abandon(op);
     ngx_pgsql_conn_close(op->conn);
     ngx_keeper_leave(&op->shm->keeper);
 
@@ -232,6 +238,8 @@ static void
 ngx_optcache_postgres_down_handler(void *data)
 {
     ngx_optcache_postgres_t *op = data;
+
+    ngx_optcache_postgres_abandon(op);
 
     op->up = 0;
     op->greeted = 0;

@@ -41,6 +41,14 @@
     " concat(txid_snapshot_xmin(s), ':', txid_snapshot_xmin(s), ':') END"
 
 
+/* a row that Redis is being told of */
+
+typedef struct {
+    ngx_optcache_postgres_t           *op;
+    ngx_optcache_telling_t            *telling;  /* NULL: it is not */
+} ngx_optcache_postgres_part_t;
+
+
 /*
  * Each step is begun when the one before it is done, and while one is under
  * way nothing else is begun.
@@ -74,6 +82,8 @@ struct ngx_optcache_postgres_s {
     ngx_optcache_postgres_row_t        row;
     ngx_uint_t                         rows;
     ngx_uint_t                         odd;
+    ngx_uint_t                         waiting;  /* for Redis */
+    ngx_optcache_postgres_part_t       parts[NGX_OPTCACHE_POSTGRES_PAGE];
 
     unsigned                           up:1;
     unsigned                           greeted:1;
@@ -145,6 +155,10 @@ void ngx_optcache_postgres_look(ngx_optcache_postgres_t *op);
 
 void ngx_optcache_postgres_tell_all(ngx_optcache_postgres_t *op,
     u_char *name);
+
+/* Nobody waits for Redis any more. */
+
+void ngx_optcache_postgres_abandon(ngx_optcache_postgres_t *op);
 
 
 #endif /* _NGX_OPTCACHE_POSTGRES_CHAIN_H_INCLUDED_ */

@@ -90,7 +90,9 @@ static ngx_int_t ngx_optcache_postgres_of_user(ngx_str_t *hex,
 static ngx_int_t ngx_optcache_postgres_hex(ngx_str_t *hex, u_char *buf,
     size_t size, ngx_str_t *text);
 static void ngx_optcache_postgres_tell(ngx_optcache_postgres_t *op,
-    ngx_optcache_event_t *event, u_char *name);
+    ngx_optcache_event_t *event, u_char *name,
+    ngx_optcache_postgres_part_t *part);
+static void ngx_optcache_postgres_told_handler(void *data, ngx_int_t rc);
 static void ngx_optcache_postgres_finish(ngx_optcache_postgres_t *op);
 
 
@@ -130,7 +132,10 @@ ngx_optcache_postgres_page(ngx_optcache_postgres_t *op)
 }
 
 
-/* Each row is in force here at once. */
+/*
+ * Each row is in force here at once.  Of many, the next page waits until Redis
+ * has those of the last: else more would be pending than there is room for.
+ */
 
 static void
 ngx_optcache_postgres_page_handler(void *data, PGresult *result)
@@ -163,6 +168,7 @@ ngx_optcache_postgres_page_handler(void *data, PGresult *result)
 
     for (i = 0; i < n; i++) {
         if (ngx_optcache_postgres_row(op, result, i) != NGX_OK) {
+            ngx_optcache_postgres_abandon(op);
             ngx_pgsql_conn_fail(op->conn, "it tells no number of a row");
             return;
         }
@@ -173,7 +179,7 @@ ngx_optcache_postgres_page_handler(void *data, PGresult *result)
     if (!op->full) {
         ngx_optcache_postgres_finish(op);
 
-    } else {
+    } else if (op->waiting == 0) {
         ngx_optcache_postgres_page(op);
     }
 }
@@ -259,7 +265,8 @@ ngx_optcache_postgres_row(ngx_optcache_postgres_t *op, PGresult *result,
                        "optcache postgres row %s mark:%016xL", row->id,
                        event.mark);
 
-        ngx_optcache_postgres_tell(op, &event, name);
+        ngx_optcache_postgres_tell(op, &event, name,
+                                   op->full ? &op->parts[i] : NULL);
         return NGX_OK;
     }
 
@@ -419,16 +426,71 @@ ngx_optcache_postgres_tell_all(ngx_optcache_postgres_t *op, u_char *name)
     target.all = 1;
 
     if (ngx_optcache_mark_event(&target, &event) == NGX_OK) {
-        ngx_optcache_postgres_tell(op, &event, name);
+        ngx_optcache_postgres_tell(op, &event, name, NULL);
     }
 }
 
 
 static void
 ngx_optcache_postgres_tell(ngx_optcache_postgres_t *op,
-    ngx_optcache_event_t *event, u_char *name)
+    ngx_optcache_event_t *event, u_char *name,
+    ngx_optcache_postgres_part_t *part)
 {
-    ngx_optcache_ledger_apply(op->teller->ledger, event, NULL);
+    u_char     buf[NGX_OPTCACHE_POSTGRES_ONCE
+                   + NGX_OPTCACHE_POSTGRES_IDENTITY];
+    ngx_str_t  once;
+
+    once.data = buf;
+    once.len = ngx_snprintf(buf, sizeof(buf), "pg:%s:%s",
+                            op->position.identity, name)
+               - buf;
+
+    if (ngx_optcache_tell(op->teller, event, &once,
+                          part ? ngx_optcache_postgres_told_handler : NULL,
+                          part, part ? &part->telling : NULL)
+        == NGX_OK
+        && part)
+    {
+        op->waiting++;
+    }
+}
+
+
+/* Whether Redis has it or not: it will. */
+
+static void
+ngx_optcache_postgres_told_handler(void *data, ngx_int_t rc)
+{
+    ngx_optcache_postgres_part_t *part = data;
+
+    ngx_optcache_postgres_t  *op;
+
+    op = part->op;
+    part->telling = NULL;
+
+    if (--op->waiting == 0 && op->up) {
+        ngx_optcache_postgres_page(op);
+    }
+}
+
+
+void
+ngx_optcache_postgres_abandon(ngx_optcache_postgres_t *op)
+{
+    ngx_uint_t  i;
+
+    if (op->waiting == 0) {
+        return;
+    }
+
+    for (i = 0; i < NGX_OPTCACHE_POSTGRES_PAGE; i++) {
+        if (op->parts[i].telling) {
+            ngx_optcache_telling_abandon(op->parts[i].telling);
+            op->parts[i].telling = NULL;
+        }
+    }
+
+    op->waiting = 0;
 }
 
 

@@ -78,25 +78,15 @@ ngx_int_t
 ngx_http_optcache_postgres_start(ngx_cycle_t *cycle,
     ngx_http_optcache_main_conf_t *omcf)
 {
-    ngx_optcache_teller_t  *teller;
-
     ngx_http_optcache_postgres = NULL;
 
     if (omcf->postgres_zone == NULL) {
         return NGX_OK;
     }
 
-    teller = ngx_pcalloc(cycle->pool, sizeof(ngx_optcache_teller_t));
-    if (teller == NULL) {
-        return NGX_ERROR;
-    }
-
-    teller->ledger = omcf->ledger;
-    teller->client = omcf->client;
-
     ngx_http_optcache_postgres = ngx_optcache_postgres_create(cycle,
                         (ngx_slab_pool_t *) omcf->postgres_zone->shm.addr,
-                        omcf->postgres, teller);
+                        omcf->postgres, omcf->teller);
 
     return ngx_http_optcache_postgres ? NGX_OK : NGX_ERROR;
 }

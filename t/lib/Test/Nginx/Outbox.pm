@@ -37,6 +37,8 @@ sub gateway {
     my $port = $o{port} || 8080;
     my $http = $o{http} || '';
 
+    $http = "optcache_postgres \"$o{postgres}\"; $http" if $o{postgres};
+
     $t->write_file_expand('nginx.conf', <<"EOC");
 
 %%TEST_GLOBALS%%
@@ -50,7 +52,6 @@ http {
     %%TEST_GLOBALS_HTTP%%
 
     optcache_zone c:1m;
-    optcache_postgres "$o{postgres}";
     $http
 
     server {
