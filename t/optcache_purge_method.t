@@ -43,6 +43,7 @@ http {
         optcache c;
         optcache_user $http_x_user;
         optcache_purge $may;
+        optcache_invalidate_on_write off;
 
         location / {
             proxy_pass http://127.0.0.1:8081;
