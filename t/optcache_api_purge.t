@@ -36,6 +36,7 @@ http {
         listen 127.0.0.1:8080;
 
         optcache_user $http_x_user;
+        proxy_set_header X-Host $host;
 
         location / {
             optcache c;
@@ -97,7 +98,15 @@ my @cases = (
     [{ host => 'b.example' }, 'b/x', 'b/x/y'],
     [{ host => 'example' }],
 
-    [{ tag => 'x' }],
+    # tags are what a URI begins with, and its host
+
+    [{ tag => 'x' }, 'a/x', 'a/x u1', 'a/x u2', 'a/x/y', 'a/x?b=c', 'a/xy',
+        'b/x', 'b/x/y'],
+    [{ tag => 'x', host => 'b.example' }, 'b/x', 'b/x/y'],
+    [{ tag => 'two words' }, 'b/x', 'b/x/y'],
+    [{ tag => 'words' }],
+    [{ tag => 'X' }],
+    [{ tags => ['d', 'z', 'nosuch'] }, 'a/d/x', 'a/z u1'],
 
     [{ purge => [{ uri => '/x', host => 'b.example' }, { user => 'u2' }] },
         'a/x u2', 'b/x'],
@@ -110,7 +119,10 @@ $t->plan(@cases + 13);
 
 my $backend = $t->run_http_backend(8081, sub {
     my ($req) = @_;
-    return [200, ['Cache-Control: max-age=3600, stale-if-error=3600'],
+    my ($tag) = $req->{uri} =~ m{^/(\w?)};
+    return [200, ['Cache-Control: max-age=3600, stale-if-error=3600',
+                  "Cache-Tag: $tag" . ($req->{headers}{'x-host'} =~ /^b/
+                                       ? ', two words' : '')],
             "answer $req->{count}"];
 });
 

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache_api_purge_read.h"
+#include "ngx_http_optcache_tags.h"
 #include "ngx_sha256.h"
 
 
@@ -75,7 +76,7 @@ ngx_http_optcache_api_read_tag(ngx_http_optcache_api_read_t *read,
     tag = &read->target.tag;
 
     rc = ngx_http_optcache_api_read_string(read, name, json,
-                                           NGX_HTTP_OPTCACHE_PURGE_TAG, tag);
+                                           NGX_HTTP_OPTCACHE_TAG_MAX, tag);
 
     if (rc == NGX_OK && ngx_http_optcache_api_read_below(tag, ' ')) {
         return ngx_http_optcache_api_read_bad(read, name,

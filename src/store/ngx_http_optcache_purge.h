@@ -29,9 +29,6 @@
 #define NGX_HTTP_OPTCACHE_PURGE_VALUE  32768
 #define NGX_HTTP_OPTCACHE_PURGE_HOST   255
 
-/* bytes of a tag: no response with a longer one is stored */
-#define NGX_HTTP_OPTCACHE_PURGE_TAG    1024
-
 
 /* what one request invalidates */
 

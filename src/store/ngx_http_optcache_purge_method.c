@@ -24,6 +24,7 @@
 #include "ngx_http_optcache_conf.h"
 #include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_purge.h"
+#include "ngx_http_optcache_tags.h"
 
 
 /* what is asked for, as far as it was read */
@@ -248,7 +249,7 @@ ngx_http_optcache_purge_tags(ngx_http_optcache_purge_asked_t *asked,
         asked->target.tag.data = begin;
         asked->target.tag.len = end - begin;
 
-        if (asked->target.tag.len > NGX_HTTP_OPTCACHE_PURGE_TAG) {
+        if (asked->target.tag.len > NGX_HTTP_OPTCACHE_TAG_MAX) {
             asked->detail = "a tag is longer than 1024 bytes";
             return;
         }
