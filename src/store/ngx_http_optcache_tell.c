@@ -151,5 +151,5 @@ ngx_http_optcache_tell(ngx_http_request_t *r, ngx_optcache_target_t *target)
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "optcache tell of mark %xL", event.mark);
 
-    ngx_optcache_ledger_apply(omcf->ledger, &event, NULL);
+    (void) ngx_optcache_tell(omcf->teller, &event, NULL, NULL, NULL, NULL);
 }
