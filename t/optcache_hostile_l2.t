@@ -42,6 +42,14 @@ http {
             optcache_key key;
             proxy_pass http://127.0.0.1:8081;
         }
+
+        # of the same key, and of another URI
+
+        location /drop {
+            optcache c;
+            optcache_key key;
+            proxy_pass http://127.0.0.1:8081;
+        }
     }
 }
 
@@ -98,7 +106,7 @@ sub layer {
     my ($v) = @_;
 
     # out of memory too
-    http_post('/');
+    http_post('/drop');
     wait_for(sub { !$redis->cmd('EXISTS', $name) });
     $redis->cmd('SET', $name, $v);
 

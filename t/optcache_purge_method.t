@@ -45,9 +45,6 @@ http {
         optcache_purge $may;
         optcache_invalidate_on_write off;
 
-        # what upstream is sent is no purge, but it is a write
-        optcache_invalidate_on_write off;
-
         location / {
             proxy_pass http://127.0.0.1:8081;
         }

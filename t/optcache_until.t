@@ -192,7 +192,7 @@ sub cache { return header($_[0], 'X-Cache') // '' }
 sub left {
     my ($uri, $until, %o) = @_;
 
-    $redis->cmd('FLUSHALL');
+    $redis->forget();
 
     my $r = http_get($uri,
                      headers => { defined $until ? ('X-Until' => $until) : () },

@@ -179,11 +179,6 @@ ngx_http_optcache_marks_check_l2(ngx_http_request_t *r,
 
     e->moment = now;
 
-    if (now.position == 0) {
-        /* nobody reads the stream */
-        return NGX_OPTCACHE_LEDGER_VALID;
-    }
-
     if (ngx_http_optcache_marks_asked(r, ctx, e, &marks) != NGX_OK) {
         return NGX_OPTCACHE_LEDGER_GONE;
     }

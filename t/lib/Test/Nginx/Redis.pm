@@ -141,6 +141,18 @@ sub cmd {
 }
 
 
+# FLUSHALL without the stream of invalidations: without that, nothing that is
+# in the memory of a host is used.
+
+sub forget {
+    my ($self) = @_;
+
+    my @keys = @{ $self->cmd('KEYS', '*') };
+
+    $self->cmd('DEL', @keys) if @keys;
+}
+
+
 # One value of INFO, or all of it as a hash.
 
 sub info {
