@@ -139,7 +139,8 @@ CREATE OR REPLACE FUNCTION optcache.invalidate(kind text,
     soft boolean DEFAULT false, for_user text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    max_bytes  int := CASE kind WHEN 'prefix' THEN 4095 ELSE 8192 END;
+    max_bytes  int := CASE kind WHEN 'prefix' THEN 4095 WHEN 'tag' THEN 1024
+                                ELSE 8192 END;
 BEGIN
     IF kind IS NULL
        OR kind NOT IN ('uri', 'user', 'tag', 'prefix', 'host', 'all')

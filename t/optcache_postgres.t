@@ -18,7 +18,7 @@ use Test::Nginx::Outbox;
 
 my @hosts = map { Test::Nginx->new() } 1 .. 2;
 my @ports = (8080, 8081);
-my $t = $hosts[0]->has('debug')->has_program('postgres')->plan(23);
+my $t = $hosts[0]->has('debug')->has_program('postgres')->plan(27);
 my $pg = $t->run_postgres();
 
 install($t, $pg);
@@ -31,10 +31,19 @@ SELECT optcache.watch('allocations', uri => '/allocations/{id}',
 CREATE TABLE users (name text PRIMARY KEY, note text);
 INSERT INTO users VALUES ('alice'), ('bob');
 SELECT optcache.watch('users', for_user => '{name}', soft => true);
+CREATE TABLE items (id int PRIMARY KEY, kind text);
+INSERT INTO items VALUES (1, 'a'), (2, 'a');
+SELECT optcache.watch('items', tag => 'item:{id}', truncate_tag => 'items');
+SELECT optcache.watch('items', tag => 'kind:{kind}');
 SQL
 
 $t->run_http_backend(8090, sub {
-    return [200, ['Cache-Control: max-age=600'], 'SEE-THIS'];
+    my ($req) = @_;
+
+    my $tags = $req->{uri} =~ m{/tags/(.*)} ? $1 =~ s/,/ /gr : 'other';
+
+    return [200, ['Cache-Control: max-age=600', "Surrogate-Key: $tags"],
+            'SEE-THIS'];
 });
 
 for my $i (0 .. 1) {
@@ -49,6 +58,7 @@ for my $i (0 .. 1) {
 my @responses = (
     '/allocations/1 alice', '/allocations/1 ', '/allocations/2 alice',
     '/allocations/3 bob', '/of/alice/all ', '/of/bob/all bob', '/ ', '/ alice',
+    '/tags/item:1,items ', '/tags/items,item:2 bob', '/tags/kind:a '
 );
 
 ###############################################################################
@@ -73,6 +83,16 @@ is(changed('TRUNCATE allocations'),
     '/allocations/1 alice, /allocations/1 , /allocations/2 alice,'
     . ' /allocations/3 bob, /of/alice/all , /of/bob/all bob', 'all rows');
 
+# by tags
+
+is(changed("INSERT INTO items VALUES (3, 'b')"), '', 'no such tag');
+is(changed("UPDATE items SET kind = 'b' WHERE id = 1"),
+    '/tags/item:1,items , /tags/kind:a ', 'a tag');
+is(changed("SELECT optcache.invalidate('tag', 'items', 'localhost')"),
+    '/tags/item:1,items , /tags/items,item:2 bob', 'of one host');
+is(changed("SELECT optcache.invalidate('tag', 'items', 'example.com')"), '',
+    'of another');
+
 # softly
 
 is(changed("UPDATE users SET note = 'x' WHERE name = 'alice'"),
@@ -87,7 +107,8 @@ for my $case (
     ["'uri', '/', 'LocalHost'", '/ , / alice'],
     ["'prefix', '/allocations/'", '/allocations/1 alice, /allocations/1 ,'
         . ' /allocations/2 alice, /allocations/3 bob'],
-    ["'user', 'bob'", '/allocations/3 bob, /of/bob/all bob'],
+    ["'user', 'bob'", '/allocations/3 bob, /of/bob/all bob,'
+        . ' /tags/items,item:2 bob'],
     ["'host', 'localhost'", join(', ', @responses)],
     ["'all'", join(', ', @responses)],
 ) {

@@ -15,7 +15,7 @@ use Digest::SHA qw/ sha256_hex /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('postgres')->plan(80);
+my $t = Test::Nginx->new()->has_program('postgres')->plan(81);
 my $pg = $t->run_postgres();
 my $sql = $t->read_file($t->source_dir() . '/docs/optcache.sql');
 
@@ -50,7 +50,8 @@ for my $case (
     ["'uri', 'http://a/'", 'a uri begins with "/"'],
     ["'prefix', 'a'", 'a prefix begins with "/"'],
     ["'prefix', repeat('/', 4096)", 'more than 4095 bytes'],
-    ["'tag', repeat('a', 8193)", 'more than 8192 bytes'],
+    ["'tag', repeat('a', 1025)", 'more than 1024 bytes'],
+    ["'uri', repeat('/', 8193)", 'more than 8192 bytes'],
     ["'user', 'a', 'h'", '"host" does not narrow "user"'],
     ["'all', NULL, 'h'", '"host" does not narrow "all"'],
     ["'tag', 'a', for_user => 'b'", '"for_user" does not narrow "tag"'],
