@@ -34,6 +34,7 @@
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_purge.h"
 #include "ngx_http_optcache_request.h"
+#include "ngx_http_optcache_rules.h"
 #include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_stale.h"
 #include "ngx_http_optcache_vars.h"
@@ -489,6 +490,13 @@ ngx_http_optcache_start(ngx_http_request_t *r,
     ctx->invalidate = olcf->invalidate_on_write
                       && ngx_http_optcache_request_unsafe(r)
                       && !(r->method & olcf->methods);
+
+    rc = ngx_http_optcache_rules_never(r, olcf);
+
+    if (rc != NGX_DECLINED) {
+        /* nothing asks for its key */
+        return (rc == NGX_OK) ? NGX_DECLINED : rc;
+    }
 
     rc = ngx_http_optcache_request_key(r, olcf, &ctx->key);
 

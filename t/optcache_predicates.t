@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(20);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(24);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -28,6 +28,19 @@ http {
 
     optcache_zone c:1m;
     optcache_valid 1m;
+
+    map "$http_x_a $upstream_http_x_secret" $changes {
+        volatile;
+        default 0;
+        "1 "    1;
+        "1 no"  0;
+    }
+
+    map $http_x_a $matches {
+        default   0;
+        ~^(no)$   0;
+        ~^(yes)$  1;
+    }
 
     server {
         listen 127.0.0.1:8080;
@@ -47,6 +60,19 @@ http {
         location /both/ {
             optcache_bypass $http_x_a;
             optcache_no_store $http_x_a;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /changes/ {
+            optcache_bypass $changes;
+            optcache_no_store $changes;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location ~ ^/matches/(.*)$ {
+            optcache_key $1;
+            optcache_bypass $matches;
+            optcache_no_store $matches;
             proxy_pass http://127.0.0.1:8081;
         }
     }
@@ -107,6 +133,13 @@ is(get('/no_store/?private=1'), 'MISS answer 2', 'a value of the request');
 http_get('/both/');
 is(get('/both/', 'X-A: 1'), 'BYPASS answer 2', 'both');
 is(get('/both/'), 'HIT answer 1', 'leave what was stored');
+
+http_get('/changes/?secret=no', headers => ['X-A: 1']);
+is(get('/changes/?secret=no'), 'HIT answer 1', 'both, until it is answered');
+
+is(get('/matches/a', 'X-A: yes'), 'BYPASS answer 1', 'an expression');
+is(get('/matches/a', 'X-A: no'), 'MISS answer 2', 'that finds something else');
+is(get('/matches/b', 'X-A: no'), 'MISS answer 1', 'than the key is made of');
 
 http_get('/x', port => 8082);
 is(get8082('/x', 'X-A: 1'), 'BYPASS answer 2', 'inherited bypass');

@@ -121,6 +121,7 @@ typedef struct {
     ngx_array_t                 *bypass;
     ngx_array_t                 *no_store;
     ngx_array_t                 *purge;       /* NULL: off */
+    uint64_t                     never;       /* bypass that no_store has */
     ngx_uint_t                   methods;
     size_t                       max_size;
     ngx_uint_t                   headers;

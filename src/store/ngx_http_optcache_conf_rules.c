@@ -15,6 +15,8 @@
 #include "ngx_http_optcache_conf.h"
 
 
+static uint64_t ngx_http_optcache_conf_never(
+    ngx_http_optcache_loc_conf_t *conf);
 static ngx_uint_t ngx_http_optcache_conf_keys_body(
     ngx_http_optcache_loc_conf_t *conf);
 static ngx_uint_t ngx_http_optcache_conf_word(u_char ch);
@@ -50,6 +52,8 @@ ngx_http_optcache_conf_merge_rules(ngx_conf_t *cf,
     ngx_conf_merge_uint_value(conf->set_cookie, prev->set_cookie,
                               NGX_HTTP_OPTCACHE_COOKIE_REFUSE);
 
+    conf->never = ngx_http_optcache_conf_never(conf);
+
     ngx_conf_merge_value(conf->min_uses, prev->min_uses, 1);
     ngx_conf_merge_value(conf->share_public, prev->share_public, 0);
     ngx_conf_merge_value(conf->no_vary_search, prev->no_vary_search, 0);
@@ -77,6 +81,41 @@ ngx_http_optcache_conf_merge_rules(ngx_conf_t *cf,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* Which of the values of optcache_bypass are of optcache_no_store, too. */
+
+static uint64_t
+ngx_http_optcache_conf_never(ngx_http_optcache_loc_conf_t *conf)
+{
+    uint64_t                   never;
+    ngx_uint_t                 i, k;
+    ngx_http_complex_value_t  *bypass, *no_store;
+
+    if (conf->bypass == NULL || conf->no_store == NULL) {
+        return 0;
+    }
+
+    never = 0;
+    bypass = conf->bypass->elts;
+    no_store = conf->no_store->elts;
+
+    for (i = 0; i < conf->bypass->nelts && i < 64; i++) {
+
+        for (k = 0; k < conf->no_store->nelts; k++) {
+
+            if (bypass[i].value.len == no_store[k].value.len
+                && ngx_memcmp(bypass[i].value.data, no_store[k].value.data,
+                              bypass[i].value.len)
+                   == 0)
+            {
+                never |= (uint64_t) 1 << i;
+            }
+        }
+    }
+
+    return never;
 }
 
 

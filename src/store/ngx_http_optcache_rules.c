@@ -13,6 +13,8 @@
 
 
 static time_t ngx_http_optcache_rules_time(ngx_str_t *value);
+static ngx_uint_t ngx_http_optcache_rules_stays(ngx_http_request_t *r,
+    ngx_http_complex_value_t *cv);
 
 
 void
@@ -111,4 +113,87 @@ ngx_http_optcache_rules_used(ngx_http_optcache_ctx_t *ctx,
 
     return ngx_optcache_l1_uses(ctx->zone, &ctx->key.identity, ngx_time())
            >= (ngx_uint_t) olcf->min_uses;
+}
+
+
+ngx_int_t
+ngx_http_optcache_rules_never(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    ngx_str_t                  value;
+    ngx_uint_t                 i;
+    ngx_http_complex_value_t  *cv;
+
+    if (olcf->never == 0 || !(r->method & olcf->methods)) {
+        return NGX_DECLINED;
+    }
+
+#if (NGX_PCRE)
+
+    if (r->ncaptures) {
+        /* a value may have others, and the key is made of these */
+        return NGX_DECLINED;
+    }
+
+#endif
+
+    cv = olcf->bypass->elts;
+
+    for (i = 0; i < olcf->bypass->nelts; i++) {
+
+        if (ngx_http_complex_value(r, &cv[i], &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (value.len == 0 || (value.len == 1 && value.data[0] == '0')) {
+            continue;
+        }
+
+        /* those behind it are not asked, as one is enough */
+
+        if (i < 64 && (olcf->never >> i & 1)
+            && ngx_http_optcache_rules_stays(r, &cv[i]))
+        {
+            return NGX_OK;
+        }
+
+        break;
+    }
+
+#if (NGX_PCRE)
+    r->ncaptures = 0;
+#endif
+
+    return NGX_DECLINED;
+}
+
+
+/* Whether the variables in it, which have a value now, keep it. */
+
+static ngx_uint_t
+ngx_http_optcache_rules_stays(ngx_http_request_t *r,
+    ngx_http_complex_value_t *cv)
+{
+    ngx_uint_t  *index;
+
+#if (NGX_PCRE)
+
+    if (r->ncaptures) {
+        return 0;
+    }
+
+#endif
+
+    if (cv->flushes == NULL) {
+        return cv->lengths == NULL;
+    }
+
+    for (index = cv->flushes; *index != (ngx_uint_t) -1; index++) {
+
+        if (r->variables[*index].no_cacheable) {
+            return 0;
+        }
+    }
+
+    return 1;
 }

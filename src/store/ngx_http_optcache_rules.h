@@ -45,5 +45,15 @@ ngx_int_t ngx_http_optcache_rules_left(ngx_http_request_t *r,
 ngx_uint_t ngx_http_optcache_rules_used(ngx_http_optcache_ctx_t *ctx,
     ngx_http_optcache_loc_conf_t *olcf);
 
+/*
+ * Whether it is known, before there is a key, that a request is not looked up
+ * (optcache_bypass) and its answer not stored (optcache_no_store), since they
+ * share a value that stays as it is.  NGX_OK: it is; NGX_DECLINED: it is not,
+ * and nothing has changed but what variables remember; NGX_ERROR.
+ */
+
+ngx_int_t ngx_http_optcache_rules_never(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf);
+
 
 #endif /* _NGX_HTTP_OPTCACHE_RULES_H_INCLUDED_ */
