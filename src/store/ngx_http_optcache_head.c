@@ -23,6 +23,7 @@ typedef struct {
     u_char                       *p;
     size_t                        size;           /* at most */
     ngx_uint_t                    hops;           /* Connection names fields */
+    ngx_uint_t                    n;              /* fields that were seen */
 } ngx_http_optcache_head_t;
 
 
@@ -30,6 +31,8 @@ static void ngx_http_optcache_head_size(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_head_made(ngx_http_optcache_head_t *head,
     ngx_str_t *type, ngx_str_t *date);
 static void ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data);
+static ngx_optcache_field_e ngx_http_optcache_head_id(
+    ngx_http_optcache_head_t *head, ngx_table_elt_t *h);
 static ngx_int_t ngx_http_optcache_head_type(ngx_http_request_t *r,
     ngx_str_t *type);
 static ngx_uint_t ngx_http_optcache_head_hops(ngx_http_request_t *r);
@@ -135,7 +138,7 @@ ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data)
 
     ngx_optcache_field_t  field;
 
-    field.id = ngx_optcache_field_id(&h->key);
+    field.id = ngx_http_optcache_head_id(head, h);
     field.name = h->key;
     field.value = h->value;
 
@@ -176,6 +179,22 @@ ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data)
     }
 
     head->p = ngx_optcache_field_write(head->p, &field);
+}
+
+
+/* They have been read in this order, unless a variable has changed them. */
+
+static ngx_optcache_field_e
+ngx_http_optcache_head_id(ngx_http_optcache_head_t *head, ngx_table_elt_t *h)
+{
+    ngx_uint_t                     n;
+    ngx_http_optcache_response_t  *resp;
+
+    n = head->n++;
+    resp = head->response;
+
+    return (n < resp->nfields && resp->fields[n].header == h)
+           ? resp->fields[n].id : ngx_optcache_field_id(&h->key);
 }
 
 

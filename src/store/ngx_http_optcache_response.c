@@ -26,7 +26,7 @@ static void ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_hidden(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp);
-static void ngx_http_optcache_response_upstream(
+static void ngx_http_optcache_response_upstream(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp, ngx_table_elt_t *h);
 static void ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
@@ -47,7 +47,7 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     ngx_http_rfc9111_storage_e     reason;
     ngx_http_optcache_loc_conf_t  *olcf;
 
-    ngx_memzero(resp, sizeof(ngx_http_optcache_response_t));
+    ngx_memzero(resp, offsetof(ngx_http_optcache_response_t, fields));
 
     ngx_http_rfc9111_freshness_init(&resp->freshness);
 
@@ -231,9 +231,17 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
 {
     ngx_http_optcache_response_t *resp = data;
 
+    ngx_optcache_field_e  id;
     ngx_optcache_field_t  field;
 
-    switch (ngx_optcache_field_id(&h->key)) {
+    id = ngx_optcache_field_id(&h->key);
+
+    if (resp->nfields < NGX_HTTP_OPTCACHE_RESPONSE_FIELDS) {
+        resp->fields[resp->nfields].header = h;
+        resp->fields[resp->nfields++].id = id;
+    }
+
+    switch (id) {
 
     case NGX_OPTCACHE_FIELD_CACHE_CONTROL:
         ngx_http_rfc9111_control_parse(&h->value, &resp->freshness.cc);
@@ -347,7 +355,7 @@ ngx_http_optcache_response_hidden(ngx_http_request_t *r,
             }
 
             if (h[i].hash) {
-                ngx_http_optcache_response_upstream(resp, &h[i]);
+                ngx_http_optcache_response_upstream(r, resp, &h[i]);
             }
         }
     }
@@ -355,9 +363,19 @@ ngx_http_optcache_response_hidden(ngx_http_request_t *r,
 
 
 static void
-ngx_http_optcache_response_upstream(ngx_http_optcache_response_t *resp,
-    ngx_table_elt_t *h)
+ngx_http_optcache_response_upstream(ngx_http_request_t *r,
+    ngx_http_optcache_response_t *resp, ngx_table_elt_t *h)
 {
+    ngx_http_upstream_headers_in_t  *in;
+
+    in = &r->upstream->headers_in;
+
+    /* most of what is not passed on, and says nothing here */
+
+    if (h == in->server || h == in->content_type || h == in->content_length) {
+        return;
+    }
+
     switch (ngx_optcache_field_id(&h->key)) {
 
     case NGX_OPTCACHE_FIELD_DATE:

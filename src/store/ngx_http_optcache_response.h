@@ -18,7 +18,18 @@
 #include "ngx_http_rfc9111_vary.h"
 
 
+#define NGX_HTTP_OPTCACHE_RESPONSE_FIELDS  16
+
+
 typedef void (*ngx_http_optcache_field_pt)(ngx_table_elt_t *h, void *data);
+
+
+/* what a field was found to be, which is looked up once */
+
+typedef struct {
+    ngx_table_elt_t              *header;
+    ngx_optcache_field_e          id;
+} ngx_http_optcache_response_field_t;
 
 
 /* what the header of a response means to the cache */
@@ -46,6 +57,10 @@ typedef struct {
     unsigned                      part:1;         /* says Content-Range */
     unsigned                      streaming:1;    /* text/event-stream */
     unsigned                      invalid:1;      /* a field not to be kept */
+
+    ngx_uint_t                    nfields;        /* the first ones */
+    ngx_http_optcache_response_field_t
+                                  fields[NGX_HTTP_OPTCACHE_RESPONSE_FIELDS];
 } ngx_http_optcache_response_t;
 
 
