@@ -15,6 +15,7 @@ TEST_JOBS    ?= $(JOBS)
 PROVE        ?= CMOCKA_MESSAGE_OUTPUT=TAP prove -It/lib -j$(TEST_JOBS)
 TESTS        ?= $(wildcard t/*.t)
 FUZZ_SECONDS ?= 60
+MODEL_SECONDS ?= 180
 SUITE        ?= trixie
 
 override BUILD := $(abspath $(BUILD))
@@ -100,6 +101,13 @@ conformance: setup-conformance all  ## the public tests of HTTP caches
 bench: setup-bench all  ## beside proxy_cache, limit_req, return and Lua
 	@bench/run.sh
 	@bench/entries.sh space hits
+	@[ -n "$$BENCH_ONLY" ] || /usr/bin/python3 bench/purge.py \
+	    --build $(BUILD) --nginx $(NGINX_BINARY)
+
+.PHONY: model
+model: setup-test all  ## three hosts while all breaks, for MODEL_SECONDS
+	@/usr/bin/python3 t/model/invalidation.py --build $(BUILD) \
+	    --nginx $(NGINX_BINARY) --seconds $(MODEL_SECONDS)
 
 .PHONY: install
 install: all  ## copy the modules to DESTDIR and MODULES_DIR
