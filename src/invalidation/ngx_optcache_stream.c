@@ -30,6 +30,10 @@ static ngx_int_t ngx_optcache_stream_id(redisReply *event,
 
 
 /*
+ * Positions of L2 entries are ids: what was stored when there was another
+ * stream, which was ahead of this one, must not seem to be of the time to come.
+ * So a stream that is not ahead of what was read begins anew, ahead of that.
+ *
  * A string counts for 16 bytes more than it has, and an event for 48, so that
  * the limit of bytes is one of elements as well; see ngx_redis_reply.h.
  */
@@ -40,11 +44,17 @@ static ngx_str_t  ngx_optcache_stream_script = ngx_string(
     "local events = redis.call('XRANGE', key, last, '+', 'COUNT', count)\n"
     "if not events[1] or events[1][1] ~= last then\n"
       "found = 0\n"
+      "local ms = tonumber(string.match(last, '^%d+'))\n"
+      "local top = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]\n"
+      "if not top or tonumber(string.match(top[1], '^%d+')) <= ms then\n"
+        "local t, id = redis.call('TIME'), '*'\n"
+        "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+        "if ms >= now and ms < 2 ^ 52 then\n"
+          "id = string.format('%.0f-0', ms + 1)\n"
+        "end\n"
+        "redis.call('XADD', key, 'MAXLEN', 1, id, 'hello', ARGV[3])\n"
+      "end\n"
       "events = redis.call('XRANGE', key, '-', '+', 'COUNT', count)\n"
-    "end\n"
-    "if not events[1] then\n"
-      "redis.call('XADD', key, '*', 'hello', ARGV[3])\n"
-      "events = redis.call('XRANGE', key, '-', '+')\n"
     "end\n"
     "local more = #events == count and 1 or 0\n"
     "for i = found + 1, #events do\n"

@@ -7,8 +7,9 @@
 /*
  * Asks for what is behind an event of the stream, and takes the answer, which
  * tells in one step whether that event is still there.  If it is not, all that
- * there is is told from its begin.  A stream that is empty, or not there, gets
- * an event first that says hello: there always is one to be found again.
+ * there is is told from its begin.  A stream that is empty, or not there, or
+ * whose events are all older than that one, gets an event first that says
+ * hello, and has no other then: there always is one to be found again.
  *
  *     EVAL .. 1 <stream> <id> <count> <host>
  *
