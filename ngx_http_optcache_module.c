@@ -28,6 +28,7 @@
 #include "ngx_http_optcache_fetch.h"
 #include "ngx_http_optcache_freshen.h"
 #include "ngx_http_optcache_invalidate.h"
+#include "ngx_http_optcache_lease.h"
 #include "ngx_http_optcache_ledger.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_postgres.h"
@@ -443,6 +444,14 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
         }
     }
 
+    if (!ctx->found || ctx->lease) {
+        rc = ngx_http_optcache_lease(r, ctx);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
+        }
+    }
+
     if (!ctx->found) {
         return ngx_http_optcache_ask(r, ctx);
     }
@@ -779,6 +788,7 @@ ngx_http_optcache_init(ngx_conf_t *cf)
 
     if (ngx_http_optcache_ledger_init(cf, omcf) != NGX_OK
         || ngx_http_optcache_compress_init(cf, omcf) != NGX_OK
+        || ngx_http_optcache_lease_init(cf, omcf) != NGX_OK
         || ngx_http_optcache_postgres_init(cf, omcf) != NGX_OK)
     {
         return NGX_ERROR;
@@ -853,7 +863,9 @@ ngx_http_optcache_init_process(ngx_cycle_t *cycle)
         }
     }
 
-    if (ngx_http_optcache_ledger_init_process(cycle, omcf) != NGX_OK) {
+    if (ngx_http_optcache_ledger_init_process(cycle, omcf) != NGX_OK
+        || ngx_http_optcache_lease_init_process(cycle, omcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -875,6 +887,7 @@ ngx_http_optcache_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_optcache_compress_exit_process();
+    ngx_http_optcache_lease_exit_process(omcf);
     ngx_http_optcache_postgres_stop();
     ngx_http_optcache_ledger_exit_process(omcf);
 

@@ -107,7 +107,7 @@ for my $uri ('/a', '/chunked') {
 
 # in Redis, too: the last number before the identity is the length of gzip
 
-my @len = map { stored($_) } @{ $redis->cmd('KEYS', 'oc:*') };
+my @len = map { stored($_) } @{ $redis->entry_names() };
 
 is(scalar(@len), 2, 'both are in Redis');
 is(scalar(grep { $_ } @len), 2, 'in both forms');

@@ -214,7 +214,7 @@ like(asked('/two', port => 8083),
 
 # from Redis
 
-wait_for(sub { $redis->cmd('DBSIZE') > 5 });
+wait_for(sub { $redis->entries() > 5 });
 $t->stop();
 $t->run();
 

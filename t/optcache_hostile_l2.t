@@ -67,9 +67,9 @@ $t->run();
 ###############################################################################
 
 http_get('/');
-wait_for(sub { $redis->cmd('DBSIZE') == 1 });
+wait_for(sub { $redis->entries() == 1 });
 
-my ($name) = @{ $redis->cmd('KEYS', '*') };
+my ($name) = @{ $redis->entry_names() };
 my $value = $redis->cmd('GET', $name);
 
 is(layer($value), 'L2', 'the value as it is');

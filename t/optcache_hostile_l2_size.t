@@ -64,7 +64,7 @@ $_->run() for $t, $small;
 ###############################################################################
 
 http_get($_) for '/large', map { "/$_" } 1 .. 5;
-wait_for(sub { $redis->cmd('DBSIZE') == 6 });
+wait_for(sub { $redis->entries() == 6 });
 
 # all on one connection
 

@@ -136,7 +136,7 @@ sub comes_back {
     return wait_for(sub {
         $n++;
         http_get("/$name/$n");
-        return $redis->cmd('DBSIZE') > 0;
+        return $redis->entries() > 0;
     }, 20);
 }
 

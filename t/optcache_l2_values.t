@@ -102,9 +102,9 @@ $t->run();
 # the value as it is stored
 
 http_get('/writer/', headers => { 'X-Key' => 'a' });
-wait_for(sub { $redis->cmd('DBSIZE') == 1 });
+wait_for(sub { $redis->entries() == 1 });
 
-my ($key) = @{ $redis->cmd('KEYS', '*') };
+my ($key) = @{ $redis->entry_names() };
 my $value = $redis->cmd('GET', $key);
 
 $t->stop();
@@ -183,9 +183,9 @@ sub of {
 
     $redis->cmd('DEL', @keys) if @keys;
     http_get("/user", headers => { Authorization => $user });
-    wait_for(sub { $redis->cmd('DBSIZE') == 1 });
+    wait_for(sub { $redis->entries() == 1 });
 
-    my ($name) = @{ $redis->cmd('KEYS', '*') };
+    my ($name) = @{ $redis->entry_names() };
     return ($name, $redis->cmd('GET', $name));
 }
 

@@ -98,9 +98,10 @@ ok(wait_for(sub {
 is(header(http_get('/stored'), 'X-Cache'), 'HIT', 'what was stored is there');
 is($backend->count(qr{ /stored$}), 1, 'as it was');
 
-# of two workers, of the one that hears of changes, and of this test
+# of two workers, of those that hear of invalidations and of leases, and of
+# this test
 
-ok(wait_for(sub { $redis->info('connected_clients') <= 4 }),
+ok(wait_for(sub { $redis->info('connected_clients') <= 5 }),
     'no connection stays');
 
 ###############################################################################

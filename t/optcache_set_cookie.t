@@ -114,7 +114,7 @@ is(cookies($r), '', 'it sets none');
 
 # from Redis
 
-wait_for(sub { $redis->cmd('DBSIZE') == 4 });
+wait_for(sub { $redis->entries() == 4 });
 
 $t->stop();
 $t->run();

@@ -220,7 +220,7 @@ asked('/redis', 'A');
 asked('/redis/own', 'B', 'private, max-age=60');
 asked('/redis/own', 'A');
 asked('/redis/nobody', undef, 'max-age=60');
-wait_for(sub { $redis->cmd('DBSIZE') == 4 });
+wait_for(sub { $redis->entries() == 4 });
 
 $t->stop();
 $t->run();

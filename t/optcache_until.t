@@ -199,9 +199,9 @@ sub left {
                      %o);
     die "bad answer\n$r" if cache($r) ne 'MISS';
 
-    wait_for(sub { $redis->cmd('DBSIZE') == 1 });
+    wait_for(sub { $redis->entries() == 1 });
 
-    return $redis->cmd('TTL', $redis->cmd('KEYS', '*')->[0]);
+    return $redis->cmd('TTL', $redis->entry_names()->[0]);
 }
 
 

@@ -361,7 +361,7 @@ ngx_redis_tracking_reply_handler(void *data, redisReply *reply)
         code = ngx_redis_reply_code(reply);
 
         ngx_log_error(NGX_LOG_WARN, &t->conn.log, 0,
-                      "redis does not track keys, every check asks it: \"%V\"",
+                      "redis does not tell of changed keys: \"%V\"",
                       &code);
     }
 

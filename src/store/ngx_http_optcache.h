@@ -12,6 +12,7 @@
  *     ngx_http_optcache_marks      was it invalidated since?
  *     ngx_http_optcache_search     which queries are one key
  *     ngx_http_optcache_lock       does somebody ask for one already?
+ *     ngx_http_optcache_lease      the same, of all hosts
  *     ngx_http_optcache_send       an entry becomes the response
  *     ngx_http_optcache_fetch      upstream is asked, by our validators
  *     ngx_http_optcache_stale      what may be used though it is stale
@@ -44,6 +45,7 @@
 #include "ngx_optcache_ledger.h"
 #include "ngx_optcache_reader.h"
 #include "ngx_optcache_teller.h"
+#include "ngx_optcache_watch.h"
 #include "ngx_http_optcache_value.h"
 #include "ngx_http_rfc9111_control.h"
 
@@ -93,6 +95,7 @@ typedef struct {
     ngx_array_t                  zones;       /* ngx_optcache_l1_t * */
     ngx_redis_conf_t            *redis;       /* NULL: no second level */
     ngx_redis_client_t          *client;      /* of this worker */
+    ngx_optcache_watch_t        *watch;       /* of leases, or NULL */
     ngx_pgsql_conf_t            *postgres;    /* NULL: no outbox is read */
     ngx_shm_zone_t              *postgres_zone;
     ngx_str_t                    prefix;
@@ -108,6 +111,7 @@ typedef struct {
 #endif
     unsigned                     warned:1;    /* of shared cookies */
     unsigned                     gzip:1;      /* some location stores it */
+    unsigned                     leases:1;    /* some location takes them */
 } ngx_http_optcache_main_conf_t;
 
 
@@ -184,7 +188,8 @@ typedef struct {
 } ngx_http_optcache_place_t;
 
 
-typedef struct ngx_http_optcache_lock_s  ngx_http_optcache_lock_t;
+typedef struct ngx_http_optcache_lock_s   ngx_http_optcache_lock_t;
+typedef struct ngx_http_optcache_lease_s  ngx_http_optcache_lease_t;
 
 typedef struct {
     ngx_http_request_t           *request;
@@ -200,6 +205,7 @@ typedef struct {
     ngx_http_rfc9111_control_t   *asked;      /* by the client, or NULL */
     ngx_redis_command_t          *command;    /* the lookup under way */
     ngx_http_optcache_lock_t     *lock;       /* NULL: has no part in it */
+    ngx_http_optcache_lease_t    *lease;      /* the same of all hosts */
     ngx_http_optcache_place_t     other;      /* what all share, or the own */
     ngx_str_t                     body;       /* of a POST: SHA-256 in hex */
     ngx_str_t                     rule;       /* No-Vary-Search, if known */
@@ -224,6 +230,7 @@ typedef struct {
     unsigned                      gzip:1;     /* is the form that is sent */
     unsigned                      silent:1;   /* no body goes on from here */
     unsigned                      waiting:1;  /* for Redis, or who leads */
+    unsigned                      redis:1;    /* has answered, when asked */
     unsigned                      store:1;    /* the answer may be stored */
     unsigned                      stored:1;   /* and is, in L1 */
     unsigned                      invalidate:1;  /* an unsafe method */
@@ -254,6 +261,14 @@ ngx_int_t ngx_http_optcache_lookup(ngx_http_request_t *r,
  */
 
 ngx_int_t ngx_http_optcache_lookup_again(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+/*
+ * Asks the second level, as it is asked in a lookup, for ctx->key.  Returns as
+ * ngx_http_optcache_lookup(); NGX_OK: it cannot be asked.
+ */
+
+ngx_int_t ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 /* Removes the entry of the request's key from both levels. */

@@ -49,6 +49,7 @@ ngx_http_optcache_conf_create_main(ngx_conf_t *cf)
      *
      *     omcf->redis = NULL;
      *     omcf->client = NULL;
+     *     omcf->watch = NULL;
      *     omcf->postgres = NULL;
      *     omcf->postgres_zone = NULL;
      *     omcf->prefix = { 0, NULL };
@@ -59,6 +60,7 @@ ngx_http_optcache_conf_create_main(ngx_conf_t *cf)
      *     omcf->max_size = 0;
      *     omcf->threads = NULL;
      *     omcf->gzip = 0;
+     *     omcf->leases = 0;
      *     omcf->warned = 0;
      */
 
@@ -253,6 +255,10 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->zone && conf->gzip) {
         omcf->gzip = 1;
+    }
+
+    if (conf->zone && conf->lock && conf->redis) {
+        omcf->leases = 1;
     }
 
     return ngx_http_optcache_conf_merge_rules(cf, prev, conf);

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_lease.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_wait.h"
@@ -72,7 +73,7 @@ static void ngx_http_optcache_lock_cleanup(void *data);
 
 /* of the master and all its workers; the lists are a worker's own */
 
-static ngx_waker_t  *ngx_http_optcache_lock_waker;
+ngx_waker_t         *ngx_http_optcache_lock_waker;
 static ngx_queue_t   ngx_http_optcache_lock_waiters[
                                                NGX_HTTP_OPTCACHE_LOCK_LISTS];
 
@@ -377,6 +378,24 @@ ngx_http_optcache_lock_left(ngx_http_optcache_lock_t *lk)
 }
 
 
+ngx_uint_t
+ngx_http_optcache_lock_leads(ngx_http_optcache_ctx_t *ctx,
+    ngx_msec_int_t *left)
+{
+    ngx_http_optcache_lock_t  *lk;
+
+    lk = ctx->lock;
+
+    if (lk == NULL || !lk->leads || lk->over) {
+        return 0;
+    }
+
+    *left = lk->waited ? ngx_http_optcache_lock_left(lk)
+                       : (ngx_msec_int_t) lk->timeout;
+    return 1;
+}
+
+
 static void
 ngx_http_optcache_lock_timer_handler(ngx_event_t *ev)
 {
@@ -446,6 +465,8 @@ ngx_http_optcache_lock_wake_handler(uint64_t reasons)
         ngx_http_optcache_lock_resume(ngx_queue_data(q,
                                            ngx_http_optcache_lock_t, queue));
     }
+
+    ngx_http_optcache_lease_wake(reasons);
 }
 
 
@@ -567,6 +588,8 @@ ngx_http_optcache_lock_release(ngx_http_optcache_lock_t *lk,
     }
 
     lk->over = 1;
+
+    ngx_http_optcache_lease_release(lk->ctx, outcome);
 
     if (!lk->leads
         && (outcome == NGX_OPTCACHE_LOCK_FAILED

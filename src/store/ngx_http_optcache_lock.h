@@ -30,6 +30,12 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_optcache_lock.h"
+#include "ngx_waker.h"
+
+
+/* wakes workers, by lists of 6 bits of a hash; for leases, too */
+
+extern ngx_waker_t  *ngx_http_optcache_lock_waker;
 
 
 /* To be called for each cycle, process and end of a process; NGX_ERROR. */
@@ -47,6 +53,14 @@ void ngx_http_optcache_lock_exit_process(void);
 
 ngx_int_t ngx_http_optcache_lock(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
+
+/*
+ * Whether a request leads, and how many ms it may wait yet, for what others of
+ * this host wait for it.
+ */
+
+ngx_uint_t ngx_http_optcache_lock_leads(ngx_http_optcache_ctx_t *ctx,
+    ngx_msec_int_t *left);
 
 /*
  * What became of the answer; the first word counts.  Nothing is done for a

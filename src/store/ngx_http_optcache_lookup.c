@@ -25,8 +25,6 @@ static void ngx_http_optcache_lookup_found(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_layer_e layer);
 static ngx_http_rfc9111_reuse_e ngx_http_optcache_lookup_reuse(
     ngx_http_optcache_ctx_t *ctx, time_t now);
-static ngx_int_t ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
 static void ngx_http_optcache_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static ngx_int_t ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
@@ -229,7 +227,7 @@ ngx_http_optcache_lookup_reuse(ngx_http_optcache_ctx_t *ctx, time_t now)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
@@ -293,6 +291,7 @@ ngx_http_optcache_reply_handler(void *data, ngx_redis_result_e result,
 
     ctx->command = NULL;
     ctx->waiting = 0;
+    ctx->redis = (result == NGX_REDIS_REPLY);
 
     /* the request may wait for something else by now, as its post_action */
 

@@ -153,6 +153,18 @@ sub forget {
 }
 
 
+# The names of what the cache has stored, and how many there are: keys that it
+# has for a moment do not count.
+
+sub entry_names {
+    my ($self) = @_;
+    return [grep { /:[0-9a-f]{64}$/ } @{ $self->cmd('KEYS', '*') }];
+}
+
+
+sub entries { return scalar @{ $_[0]->entry_names() } }
+
+
 # One value of INFO, or all of it as a hash.
 
 sub info {
