@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::CacheHosts;
 
-my $fleet = Test::Nginx::CacheHosts->new(<<'CONF_END', n => 2)->plan(19);
+my $fleet = Test::Nginx::CacheHosts->new(<<'CONF_END', n => 2)->plan(20);
 
         location / {
             optcache c;
@@ -49,6 +49,8 @@ my $backend = $t->run_http_backend(8085, sub {
     my ($req) = @_;
 
     my ($s, $uri, $n) = @$req{qw/ socket uri count /};
+
+    return 'posted' if $req->{method} eq 'POST';
 
     $gate->pass();
 
@@ -104,6 +106,14 @@ is(scalar(grep { /answer/ } @r), 5, 'is asked by others at once');
 is(scalar(grep { status($_) == 502 } @r), 10, 'none: all hear of it');
 ok(wait_for(sub { !grep { $fleet->redis()->cmd('GET', $_) ne 'u' }
                   $fleet->leased() }, 10), 'no lease is left');
+
+# an answer that is invalidated before it is here
+
+($first, @s) = started('/overtaken', 5);
+http_post('/overtaken', port => $port);
+@r = $gate->opened($first, @s);
+is(join(' ', map { body($_) } @r), join(' ', 'answer 1', ('answer 2') x 5),
+    'invalidated under way: one of those that wait asks again');
 
 # who waits too long
 

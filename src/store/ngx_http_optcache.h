@@ -233,6 +233,7 @@ typedef struct {
     unsigned                      redis:1;    /* has answered, when asked */
     unsigned                      store:1;    /* the answer may be stored */
     unsigned                      stored:1;   /* and is, in L1 */
+    unsigned                      overtaken:1;  /* or was invalidated by then */
     unsigned                      invalidate:1;  /* an unsafe method */
     unsigned                      sent:1;     /* the answer is a hit */
     unsigned                      collapsed:1; /* that it has waited for */

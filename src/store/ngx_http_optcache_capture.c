@@ -588,7 +588,11 @@ ngx_http_optcache_capture_drop(ngx_http_optcache_ctx_t *ctx)
     cap = ctx->capture;
     ctx->capture = NULL;
 
-    ngx_http_optcache_unlock(ctx, ctx->stored ? NGX_OPTCACHE_LOCK_STORED
+    /* the next answer is not invalidated by what this one was */
+
+    ngx_http_optcache_unlock(ctx,
+                             ctx->stored ? NGX_OPTCACHE_LOCK_STORED
+                             : ctx->overtaken ? NGX_OPTCACHE_LOCK_FAILED
                                               : NGX_OPTCACHE_LOCK_PASSED);
 
     ngx_http_optcache_capture_no_gzip(cap);

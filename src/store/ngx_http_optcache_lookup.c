@@ -531,6 +531,7 @@ ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
     {
         ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "optcache response was invalidated under way");
+        ctx->overtaken = 1;
         return;
     }
 
