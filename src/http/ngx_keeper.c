@@ -25,7 +25,7 @@ ngx_keeper_is(ngx_keeper_t *keeper, uint64_t now, uint64_t late)
 
     if (pid != (ngx_atomic_uint_t) ngx_pid) {
 
-        if (pid && now - keeper->beat < late) {
+        if (ngx_keeper_there(keeper, now, late)) {
             return 0;
         }
 
@@ -37,6 +37,19 @@ ngx_keeper_is(ngx_keeper_t *keeper, uint64_t now, uint64_t late)
     keeper->beat = now;
 
     return 1;
+}
+
+
+ngx_uint_t
+ngx_keeper_there(ngx_keeper_t *keeper, uint64_t now, uint64_t late)
+{
+    ngx_atomic_uint_t  pid;
+
+    pid = keeper->pid;
+
+    return pid
+           && now - keeper->beat < late
+           && (kill((ngx_pid_t) pid, 0) == 0 || ngx_errno != ESRCH);
 }
 
 

@@ -7,7 +7,8 @@
 /*
  * One worker of all that share a memory does what needs to be done once a
  * host: whoever finds that nobody does takes it over.  A worker that leaves
- * gives it up; one that dies or hangs is found out by its silence.
+ * gives it up; one that dies is not there any more, and one that hangs is found
+ * out by its silence.
  */
 
 
@@ -35,6 +36,14 @@ typedef struct {
  */
 
 ngx_uint_t ngx_keeper_is(ngx_keeper_t *keeper, uint64_t now, uint64_t late);
+
+/*
+ * Whether there is one: it lives, and has called ngx_keeper_is() within "late"
+ * milliseconds.
+ */
+
+ngx_uint_t ngx_keeper_there(ngx_keeper_t *keeper, uint64_t now,
+    uint64_t late);
 
 /* It is not any more. */
 

@@ -140,6 +140,17 @@ ngx_optcache_postgres_close(ngx_optcache_postgres_t *op)
 }
 
 
+ngx_uint_t
+ngx_optcache_postgres_now(ngx_optcache_postgres_shm_t *shm)
+{
+    /* who was connected may be dead */
+
+    return ngx_keeper_there(&shm->keeper, ngx_redis_tracking_now(),
+                            NGX_OPTCACHE_POSTGRES_LATE)
+           ? shm->state : (ngx_uint_t) NGX_OPTCACHE_POSTGRES_DOWN;
+}
+
+
 ngx_str_t *
 ngx_optcache_postgres_state_name(ngx_uint_t state)
 {

@@ -121,6 +121,10 @@ ngx_optcache_postgres_t *ngx_optcache_postgres_create(ngx_cycle_t *cycle,
 
 void ngx_optcache_postgres_close(ngx_optcache_postgres_t *op);
 
+/* The state: DOWN also while no worker is there to be connected. */
+
+ngx_uint_t ngx_optcache_postgres_now(ngx_optcache_postgres_shm_t *shm);
+
 /* The name of a state, for a status. */
 
 ngx_str_t *ngx_optcache_postgres_state_name(ngx_uint_t state);

@@ -124,7 +124,9 @@ ngx_http_optcache_api_stream(ngx_http_api_json_t *json,
     position.len = ngx_sprintf(buf, "%uL-%uL", id.ms, id.number) - buf;
 
     ngx_http_api_json_object(json, "stream");
-    ngx_http_api_json_text(json, "state", stream->up ? "up" : "cut off");
+    ngx_http_api_json_text(json, "state",
+                           ngx_optcache_reader_trusted(omcf->ledger)
+                           ? "up" : "cut off");
 
     ngx_http_optcache_api_known(json, "since", stream->since, stream->since);
     ngx_http_api_json_string(json, "position", &position);
@@ -166,7 +168,8 @@ ngx_http_optcache_api_postgres(ngx_http_api_json_t *json,
 
     ngx_http_api_json_object(json, "postgres");
     ngx_http_api_json_string(json, "state",
-                             ngx_optcache_postgres_state_name(sh->state));
+                             ngx_optcache_postgres_state_name(
+                                             ngx_optcache_postgres_now(sh)));
     ngx_http_optcache_api_known(json, "since", sh->since, sh->since);
     ngx_http_optcache_api_known(json, "heard", sh->heard,
                                 ngx_redis_tracking_now() - sh->heard);
@@ -263,7 +266,7 @@ ngx_http_optcache_api_reasons(ngx_http_api_json_t *json,
     }
 
     if (omcf->redis && omcf->ledger
-        && !ngx_optcache_ledger_stream(omcf->ledger)->up)
+        && !ngx_optcache_reader_trusted(omcf->ledger))
     {
         ngx_http_api_json_text(json, NULL,
                                "stream: invalidations of other hosts are not "
@@ -273,7 +276,9 @@ ngx_http_optcache_api_reasons(ngx_http_api_json_t *json,
 
     postgres = ngx_http_optcache_postgres_shm(omcf);
 
-    if (postgres && postgres->state == NGX_OPTCACHE_POSTGRES_DOWN) {
+    if (postgres
+        && ngx_optcache_postgres_now(postgres) == NGX_OPTCACHE_POSTGRES_DOWN)
+    {
         ngx_http_api_json_text(json, NULL,
                                "postgres: invalidations of transactions are "
                                "not heard of");
