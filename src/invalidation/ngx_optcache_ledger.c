@@ -128,7 +128,14 @@ ngx_optcache_ledger_init(ngx_optcache_ledger_t *ledger, ngx_log_t *log)
     sh->magic = NGX_OPTCACHE_LEDGER_MAGIC;
     sh->version = NGX_OPTCACHE_LEDGER_VERSION;
 
-    sh->clock = 1;
+    /*
+     * Later than that of any ledger there was before: an entry that is older
+     * than this one may have been invalidated without it knowing.
+     */
+
+    sh->clock = (uint64_t) ngx_time() << NGX_OPTCACHE_LEDGER_BITS;
+    sh->last[0][NGX_OPTCACHE_MARK_ALL].clock = sh->clock;
+
     sh->floor = NGX_OPTCACHE_POSITION_UNKNOWN;
     sh->stream.since = ngx_time();
 
