@@ -245,7 +245,8 @@ def allocations(self):
         "month": first.strftime("%Y-%m"),
         "total_cents": sum(row[2] for row in rows),
         "allocations": [{"day": str(day), "goal": goal, "cents": cents}
-                        for day, goal, cents in rows]}, 200, PRIVATE)
+                        for day, goal, cents in rows]}, 200,
+        {**PRIVATE, "Surrogate-Key": "allocations:" + self.user})
 
 
 @route("POST", "/api/v1/allocations")

@@ -76,7 +76,7 @@ make_scratch() {
         ! built_in || break
         cp "$build/$so" "$dir/modules/" || fail "no $build/$so: make first"
     done
-    cp "$demo/backend.py" "$demo/schema.sql" "$dir"
+    cp "$demo/backend.py" "$demo/schema.sql" "$demo/../docs/optcache.sql" "$dir"
     [ -z "${NGINX_BINARY:-}" ] \
         || { cp "$nginx" "$dir" && nginx=$dir/${nginx##*/}; }
     head -c 32 /dev/urandom >"$dir/secret"
@@ -158,6 +158,8 @@ start_postgres() {
 
     $psql -d postgres -qc 'CREATE DATABASE demo' >>logs/postgres.log 2>&1 \
         && $psql -d demo -q -v ON_ERROR_STOP=1 -f schema.sql \
+            -f optcache.sql -c "SELECT optcache.watch('public.allocations',
+                                    tag => 'allocations:{login}')" \
             >>logs/postgres.log 2>&1 \
         || fail 'no database' "$dir/logs/postgres"
 }
