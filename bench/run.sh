@@ -283,7 +283,8 @@ check() {
     [ "${6:-}" != n ] || query+=-again
     curl -s -o answer -D head "${head[@]}" "${!url}$3?$query"
     [ "${6:-}" != u ] || wrk -t1 -c8 -d1s -s users.lua "${!url}$3" >wrk.out
-    [ "${6:-}" != p ] || wrk -t1 -c8 -d3s -s pages.lua "${!url}$3" >wrk.out
+    [ "${6:-}" != p ] || wrk -t1 -c8 -d3s "${head[@]}" -s pages.lua \
+        "${!url}$3" >wrk.out
 
     if head -1 head | grep -q " $4 " && grep -q "$5" head; then
         : >"samples.$number"
@@ -306,7 +307,7 @@ measure() {
     [[ $3 != /gif* ]] || head+=(-s keys.lua)
     [ "${6:-}" != u ] || head=(-s users.lua)
     [ "${6:-}" != n ] || head+=(-s never.lua)
-    [ "${6:-}" != p ] || head=(-s pages.lua)
+    [ "${6:-}" != p ] || head+=(-s pages.lua)
 
     asked_before=$(asked)
     before=$(cpu "${!worker}")
