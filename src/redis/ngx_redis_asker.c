@@ -218,13 +218,10 @@ ngx_redis_asker_reply_handler(void *data, redisReply *reply)
     ngx_redis_master_t   master;
 
     if (!a->asked) {
-        freeReplyObject(reply);
         return NGX_ERROR;
     }
 
     rc = ngx_redis_master_parse(reply, &master, &err);
-
-    freeReplyObject(reply);
 
     if (rc == NGX_OK && master.named && a->conf->resolver == NULL) {
         err = "tells a name, and there is no resolver";

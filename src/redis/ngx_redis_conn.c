@@ -321,11 +321,8 @@ ngx_redis_conn_greeted(ngx_redis_conn_t *conn, redisReply *reply)
                                 &conn->peer, &code);
         }
 
-        freeReplyObject(reply);
         return;
     }
-
-    freeReplyObject(reply);
 
     if (conn->words) {
         return;

@@ -49,8 +49,8 @@ typedef struct {
     void                    (*up)(void *data);
 
     /*
-     * A reply, to be freed by the callee.  NGX_ERROR when nothing was asked,
-     * which closes the connection.
+     * A reply, which lives until the callee returns.  NGX_ERROR when nothing
+     * was asked, which closes the connection.
      */
     ngx_int_t               (*reply)(void *data, redisReply *reply);
 

@@ -14,7 +14,11 @@
 #define NGX_REDIS_CONN_IN  16384
 
 
+static ngx_int_t ngx_redis_conn_take(ngx_redis_conn_t *conn, u_char *pos,
+    u_char *last);
 static ngx_int_t ngx_redis_conn_replies(ngx_redis_conn_t *conn);
+static ngx_int_t ngx_redis_conn_reply(ngx_redis_conn_t *conn,
+    redisReply *reply);
 
 
 void
@@ -73,12 +77,7 @@ ngx_redis_conn_read(ngx_redis_conn_t *conn)
 
         conn->heard = ngx_current_msec;
 
-        if (ngx_redis_reader_feed(&conn->reader, buf, n) != NGX_OK) {
-            ngx_redis_conn_fail(conn, 0, "%s", conn->reader.err);
-            return;
-        }
-
-        if (ngx_redis_conn_replies(conn) != NGX_OK) {
+        if (ngx_redis_conn_take(conn, buf, buf + n) != NGX_OK) {
             return;
         }
 
@@ -98,16 +97,52 @@ ngx_redis_conn_read(ngx_redis_conn_t *conn)
 }
 
 
-/* NGX_ERROR if the connection is not what it was */
+/*
+ * NGX_ERROR, also of the two that follow, if the connection is not what it was.
+ * The bytes stay: none of the handlers reads another connection.
+ */
+
+static ngx_int_t
+ngx_redis_conn_take(ngx_redis_conn_t *conn, u_char *pos, u_char *last)
+{
+    size_t      size;
+    redisReply  view;
+
+    while (pos < last) {
+
+        if (ngx_redis_reader_view(&conn->reader, &pos, last, &view)
+            == NGX_OK)
+        {
+            if (ngx_redis_conn_reply(conn, &view) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
+        size = ngx_redis_reader_share(&conn->reader, last - pos);
+
+        if (ngx_redis_reader_feed(&conn->reader, pos, size) != NGX_OK) {
+            ngx_redis_conn_fail(conn, 0, "%s", conn->reader.err);
+            return NGX_ERROR;
+        }
+
+        pos += size;
+
+        if (ngx_redis_conn_replies(conn) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
 
 static ngx_int_t
 ngx_redis_conn_replies(ngx_redis_conn_t *conn)
 {
     ngx_int_t    rc;
-    ngx_uint_t   generation;
     redisReply  *reply;
-
-    generation = conn->generation;
 
     for ( ;; ) {
         rc = ngx_redis_reader_next(&conn->reader, &reply);
@@ -122,28 +157,43 @@ ngx_redis_conn_replies(ngx_redis_conn_t *conn)
             return NGX_ERROR;
         }
 
-        if (conn->state == NGX_REDIS_CONN_GREETING) {
-            ngx_redis_conn_greeted(conn, reply);
+        rc = ngx_redis_conn_reply(conn, reply);
 
-            if (conn->generation != generation) {
-                return NGX_ERROR;
-            }
+        freeReplyObject(reply);
 
-            continue;
-        }
-
-        rc = conn->handlers->reply(conn->data, reply);
-
-        if (conn->generation != generation) {
-            return NGX_ERROR;
-        }
-
-        if (rc == NGX_ERROR) {
-            ngx_redis_conn_fail(conn, 0, "%V sent a reply to nothing",
-                                &conn->peer);
+        if (rc != NGX_OK) {
             return NGX_ERROR;
         }
     }
+}
+
+
+static ngx_int_t
+ngx_redis_conn_reply(ngx_redis_conn_t *conn, redisReply *reply)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  generation;
+
+    rc = NGX_OK;
+    generation = conn->generation;
+
+    if (conn->state == NGX_REDIS_CONN_GREETING) {
+        ngx_redis_conn_greeted(conn, reply);
+
+    } else {
+        rc = conn->handlers->reply(conn->data, reply);
+    }
+
+    if (conn->generation != generation) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_ERROR) {
+        ngx_redis_conn_fail(conn, 0, "%V sent a reply to nothing",
+                            &conn->peer);
+    }
+
+    return rc;
 }
 
 

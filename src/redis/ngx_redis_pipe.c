@@ -285,18 +285,15 @@ ngx_redis_pipe_reply_handler(void *data, redisReply *reply)
     if (cmd && cmd->asked) {
         /* to "ASKING"; if that was refused, so is what follows */
         cmd->asked = 0;
-        freeReplyObject(reply);
         return NGX_OK;
     }
 
     if (cmd == NULL || cmd == pipe->partial) {
-        freeReplyObject(reply);
         return NGX_ERROR;
     }
 
     if (cmd->state == NGX_REDIS_COMMAND_DONE) {
         ngx_redis_command_free(cmd);
-        freeReplyObject(reply);
         return NGX_OK;
     }
 
@@ -319,8 +316,6 @@ ngx_redis_pipe_reply_handler(void *data, redisReply *reply)
         ngx_redis_conn_fail(&pipe->conn, 0, "%V refused a command: %V",
                             &pipe->conn.peer, &code);
     }
-
-    freeReplyObject(reply);
 
     return NGX_OK;
 }

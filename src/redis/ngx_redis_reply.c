@@ -97,6 +97,68 @@ ngx_redis_reader_free(ngx_redis_reader_t *rd)
 }
 
 
+/*
+ * hiredis copies what it is fed, copies each string out of that, and moves
+ * what is behind it to the front: of answers, most of its time.
+ */
+
+ngx_int_t
+ngx_redis_reader_view(ngx_redis_reader_t *rd, u_char **pos, u_char *last,
+    redisReply *reply)
+{
+    size_t   len;
+    u_char  *p;
+
+    p = *pos;
+
+    if (rd->pending || last - p < 2 || p[0] != '$'
+        || p[1] < '1' || p[1] > '9')
+    {
+        return NGX_DECLINED;
+    }
+
+    for (len = 0, p++; p < last && *p >= '0' && *p <= '9'; p++) {
+        len = len * 10 + (*p - '0');
+
+        if (len > rd->max) {
+            return NGX_DECLINED;
+        }
+    }
+
+    if (last - p < 2 || p[0] != CR || p[1] != LF) {
+        return NGX_DECLINED;
+    }
+
+    p += 2;
+
+    if ((size_t) (last - p) < len + 2) {
+        rd->missing = (p - *pos) + len + 2;
+        return NGX_DECLINED;
+    }
+
+    if (p[len] != CR || p[len + 1] != LF) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(reply, sizeof(redisReply));
+
+    reply->type = REDIS_REPLY_STRING;
+    reply->str = (char *) p;
+    reply->len = len;
+
+    *pos = p + len + 2;
+
+    return NGX_OK;
+}
+
+
+size_t
+ngx_redis_reader_share(ngx_redis_reader_t *rd, size_t size)
+{
+    return rd->missing ? ngx_min(size, rd->missing) : size;
+}
+
+
 ngx_int_t
 ngx_redis_reader_feed(ngx_redis_reader_t *rd, u_char *buf, size_t size)
 {
@@ -105,6 +167,7 @@ ngx_redis_reader_feed(ngx_redis_reader_t *rd, u_char *buf, size_t size)
     }
 
     rd->pending += size;
+    rd->missing -= ngx_min(size, rd->missing);
 
     return NGX_OK;
 }

@@ -41,6 +41,7 @@ typedef struct {
 
     size_t                      max;       /* bytes of one reply */
     size_t                      pending;   /* bytes of the unfinished one */
+    size_t                      missing;   /* that it lacks, or 0: unknown */
     size_t                      bytes;     /* of its strings */
     ngx_uint_t                  elements;  /* of its arrays */
     const char                 *err;
@@ -55,6 +56,24 @@ typedef struct {
 
 ngx_int_t ngx_redis_reader_init(ngx_redis_reader_t *rd, size_t max);
 void ngx_redis_reader_free(ngx_redis_reader_t *rd);
+
+/*
+ * Takes a reply out of bytes that have not been handed over, without a copy:
+ * NGX_OK when *pos, which is moved, is where a whole string begins, and not
+ * within a reply.  *reply points into the bytes, lives as long, and is not
+ * freed; no zero follows its string.  NGX_DECLINED for all that is otherwise,
+ * also if it is wrong: it is for ngx_redis_reader_feed().
+ */
+
+ngx_int_t ngx_redis_reader_view(ngx_redis_reader_t *rd, u_char **pos,
+    u_char *last, redisReply *reply);
+
+/*
+ * How many of "size" bytes, which are no less than 1, are to be handed over:
+ * those of the unfinished reply, if it is known how many are; or all.
+ */
+
+size_t ngx_redis_reader_share(ngx_redis_reader_t *rd, size_t size);
 
 /* Hands over bytes from the wire, which are copied. */
 

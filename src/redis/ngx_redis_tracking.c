@@ -365,8 +365,6 @@ ngx_redis_tracking_reply_handler(void *data, redisReply *reply)
                       &code);
     }
 
-    freeReplyObject(reply);
-
     return (rc == NGX_ERROR && generation == t->conn.generation) ? NGX_ERROR
                                                                   : NGX_OK;
 }
