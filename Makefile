@@ -101,7 +101,7 @@ conformance: setup-conformance all  ## the public tests of HTTP caches
 bench: setup-bench all  ## beside proxy_cache, limit_req, return and Lua
 	@bench/run.sh
 	@bench/entries.sh space hits
-	@[ -n "$$BENCH_ONLY" ] || /usr/bin/python3 bench/purge.py \
+	@[ -n "$$BENCH_ONLY" ] || /usr/bin/python3 bench/fleet.py \
 	    --build $(BUILD) --nginx $(NGINX_BINARY)
 
 .PHONY: model

@@ -2,15 +2,17 @@
 #
 # Copyright (C) The Optcache authors
 #
-# What an invalidation costs, and how long it takes until all hosts know.
+# What an invalidation costs, how long it takes until all hosts know, and what
+# clients notice of a Redis that is stopped.
 #
-#   purge.py --build DIR --nginx BINARY [--entries N] [--rounds N]
+#   fleet.py --build DIR --nginx BINARY [--entries N] [--rounds N]
 
 import argparse
 import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -240,6 +242,65 @@ end
         host.stop()
 
 
+# Some 2,000 requests a second, each tenth of them for something new, while
+# Redis is stopped for ten seconds; and the same while it is not.
+
+def outage(options, home):
+    port = free_port()
+    redis = subprocess.Popen(['redis-server', '--bind', '127.0.0.1', '--port',
+                              str(port), '--save', '', '--dir', home],
+                             stdout=subprocess.DEVNULL)
+    script = f'{home}/steady.lua'
+    with open(script, 'w') as f:
+        f.write('''
+local n, start = 0, os.time()
+
+function delay()
+    return 20
+end
+
+function request()
+    n = n + 1
+    if n % 10 == 0 then
+        return wrk.format("GET", "/new?n=" .. start .. "-" .. n)
+    end
+    return wrk.format("GET", "/old?n=" .. n % 100)
+end
+
+function done(summary, latency, requests)
+    local e = summary.errors
+    io.write(string.format("RESULT %d %d %.2f %.2f %.2f %.2f\\n",
+             summary.requests / (summary.duration / 1e6),
+             e.status + e.connect + e.read + e.write + e.timeout,
+             latency:percentile(50) / 1000, latency:percentile(99) / 1000,
+             latency:percentile(99.9) / 1000, latency.max / 1000))
+end
+''')
+    host = None
+    try:
+        host = Host(options, f'{home}/steady', port)
+        for name, stop in (('there', False), ('stopped', True)):
+            wrk = subprocess.Popen(['wrk', '-t1', '-c42', '-d14s', '-s',
+                                    script, f'http://127.0.0.1:{host.port}/'],
+                                   stdout=subprocess.PIPE, text=True)
+            time.sleep(2)
+            if stop:
+                redis.send_signal(signal.SIGSTOP)
+                time.sleep(10)
+                redis.send_signal(signal.SIGCONT)
+            out = wrk.communicate()[0]
+            row = [line.split()[1:] for line in out.splitlines()
+                   if line.startswith('RESULT')][0]
+            print('Redis %-8s %s requests a second, %s failed, ms: p50 %s, '
+                  'p99 %s, p99.9 %s, worst %s' % ((name + ':',) + tuple(row)))
+    finally:
+        if host:
+            host.stop()
+        redis.send_signal(signal.SIGCONT)
+        redis.terminate()
+        redis.wait()
+
+
 parser = argparse.ArgumentParser()
 parser.add_argument('--build', required=True)
 parser.add_argument('--nginx', default='/usr/sbin/nginx')
@@ -253,6 +314,7 @@ if os.getuid() == 0:
     shutil.chown(home, 'www-data')
 try:
     effect(options, home)
+    outage(options, home)
     cost(options, home)
 finally:
     shutil.rmtree(home, ignore_errors=True)
