@@ -11,7 +11,7 @@ MODULES_DIR  ?= $(shell $(NGINX_BINARY) -V 2>&1 \
                         | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
 DESTDIR      ?=
 JOBS         ?= $(shell nproc)
-TEST_JOBS    ?= $(JOBS)
+TEST_JOBS    ?= $(shell expr 2 \* $(JOBS))
 PROVE        ?= CMOCKA_MESSAGE_OUTPUT=TAP prove -It/lib -j$(TEST_JOBS)
 TESTS        ?= $(wildcard t/*.t)
 FUZZ_SECONDS ?= 60
