@@ -37,6 +37,8 @@ static ngx_int_t ngx_http_optcache_search_rule_key(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_key_t *key);
 static ngx_int_t ngx_http_optcache_search_key(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *rule, ngx_optcache_key_t *key);
+static ngx_int_t ngx_http_optcache_search_plain(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_optcache_key_t *key);
 static ngx_int_t ngx_http_optcache_search_user(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *user);
 static ngx_int_t ngx_http_optcache_search_store(ngx_http_request_t *r,
@@ -261,7 +263,7 @@ ngx_http_optcache_search_key(ngx_http_request_t *r,
     ngx_http_optcache_target_rule_t   rule;
 
     if (text->len == 0) {
-        return ngx_http_optcache_request_key(r, ctx->conf, key);
+        return ngx_http_optcache_search_plain(r, ctx, key);
     }
 
     nvs = ngx_palloc(r->pool, sizeof(ngx_http_no_vary_search_t));
@@ -288,6 +290,31 @@ ngx_http_optcache_search_key(ngx_http_request_t *r,
     rule.text = *text;
 
     return ngx_http_optcache_target_key(r, ctx->conf, &target, &rule, key);
+}
+
+
+/* That of a client's request, also in the update behind its back. */
+
+static ngx_int_t
+ngx_http_optcache_search_plain(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_optcache_key_t *key)
+{
+    ngx_str_t                       user, value;
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
+
+    if (ngx_http_optcache_search_user(r, ctx, &user) != NGX_OK
+        || ngx_http_optcache_value(r, ctx->conf->key ? ctx->conf->key
+                                                     : &omcf->key,
+                                   &value)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_optcache_key_create(r->pool, &user, NGX_OPTCACHE_KEY_MAIN, NULL,
+                                   &value, key);
 }
 
 
