@@ -137,6 +137,7 @@ ngx_optcache_ledger_init(ngx_optcache_ledger_t *ledger, ngx_log_t *log)
     sh->last[0][NGX_OPTCACHE_MARK_ALL].clock = sh->clock;
 
     sh->floor = NGX_OPTCACHE_POSITION_UNKNOWN;
+    sh->begin = NGX_OPTCACHE_POSITION_UNKNOWN;
     sh->stream.since = ngx_time();
 
     shpool->data = sh;
@@ -454,9 +455,9 @@ ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
 
     sh->id = *id;
 
-    ngx_optcache_ledger_set(&sh->position,
-                            ngx_optcache_ledger_position(id, 0));
-    ngx_optcache_ledger_set(&sh->floor, ngx_optcache_ledger_position(id, 0));
+    sh->begin = ngx_optcache_ledger_position(id, 0);
+
+    ngx_optcache_ledger_set(&sh->position, sh->begin);
 
     if (lost) {
         clock = sh->clock + 1;
@@ -468,6 +469,19 @@ ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
         (void) ngx_atomic_fetch_add(&sh->stream.gaps, 1);
     }
 
+    ngx_shmtx_unlock(&ledger->shpool->mutex);
+}
+
+
+void
+ngx_optcache_ledger_whole(ngx_optcache_ledger_t *ledger)
+{
+    ngx_optcache_ledger_shctx_t  *sh;
+
+    sh = ledger->sh;
+
+    ngx_shmtx_lock(&ledger->shpool->mutex);
+    ngx_optcache_ledger_set(&sh->floor, sh->begin);
     ngx_shmtx_unlock(&ledger->shpool->mutex);
 }
 

@@ -134,7 +134,11 @@ ngx_optcache_ledger_verdict_e ngx_optcache_ledger_check(
     ngx_optcache_ledger_t *ledger, ngx_optcache_marks_t *marks,
     uint64_t *clock);
 
-/* The same for an entry of L2, by its position. */
+/*
+ * The same for an entry of L2, by its position.  One that is later than what
+ * this host has read is gone: it is of a host that is ahead, or of another
+ * stream, of which no later event is known.
+ */
 
 ngx_optcache_ledger_verdict_e ngx_optcache_ledger_check_l2(
     ngx_optcache_ledger_t *ledger, ngx_optcache_marks_t *marks,
@@ -173,11 +177,15 @@ void ngx_optcache_ledger_read(ngx_optcache_ledger_t *ledger,
  * The stream begins at "id", as far as this host knows, which is the last that
  * was read from now on: L2 entries of before are no good, nor, with "lost",
  * are those of L1.  The event at "id" is still to be applied, if it is one.
- * Until the first reset no L2 entry is any good.
+ * From then on no L2 entry is any good until all of the stream has been read.
  */
 
 void ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
     ngx_optcache_ledger_id_t *id, ngx_uint_t lost);
+
+/* All that was in the stream has been read: as it is without a reset. */
+
+void ngx_optcache_ledger_whole(ngx_optcache_ledger_t *ledger);
 
 /*
  * An event was written at "id" when there were none pending: all that were

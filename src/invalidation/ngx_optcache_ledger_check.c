@@ -84,7 +84,9 @@ ngx_optcache_ledger_check_l2(ngx_optcache_ledger_t *ledger,
 {
     ngx_optcache_ledger_check_t  check;
 
-    if (position < ngx_optcache_ledger_get(&ledger->sh->floor)) {
+    if (position < ngx_optcache_ledger_get(&ledger->sh->floor)
+        || position > ngx_optcache_ledger_get(&ledger->sh->position))
+    {
         return NGX_OPTCACHE_LEDGER_GONE;
     }
 

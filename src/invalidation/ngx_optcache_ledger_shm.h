@@ -30,7 +30,7 @@
 
 
 #define NGX_OPTCACHE_LEDGER_MAGIC    0x474c434f     /* "OCLG" */
-#define NGX_OPTCACHE_LEDGER_VERSION  1
+#define NGX_OPTCACHE_LEDGER_VERSION  2
 
 #define NGX_OPTCACHE_LEDGER_WAYS     4
 #define NGX_OPTCACHE_LEDGER_SETS     8192
@@ -81,6 +81,8 @@ struct ngx_optcache_ledger_shctx_s {
     uint64_t                       clock;
     ngx_optcache_position_t        position;  /* of the last that was read */
     ngx_optcache_position_t        floor;     /* L2 of before is no good */
+    ngx_optcache_position_t        begin;     /* what it is, or going to be
+                                                 when all has been read */
 
     /* hard and soft */
     ngx_optcache_ledger_time_t     last[2][NGX_OPTCACHE_MARK_KINDS];

@@ -149,6 +149,10 @@ ngx_optcache_stream_take(ngx_optcache_teller_t *teller,
 
     told->more = (more != 0);
 
+    if (rc == NGX_OK && !told->more) {
+        ngx_optcache_ledger_whole(teller->ledger);
+    }
+
     return rc;
 }
 

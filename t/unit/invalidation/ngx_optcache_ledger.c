@@ -297,6 +297,7 @@ model(ngx_uint_t wide, ngx_uint_t strict)
 
     id = id_of(1, 0);
     ngx_optcache_ledger_reset(&ledger, &id, 0);
+    ngx_optcache_ledger_whole(&ledger);
 
     for (i = 0; i < ENTRIES; i++) {
         item_random(&items[i], wide);
@@ -377,6 +378,7 @@ test_flood(void **state)
 
     id = id_of(1, 0);
     ngx_optcache_ledger_reset(&ledger, &id, 0);
+    ngx_optcache_ledger_whole(&ledger);
 
     item_make(&old, "a", "/", 0, "mine");
 
@@ -467,17 +469,81 @@ test_floor(void **state)
 
     id = id_of(100, 1);
     ngx_optcache_ledger_reset(&ledger, &id, 0);
+    ngx_optcache_ledger_whole(&ledger);
     assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
     assert_int_equal(verdict(&item), NGX_OPTCACHE_LEDGER_VALID);
 
     id = id_of(100, 0);
     ngx_optcache_ledger_reset(&ledger, &id, 0);
+    ngx_optcache_ledger_whole(&ledger);
     assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_VALID);
 
     id = id_of(50, 0);
     ngx_optcache_ledger_reset(&ledger, &id, 1);
+    ngx_optcache_ledger_whole(&ledger);
     assert_int_equal(verdict(&item), NGX_OPTCACHE_LEDGER_GONE);
     assert_int_equal(ngx_optcache_ledger_stream(&ledger)->gaps, 1);
+}
+
+
+/* L2: nothing while some of the stream is still to be read */
+
+static void
+test_whole(void **state)
+{
+    item_t                    item;
+    ngx_optcache_event_t      event;
+    ngx_optcache_ledger_id_t  id;
+
+    id = id_of(100, 0);
+    ngx_optcache_ledger_reset(&ledger, &id, 0);
+
+    item_make(&item, "a", "/x", 0, "t");
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+
+    id = id_of(200, 0);
+    ngx_optcache_ledger_read(&ledger, &id);
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+
+    event = event_of("tag", "t", 0);
+    id = id_of(300, 0);
+    ngx_optcache_ledger_apply(&ledger, &event, &id);
+    ngx_optcache_ledger_read(&ledger, &id);
+    ngx_optcache_ledger_whole(&ledger);
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+
+    item_make(&item, "a", "/x", 0, "t");
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_VALID);
+}
+
+
+/* L2: nothing that is later than what was read, as of another stream */
+
+static void
+test_ahead(void **state)
+{
+    item_t                    item;
+    ngx_optcache_ledger_id_t  id;
+
+    id = id_of(100, 0);
+    ngx_optcache_ledger_reset(&ledger, &id, 0);
+    ngx_optcache_ledger_whole(&ledger);
+
+    item_make(&item, "a", "/x", 0, "t");
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_VALID);
+
+    item.position++;
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+
+    id = id_of((uint64_t) -1, 1);
+    ngx_optcache_ledger_read(&ledger, &id);
+    item_make(&item, "a", "/x", 0, "t");
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_VALID);
+
+    id = id_of(200, 0);
+    ngx_optcache_ledger_reset(&ledger, &id, 1);
+    ngx_optcache_ledger_whole(&ledger);
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
 }
 
 
@@ -494,9 +560,12 @@ test_placed(void **state)
 
     id = id_of(100, 0);
     ngx_optcache_ledger_reset(&ledger, &id, 0);
+    ngx_optcache_ledger_whole(&ledger);
+
+    id = id_of(200, 0);
+    ngx_optcache_ledger_read(&ledger, &id);
 
     item_make(&item, "a", "/x", 0, "t");
-    item.position = (uint64_t) 200 << 20;
 
     event = event_of("tag", "t", 0);
     ngx_optcache_ledger_apply(&ledger, &event, NULL);
@@ -556,9 +625,12 @@ test_placed_two(void **state)
 
     id = id_of(100, 0);
     ngx_optcache_ledger_reset(&ledger, &id, 0);
+    ngx_optcache_ledger_whole(&ledger);
+
+    id = id_of(200, 0);
+    ngx_optcache_ledger_read(&ledger, &id);
 
     item_make(&item, "a", "/x", 0, "t");
-    item.position = (uint64_t) 200 << 20;
 
     event = event_of("tag", "t", 0);
 
@@ -602,6 +674,7 @@ test_far(void **state)
 
     id = id_of(100, 0);
     ngx_optcache_ledger_reset(&ledger, &id, 0);
+    ngx_optcache_ledger_whole(&ledger);
 
     event = event_of("tag", "t", 0);
 
@@ -629,6 +702,7 @@ test_saturated(void **state)
 
     id = id_of(100, 0);
     ngx_optcache_ledger_reset(&ledger, &id, 0);
+    ngx_optcache_ledger_whole(&ledger);
 
     id = id_of(200, 5000000);
     ngx_optcache_ledger_read(&ledger, &id);
@@ -792,6 +866,10 @@ main(void)
         cmocka_unit_test_setup_teardown(test_clock, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_floor, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_whole, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_ahead, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_placed, ledger_create,
                                         ledger_destroy),

@@ -108,6 +108,27 @@ test_begin(void **state)
 }
 
 
+/* L2 is not used before all that there is has been read */
+
+static void
+test_more(void **state)
+{
+    ngx_optcache_marks_t     marks;
+    ngx_optcache_position_t  position;
+
+    memset(&marks, 0, sizeof(marks));
+    position = (uint64_t) 1 << 20;
+
+    take("*3\r\n:0\r\n:1\r\n*2\r\n" EVENT("1-0", HELLO) EVENT("3-7", TAG));
+    assert_int_equal(ngx_optcache_ledger_check_l2(&ledger, &marks, position),
+                     NGX_OPTCACHE_LEDGER_GONE);
+
+    take("*3\r\n:1\r\n:0\r\n*1\r\n" EVENT("3-8", TAG));
+    assert_int_equal(ngx_optcache_ledger_check_l2(&ledger, &marks, position),
+                     NGX_OPTCACHE_LEDGER_VALID);
+}
+
+
 /* another stream, whose clock may be behind */
 
 static void
@@ -153,7 +174,7 @@ test_own(void **state)
     memset(&marks, 0, sizeof(marks));
     marks.tags = &tag;
     marks.ntags = 1;
-    position = (uint64_t) 3 << 20;
+    position = (uint64_t) 2 << 20;
 
     assert_int_equal(ngx_optcache_ledger_check_l2(&ledger, &marks, position),
                      NGX_OPTCACHE_LEDGER_GONE);
@@ -236,6 +257,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_begin, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_more, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_gap, ledger_create,
                                         ledger_destroy),
