@@ -74,6 +74,7 @@ ngx_http_optcache_tags(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp, ngx_optcache_entry_t *e,
     ngx_optcache_entry_t *old)
 {
+    ngx_http_optcache_ctx_t       *ctx;
     ngx_http_optcache_tags_t       tags;
     ngx_http_optcache_loc_conf_t  *olcf;
 
@@ -82,7 +83,9 @@ ngx_http_optcache_tags(ngx_http_request_t *r,
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
 
-    if (!resp->tagged && olcf->tags == NULL
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    if (!resp->tagged && olcf->tags == NULL && !ctx->searching
         && (old == NULL || old->ntags == 0))
     {
         return NGX_OK;
@@ -104,6 +107,11 @@ ngx_http_optcache_tags(ngx_http_request_t *r,
         ngx_http_optcache_tags_kept(r, old, &tags);
     }
 
+    if (ctx->searching) {
+        ngx_http_optcache_tags_push(&tags,
+                                  ngx_http_optcache_tags_path(&ctx->path));
+    }
+
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "optcache tags:%ui rc:%i", tags.numbers.nelts, tags.rc);
 
@@ -111,6 +119,29 @@ ngx_http_optcache_tags(ngx_http_request_t *r,
     e->ntags = tags.numbers.nelts;
 
     return tags.rc;
+}
+
+
+/* The number of no tag that a response is likely to have. */
+
+uint64_t
+ngx_http_optcache_tags_path(ngx_str_t *uri)
+{
+    u_char     *p;
+    uint64_t    tag;
+    ngx_str_t   path;
+
+    path = *uri;
+
+    p = ngx_strlchr(path.data, path.data + path.len, '?');
+
+    if (p) {
+        path.len = p - path.data;
+    }
+
+    tag = ~ngx_optcache_mark_tag(&path);
+
+    return tag ? tag : 1;
 }
 
 

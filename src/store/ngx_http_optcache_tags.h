@@ -51,5 +51,12 @@ ngx_int_t ngx_http_optcache_tags(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp, ngx_optcache_entry_t *e,
     ngx_optcache_entry_t *old);
 
+/*
+ * The number of a tag that all responses have which take part in
+ * optcache_no_vary_search: of the path of a URI.
+ */
+
+uint64_t ngx_http_optcache_tags_path(ngx_str_t *uri);
+
 
 #endif /* _NGX_HTTP_OPTCACHE_TAGS_H_INCLUDED_ */

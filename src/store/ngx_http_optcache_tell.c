@@ -23,8 +23,12 @@ typedef struct {
 
 static void ngx_http_optcache_tell_count(ngx_str_t *text, void *data);
 static void ngx_http_optcache_tell_group(ngx_str_t *text, void *data);
+static void ngx_http_optcache_tell_path(ngx_http_request_t *r,
+    ngx_str_t *uri);
 static void ngx_http_optcache_tell(ngx_http_request_t *r,
     ngx_optcache_target_t *target);
+static void ngx_http_optcache_tell_event(ngx_http_request_t *r,
+    ngx_optcache_event_t *event);
 
 
 ngx_int_t
@@ -44,13 +48,41 @@ ngx_http_optcache_tell_request(ngx_http_request_t *r,
 void
 ngx_http_optcache_tell_uri(ngx_http_request_t *r, ngx_str_t *uri)
 {
-    ngx_optcache_target_t  target;
+    ngx_optcache_target_t          target;
+    ngx_http_optcache_loc_conf_t  *olcf;
 
     ngx_memzero(&target, sizeof(ngx_optcache_target_t));
 
     target.uri = *uri;
 
     ngx_http_optcache_tell(r, &target);
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    if (olcf->no_vary_search) {
+        ngx_http_optcache_tell_path(r, uri);
+    }
+}
+
+
+/* What is found by this URI may be stored for another query. */
+
+static void
+ngx_http_optcache_tell_path(ngx_http_request_t *r, ngx_str_t *uri)
+{
+    uint32_t              host;
+    ngx_str_t            *server;
+    ngx_optcache_event_t  event;
+
+    server = &r->headers_in.server;
+    host = server->len ? ngx_optcache_mark_host(server) : 0;
+
+    ngx_memzero(&event, sizeof(ngx_optcache_event_t));
+
+    event.mark = ngx_optcache_mark_of_tag(ngx_http_optcache_tags_path(uri),
+                                          host, 0);
+
+    ngx_http_optcache_tell_event(r, &event);
 }
 
 
@@ -135,21 +167,28 @@ ngx_http_optcache_tell_group(ngx_str_t *text, void *data)
 static void
 ngx_http_optcache_tell(ngx_http_request_t *r, ngx_optcache_target_t *target)
 {
-    ngx_optcache_event_t            event;
-    ngx_http_optcache_main_conf_t  *omcf;
-
-    omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
+    ngx_optcache_event_t  event;
 
     if (!target->all) {
         target->host = r->headers_in.server;
     }
 
-    if (ngx_optcache_mark_event(target, &event) != NGX_OK) {
-        return;
+    if (ngx_optcache_mark_event(target, &event) == NGX_OK) {
+        ngx_http_optcache_tell_event(r, &event);
     }
+}
+
+
+static void
+ngx_http_optcache_tell_event(ngx_http_request_t *r,
+    ngx_optcache_event_t *event)
+{
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "optcache tell of mark %xL", event.mark);
+                   "optcache tell of mark %xL", event->mark);
 
-    (void) ngx_optcache_tell(omcf->teller, &event, NULL, NULL, NULL, NULL);
+    (void) ngx_optcache_tell(omcf->teller, event, NULL, NULL, NULL, NULL);
 }
