@@ -11,7 +11,7 @@
 #include "ngx_redis_conn.h"
 
 
-#define NGX_REDIS_CONN_IN  16384
+#define NGX_REDIS_CONN_IN  65536
 
 
 static ngx_int_t ngx_redis_conn_take(ngx_redis_conn_t *conn, u_char *pos,
