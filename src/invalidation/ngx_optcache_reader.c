@@ -42,6 +42,7 @@ struct ngx_optcache_reader_s {
     uint64_t                       told;     /* ms, when it was logged ..*/
     ngx_uint_t                     failed;   /* .. what is not understood, and
                                                 how many were since */
+    uint64_t                       missed;   /* ms, when a gap was logged */
     unsigned                       reading:1;   /* is the keeper */
     unsigned                       reported:1;  /* changes are, from now on */
     unsigned                       changed:1;   /* since it was asked */
@@ -516,7 +517,12 @@ static void
 ngx_optcache_reader_log_told(ngx_optcache_reader_t *reader,
     ngx_optcache_stream_told_t *told)
 {
-    if (told->gap) {
+    if (told->gap
+        && (reader->missed == 0
+            || reader->asked - reader->missed >= NGX_OPTCACHE_READER_ASK))
+    {
+        reader->missed = reader->asked;
+
         ngx_log_error(NGX_LOG_NOTICE, reader->log, 0,
                       "optcache may have missed invalidations, \"%uL-%uL\" is "
                       "not in the stream \"%V\" any more: nothing that was "
