@@ -208,7 +208,7 @@ ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
 
     time = ngx_optcache_ledger_find(sh, event->mark);
 
-    if (id && time && time->position == at
+    if (id && time && time->position == at && time->clock <= sh->clock
         && id->number < NGX_OPTCACHE_LEDGER_MANY
         && id->ms < NGX_OPTCACHE_LEDGER_END)
     {
@@ -227,6 +227,15 @@ ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
         sh->lengths[event->prefix / 64] |= (uint64_t) 1 << event->prefix % 64;
     }
 
+    /* whoever dies before the clock is set has not applied it */
+
+    ngx_optcache_ledger_set(&time->clock, clock);
+
+    if (last != time) {
+        ngx_optcache_ledger_later(&last->position, at);
+        ngx_optcache_ledger_set(&last->clock, clock);
+    }
+
     if (id
         && time->position == NGX_OPTCACHE_POSITION_UNKNOWN
         && !ngx_optcache_ledger_awaits(sh, event->mark, NULL))
@@ -234,13 +243,6 @@ ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
         ngx_optcache_ledger_set(&time->position, at);
     } else {
         ngx_optcache_ledger_later(&time->position, at);
-    }
-
-    ngx_optcache_ledger_set(&time->clock, clock);
-
-    if (last != time) {
-        ngx_optcache_ledger_later(&last->position, at);
-        ngx_optcache_ledger_set(&last->clock, clock);
     }
 
     (void) ngx_atomic_fetch_add(&sh->stream.events, 1);

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "ngx_optcache_ledger_shm.h"
 #include "ledger_zone.h"
 
 
@@ -547,6 +548,32 @@ test_ahead(void **state)
 }
 
 
+/* a worker that was killed while it applied an event has not done so */
+
+static void
+test_killed(void **state)
+{
+    item_t                    item;
+    ngx_optcache_event_t      event;
+    ngx_optcache_ledger_id_t  id;
+
+    id = id_of(100, 0);
+    ngx_optcache_ledger_reset(&ledger, &id, 0);
+    ngx_optcache_ledger_whole(&ledger);
+
+    item_make(&item, "a", "/x", 0, "t");
+
+    event = event_of("tag", "t", 0);
+    id = id_of(200, 0);
+    ngx_optcache_ledger_apply(&ledger, &event, &id);
+
+    ledger.sh->clock--;
+
+    ngx_optcache_ledger_apply(&ledger, &event, &id);
+    assert_int_equal(verdict(&item), NGX_OPTCACHE_LEDGER_GONE);
+}
+
+
 /* events of this host: L2 is not used until it is known where they are */
 
 static void
@@ -866,6 +893,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_clock, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_floor, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_killed, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_whole, ledger_create,
                                         ledger_destroy),
