@@ -130,7 +130,7 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    rc = ngx_http_optcache_search_respond(r, ctx);
+    rc = ngx_http_optcache_search_respond(r, ctx, 0);
 
     if (rc == NGX_OK) {
         rc = ngx_http_optcache_tags(r, &resp, &ctx->capture->entry, NULL);

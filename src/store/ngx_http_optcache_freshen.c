@@ -12,6 +12,7 @@
 #include "ngx_http_optcache_freshen.h"
 #include "ngx_http_optcache_head.h"
 #include "ngx_http_optcache_response.h"
+#include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_tags.h"
 #include "ngx_http_optcache_vary.h"
 
@@ -97,7 +98,11 @@ ngx_http_optcache_freshen_store(ngx_http_request_t *r,
 
     key = ctx->key.identity.data;
 
-    rc = ngx_http_optcache_vary_respond(r, ctx, &resp->vary, e);
+    rc = ngx_http_optcache_search_respond(r, ctx, 1);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_optcache_vary_respond(r, ctx, &resp->vary, e);
+    }
 
     if (rc != NGX_OK) {
         return rc;

@@ -122,7 +122,7 @@ ngx_http_optcache_search_lookup(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_http_optcache_search_respond(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx)
+    ngx_http_optcache_ctx_t *ctx, ngx_uint_t merged)
 {
     ngx_int_t                          rc;
     ngx_uint_t                         shared;
@@ -143,6 +143,11 @@ ngx_http_optcache_search_respond(ngx_http_request_t *r,
         /* hidden from the client */
         ngx_http_optcache_response_each(&r->upstream->headers_in.headers,
                                         ngx_http_optcache_search_line, &lines);
+    }
+
+    if (lines.value.data == NULL && merged) {
+        /* it is hidden from the client, and not stored */
+        return NGX_OK;
     }
 
     if (lines.len > NGX_HTTP_OPTCACHE_SEARCH_MAX) {

@@ -40,12 +40,13 @@ ngx_int_t ngx_http_optcache_search_select(ngx_http_request_t *r,
 
 /*
  * Makes them that of the rule that the response has, if it is another one, and
- * stores this; to be called before the response is.  NGX_DECLINED: it is not
- * to be stored; NGX_ERROR: out of memory.
+ * stores this; to be called before the response is.  "merged": it is what a 304
+ * has freshened, and has no rule if the client is not to see it.  NGX_DECLINED:
+ * it is not to be stored; NGX_ERROR: out of memory.
  */
 
 ngx_int_t ngx_http_optcache_search_respond(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
+    ngx_http_optcache_ctx_t *ctx, ngx_uint_t merged);
 
 
 #endif /* _NGX_HTTP_OPTCACHE_SEARCH_H_INCLUDED_ */
