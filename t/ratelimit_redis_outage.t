@@ -54,6 +54,10 @@ $t->run();
 
 ###############################################################################
 
+# the host has told of itself: it will know a Redis that has forgotten it
+
+wait_for(sub { $redis->cmd('ZCARD', 'rl:{fleet}') });
+
 is(join(' ', map { status(http_get('/x?a=warm')) } 1 .. 2), '200 200',
     'before');
 
@@ -70,6 +74,12 @@ $redis->launch();
 
 ok(wait_for(sub { http_get('/x?a=' . rand) && status_of_last() eq 'PASSED' }),
     'asked again');
+
+# it looks once a second, and then tells all it knows
+
+$t->wait_for_log(qr/has forgotten the limits/);
+wait_for(sub { $redis->cmd('EXISTS', 'rl:a:{warm}') });
+
 is(status(http_get('/x?a=warm')), 429, 'who was refused stays refused');
 
 # frozen, with requests on their way

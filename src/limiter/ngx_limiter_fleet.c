@@ -39,6 +39,7 @@ struct ngx_limiter_fleet_s {
 
     ngx_uint_t                     era;       /* of the client, as last seen */
     uint32_t                       reconciled;   /* era */
+    unsigned                       settled:1;    /* and not reconciled yet */
     ngx_redis_command_t           *command;
     ngx_event_t                    timer;
 
@@ -230,9 +231,9 @@ ngx_limiter_fleet_mind(ngx_limiter_fleet_t *fleet, uint64_t now)
 
     fleet->shm->away = 0;
 
-    if (fleet->handlers) {
-        fleet->handlers->back(fleet->data, 0);
-    }
+    /* not before it is known whether Redis has forgotten the rest */
+
+    fleet->settled = 1;
 }
 
 
@@ -320,7 +321,10 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
 
     /* one that had not told of itself yet cannot know what else is forgotten */
 
-    if ((lost || era != fleet->reconciled) && fleet->handlers) {
+    if ((lost || fleet->settled || era != fleet->reconciled)
+        && fleet->handlers)
+    {
+        fleet->settled = 0;
         fleet->reconciled = era;
         fleet->handlers->back(fleet->data, unknown);
     }
