@@ -56,8 +56,7 @@ is($t->log_count($deaf), 1, 'said once');
 
 # now it does
 
-$line->set('cut');
-wait_for(sub { $t->log_count(qr/is not there/) == 2 });
+cut();
 $line->set('open');
 ok($t->wait_for_log($again), 'notifications come');
 
@@ -74,10 +73,10 @@ ok(wait_for(sub { $t->log_count($again) == 2 }), 'notified');
 
 # the server is not who it said it was
 
-$line->set('cut');
-wait_for(sub { $t->log_count(qr/is not there/) == 3 });
+my $n = $t->log_count(qr/optcache postgres reads from/);
+cut();
 $line->set('pool');
-ok(listens($t, 4), 'a pooler');
+ok(listens($t, $n + 1), 'a pooler');
 
 my $looks = $t->log_count(qr/optcache postgres looks/);
 ok(wait_for(sub {
@@ -86,3 +85,12 @@ ok(wait_for(sub {
 is($t->log_count($deaf), 2, 'which is not warned of');
 
 ###############################################################################
+
+# Until the host has seen it, whatever it was told before.
+
+sub cut {
+    my $n = $t->log_count(qr/is not there/);
+
+    $line->set('cut');
+    wait_for(sub { $t->log_count(qr/is not there/) > $n }, 30);
+}

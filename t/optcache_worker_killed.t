@@ -120,8 +120,8 @@ for (1 .. 5) {
     close slow('/big/e');
 }
 
-http_get('/big/f');
-is(header(http_get('/big/f'), 'X-Cache'), 'HIT', 'clients that leave halfway');
+ok(wait_for(sub { header(http_get('/big/f'), 'X-Cache') eq 'HIT' }),
+    'clients that leave halfway');
 
 ###############################################################################
 
