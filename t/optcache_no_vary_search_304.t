@@ -2,8 +2,8 @@
 
 # Copyright (C) The Optcache authors
 
-# A 304 may say another thing of the query than what it validates, which is found
-# by that from then on.
+# A 304 may say another thing of the query than what it validates, which is
+# found by that from then on.
 
 use strict;
 use warnings;

@@ -43,6 +43,7 @@ struct ngx_optcache_reader_s {
     ngx_uint_t                     failed;   /* .. what is not understood, and
                                                 how many were since */
     uint64_t                       missed;   /* ms, when a gap was logged */
+    uint64_t                       denied;   /* ms, when a refusal was */
     unsigned                       reading:1;   /* is the keeper */
     unsigned                       reported:1;  /* changes are, from now on */
     unsigned                       changed:1;   /* since it was asked */
@@ -562,11 +563,15 @@ ngx_optcache_reader_log_refused(ngx_optcache_reader_t *reader,
 {
     ngx_str_t  code;
 
-    if (reader->refused) {
+    if (reader->refused
+        || (reader->denied
+            && reader->asked - reader->denied < NGX_OPTCACHE_READER_ASK))
+    {
         return;
     }
 
     reader->refused = 1;
+    reader->denied = reader->asked;
     code = ngx_redis_reply_code(reply);
 
     ngx_log_error(NGX_LOG_ERR, reader->log, 0,
