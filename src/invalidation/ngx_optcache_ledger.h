@@ -214,6 +214,13 @@ void ngx_optcache_ledger_untold(ngx_optcache_ledger_t *ledger,
     ngx_optcache_ledger_ticket_t *ticket);
 
 /*
+ * Lets all be told again that Redis had since then (ms, as of
+ * ngx_optcache_ledger_post()): it may have lost them before others read them.
+ */
+
+void ngx_optcache_ledger_again(ngx_optcache_ledger_t *ledger, uint64_t since);
+
+/*
  * The next event after *ticket (with NGX_OPTCACHE_LEDGER_FIRST as its slot to
  * begin with) that was not told, or was sent before "before" and has no answer
  * yet; it counts as sent at "now" (both in ms of ngx_redis_tracking_now()).

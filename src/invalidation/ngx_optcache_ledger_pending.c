@@ -114,6 +114,35 @@ ngx_optcache_ledger_untold(ngx_optcache_ledger_t *ledger,
 }
 
 
+/* What a slot that is free was used for last is still there. */
+
+void
+ngx_optcache_ledger_again(ngx_optcache_ledger_t *ledger, uint64_t since)
+{
+    ngx_uint_t                      i;
+    ngx_optcache_ledger_shctx_t    *sh;
+    ngx_optcache_ledger_pending_t  *p;
+
+    sh = ledger->sh;
+
+    ngx_shmtx_lock(&ledger->shpool->mutex);
+
+    for (i = 0; i < NGX_OPTCACHE_LEDGER_PENDING; i++) {
+        p = &sh->pending[i];
+
+        if (p->state == NGX_OPTCACHE_LEDGER_FREE
+            && p->number
+            && p->sent >= since)
+        {
+            p->state = NGX_OPTCACHE_LEDGER_UNTOLD;
+            sh->npending++;
+        }
+    }
+
+    ngx_shmtx_unlock(&ledger->shpool->mutex);
+}
+
+
 /* NULL: it was told already, and the slot may be that of another event. */
 
 static ngx_optcache_ledger_pending_t *

@@ -11,6 +11,12 @@
 #include "ngx_optcache_event.h"
 #include "ngx_optcache_stream.h"
 #include "ngx_redis_reply.h"
+#include "ngx_redis_tracking.h"
+
+
+/* how far a replica that takes over may be behind, ms */
+
+#define NGX_OPTCACHE_STREAM_AGAIN  60000
 
 
 #define ngx_optcache_stream_string(n)  ngx_optcache_stream_quote(n)
@@ -159,7 +165,9 @@ ngx_optcache_stream_take(ngx_optcache_teller_t *teller,
 
 /*
  * Nothing is known of what was before the first event.  A host that has read
- * nothing yet has lost nothing.
+ * nothing yet has lost nothing.  What this host has told lately may be lost as
+ * well, before others have read it: a replica that takes over need not have it
+ * all, and what others read last may be there all the same.
  */
 
 static ngx_int_t
@@ -167,6 +175,7 @@ ngx_optcache_stream_begin(ngx_optcache_teller_t *teller,
     ngx_optcache_ledger_id_t *id, redisReply *events,
     ngx_optcache_stream_told_t *told)
 {
+    uint64_t                  now;
     ngx_optcache_ledger_id_t  first;
 
     if (events->elements == 0
@@ -178,6 +187,14 @@ ngx_optcache_stream_begin(ngx_optcache_teller_t *teller,
     told->gap = (id->ms || id->number);
 
     ngx_optcache_ledger_reset(teller->ledger, &first, told->gap);
+
+    if (told->gap) {
+        now = ngx_redis_tracking_now();
+
+        ngx_optcache_ledger_again(teller->ledger,
+                                  now - ngx_min(now,
+                                                NGX_OPTCACHE_STREAM_AGAIN));
+    }
 
     return NGX_OK;
 }

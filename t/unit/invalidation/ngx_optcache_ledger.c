@@ -818,6 +818,43 @@ test_pending(void **state)
 }
 
 
+/* what was told lately is told again, when Redis may have lost it */
+
+static void
+test_again(void **state)
+{
+    ngx_optcache_event_t          event, found;
+    ngx_optcache_ledger_ticket_t  t, old, late;
+
+    event = event_of("tag", "old", 0);
+    assert_int_equal(ngx_optcache_ledger_post(&ledger, &event, 10, &old),
+                     NGX_OK);
+    ngx_optcache_ledger_told(&ledger, &old);
+
+    event = event_of("prefix", "/late", 0);
+    assert_int_equal(ngx_optcache_ledger_post(&ledger, &event, 20, &late),
+                     NGX_OK);
+    ngx_optcache_ledger_told(&ledger, &late);
+    assert_int_equal(ngx_optcache_ledger_pending(&ledger), 0);
+
+    ngx_optcache_ledger_again(&ledger, 20);
+    assert_int_equal(ngx_optcache_ledger_pending(&ledger), 1);
+
+    t.slot = NGX_OPTCACHE_LEDGER_FIRST;
+    assert_int_equal(ngx_optcache_ledger_overdue(&ledger, 30, 0, &found, &t),
+                     NGX_OK);
+    assert_int_equal(found.mark, event.mark);
+    assert_int_equal(found.prefix, 5);
+    assert_int_equal(ngx_optcache_ledger_overdue(&ledger, 30, 0, &found, &t),
+                     NGX_DECLINED);
+
+    /* not that which is under way */
+
+    ngx_optcache_ledger_again(&ledger, 0);
+    assert_int_equal(ngx_optcache_ledger_pending(&ledger), 2);
+}
+
+
 static void
 test_targets(void **state)
 {
@@ -909,6 +946,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_saturated, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_pending, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_again, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test(test_targets),
     };
