@@ -77,3 +77,22 @@ ngx_http_wait_end(ngx_http_request_t *r)
 
     return ngx_handle_read_event(r->connection->read, 0);
 }
+
+
+void
+ngx_http_wait_run(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    if (rc == NGX_OK) {
+        r->write_event_handler = ngx_http_core_run_phases;
+        ngx_http_core_run_phases(r);
+
+    } else {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    }
+
+    ngx_http_run_posted_requests(c);
+}

@@ -33,5 +33,12 @@ ngx_int_t ngx_http_wait_begin(ngx_http_request_t *r);
 
 ngx_int_t ngx_http_wait_end(ngx_http_request_t *r);
 
+/*
+ * How most of them go on then: with their phases if "rc" is NGX_OK, else with a
+ * 500; and what was posted is run.  The request may be gone when it returns.
+ */
+
+void ngx_http_wait_run(ngx_http_request_t *r, ngx_int_t rc);
+
 
 #endif /* _NGX_HTTP_WAIT_H_INCLUDED_ */

@@ -372,29 +372,6 @@ ngx_optcache_postgres_query(ngx_optcache_postgres_t *op, const char *text,
 
 
 ngx_int_t
-ngx_optcache_postgres_result(ngx_optcache_postgres_t *op, PGresult *result)
-{
-    u_char          reason[NGX_PGSQL_RESULT_REASON];
-    ExecStatusType  status;
-
-    if (result == NULL) {
-        return NGX_ERROR;
-    }
-
-    status = PQresultStatus(result);
-
-    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
-        return NGX_OK;
-    }
-
-    ngx_pgsql_result_reason(result, reason);
-    ngx_pgsql_conn_fail(op->conn, (char *) reason);
-
-    return NGX_ERROR;
-}
-
-
-ngx_int_t
 ngx_optcache_postgres_copy(u_char *buf, size_t size, PGresult *result,
     ngx_uint_t row, ngx_uint_t column)
 {

@@ -107,14 +107,6 @@ void ngx_optcache_postgres_query(ngx_optcache_postgres_t *op,
     ngx_pgsql_result_pt handler);
 
 /*
- * Whether a step was done: NGX_OK; NGX_ERROR after which the chain is over,
- * and the connection is gone.
- */
-
-ngx_int_t ngx_optcache_postgres_result(ngx_optcache_postgres_t *op,
-    PGresult *result);
-
-/*
  * Copies a value with a NUL if it is made of digits, also hexadecimal ones,
  * and what is between numbers; else returns NGX_DECLINED.
  */

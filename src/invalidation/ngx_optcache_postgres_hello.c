@@ -61,7 +61,7 @@ ngx_optcache_postgres_server_handler(void *data, PGresult *result)
     ngx_int_t  pid;
     ngx_str_t  value;
 
-    if (ngx_optcache_postgres_result(op, result) != NGX_OK) {
+    if (ngx_pgsql_conn_result(op->conn, result) != NGX_OK) {
         return;
     }
 
@@ -205,7 +205,7 @@ ngx_optcache_postgres_identity_handler(void *data, PGresult *result)
 
     ngx_optcache_postgres_position_t  *position;
 
-    if (ngx_optcache_postgres_result(op, result) != NGX_OK) {
+    if (ngx_pgsql_conn_result(op->conn, result) != NGX_OK) {
         return;
     }
 
@@ -297,7 +297,7 @@ ngx_optcache_postgres_known_handler(void *data, PGresult *result)
 {
     ngx_optcache_postgres_t *op = data;
 
-    if (ngx_optcache_postgres_result(op, result) != NGX_OK) {
+    if (ngx_pgsql_conn_result(op->conn, result) != NGX_OK) {
         return;
     }
 
@@ -389,7 +389,7 @@ ngx_optcache_postgres_fresh_handler(void *data, PGresult *result)
 
     u_char  name[NGX_OPTCACHE_POSTGRES_ONCE];
 
-    if (ngx_optcache_postgres_result(op, result) != NGX_OK) {
+    if (ngx_pgsql_conn_result(op->conn, result) != NGX_OK) {
         return;
     }
 

@@ -145,7 +145,7 @@ ngx_optcache_postgres_page_handler(void *data, PGresult *result)
     ngx_str_t   id;
     ngx_uint_t  i, n;
 
-    if (ngx_optcache_postgres_result(op, result) != NGX_OK) {
+    if (ngx_pgsql_conn_result(op->conn, result) != NGX_OK) {
         return;
     }
 

@@ -141,7 +141,6 @@ ngx_http_ratelimit_redis_round_answer_handler(void *data)
     ngx_http_ratelimit_redis_ctx_t *ctx = data;
 
     ngx_int_t            rc;
-    ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
     if (--ctx->pending) {
@@ -149,7 +148,6 @@ ngx_http_ratelimit_redis_round_answer_handler(void *data)
     }
 
     r = ctx->request;
-    c = r->connection;
 
     rc = ngx_http_wait_end(r);
 
@@ -160,15 +158,7 @@ ngx_http_ratelimit_redis_round_answer_handler(void *data)
 
     ctx->state = NGX_HTTP_RATELIMIT_REDIS_ANSWERED;
 
-    if (rc == NGX_OK) {
-        r->write_event_handler = ngx_http_core_run_phases;
-        ngx_http_core_run_phases(r);
-
-    } else {
-        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-    }
-
-    ngx_http_run_posted_requests(c);
+    ngx_http_wait_run(r, rc);
 }
 
 

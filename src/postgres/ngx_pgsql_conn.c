@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 
 #include "ngx_pgsql_conn.h"
+#include "ngx_pgsql_result.h"
 
 
 typedef enum {
@@ -632,4 +633,27 @@ ngx_pgsql_conn_tell(ngx_pgsql_conn_t *conn, const char *reason)
     ngx_log_error(NGX_LOG_ERR, conn->log, 0,
                   "postgres of \"%V\" is not there: %s",
                   &conn->conf->directive, reason);
+}
+
+
+ngx_int_t
+ngx_pgsql_conn_result(ngx_pgsql_conn_t *conn, PGresult *result)
+{
+    u_char          reason[NGX_PGSQL_RESULT_REASON];
+    ExecStatusType  status;
+
+    if (result == NULL) {
+        return NGX_ERROR;
+    }
+
+    status = PQresultStatus(result);
+
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+        return NGX_OK;
+    }
+
+    ngx_pgsql_result_reason(result, reason);
+    ngx_pgsql_conn_fail(conn, (char *) reason);
+
+    return NGX_ERROR;
 }

@@ -116,5 +116,12 @@ void ngx_pgsql_conn_well(ngx_pgsql_conn_t *conn);
 
 void ngx_pgsql_conn_fail(ngx_pgsql_conn_t *conn, const char *reason);
 
+/*
+ * Whether a query did what it should: NGX_OK.  NGX_ERROR: it did not, and the
+ * connection has failed for that reason, or was lost (result is NULL).
+ */
+
+ngx_int_t ngx_pgsql_conn_result(ngx_pgsql_conn_t *conn, PGresult *result);
+
 
 #endif /* _NGX_PGSQL_CONN_H_INCLUDED_ */

@@ -247,11 +247,9 @@ void
 ngx_http_optcache_lease_resume(ngx_http_optcache_lease_t *ls)
 {
     ngx_int_t            rc;
-    ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
     r = ls->request;
-    c = r->connection;
 
     /* the request may wait for something else by now, as its post_action */
 
@@ -265,15 +263,7 @@ ngx_http_optcache_lease_resume(ngx_http_optcache_lease_t *ls)
         return;
     }
 
-    if (rc == NGX_OK) {
-        r->write_event_handler = ngx_http_core_run_phases;
-        ngx_http_core_run_phases(r);
-
-    } else {
-        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-    }
-
-    ngx_http_run_posted_requests(c);
+    ngx_http_wait_run(r, rc);
 }
 
 

@@ -474,11 +474,9 @@ static void
 ngx_http_optcache_lock_resume(ngx_http_optcache_lock_t *lk)
 {
     ngx_int_t            rc;
-    ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
     r = lk->request;
-    c = r->connection;
 
     ngx_http_optcache_lock_end_wait(lk);
 
@@ -494,15 +492,7 @@ ngx_http_optcache_lock_resume(ngx_http_optcache_lock_t *lk)
         return;
     }
 
-    if (rc == NGX_OK) {
-        r->write_event_handler = ngx_http_core_run_phases;
-        ngx_http_core_run_phases(r);
-
-    } else {
-        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-    }
-
-    ngx_http_run_posted_requests(c);
+    ngx_http_wait_run(r, rc);
 }
 
 

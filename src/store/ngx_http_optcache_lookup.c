@@ -283,11 +283,9 @@ ngx_http_optcache_reply_handler(void *data, ngx_redis_result_e result,
     ngx_http_optcache_ctx_t *ctx = data;
 
     ngx_int_t            rc;
-    ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
     r = ctx->request;
-    c = r->connection;
 
     ctx->command = NULL;
     ctx->waiting = 0;
@@ -305,7 +303,7 @@ ngx_http_optcache_reply_handler(void *data, ngx_redis_result_e result,
         return;
     }
 
-    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, c->log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "optcache l2 reply, result:%ui type:%d",
                    (ngx_uint_t) result, reply ? reply->type : 0);
 
@@ -320,15 +318,7 @@ ngx_http_optcache_reply_handler(void *data, ngx_redis_result_e result,
         return;
     }
 
-    if (rc == NGX_OK) {
-        r->write_event_handler = ngx_http_core_run_phases;
-        ngx_http_core_run_phases(r);
-
-    } else {
-        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-    }
-
-    ngx_http_run_posted_requests(c);
+    ngx_http_wait_run(r, rc);
 }
 
 

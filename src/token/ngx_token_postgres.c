@@ -421,37 +421,12 @@ ngx_token_postgres_query(ngx_token_postgres_t *tp, const char *text,
 }
 
 
-/* NGX_ERROR: the chain is over, and the connection perhaps. */
-
-ngx_int_t
-ngx_token_postgres_result(ngx_token_postgres_t *tp, PGresult *result)
-{
-    u_char          reason[NGX_PGSQL_RESULT_REASON];
-    ExecStatusType  status;
-
-    if (result == NULL) {
-        return NGX_ERROR;
-    }
-
-    status = PQresultStatus(result);
-
-    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
-        return NGX_OK;
-    }
-
-    ngx_pgsql_result_reason(result, reason);
-    ngx_pgsql_conn_fail(tp->conn, (char *) reason);
-
-    return NGX_ERROR;
-}
-
-
 static void
 ngx_token_postgres_hello_handler(void *data, PGresult *result)
 {
     ngx_token_postgres_t *tp = data;
 
-    if (ngx_token_postgres_result(tp, result) != NGX_OK) {
+    if (ngx_pgsql_conn_result(tp->conn, result) != NGX_OK) {
         return;
     }
 
@@ -474,7 +449,7 @@ ngx_token_postgres_identity_handler(void *data, PGresult *result)
 
     u_char  buf[64];
 
-    if (ngx_token_postgres_result(tp, result) != NGX_OK) {
+    if (ngx_pgsql_conn_result(tp->conn, result) != NGX_OK) {
         return;
     }
 

@@ -87,14 +87,6 @@ void ngx_token_postgres_query(ngx_token_postgres_t *tp, const char *text,
     ngx_uint_t n, ngx_str_t *params, ngx_pgsql_result_pt handler);
 
 /*
- * Whether a step was done: NGX_OK; NGX_ERROR after which the chain is over,
- * and the connection is gone.
- */
-
-ngx_int_t ngx_token_postgres_result(ngx_token_postgres_t *tp,
-    PGresult *result);
-
-/*
  * Copies a value with a NUL if it is made of digits and what is between
  * numbers, else returns NGX_DECLINED.
  */

@@ -84,7 +84,7 @@ ngx_token_postgres_snapshot_handler(void *data, PGresult *result)
 {
     ngx_token_postgres_t *tp = data;
 
-    if (ngx_token_postgres_result(tp, result) != NGX_OK) {
+    if (ngx_pgsql_conn_result(tp->conn, result) != NGX_OK) {
         return;
     }
 
@@ -140,7 +140,7 @@ ngx_token_postgres_look_handler(void *data, PGresult *result)
 
     ngx_str_t  any;
 
-    if (ngx_token_postgres_result(tp, result) != NGX_OK) {
+    if (ngx_pgsql_conn_result(tp->conn, result) != NGX_OK) {
         return;
     }
 
@@ -200,7 +200,7 @@ ngx_token_postgres_page_handler(void *data, PGresult *result)
 
     ngx_int_t  rc;
 
-    if (ngx_token_postgres_result(tp, result) != NGX_OK) {
+    if (ngx_pgsql_conn_result(tp->conn, result) != NGX_OK) {
         return;
     }
 

@@ -137,7 +137,7 @@ ngx_token_postgres_store_handler(void *data, PGresult *result)
             return;
         }
 
-    } else if (ngx_token_postgres_result(tp, result) != NGX_OK) {
+    } else if (ngx_pgsql_conn_result(tp->conn, result) != NGX_OK) {
         return;
     }
 
@@ -187,7 +187,7 @@ ngx_token_postgres_expire_handler(void *data, PGresult *result)
         tp->no_expire = 1;
         pause = NGX_TOKEN_POSTGRES_FORBIDDEN;
 
-    } else if (ngx_token_postgres_result(tp, result) != NGX_OK) {
+    } else if (ngx_pgsql_conn_result(tp->conn, result) != NGX_OK) {
         return;
 
     } else if (ngx_strcmp(PQcmdTuples(result), NGX_TOKEN_POSTGRES_EXPIRED)
