@@ -10,6 +10,7 @@
 #include <cjson/cJSON.h>
 
 #include "ngx_http_api_json.h"
+#include "ngx_http_api_utf8.h"
 
 
 struct ngx_http_api_json_s {
@@ -26,9 +27,6 @@ static void ngx_http_api_json_begin(ngx_http_api_json_t *json,
     const char *name, cJSON *item);
 static void ngx_http_api_json_add(ngx_http_api_json_t *json, const char *name,
     cJSON *item);
-static u_char *ngx_http_api_json_clean(ngx_pool_t *pool,
-    const ngx_str_t *text);
-static size_t ngx_http_api_json_utf8(const u_char *p, const u_char *last);
 
 
 ngx_http_api_json_t *
@@ -147,7 +145,7 @@ ngx_http_api_json_string(ngx_http_api_json_t *json, const char *name,
         return;
     }
 
-    p = ngx_http_api_json_clean(json->pool, text);
+    p = ngx_http_api_utf8(json->pool, text);
 
     ngx_http_api_json_add(json, name,
                           p ? cJSON_CreateString((char *) p) : NULL);
@@ -195,87 +193,6 @@ ngx_http_api_json_add(ngx_http_api_json_t *json, const char *name,
         cJSON_Delete(item);
         json->failed = 1;
     }
-}
-
-
-/* The text as UTF-8 without NUL but for its end; NULL when out of memory. */
-
-static u_char *
-ngx_http_api_json_clean(ngx_pool_t *pool, const ngx_str_t *text)
-{
-    size_t         n;
-    u_char        *p, *buf;
-    const u_char  *s, *last;
-
-    static const u_char  replacement[] = { 0xef, 0xbf, 0xbd };
-
-    buf = ngx_pnalloc(pool, text->len * sizeof(replacement) + 1);
-    if (buf == NULL) {
-        return NULL;
-    }
-
-    p = buf;
-    last = text->data + text->len;
-
-    for (s = text->data; s < last; /* void */) {
-
-        n = ngx_http_api_json_utf8(s, last);
-
-        if (n) {
-            p = ngx_cpymem(p, s, n);
-            s += n;
-
-        } else {
-            p = ngx_cpymem(p, replacement, sizeof(replacement));
-            s++;
-        }
-    }
-
-    *p = '\0';
-
-    return buf;
-}
-
-
-/*
- * The bytes of the character that begins at "p", 0 if none does or if it is
- * NUL.  RFC 3629, 4; ngx_utf8_decode() is more generous.
- */
-
-static size_t
-ngx_http_api_json_utf8(const u_char *p, const u_char *last)
-{
-    size_t  i, n;
-    u_char  low, high;
-
-    if (*p < 0x80) {
-        return *p ? 1 : 0;
-    }
-
-    if (*p < 0xc2 || *p > 0xf4) {
-        return 0;
-    }
-
-    n = (*p < 0xe0) ? 2 : (*p < 0xf0) ? 3 : 4;
-
-    if ((size_t) (last - p) < n) {
-        return 0;
-    }
-
-    low = (*p == 0xe0) ? 0xa0 : (*p == 0xf0) ? 0x90 : 0x80;
-    high = (*p == 0xed) ? 0x9f : (*p == 0xf4) ? 0x8f : 0xbf;
-
-    if (p[1] < low || p[1] > high) {
-        return 0;
-    }
-
-    for (i = 2; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-
-    return n;
 }
 
 
