@@ -12,7 +12,7 @@ MODULES_DIR  ?= $(shell $(NGINX_BINARY) -V 2>&1 \
 DESTDIR      ?=
 JOBS         ?= $(shell nproc)
 TEST_JOBS    ?= $(shell expr 2 \* $(JOBS))
-PROVE        ?= CMOCKA_MESSAGE_OUTPUT=TAP prove -It/lib -j$(TEST_JOBS)
+PROVE        ?= misc/prove.sh
 TESTS        ?= $(wildcard t/*.t)
 FUZZ_SECONDS ?= 60
 MODEL_SECONDS ?= 180
@@ -28,7 +28,7 @@ fuzzers := $(patsubst t/%.c,$(BUILD)/%,$(wildcard t/fuzz/*.c t/fuzz/*/*.c))
 # an outer make's job server is used if there is one
 jobs = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
-export BUILD CC CLANG JOBS NGINX_SRC
+export BUILD CC CLANG JOBS NGINX_SRC TEST_JOBS
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
