@@ -12,7 +12,7 @@ rm -rf "$out"
 mkdir -p "$out/optcache"
 cd "$root"
 
-cp -a LICENSE Makefile config debian misc src ./*.c "$out/optcache"
+cp -a LICENSE Makefile config debian docs misc src ./*.c "$out/optcache"
 
 cd "$out/optcache"
 
