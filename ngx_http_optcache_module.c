@@ -5,14 +5,13 @@
 
 
 /*
- * A response cache in front of any content handler.  This file is its face:
+ * A response cache in front of any content handler.  This file is its face to
+ * nginx: the directives, and what starts and ends with the configuration and
+ * with a worker.  A request meets it in src/store, at
  *
  *     precontent phase    after access control: is there an answer already?
  *     header filter       may this answer be stored?  X-Cache
  *     body filter         a copy of it passes into the store
- *
- * The filters are the first to see a response, before 304 and ranges are made
- * of it, so what is stored is what the content handler said.
  */
 
 
@@ -22,22 +21,13 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_api.h"
-#include "ngx_http_optcache_body.h"
 #include "ngx_http_optcache_compress.h"
 #include "ngx_http_optcache_conf.h"
-#include "ngx_http_optcache_fetch.h"
-#include "ngx_http_optcache_freshen.h"
-#include "ngx_http_optcache_invalidate.h"
 #include "ngx_http_optcache_lease.h"
 #include "ngx_http_optcache_ledger.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_postgres.h"
-#include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_purge.h"
-#include "ngx_http_optcache_request.h"
-#include "ngx_http_optcache_rules.h"
-#include "ngx_http_optcache_search.h"
-#include "ngx_http_optcache_stale.h"
 #include "ngx_http_optcache_vars.h"
 
 
@@ -51,26 +41,10 @@
 #define NGX_HTTP_OPTCACHE_BODY_MIN  (32 * 1024 * 1024)
 
 
-static ngx_int_t ngx_http_optcache_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_optcache_start(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf);
-static ngx_int_t ngx_http_optcache_header_filter(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_optcache_hush(ngx_http_request_t *r);
-static ngx_int_t ngx_http_optcache_answered(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
-static ngx_int_t ngx_http_optcache_replaced(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
-static ngx_int_t ngx_http_optcache_body_filter(ngx_http_request_t *r,
-    ngx_chain_t *in);
-
 static ngx_int_t ngx_http_optcache_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_optcache_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_optcache_init_process(ngx_cycle_t *cycle);
 static void ngx_http_optcache_exit_process(ngx_cycle_t *cycle);
-
-
-static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
-static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
 
 
 static ngx_conf_num_bounds_t  ngx_http_optcache_gzip_level_bounds = {
@@ -366,397 +340,6 @@ ngx_module_t  ngx_http_optcache_module = {
 
 
 static ngx_int_t
-ngx_http_optcache_handler(ngx_http_request_t *r)
-{
-    ngx_int_t                      rc;
-    ngx_http_optcache_ctx_t       *ctx;
-    ngx_http_optcache_loc_conf_t  *olcf;
-
-    if (r->internal) {
-        ctx = ngx_http_optcache_stale_kept(r);
-
-        if (ctx) {
-            return ngx_http_optcache_stale_send(r, ctx);
-        }
-    }
-
-    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
-
-    if (ngx_http_optcache_purge_wanted(r, olcf)) {
-        return ngx_http_optcache_purge_handler(r);
-    }
-
-    /* an error page under a status that is not its own is nobody's content */
-
-    if (olcf->zone == NULL || r->err_status) {
-        return NGX_DECLINED;
-    }
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
-
-    if (ctx == NULL) {
-        rc = ngx_http_optcache_body_read(r, olcf);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        rc = ngx_http_optcache_start(r, olcf);
-
-        if (rc != NGX_OK) {
-            return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
-        }
-
-        ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
-    }
-
-    if (ctx->waiting) {
-        return NGX_AGAIN;
-    }
-
-    rc = ngx_http_optcache_public_lookup(r, olcf, ctx);
-
-    if (rc != NGX_OK) {
-        return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
-    }
-
-    if (ctx->background && !ctx->fetched
-        && ngx_http_optcache_lookup(r, ctx) == NGX_ERROR)
-    {
-        return NGX_ERROR;
-    }
-
-    if (!ctx->found
-        && !ctx->background
-        && ctx->body.len == 0
-        && ngx_http_optcache_stale_updating(r, ctx)
-        && ngx_http_optcache_update(r, ctx) == NGX_OK)
-    {
-        ctx->status = NGX_HTTP_OPTCACHE_UPDATING;
-        ctx->found = 1;
-    }
-
-    if (!ctx->found) {
-        rc = ngx_http_optcache_lock(r, ctx);
-
-        if (rc != NGX_OK) {
-            return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
-        }
-    }
-
-    if (!ctx->found || ctx->lease) {
-        rc = ngx_http_optcache_lease(r, ctx);
-
-        if (rc != NGX_OK) {
-            return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
-        }
-    }
-
-    if (!ctx->found) {
-        return ngx_http_optcache_ask(r, ctx);
-    }
-
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    ngx_http_finalize_request(r, ctx->background
-                                 ? NGX_OK : ngx_http_optcache_send(r, ctx));
-    return NGX_DONE;
-}
-
-
-/*
- * NGX_OK: go on with the context; NGX_AGAIN: come back; NGX_DECLINED: not for
- * the cache at all.
- */
-
-static ngx_int_t
-ngx_http_optcache_start(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf)
-{
-    ngx_int_t                 rc;
-    ngx_http_optcache_ctx_t  *ctx;
-
-    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_optcache_ctx_t));
-    if (ctx == NULL) {
-        return NGX_ERROR;
-    }
-
-    ctx->request = r;
-    ctx->zone = olcf->zone;
-    ctx->conf = olcf;
-    ctx->status = NGX_HTTP_OPTCACHE_BYPASS;
-
-    ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
-
-    if (r->internal && r == r->main) {
-        ngx_http_optcache_unlock_left(r);
-    }
-
-    if (ngx_http_optcache_body_digest(r, olcf, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ctx->invalidate = olcf->invalidate_on_write
-                      && ngx_http_optcache_request_unsafe(r)
-                      && !(r->method & olcf->methods);
-
-    rc = ngx_http_optcache_rules_never(r, olcf);
-
-    if (rc != NGX_DECLINED) {
-        /* nothing asks for its key */
-        return (rc == NGX_OK) ? NGX_DECLINED : rc;
-    }
-
-    rc = ngx_http_optcache_request_key(r, olcf, &ctx->key);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    ctx->base = ctx->key.identity;
-
-    if (!ngx_http_optcache_request_cacheable(r, olcf, ctx)) {
-        return NGX_DECLINED;
-    }
-
-    ctx->store = !ngx_http_optcache_request_two_hosts(r);
-
-    switch (ngx_http_test_predicates(r, olcf->bypass)) {
-
-    case NGX_ERROR:
-        return NGX_ERROR;
-
-    case NGX_DECLINED:
-        return NGX_OK;
-
-    default: /* NGX_OK */
-        break;
-    }
-
-    if (ngx_http_optcache_request_control(r, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ctx->status = NGX_HTTP_OPTCACHE_NONE;
-
-    if (ctx->zone->slot == NULL) {
-        ngx_optcache_l1_attach_late(ctx->zone, r->connection->log);
-    }
-
-    if (ngx_http_optcache_search_select(r, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_optcache_lookup(r, ctx);
-}
-
-
-static ngx_int_t
-ngx_http_optcache_header_filter(ngx_http_request_t *r)
-{
-    ngx_int_t                 rc;
-    ngx_uint_t                header_only;
-    ngx_http_optcache_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
-
-    if (ctx == NULL && (r->internal || r->filter_finalize)) {
-        ngx_http_optcache_unlock_left(r);
-
-        if (r->background && ngx_http_optcache_hush(r)) {
-            return NGX_OK;
-        }
-    }
-
-    if (ctx == NULL || ctx->sent || ctx->replaced) {
-        return ngx_http_next_header_filter(r);
-    }
-
-    ngx_http_optcache_fetched(r, ctx);
-
-    ctx->answered = 1;
-
-    if (ngx_http_optcache_answered(r, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (ctx->replaced) {
-        ngx_http_optcache_unlock(ctx, ctx->stored ? NGX_OPTCACHE_LOCK_STORED
-                                                  : NGX_OPTCACHE_LOCK_FAILED);
-
-        return ngx_http_optcache_replaced(r, ctx);
-    }
-
-    /* RFC 9111, 4.4: a non-error answer to an unsafe method invalidates */
-
-    if (ctx->invalidate
-        && r->headers_out.status >= NGX_HTTP_OK
-        && r->headers_out.status < NGX_HTTP_BAD_REQUEST
-        && ngx_http_optcache_invalidate(r, ctx) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_optcache_capture_header(r, ctx) != NGX_OK
-        || ngx_http_optcache_send_status(r, ctx) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (ctx->lock && ctx->capture == NULL) {
-        ngx_http_optcache_unlock_header(r, ctx);
-    }
-
-    if (ctx->background) {
-        /* nobody is to see it */
-        ctx->silent = 1;
-        ngx_http_optcache_update_unbuffered(r);
-        return NGX_OK;
-    }
-
-    header_only = r->header_only;
-
-    rc = ngx_http_next_header_filter(r);
-
-    /* a filter that answers in place of this response clears the contexts */
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
-
-    if (ctx && ctx->capture) {
-        ngx_http_optcache_capture_filtered(r, ctx);
-
-        if (r->header_only && !header_only && rc == NGX_OK) {
-            /* a 304 was made of it, but all of it is to be stored */
-            r->header_only = 0;
-            ctx->silent = 1;
-        }
-    }
-
-    return rc;
-}
-
-
-/*
- * An error page for an update that nobody waits for, from a location in which
- * the precontent phase is not reached.  It would wait for its turn for ever.
- */
-
-static ngx_uint_t
-ngx_http_optcache_hush(ngx_http_request_t *r)
-{
-    ngx_http_optcache_ctx_t  *ctx;
-
-    ctx = ngx_http_optcache_stale_kept(r);
-
-    if (ctx == NULL) {
-        return 0;
-    }
-
-    ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
-
-    ctx->answered = 1;
-    ctx->silent = 1;
-
-    return 1;
-}
-
-
-/* What upstream said of what is held. */
-
-static ngx_int_t
-ngx_http_optcache_answered(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx)
-{
-    if (ctx->conditional && r->headers_out.status == NGX_HTTP_NOT_MODIFIED) {
-
-        if (ngx_http_optcache_freshen(r, ctx) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        ctx->status = NGX_HTTP_OPTCACHE_REVALIDATED;
-
-    } else if (ctx->fetched && !ctx->background
-               && ngx_http_optcache_stale_error(r, ctx,
-                                    r->err_status
-                                    ? ngx_http_optcache_stale_status(r)
-                                    : r->headers_out.status))
-    {
-        ctx->status = NGX_HTTP_OPTCACHE_STALE;
-
-    } else {
-        return NGX_OK;
-    }
-
-    if (ctx->background) {
-        ctx->silent = 1;
-        ctx->replaced = 1;
-        return NGX_OK;
-    }
-
-    return ngx_http_optcache_replace(r, ctx);
-}
-
-
-/* All of it goes at once: what upstream says yet may never come. */
-
-static ngx_int_t
-ngx_http_optcache_replaced(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx)
-{
-    ngx_int_t  rc;
-
-    if (ctx->background) {
-        return NGX_OK;
-    }
-
-    rc = ngx_http_next_header_filter(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        ctx->body_sent = 1;
-        return rc;
-    }
-
-    if (ngx_http_optcache_replace_body(r, ctx, NULL,
-                                       ngx_http_next_body_filter)
-        == NGX_ERROR)
-    {
-        return NGX_ERROR;
-    }
-
-    return rc;
-}
-
-
-static ngx_int_t
-ngx_http_optcache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
-{
-    ngx_http_optcache_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
-
-    if (ctx == NULL) {
-        return ngx_http_next_body_filter(r, in);
-    }
-
-    if (ctx->capture) {
-        ngx_http_optcache_capture_body(r, ctx, in);
-    }
-
-    if (ctx->silent) {
-        ngx_http_optcache_consume(in);
-        return NGX_OK;
-    }
-
-    if (ctx->replaced) {
-        return ngx_http_optcache_replace_body(r, ctx, in,
-                                              ngx_http_next_body_filter);
-    }
-
-    return ngx_http_next_body_filter(r, in);
-}
-
-
-static ngx_int_t
 ngx_http_optcache_init(ngx_conf_t *cf)
 {
     size_t                          size;
@@ -803,11 +386,7 @@ ngx_http_optcache_init(ngx_conf_t *cf)
 
     *h = ngx_http_optcache_handler;
 
-    ngx_http_next_header_filter = ngx_http_top_header_filter;
-    ngx_http_top_header_filter = ngx_http_optcache_header_filter;
-
-    ngx_http_next_body_filter = ngx_http_top_body_filter;
-    ngx_http_top_body_filter = ngx_http_optcache_body_filter;
+    ngx_http_optcache_filter_init();
 
     return NGX_OK;
 }

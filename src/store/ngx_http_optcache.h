@@ -7,6 +7,8 @@
 /*
  * What the steps of a cached request share: configuration and context.
  *
+ *     ngx_http_optcache_handler    before the content handler
+ *     ngx_http_optcache_filter     behind it
  *     ngx_http_optcache_lookup     key, L1, L2: do we hold an answer?
  *     ngx_http_optcache_vary       which answers there are for one key
  *     ngx_http_optcache_marks      was it invalidated since?
@@ -24,7 +26,7 @@
  *     ngx_http_optcache_purge      a request that invalidates
  *     ngx_http_optcache_api        what is told of all this, and how to purge
  *
- * ngx_http_optcache_module.c calls them from its phase handler and filters.
+ * The first two call all the others.
  */
 
 
@@ -245,6 +247,14 @@ typedef struct {
 
 extern ngx_module_t  ngx_http_optcache_module;
 
+
+/* The handler of the precontent phase. */
+
+ngx_int_t ngx_http_optcache_handler(ngx_http_request_t *r);
+
+/* Puts the filters in front of the others, while the configuration is read. */
+
+void ngx_http_optcache_filter_init(void);
 
 /*
  * Starts the lookup of a request that has a context with a key.  NGX_OK: it is

@@ -1,0 +1,252 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * The filters, the first to see a response: before 304 and ranges are made of
+ * it, so what is stored is what the content handler said.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache.h"
+#include "ngx_http_optcache_fetch.h"
+#include "ngx_http_optcache_freshen.h"
+#include "ngx_http_optcache_invalidate.h"
+#include "ngx_http_optcache_lock.h"
+#include "ngx_http_optcache_stale.h"
+
+
+static ngx_int_t ngx_http_optcache_header_filter(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_optcache_hush(ngx_http_request_t *r);
+static ngx_int_t ngx_http_optcache_answered(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_int_t ngx_http_optcache_replaced(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_int_t ngx_http_optcache_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+
+void
+ngx_http_optcache_filter_init(void)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_optcache_header_filter;
+
+    ngx_http_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_optcache_body_filter;
+}
+
+
+static ngx_int_t
+ngx_http_optcache_header_filter(ngx_http_request_t *r)
+{
+    ngx_int_t                 rc;
+    ngx_uint_t                header_only;
+    ngx_http_optcache_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    if (ctx == NULL && (r->internal || r->filter_finalize)) {
+        ngx_http_optcache_unlock_left(r);
+
+        if (r->background && ngx_http_optcache_hush(r)) {
+            return NGX_OK;
+        }
+    }
+
+    if (ctx == NULL || ctx->sent || ctx->replaced) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ngx_http_optcache_fetched(r, ctx);
+
+    ctx->answered = 1;
+
+    if (ngx_http_optcache_answered(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->replaced) {
+        ngx_http_optcache_unlock(ctx, ctx->stored ? NGX_OPTCACHE_LOCK_STORED
+                                                  : NGX_OPTCACHE_LOCK_FAILED);
+
+        return ngx_http_optcache_replaced(r, ctx);
+    }
+
+    /* RFC 9111, 4.4: a non-error answer to an unsafe method invalidates */
+
+    if (ctx->invalidate
+        && r->headers_out.status >= NGX_HTTP_OK
+        && r->headers_out.status < NGX_HTTP_BAD_REQUEST
+        && ngx_http_optcache_invalidate(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_optcache_capture_header(r, ctx) != NGX_OK
+        || ngx_http_optcache_send_status(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ctx->lock && ctx->capture == NULL) {
+        ngx_http_optcache_unlock_header(r, ctx);
+    }
+
+    if (ctx->background) {
+        /* nobody is to see it */
+        ctx->silent = 1;
+        ngx_http_optcache_update_unbuffered(r);
+        return NGX_OK;
+    }
+
+    header_only = r->header_only;
+
+    rc = ngx_http_next_header_filter(r);
+
+    /* a filter that answers in place of this response clears the contexts */
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    if (ctx && ctx->capture) {
+        ngx_http_optcache_capture_filtered(r, ctx);
+
+        if (r->header_only && !header_only && rc == NGX_OK) {
+            /* a 304 was made of it, but all of it is to be stored */
+            r->header_only = 0;
+            ctx->silent = 1;
+        }
+    }
+
+    return rc;
+}
+
+
+/*
+ * An error page for an update that nobody waits for, from a location in which
+ * the precontent phase is not reached.  It would wait for its turn for ever.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_hush(ngx_http_request_t *r)
+{
+    ngx_http_optcache_ctx_t  *ctx;
+
+    ctx = ngx_http_optcache_stale_kept(r);
+
+    if (ctx == NULL) {
+        return 0;
+    }
+
+    ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
+
+    ctx->answered = 1;
+    ctx->silent = 1;
+
+    return 1;
+}
+
+
+/* What upstream said of what is held. */
+
+static ngx_int_t
+ngx_http_optcache_answered(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    if (ctx->conditional && r->headers_out.status == NGX_HTTP_NOT_MODIFIED) {
+
+        if (ngx_http_optcache_freshen(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        ctx->status = NGX_HTTP_OPTCACHE_REVALIDATED;
+
+    } else if (ctx->fetched && !ctx->background
+               && ngx_http_optcache_stale_error(r, ctx,
+                                    r->err_status
+                                    ? ngx_http_optcache_stale_status(r)
+                                    : r->headers_out.status))
+    {
+        ctx->status = NGX_HTTP_OPTCACHE_STALE;
+
+    } else {
+        return NGX_OK;
+    }
+
+    if (ctx->background) {
+        ctx->silent = 1;
+        ctx->replaced = 1;
+        return NGX_OK;
+    }
+
+    return ngx_http_optcache_replace(r, ctx);
+}
+
+
+/* All of it goes at once: what upstream says yet may never come. */
+
+static ngx_int_t
+ngx_http_optcache_replaced(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    if (ctx->background) {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_next_header_filter(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        ctx->body_sent = 1;
+        return rc;
+    }
+
+    if (ngx_http_optcache_replace_body(r, ctx, NULL,
+                                       ngx_http_next_body_filter)
+        == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_optcache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_http_optcache_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    if (ctx == NULL) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    if (ctx->capture) {
+        ngx_http_optcache_capture_body(r, ctx, in);
+    }
+
+    if (ctx->silent) {
+        ngx_http_optcache_consume(in);
+        return NGX_OK;
+    }
+
+    if (ctx->replaced) {
+        return ngx_http_optcache_replace_body(r, ctx, in,
+                                              ngx_http_next_body_filter);
+    }
+
+    return ngx_http_next_body_filter(r, in);
+}
