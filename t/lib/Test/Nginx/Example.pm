@@ -19,7 +19,7 @@ use Test::Nginx;
 
 # run_example($t, 'gateway.conf', qr/FROM/ => 'TO', ...): nginx runs by it.
 # Logs are example-*.log in the directory of the test, files of /etc/nginx are
-# there, too.  A FROM that is not in the example is an error.
+# there, too, those of /var/www in www.  A FROM that is not in the example is an error.
 #
 # What is counted exactly needs a Redis that is never too slow.
 
@@ -36,6 +36,7 @@ sub run_example {
     $conf =~ s/^(load_module|error_log|pid) [^;]*;//mg;
     $conf =~ s!/var/log/nginx/!%%TESTDIR%%/example-!g;
     $conf =~ s!/etc/nginx/!%%TESTDIR%%/!g;
+    $conf =~ s!/var/www/!%%TESTDIR%%/www/!g;
     $conf =~ s/(_redis_server [^;]*?)( timeout=\w+)?;
               /$1 timeout=5s connect_timeout=5s;/gx;
     $conf =~ s/^http \{\K/\n%%TEST_GLOBALS_HTTP%%\n/m;
