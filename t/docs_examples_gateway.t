@@ -29,8 +29,7 @@ my @backends = map { $t->run_http_backend($_, \&answer) } 9001 .. 9003;
 # a gateway: who asks does not notice that a back end is gone, neither on a
 # connection that was kept nor on a new one
 
-run_example($t, 'gateway.conf',
-            qr{^worker_processes \Kauto}m => 1);
+run_example($t, 'gateway.conf', qr/^worker_processes \Kauto/m => 1);
 
 my @seen = map { body(get('/api/v1/x', "a$_")) } 1 .. 12;
 

@@ -19,7 +19,8 @@ use Test::Nginx;
 
 # run_example($t, 'gateway.conf', qr/FROM/ => 'TO', ...): nginx runs by it.
 # Logs are example-*.log in the directory of the test, files of /etc/nginx are
-# there, too, those of /var/www in www.  A FROM that is not in the example is an error.
+# there, too, those of /var/www in www.  A FROM that is not in the example is
+# an error.
 #
 # What is counted exactly needs a Redis that is never too slow.
 
