@@ -111,12 +111,21 @@ model: setup-test all  ## three hosts while all breaks, for MODEL_SECONDS
 
 .PHONY: install
 install: all  ## copy the modules to DESTDIR and MODULES_DIR
-	install -d $(DESTDIR)$(MODULES_DIR)
-	cd $(BUILD) && install -m 644 $(modules) $(DESTDIR)$(MODULES_DIR)
+	$(if $(MODULES_DIR),,$(error no MODULES_DIR, and no nginx to tell it))
+	install -d "$(DESTDIR)$(MODULES_DIR)"
+	cd $(BUILD) && install -m 644 $(modules) "$(DESTDIR)$(MODULES_DIR)"
+
+.PHONY: dist
+dist:  ## build/optcache-VERSION.tar.gz, of this tree
+	@misc/dist.sh
 
 .PHONY: deb
 deb: setup-deb  ## two Debian packages into build/
 	misc/deb.sh
+
+.PHONY: deb-test
+deb-test:  ## install, upgrade and remove them in a root thrown away
+	@misc/deb-test.sh $(BUILD)/libnginx-mod-http-*.deb
 
 .PHONY: setup
 setup: setup-test  ## install missing packages by apt

@@ -1,6 +1,6 @@
 #!/bin/sh
 #
-# Builds Debian packages of the modules from a copy of this tree, so that
+# Builds Debian packages of the modules from the tarball of this tree, so that
 # nothing is left in it but the packages in $BUILD.
 
 set -eu
@@ -9,12 +9,12 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 out=$BUILD/deb
 
 rm -rf "$out"
-mkdir -p "$out/optcache"
-cd "$root"
+mkdir -p "$out"
 
-cp -a LICENSE Makefile config debian docs misc src ./*.c "$out/optcache"
+tarball=$("$root/misc/dist.sh")
 
-cd "$out/optcache"
+tar -xzf "$tarball" -C "$out"
+cd "$out"/optcache-*
 
 # flags and folders of the make that called are not meant for this one
 unset BUILD CC CFLAGS JOBS MAKEFLAGS MAKELEVEL NGINX_SRC
@@ -24,6 +24,7 @@ DEB_BUILD_OPTIONS=noautodbgsym dpkg-buildpackage -b -us -uc >"$out/log" 2>&1 || 
     exit 1
 }
 
+rm -f "$out"/../libnginx-mod-*.deb
 mv "$out"/libnginx-mod-*.deb "$out/.."
 cd "$out/.."
 ls "$PWD"/libnginx-mod-*.deb

@@ -8,7 +8,7 @@
 #define _NGX_HTTP_API_VERSION_H_INCLUDED_
 
 
-/* of both modules; debian/changelog has it, too */
+/* of both modules; "make dist" and "make deb" read it here */
 
 #define NGX_HTTP_API_VERSION  "0.1.0"
 
