@@ -482,6 +482,8 @@ ngx_http_ratelimit_redis_init_process(ngx_cycle_t *cycle)
     shared->prefix = rmcf->prefix;
     shared->log = cycle->log;
 
+    ngx_http_ratelimit_redis_metrics_start(&rmcf->metrics, cycle->log);
+
     if (rmcf->redis == NULL) {
         return NGX_OK;
     }
@@ -491,6 +493,8 @@ ngx_http_ratelimit_redis_init_process(ngx_cycle_t *cycle)
     if (shared->client == NULL) {
         return NGX_ERROR;
     }
+
+    ngx_redis_client_metrics(shared->client, rmcf->metrics.redis);
 
     if (ngx_http_ratelimit_redis_token_init_process(cycle, rmcf) != NGX_OK) {
         return NGX_ERROR;
@@ -503,11 +507,20 @@ ngx_http_ratelimit_redis_init_process(ngx_cycle_t *cycle)
 static void
 ngx_http_ratelimit_redis_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
     ngx_http_ratelimit_redis_token_exit_process();
     ngx_http_ratelimit_redis_fleet_stop(&ngx_http_ratelimit_redis_shared);
 
     if (ngx_http_ratelimit_redis_shared.client) {
         ngx_redis_client_close(ngx_http_ratelimit_redis_shared.client);
         ngx_http_ratelimit_redis_shared.client = NULL;
+    }
+
+    rmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                              ngx_http_ratelimit_redis_module);
+
+    if (rmcf) {
+        ngx_http_ratelimit_redis_metrics_stop(&rmcf->metrics);
     }
 }

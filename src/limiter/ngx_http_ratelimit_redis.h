@@ -21,6 +21,7 @@
 #include "ngx_http_api_problem.h"
 #include "ngx_limiter_check.h"
 #include "ngx_limiter_report.h"
+#include "ngx_http_ratelimit_redis_metrics.h"
 #include "ngx_http_ratelimit_redis_token.h"
 
 
@@ -74,6 +75,7 @@ typedef struct ngx_http_ratelimit_redis_main_conf_s {
     ngx_limiter_scripts_t       scripts;
     ngx_array_t                 zones;     /* ngx_limiter_zone_t * */
     ngx_shm_zone_t             *fleet;
+    ngx_http_ratelimit_redis_metrics_t  metrics;
 
     ngx_str_t                   unavailable;       /* bodies */
     ngx_str_t                   unauthorized;

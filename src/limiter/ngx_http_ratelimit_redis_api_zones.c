@@ -263,6 +263,7 @@ ngx_http_ratelimit_redis_api_redis(ngx_http_request_t *r,
         ngx_http_ratelimit_redis_api_fleet(json, redis->fleet);
     }
 
+    ngx_http_api_redis_host(json, rmcf->metrics.redis);
     ngx_http_api_redis_worker(json, redis->client);
 
     ngx_http_api_json_end(json);

@@ -299,6 +299,10 @@ ngx_http_ratelimit_redis_conf_init_main(ngx_conf_t *cf, void *conf)
         return rv;
     }
 
+    if (ngx_http_ratelimit_redis_metrics_conf(cf, rmcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     return ngx_http_ratelimit_redis_token_conf_init(cf, rmcf);
 }
 

@@ -127,7 +127,7 @@ ngx_redis_client_send(ngx_redis_client_t *client, ngx_uint_t argc,
     }
 
     if (cmd == NULL) {
-        client->stats.rejected++;
+        ngx_redis_metrics_count(&client->stats, NGX_REDIS_METRICS_REJECTED);
     }
 
     return cmd;
@@ -142,6 +142,17 @@ ngx_redis_client_state(ngx_redis_client_t *client)
     }
 
     return ngx_redis_node_state(&client->node);
+}
+
+
+ngx_redis_breaker_state_e
+ngx_redis_client_breaker(ngx_redis_client_t *client)
+{
+    if (client->cluster) {
+        return ngx_redis_cluster_breaker(client->cluster);
+    }
+
+    return client->node.breaker.state;
 }
 
 
@@ -181,6 +192,20 @@ ngx_redis_stats_t *
 ngx_redis_client_stats(ngx_redis_client_t *client)
 {
     return &client->stats;
+}
+
+
+void
+ngx_redis_client_metrics(ngx_redis_client_t *client,
+    ngx_metrics_block_t *block)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_REDIS_METRICS; i++) {
+        ngx_metrics_add_to(block, i, client->stats.counters[i]);
+    }
+
+    client->stats.block = block;
 }
 
 

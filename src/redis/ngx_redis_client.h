@@ -24,6 +24,9 @@
 
 #include <hiredis/hiredis.h>
 
+#include "ngx_redis_breaker.h"
+#include "ngx_redis_metrics.h"
+
 
 typedef struct ngx_redis_conf_s     ngx_redis_conf_t;
 typedef struct ngx_redis_client_s   ngx_redis_client_t;
@@ -48,18 +51,6 @@ typedef enum {
     NGX_REDIS_UP,
     NGX_REDIS_DOWN           /* the breaker is open */
 } ngx_redis_state_e;
-
-
-/* counters of one worker, since it started; never reset */
-
-typedef struct {
-    ngx_uint_t                commands;    /* accepted */
-    ngx_uint_t                rejected;    /* not accepted */
-    ngx_uint_t                results[4];  /* by ngx_redis_result_e */
-    ngx_uint_t                writes;      /* system calls */
-    ngx_uint_t                connects;    /* connections that came up */
-    ngx_uint_t                outages;     /* times the breaker opened */
-} ngx_redis_stats_t;
 
 
 /*
@@ -180,9 +171,25 @@ ngx_uint_t ngx_redis_client_era(ngx_redis_client_t *client);
 
 ngx_redis_state_e ngx_redis_client_state(ngx_redis_client_t *client);
 
-/* The counters, which live as long as the client. */
+/* The breaker; of a cluster, that of the master that is worst off. */
+
+ngx_redis_breaker_state_e ngx_redis_client_breaker(
+    ngx_redis_client_t *client);
+
+/*
+ * The counters of this worker, ngx_redis_metrics_e, which live as long as the
+ * client.
+ */
 
 ngx_redis_stats_t *ngx_redis_client_stats(ngx_redis_client_t *client);
+
+/*
+ * Counts in a block of NGX_REDIS_METRICS counters of the host, too, from now
+ * on and what was counted before; to be called once.
+ */
+
+void ngx_redis_client_metrics(ngx_redis_client_t *client,
+    ngx_metrics_block_t *block);
 
 
 #endif /* _NGX_REDIS_CLIENT_H_INCLUDED_ */

@@ -250,6 +250,42 @@ ngx_redis_cluster_state(ngx_redis_cluster_t *cl)
 }
 
 
+ngx_redis_breaker_state_e
+ngx_redis_cluster_breaker(ngx_redis_cluster_t *cl)
+{
+    ngx_uint_t                 i;
+    ngx_redis_breaker_state_e  state;
+
+    if (!cl->known) {
+        return cl->failed ? NGX_REDIS_BREAKER_OPEN : NGX_REDIS_BREAKER_CLOSED;
+    }
+
+    state = NGX_REDIS_BREAKER_CLOSED;
+
+    for (i = 0; i < cl->nmembers; i++) {
+
+        if (cl->members[i] == NULL || cl->members[i]->nslots == 0) {
+            continue;
+        }
+
+        switch (cl->members[i]->node.breaker.state) {
+
+        case NGX_REDIS_BREAKER_OPEN:
+            return NGX_REDIS_BREAKER_OPEN;
+
+        case NGX_REDIS_BREAKER_TRIAL:
+            state = NGX_REDIS_BREAKER_TRIAL;
+            break;
+
+        default:
+            break;
+        }
+    }
+
+    return state;
+}
+
+
 static void
 ngx_redis_cluster_trouble_handler(void *data, ngx_redis_node_t *node,
     ngx_uint_t was_up)

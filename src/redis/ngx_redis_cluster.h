@@ -102,6 +102,13 @@ ngx_redis_command_t *ngx_redis_cluster_send(ngx_redis_cluster_t *cl,
 
 ngx_redis_state_e ngx_redis_cluster_state(ngx_redis_cluster_t *cl);
 
+/*
+ * OPEN when that of any master is, or no server tells who has the slots; else
+ * TRIAL when that of any is.
+ */
+
+ngx_redis_breaker_state_e ngx_redis_cluster_breaker(ngx_redis_cluster_t *cl);
+
 
 /* ngx_redis_cluster_members.c: the map of slots */
 

@@ -44,7 +44,8 @@ ngx_redis_command_create(ngx_redis_commands_t *all, ngx_queue_t *queue,
 
     all->n++;
     all->bytes += cmd->wire.len;
-    all->stats->commands++;
+
+    ngx_redis_metrics_count(all->stats, NGX_REDIS_METRICS_COMMANDS);
 
     return cmd;
 }
@@ -240,7 +241,8 @@ ngx_redis_command_done(ngx_redis_command_t *cmd, ngx_redis_result_e result,
     ngx_redis_command_orphan(cmd);
     ngx_redis_command_calm(cmd);
 
-    cmd->all->stats->results[result]++;
+    ngx_redis_metrics_count(cmd->all->stats,
+                            NGX_REDIS_METRICS_REPLIES + result);
 
     if (handler) {
         handler(cmd->data, result, reply);

@@ -49,6 +49,7 @@ struct ngx_redis_command_s {
     ngx_redis_reply_pt          handler;   /* NULL: nobody waits for it */
     void                       *data;
     ngx_msec_t                  deadline;
+    uint64_t                    clock;     /* when sent: .._metrics.h */
 
     ngx_str_t                   wire;      /* as hiredis formatted it */
     size_t                      copied;    /* of it to the connection */

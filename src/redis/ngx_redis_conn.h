@@ -86,6 +86,7 @@ typedef struct {
 
     ngx_msec_t                established; /* when it came up */
     ngx_msec_t                heard;       /* when bytes came last */
+    uint64_t                  clock;       /* the same, finer: .._metrics.h */
 
     ngx_event_t               timer;       /* until it is up */
     ngx_log_t                 log;

@@ -76,6 +76,7 @@ ngx_redis_conn_read(ngx_redis_conn_t *conn)
         }
 
         conn->heard = ngx_current_msec;
+        conn->clock = ngx_redis_metrics_clock();
 
         if (ngx_redis_conn_take(conn, buf, buf + n) != NGX_OK) {
             return;
@@ -255,7 +256,7 @@ ngx_redis_conn_write(ngx_redis_conn_t *conn)
     while (conn->pos < conn->last) {
 
         n = c->send(c, conn->pos, conn->last - conn->pos);
-        conn->stats->writes++;
+        ngx_redis_metrics_count(conn->stats, NGX_REDIS_METRICS_WRITES);
 
         if (n == NGX_ERROR) {
             ngx_redis_conn_fail(conn, 0, "writing to %V failed", &conn->peer);

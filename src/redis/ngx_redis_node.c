@@ -230,7 +230,7 @@ ngx_redis_node_connected(ngx_redis_node_t *node, ngx_redis_pipe_t *pipe)
     ngx_int_t   rc;
     ngx_uint_t  i;
 
-    node->stats->connects++;
+    ngx_redis_metrics_count(node->stats, NGX_REDIS_METRICS_CONNECTS);
 
     ngx_log_debug2(NGX_LOG_DEBUG_EVENT, node->log, 0,
                    "redis connected to %V, breaker:%ui", &pipe->conn.peer,
@@ -419,7 +419,7 @@ ngx_redis_node_down(ngx_redis_node_t *node, ngx_int_t rc,
     if (rc == NGX_OK) {
         server = ngx_redis_round_server(&pipe->conn.round);
 
-        node->stats->outages++;
+        ngx_redis_metrics_count(node->stats, NGX_REDIS_METRICS_OUTAGES);
 
         ngx_log_error(NGX_LOG_ERR, node->log, 0,
                       "redis \"%V\" is down: %V", &server->text, reason);

@@ -17,7 +17,7 @@
 
 static void ngx_redis_pipe_flush_handler(ngx_event_t *ev);
 static void ngx_redis_pipe_flush(ngx_redis_pipe_t *pipe);
-static void ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe);
+static void ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe, uint64_t clock);
 static void ngx_redis_pipe_sent(ngx_redis_pipe_t *pipe,
     ngx_redis_command_t *cmd);
 static void ngx_redis_pipe_up_handler(void *data);
@@ -173,8 +173,12 @@ ngx_redis_pipe_flush_handler(ngx_event_t *ev)
 static void
 ngx_redis_pipe_flush(ngx_redis_pipe_t *pipe)
 {
+    uint64_t  clock;
+
+    clock = ngx_redis_metrics_clock();
+
     for ( ;; ) {
-        ngx_redis_pipe_fill(pipe);
+        ngx_redis_pipe_fill(pipe, clock);
 
         if (pipe->conn.pos == pipe->conn.last) {
             return;
@@ -194,7 +198,7 @@ ngx_redis_pipe_flush(ngx_redis_pipe_t *pipe)
 /* moves commands to the connection's buffer; a long one goes by and by */
 
 static void
-ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe)
+ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe, uint64_t clock)
 {
     size_t                room;
     ngx_redis_conn_t     *conn;
@@ -216,6 +220,7 @@ ngx_redis_pipe_fill(ngx_redis_pipe_t *pipe)
         }
 
         if (cmd->state == NGX_REDIS_COMMAND_WAITING) {
+            cmd->clock = clock;
             ngx_redis_pipe_sent(pipe, cmd);
         }
 
@@ -303,6 +308,8 @@ ngx_redis_pipe_reply_handler(void *data, redisReply *reply)
                                                 : NGX_REDIS_REPLY;
 
     if (ngx_redis_node_moved(pipe->node, pipe, cmd, reply) != NGX_OK) {
+        ngx_redis_metrics_latency(pipe->all.stats, cmd->clock,
+                                  pipe->conn.clock);
         ngx_redis_command_end(cmd, result, reply);
     }
 
