@@ -18,7 +18,7 @@ use Test::Nginx::Example;
 use Test::Nginx::Token;
 
 my $t = Test::Nginx->new()->has('http_proxy')->has_program('redis-server')
-        ->plan(42);
+        ->plan(43);
 
 my $key = Test::Nginx::Token->new('HS256', kid => 'a');
 
@@ -59,22 +59,25 @@ like(post('alice', '/v1/chat/x', 'one'), qr/^Age: \d/m, 'its age is told');
 is(ask('nobody', '/v1/chat/x', 'one'), 'BYPASS  one 6', 'of nobody');
 is(ask('nobody', '/v1/chat/x', 'one'), 'BYPASS  one 7', 'is not kept');
 
-is(ask('alice', '/v1/team/x', 'one'), 'MISS alice one 8', 'of a team');
-is(ask('bob', '/v1/team/x', 'one'), 'HIT alice one 8', 'is for all of it');
-is(ask('carol', '/v1/team/x', 'one'), 'MISS carol one 9', 'not for others');
-is(ask('dave', '/v1/team/x', 'one'), 'BYPASS dave one 10', 'without a team');
+is(header(post('nobody', '/v1/chat/x', 'one'), 'X-RateLimit-Remaining'), 17,
+    'is limited by itself');
 
-is(ask('alice', '/v1/embeddings', 'one'), 'MISS  one 11', 'for everybody');
-is(ask('dave', '/v1/embeddings', 'one'), 'HIT  one 11', 'for others, too');
-is(ask('dave', '/v1/embeddings', 'two'), 'MISS  two 12', 'not another one');
+is(ask('alice', '/v1/team/x', 'one'), 'MISS alice one 9', 'of a team');
+is(ask('bob', '/v1/team/x', 'one'), 'HIT alice one 9', 'is for all of it');
+is(ask('carol', '/v1/team/x', 'one'), 'MISS carol one 10', 'not for others');
+is(ask('dave', '/v1/team/x', 'one'), 'BYPASS dave one 11', 'without a team');
+
+is(ask('alice', '/v1/embeddings', 'one'), 'MISS  one 12', 'for everybody');
+is(ask('dave', '/v1/embeddings', 'one'), 'HIT  one 12', 'for others, too');
+is(ask('dave', '/v1/embeddings', 'two'), 'MISS  two 13', 'not another one');
 
 # a budget
 
-is(ask('dave', '/v1/chat/x', 'cost=99000'), 'MISS dave cost=99000 13',
+is(ask('dave', '/v1/chat/x', 'cost=99000'), 'MISS dave cost=99000 14',
     'most of it');
 is(join(' ', map { ask('dave', '/v1/chat/x', 'cost=99000') =~ s/ .*//r }
              1 .. 4), 'HIT HIT HIT HIT', 'costs once');
-is(ask('dave', '/v1/chat/x', 'cost=600'), 'MISS dave cost=600 14', 'the rest');
+is(ask('dave', '/v1/chat/x', 'cost=600'), 'MISS dave cost=600 15', 'the rest');
 is(status(post('dave', '/v1/chat/x', 'more')), 429, 'no more');
 
 # tries
