@@ -16,7 +16,7 @@ use Test::Nginx;
 
 my $t = Test::Nginx->new()
     ->has(qw/ http_proxy http_auth_request_module http_geo /)
-    ->has_program('redis-server')->plan(37);
+    ->has_program('redis-server')->plan(39);
 
 my $root = "$FindBin::Bin/..";
 my $examples = "$root/docs/examples";
@@ -109,6 +109,8 @@ example('redis-sentinel.conf');
 
 is(remaining(asked('/api/x', 'Bearer Frank')), 59, 'counted on the master');
 is(remaining(http_get('/login')), 4, 'a login');
+is(status(http_post('/logout', who('Bearer Frank'))), 204, 'logged out there');
+is(status(asked('/api/x', 'Bearer Frank')), 401, 'out');
 like($set->redis(0)->info('db1'), qr/keys=/, 'in its database');
 
 $t->stop();
