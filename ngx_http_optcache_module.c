@@ -364,6 +364,7 @@ ngx_http_optcache_init(ngx_conf_t *cf)
 
         size = ngx_max(omcf->max_size, NGX_HTTP_OPTCACHE_BODY_MIN);
 
+        ngx_redis_conf_large(omcf->redis);
         ngx_redis_conf_max_reply(omcf->redis, 2 * size
                                               + NGX_OPTCACHE_HEAD_MAX
                                               + NGX_OPTCACHE_KEY_MAX + 1024);

@@ -71,7 +71,7 @@ wait_until_asked(1, sub { http_get('/warm') });
 
 # Redis answers, but not now
 
-$redis->set(only => 'GET', stall_after => 0);
+$redis->set(only => 'GETRANGE', stall_after => 0);
 
 my @s = wait_until_asked(5, sub {
     return map { http_get("/a/$_", start => 1) } 1 .. 5;
@@ -111,8 +111,8 @@ ok(wait_for(sub {
 
 # more behind a request that waits
 
-$redis->set(only => 'GET', delay => 0.3);
-$asked = $redis->log('GET');
+$redis->set(only => 'GETRANGE', delay => 0.3);
+$asked = $redis->log('GETRANGE');
 
 ($s) = wait_until_asked(1, sub {
     return http(request('/p/1'), start => 1);
@@ -148,7 +148,7 @@ sub wait_until_asked {
     my @result = $code->();
 
     $asked += $n;
-    wait_for(sub { my @gets = $redis->log('GET'); @gets >= $asked })
+    wait_for(sub { my @gets = $redis->log('GETRANGE'); @gets >= $asked })
         or die "Redis was not asked\n";
 
     return @result;

@@ -28,6 +28,10 @@ static ngx_int_t ngx_redis_client_init_node(ngx_redis_client_t *client,
     ngx_redis_conf_t *conf, ngx_cycle_t *cycle, ngx_uint_t start);
 static void ngx_redis_client_trouble_handler(void *data,
     ngx_redis_node_t *node, ngx_uint_t was_up);
+static ngx_redis_command_t *ngx_redis_client_send_by(
+    ngx_redis_client_t *client, ngx_uint_t argc, ngx_str_t *argv,
+    ngx_uint_t key, ngx_uint_t large, ngx_redis_reply_pt handler,
+    void *data);
 
 
 static ngx_redis_node_handlers_t  ngx_redis_client_node_handlers = {
@@ -113,17 +117,37 @@ ngx_redis_command_t *
 ngx_redis_client_send(ngx_redis_client_t *client, ngx_uint_t argc,
     ngx_str_t *argv, ngx_uint_t key, ngx_redis_reply_pt handler, void *data)
 {
+    return ngx_redis_client_send_by(client, argc, argv, key, 0, handler,
+                                    data);
+}
+
+
+ngx_redis_command_t *
+ngx_redis_client_send_large(ngx_redis_client_t *client, ngx_uint_t argc,
+    ngx_str_t *argv, ngx_uint_t key, ngx_redis_reply_pt handler, void *data)
+{
+    return ngx_redis_client_send_by(client, argc, argv, key, 1, handler,
+                                    data);
+}
+
+
+static ngx_redis_command_t *
+ngx_redis_client_send_by(ngx_redis_client_t *client, ngx_uint_t argc,
+    ngx_str_t *argv, ngx_uint_t key, ngx_uint_t large,
+    ngx_redis_reply_pt handler, void *data)
+{
     ngx_redis_command_t  *cmd;
 
     if (client->closed) {
         cmd = NULL;
 
     } else if (client->cluster) {
-        cmd = ngx_redis_cluster_send(client->cluster, argc, argv, key,
+        cmd = ngx_redis_cluster_send(client->cluster, argc, argv, key, large,
                                      handler, data);
 
     } else {
-        cmd = ngx_redis_node_send(&client->node, argc, argv, handler, data);
+        cmd = ngx_redis_node_send(&client->node, argc, argv, large, handler,
+                                  data);
     }
 
     if (cmd == NULL) {

@@ -129,6 +129,19 @@ ngx_redis_command_t *ngx_redis_client_send(ngx_redis_client_t *client,
     ngx_redis_reply_pt handler, void *data);
 
 /*
+ * The same for a command that is large, or the reply to which may be: it has a
+ * connection of its own, made when there is something to send, if the client
+ * was told to have one before its creation.  Commands here and there are in no
+ * order.
+ */
+
+void ngx_redis_conf_large(ngx_redis_conf_t *conf);
+
+ngx_redis_command_t *ngx_redis_client_send_large(ngx_redis_client_t *client,
+    ngx_uint_t argc, ngx_str_t *argv, ngx_uint_t key,
+    ngx_redis_reply_pt handler, void *data);
+
+/*
  * The caller is going away: the reply will be read and dropped, the handler
  * is not called.
  */

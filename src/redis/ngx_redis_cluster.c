@@ -152,7 +152,8 @@ ngx_redis_cluster_close(ngx_redis_cluster_t *cl)
 
 ngx_redis_command_t *
 ngx_redis_cluster_send(ngx_redis_cluster_t *cl, ngx_uint_t argc,
-    ngx_str_t *argv, ngx_uint_t key, ngx_redis_reply_pt handler, void *data)
+    ngx_str_t *argv, ngx_uint_t key, ngx_uint_t large,
+    ngx_redis_reply_pt handler, void *data)
 {
     ngx_int_t             slot;
     ngx_redis_member_t   *member;
@@ -168,7 +169,8 @@ ngx_redis_cluster_send(ngx_redis_cluster_t *cl, ngx_uint_t argc,
     }
 
     if (member) {
-        cmd = ngx_redis_node_send(&member->node, argc, argv, handler, data);
+        cmd = ngx_redis_node_send(&member->node, argc, argv, large, handler,
+                                  data);
 
     } else {
         ngx_redis_learner_ask(&cl->learner);
@@ -183,6 +185,7 @@ ngx_redis_cluster_send(ngx_redis_cluster_t *cl, ngx_uint_t argc,
 
     if (cmd) {
         cmd->slot = slot;
+        cmd->large = (large != 0);
     }
 
     return cmd;

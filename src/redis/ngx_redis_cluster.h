@@ -95,7 +95,7 @@ void ngx_redis_cluster_close(ngx_redis_cluster_t *cl);
 /* As ngx_redis_client_send(). */
 
 ngx_redis_command_t *ngx_redis_cluster_send(ngx_redis_cluster_t *cl,
-    ngx_uint_t argc, ngx_str_t *argv, ngx_uint_t key,
+    ngx_uint_t argc, ngx_str_t *argv, ngx_uint_t key, ngx_uint_t large,
     ngx_redis_reply_pt handler, void *data);
 
 /* UP when any server is. */

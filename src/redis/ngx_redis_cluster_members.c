@@ -300,7 +300,7 @@ ngx_redis_cluster_rescue(ngx_redis_cluster_t *cl, ngx_redis_member_t *member)
     ngx_redis_pipe_t     *pipe;
     ngx_redis_command_t  *cmd;
 
-    for (i = 0; i < member->conf.connections; i++) {
+    for (i = 0; i < member->node.npipes; i++) {
         pipe = &member->node.pipes[i];
 
         while ((cmd = ngx_redis_command_first(&pipe->waiting)) != NULL) {

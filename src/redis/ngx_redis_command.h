@@ -60,6 +60,7 @@ struct ngx_redis_command_s {
     ngx_int_t                   slot;      /* of its key, or -1 */
     ngx_uint_t                  hops;      /* how often it was sent on */
 
+    unsigned                    large:1;   /* it, or its reply */
     unsigned                    hurried:1;
     unsigned                    asking:1;  /* "ASKING" is written before it */
     unsigned                    asked:1;   /* and has not been answered */

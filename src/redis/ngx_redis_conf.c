@@ -531,3 +531,10 @@ ngx_redis_conf_max_reply(ngx_redis_conf_t *conf, size_t max)
 {
     conf->max_reply = max;
 }
+
+
+void
+ngx_redis_conf_large(ngx_redis_conf_t *conf)
+{
+    conf->large = 1;
+}

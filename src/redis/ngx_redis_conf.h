@@ -52,6 +52,7 @@ struct ngx_redis_conf_s {
     ngx_str_t           password;        /* never logged */
 
     ngx_uint_t          connections;     /* of each worker */
+    ngx_uint_t          large;           /* 1: one more for what is large */
     ngx_msec_t          connect_timeout;
     ngx_msec_t          timeout;
     size_t              max_reply;

@@ -44,6 +44,7 @@ ngx_redis_learner_init(ngx_redis_learner_t *learner, ngx_redis_conf_t *conf,
 
     learner->conf = *conf;
     learner->conf.connections = 1;
+    learner->conf.large = 0;
 
     /* there is more to tell than by other commands, and nobody waits */
 

@@ -78,6 +78,7 @@ ngx_redis_masters_create(ngx_redis_conf_t *conf,
 
     m->conf = *conf;
     m->conf.connections = 1;
+    m->conf.large = 0;
     m->conf.timeout = ngx_max(conf->timeout, NGX_REDIS_TRACKING_TRUST);
 
     m->keys = keys;
@@ -282,7 +283,7 @@ ngx_redis_masters_send(ngx_redis_watched_t *w, const char *what,
     argv[1].data = (u_char *) what;
     argv[1].len = ngx_strlen(what);
 
-    cmd = ngx_redis_node_send(&w->member->node, 2, argv, handler, w);
+    cmd = ngx_redis_node_send(&w->member->node, 2, argv, 0, handler, w);
 
     if (cmd == NULL) {
         w->masters->good = 0;

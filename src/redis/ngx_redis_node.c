@@ -16,7 +16,8 @@
 #define NGX_REDIS_NODE_SHORT  1000  /* ms */
 
 
-static ngx_redis_pipe_t *ngx_redis_node_choose(ngx_redis_node_t *node);
+static ngx_redis_pipe_t *ngx_redis_node_choose(ngx_redis_node_t *node,
+    ngx_uint_t large);
 static void ngx_redis_node_refused(ngx_redis_node_t *node,
     ngx_redis_pipe_t *pipe, redisReply *reply);
 static void ngx_redis_node_down(ngx_redis_node_t *node, ngx_int_t rc,
@@ -50,13 +51,15 @@ ngx_redis_node_init(ngx_redis_node_t *node, ngx_pool_t *pool)
         return NGX_ERROR;
     }
 
+    node->npipes = conf->connections + conf->large;
+
     node->pipes = ngx_pcalloc(pool,
-                              conf->connections * sizeof(ngx_redis_pipe_t));
+                              node->npipes * sizeof(ngx_redis_pipe_t));
     if (node->pipes == NULL) {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < conf->connections; i++) {
+    for (i = 0; i < node->npipes; i++) {
         if (ngx_redis_pipe_init(&node->pipes[i], node, pool) != NGX_OK) {
             return NGX_ERROR;
         }
@@ -90,7 +93,7 @@ ngx_redis_node_close(ngx_redis_node_t *node)
         ngx_del_timer(&node->timer);
     }
 
-    for (i = 0; i < node->conf->connections; i++) {
+    for (i = 0; i < node->npipes; i++) {
         ngx_redis_pipe_close(&node->pipes[i]);
     }
 
@@ -109,7 +112,7 @@ ngx_redis_node_retire(ngx_redis_node_t *node)
         ngx_del_timer(&node->timer);
     }
 
-    for (i = 0; i < node->conf->connections; i++) {
+    for (i = 0; i < node->npipes; i++) {
         if (node->pipes[i].all.n == 0) {
             ngx_redis_pipe_close(&node->pipes[i]);
         }
@@ -119,14 +122,21 @@ ngx_redis_node_retire(ngx_redis_node_t *node)
 
 ngx_redis_command_t *
 ngx_redis_node_send(ngx_redis_node_t *node, ngx_uint_t argc, ngx_str_t *argv,
-    ngx_redis_reply_pt handler, void *data)
+    ngx_uint_t large, ngx_redis_reply_pt handler, void *data)
 {
+    ngx_redis_command_t  *cmd;
+
     if (!ngx_redis_node_may_connect(node)) {
         return NULL;
     }
 
-    return ngx_redis_pipe_send(ngx_redis_node_choose(node), argc, argv,
-                               handler, data);
+    cmd = ngx_redis_pipe_send(ngx_redis_node_choose(node, large), argc, argv,
+                              handler, data);
+    if (cmd) {
+        cmd->large = (large != 0);
+    }
+
+    return cmd;
 }
 
 
@@ -138,17 +148,25 @@ ngx_redis_node_take(ngx_redis_node_t *node, ngx_redis_command_t *cmd,
         return NGX_DECLINED;
     }
 
-    return ngx_redis_pipe_take(ngx_redis_node_choose(node), cmd, asking);
+    return ngx_redis_pipe_take(ngx_redis_node_choose(node, cmd->large), cmd,
+                               asking);
 }
 
 
-/* the least busy of those that are up, or else are going to be */
+/*
+ * The least busy of those that are up, or else are going to be.  What is large
+ * has the last one for itself, and others need not wait until it has passed.
+ */
 
 static ngx_redis_pipe_t *
-ngx_redis_node_choose(ngx_redis_node_t *node)
+ngx_redis_node_choose(ngx_redis_node_t *node, ngx_uint_t large)
 {
     ngx_uint_t         i;
     ngx_redis_pipe_t  *pipe, *best;
+
+    if (large && node->conf->large) {
+        return &node->pipes[node->npipes - 1];
+    }
 
     best = &node->pipes[0];
 
@@ -208,7 +226,7 @@ ngx_redis_node_commands(ngx_redis_node_t *node)
 
     n = 0;
 
-    for (i = 0; i < node->conf->connections; i++) {
+    for (i = 0; i < node->npipes; i++) {
         n += node->pipes[i].all.n;
     }
 

@@ -58,7 +58,9 @@ struct ngx_redis_node_s {
     ngx_log_t                *log;
 
     ngx_redis_targets_t       targets;
-    ngx_redis_pipe_t         *pipes;       /* conf->connections of them */
+    ngx_redis_pipe_t         *pipes;       /* conf->connections of them, and
+                                              one with conf->large */
+    ngx_uint_t                npipes;
 
     ngx_redis_breaker_t       breaker;
     ngx_uint_t                refusals;    /* servers that refused to serve */
@@ -95,10 +97,14 @@ void ngx_redis_node_close(ngx_redis_node_t *node);
 
 void ngx_redis_node_retire(ngx_redis_node_t *node);
 
-/* As ngx_redis_client_send(); NULL when the breaker is open, too. */
+/*
+ * As ngx_redis_client_send(), or _send_large(); NULL when the breaker is open,
+ * too.
+ */
 
 ngx_redis_command_t *ngx_redis_node_send(ngx_redis_node_t *node,
-    ngx_uint_t argc, ngx_str_t *argv, ngx_redis_reply_pt handler, void *data);
+    ngx_uint_t argc, ngx_str_t *argv, ngx_uint_t large,
+    ngx_redis_reply_pt handler, void *data);
 
 /*
  * Takes over a command that was sent elsewhere, with its deadline.  With

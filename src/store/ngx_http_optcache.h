@@ -55,6 +55,12 @@
 /* of one body; Redis takes no value of more than 512m */
 #define NGX_HTTP_OPTCACHE_MAX_SIZE     (256 * 1024 * 1024)
 
+/*
+ * What Redis is asked for at once, among other commands.  A value that has as
+ * many bytes may have more, and is asked for where nobody waits behind it.
+ */
+#define NGX_HTTP_OPTCACHE_LARGE        65536
+
 /* optcache_headers: X-Cache, Cache-Status */
 #define NGX_HTTP_OPTCACHE_HEADERS_OFF   0
 #define NGX_HTTP_OPTCACHE_HEADERS_X     1
@@ -233,8 +239,10 @@ typedef struct {
     unsigned                      silent:1;   /* no body goes on from here */
     unsigned                      waiting:1;  /* for Redis, or who leads */
     unsigned                      redis:1;    /* has answered, when asked */
+    unsigned                      whole:1;    /* for all of a large value */
     unsigned                      store:1;    /* the answer may be stored */
     unsigned                      stored:1;   /* and is, in L1 */
+    unsigned                      large:1;    /* and is on a way of its own */
     unsigned                      overtaken:1;  /* or was invalidated by then */
     unsigned                      invalidate:1;  /* an unsafe method */
     unsigned                      sent:1;     /* the answer is a hit */
@@ -298,10 +306,10 @@ void ngx_http_optcache_store(ngx_http_request_t *r,
 /*
  * Stores an entry in the second level alone, if there is one and any use for
  * the entry; with "replace" only where something is stored under its identity
- * still.  Memory is from "pool".
+ * still.  Memory is from "pool".  Returns 1 if it is sent as what is large.
  */
 
-void ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
+ngx_uint_t ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
     ngx_optcache_l1_t *zone, ngx_pool_t *pool, ngx_optcache_entry_t *e,
     ngx_uint_t replace);
 

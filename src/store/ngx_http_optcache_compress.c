@@ -425,7 +425,8 @@ ngx_http_optcache_compress_store(ngx_http_optcache_compress_t *task)
                    rc, e.body_len, e.gzip_len);
 
     if (rc == NGX_OK && task->redis) {
-        ngx_http_optcache_store_l2(task->omcf, task->zone, task->pool, &e, 1);
+        (void) ngx_http_optcache_store_l2(task->omcf, task->zone, task->pool,
+                                          &e, 1);
     }
 }
 

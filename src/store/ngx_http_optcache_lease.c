@@ -311,7 +311,8 @@ ngx_http_optcache_lease_answer(ngx_http_optcache_lease_t *ls,
 
     if (result == NGX_REDIS_TIMEOUT || result == NGX_REDIS_CLOSED) {
         /* it may have been taken all the same */
-        ngx_http_optcache_lease_end(ls->client, &ls->name, ls->token, 0);
+        ngx_http_optcache_lease_end(ls->client, &ls->name, ls->token, 0,
+                                    0);
         return;
     }
 
@@ -430,11 +431,12 @@ ngx_http_optcache_lease_leave(ngx_http_optcache_lease_t *ls,
 
     case NGX_HTTP_OPTCACHE_LEASE_LEADS:
         ngx_http_optcache_lease_end(ls->client, &ls->name, ls->token,
-                                    uncacheable);
+                                    uncacheable, ls->ctx->large);
         break;
 
     case NGX_HTTP_OPTCACHE_LEASE_ASKED:
-        ngx_http_optcache_lease_end(ls->client, &ls->name, ls->token, 0);
+        ngx_http_optcache_lease_end(ls->client, &ls->name, ls->token, 0,
+                                    0);
         break;
 
     default:

@@ -180,11 +180,12 @@ ngx_redis_command_t *ngx_http_optcache_lease_renew(ngx_redis_client_t *client,
 
 /*
  * Ends the lease if it is one's own; "uncacheable" (ms) more than 0: it says
- * so for as long.  Nobody waits for an answer.
+ * so for as long; "large" tells that what was stored went by the connection of
+ * large commands, which it is not to overtake.  Nobody waits for an answer.
  */
 
 void ngx_http_optcache_lease_end(ngx_redis_client_t *client, ngx_str_t *name,
-    u_char *token, ngx_msec_t uncacheable);
+    u_char *token, ngx_msec_t uncacheable, ngx_uint_t large);
 
 
 #endif /* _NGX_HTTP_OPTCACHE_LEASE_H_INCLUDED_ */

@@ -23,7 +23,8 @@
 
 static ngx_redis_command_t *ngx_http_optcache_lease_eval(
     ngx_redis_client_t *client, ngx_str_t *script, ngx_str_t *name,
-    u_char *token, ngx_msec_t time, ngx_redis_reply_pt handler, void *data);
+    u_char *token, ngx_msec_t time,
+    ngx_uint_t large, ngx_redis_reply_pt handler, void *data);
 static void ngx_http_optcache_lease_ended_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 
@@ -101,7 +102,7 @@ ngx_http_optcache_lease_take(ngx_redis_client_t *client, ngx_str_t *name,
     return ngx_http_optcache_lease_eval(client,
                                         &ngx_http_optcache_lease_take_script,
                                         name, token,
-                                        NGX_HTTP_OPTCACHE_LEASE_TIME,
+                                        NGX_HTTP_OPTCACHE_LEASE_TIME, 0,
                                         handler, data);
 }
 
@@ -113,20 +114,20 @@ ngx_http_optcache_lease_renew(ngx_redis_client_t *client, ngx_str_t *name,
     return ngx_http_optcache_lease_eval(client,
                                         &ngx_http_optcache_lease_renew_script,
                                         name, token,
-                                        NGX_HTTP_OPTCACHE_LEASE_TIME,
+                                        NGX_HTTP_OPTCACHE_LEASE_TIME, 0,
                                         handler, data);
 }
 
 
 void
 ngx_http_optcache_lease_end(ngx_redis_client_t *client, ngx_str_t *name,
-    u_char *token, ngx_msec_t uncacheable)
+    u_char *token, ngx_msec_t uncacheable, ngx_uint_t large)
 {
     /* with a handler, a worker that is to exit stays until it is sent */
 
     (void) ngx_http_optcache_lease_eval(client,
                                         &ngx_http_optcache_lease_end_script,
-                                        name, token, uncacheable,
+                                        name, token, uncacheable, large,
                                         ngx_http_optcache_lease_ended_handler,
                                         NULL);
 }
@@ -134,7 +135,7 @@ ngx_http_optcache_lease_end(ngx_redis_client_t *client, ngx_str_t *name,
 
 static ngx_redis_command_t *
 ngx_http_optcache_lease_eval(ngx_redis_client_t *client, ngx_str_t *script,
-    ngx_str_t *name, u_char *token, ngx_msec_t time,
+    ngx_str_t *name, u_char *token, ngx_msec_t time, ngx_uint_t large,
     ngx_redis_reply_pt handler, void *data)
 {
     u_char     buf[NGX_INT64_LEN];
@@ -149,7 +150,9 @@ ngx_http_optcache_lease_eval(ngx_redis_client_t *client, ngx_str_t *script,
     argv[5].data = buf;
     argv[5].len = ngx_sprintf(buf, "%M", time) - buf;
 
-    return ngx_redis_client_send(client, 6, argv, 3, handler, data);
+    return large
+           ? ngx_redis_client_send_large(client, 6, argv, 3, handler, data)
+           : ngx_redis_client_send(client, 6, argv, 3, handler, data);
 }
 
 

@@ -23,6 +23,8 @@ static ngx_int_t ngx_http_optcache_lookup_entry(ngx_http_request_t *r,
     ngx_http_optcache_layer_e layer);
 static void ngx_http_optcache_lookup_found(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_layer_e layer);
+static ngx_int_t ngx_http_optcache_lookup_ask(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_main_conf_t *omcf);
 static ngx_http_rfc9111_reuse_e ngx_http_optcache_lookup_reuse(
     ngx_http_optcache_ctx_t *ctx, time_t now);
 static void ngx_http_optcache_reply_handler(void *data,
@@ -231,8 +233,6 @@ ngx_int_t
 ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
-    ngx_str_t                       argv[2];
-    ngx_pool_cleanup_t             *cln;
     ngx_http_optcache_main_conf_t  *omcf;
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
@@ -241,7 +241,21 @@ ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    ngx_str_set(&argv[0], "GET");
+    ctx->whole = 0;
+
+    return ngx_http_optcache_lookup_ask(r, ctx, omcf);
+}
+
+
+/* For the first part of the value, or, "whole", for all of it. */
+
+static ngx_int_t
+ngx_http_optcache_lookup_ask(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_main_conf_t *omcf)
+{
+    u_char               last[NGX_SIZE_T_LEN];
+    ngx_str_t            argv[4];
+    ngx_pool_cleanup_t  *cln;
 
     if (ngx_http_optcache_lookup_name(omcf, ctx->zone, r->pool,
                                       &ctx->key.identity, &argv[1])
@@ -255,8 +269,24 @@ ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    ctx->command = ngx_redis_client_send(omcf->client, 2, argv, 1,
-                                         ngx_http_optcache_reply_handler, ctx);
+    if (ctx->whole) {
+        ngx_str_set(&argv[0], "GET");
+
+        ctx->command = ngx_redis_client_send_large(omcf->client, 2, argv, 1,
+                                       ngx_http_optcache_reply_handler, ctx);
+
+    } else {
+        ngx_str_set(&argv[0], "GETRANGE");
+        ngx_str_set(&argv[2], "0");
+
+        argv[3].data = last;
+        argv[3].len = ngx_sprintf(last, "%d", NGX_HTTP_OPTCACHE_LARGE - 1)
+                      - last;
+
+        ctx->command = ngx_redis_client_send(omcf->client, 4, argv, 1,
+                                       ngx_http_optcache_reply_handler, ctx);
+    }
+
     if (ctx->command == NULL) {
         /* no second level now: the client has said so in the log */
         return NGX_OK;
@@ -339,6 +369,18 @@ ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
 
     value.data = (u_char *) reply->str;
     value.len = reply->len;
+
+    if (value.len == 0) {
+        /* what GETRANGE tells of a key that is not there */
+        return NGX_OK;
+    }
+
+    if (value.len >= NGX_HTTP_OPTCACHE_LARGE && !ctx->whole) {
+        ctx->whole = 1;
+
+        return ngx_http_optcache_lookup_ask(r, ctx,
+              ngx_http_get_module_main_conf(r, ngx_http_optcache_module));
+    }
 
     rc = ngx_http_optcache_lookup_value(r, ctx, &value, &e);
 
@@ -532,43 +574,45 @@ ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
     if (ctx->conf->redis) {
-        ngx_http_optcache_store_l2(omcf, ctx->zone, r->pool, e, 0);
+        ctx->large = ngx_http_optcache_store_l2(omcf, ctx->zone, r->pool, e,
+                                                0);
     }
 }
 
 
-void
+ngx_uint_t
 ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
     ngx_optcache_l1_t *zone, ngx_pool_t *pool, ngx_optcache_entry_t *e,
     ngx_uint_t replace)
 {
-    time_t     use;
-    u_char     ttl[NGX_TIME_T_LEN];
-    ngx_str_t  argv[6];
+    time_t      use;
+    u_char      ttl[NGX_TIME_T_LEN];
+    ngx_str_t   argv[6];
+    ngx_uint_t  large;
 
     if (omcf->client == NULL
         || ngx_redis_client_state(omcf->client) == NGX_REDIS_DOWN)
     {
-        return;
+        return 0;
     }
 
     use = ngx_optcache_entry_use(e, ngx_time());
 
     if (use <= 0) {
         /* Redis takes no EX 0 */
-        return;
+        return 0;
     }
 
     if (ngx_http_optcache_lookup_name(omcf, zone, pool, &e->key, &argv[1])
         != NGX_OK)
     {
-        return;
+        return 0;
     }
 
     ngx_str_set(&argv[0], "SET");
 
     if (ngx_optcache_entry_encode(pool, e, &argv[2]) != NGX_OK) {
-        return;
+        return 0;
     }
 
     ngx_str_set(&argv[3], "EX");
@@ -577,12 +621,24 @@ ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
 
     ngx_str_set(&argv[5], "XX");
 
-    (void) ngx_redis_client_send(omcf->client, replace ? 6 : 5, argv, 1,
-                                 ngx_http_optcache_done_handler, NULL);
+    large = (argv[2].len >= NGX_HTTP_OPTCACHE_LARGE);
+
+    if (large) {
+        (void) ngx_redis_client_send_large(omcf->client, replace ? 6 : 5,
+                                           argv, 1,
+                                           ngx_http_optcache_done_handler,
+                                           NULL);
+
+    } else {
+        (void) ngx_redis_client_send(omcf->client, replace ? 6 : 5, argv, 1,
+                                     ngx_http_optcache_done_handler, NULL);
+    }
 
     /* the client has its own copy; a large one need not stay till the end */
 
     (void) ngx_pfree(pool, argv[2].data);
+
+    return large;
 }
 
 
