@@ -98,7 +98,7 @@ conformance: setup-conformance all  ## the public tests of HTTP caches
 	@t/conformance/run.sh
 
 .PHONY: bench
-bench: setup-bench all  ## beside proxy_cache, limit_req, return and Lua
+bench: setup-bench all  ## beside nginx, HAProxy, Varnish and Lua
 	@bench/run.sh
 	@bench/entries.sh space hits
 	@[ -n "$$BENCH_ONLY" ] || /usr/bin/python3 bench/fleet.py \

@@ -1,28 +1,21 @@
--- What one writes by hand: a page out of Redis, on a connection from a pool.
+-- What one writes: a page out of Redis, on a connection from a pool.
 
-local key = "page:" .. (ngx.var.arg_n or "")
+local redis = require("nginx.redis"):new()
+redis:set_timeout(1000)
 
-local sock = ngx.socket.tcp()
-sock:settimeout(1000)
-
-if not sock:connect("unix:" .. ngx.config.prefix() .. "redis.sock") then
+if not redis:connect("unix:" .. ngx.config.prefix() .. "redis.sock") then
     return ngx.exit(503)
 end
 
-sock:send("*2\r\n$3\r\nGET\r\n$" .. #key .. "\r\n" .. key .. "\r\n")
+local body = redis:get("page:" .. (ngx.var.arg_n or ""))
 
-local size = tonumber(string.match(sock:receive() or "", "^%$(%d+)$"))
-
-if not size then
+if not body or body == ngx.null then
     return ngx.exit(404)
 end
 
-local body = sock:receive(size)
-
-sock:receive(2)
-sock:setkeepalive(10000, 100)
+redis:set_keepalive(10000, 100)
 
 ngx.header["Content-Type"] = "application/json"
-ngx.header["Content-Length"] = size
+ngx.header["Content-Length"] = #body
 ngx.header["X-Cache"] = "HIT"
 ngx.print(body)

@@ -41,6 +41,10 @@ variants() {
     variant '[return, 1 KiB]'          a /return/1k           200 .
     variant 'optcache HIT'             a /optcache/1k         200 'X-Cache: HIT'
     variant 'proxy_cache HIT'          a /proxy_cache/1k      200 'X-Cache: HIT'
+    [ "$haproxy" = no ] ||
+    variant 'HAProxy HIT'              h /haproxy/1k          200 'X-Cache: HIT'
+    [ "$varnish" = no ] ||
+    variant 'Varnish HIT'              v /varnish/1k          200 'X-Cache: HIT'
     variant 'optcache HIT, gzip'       a /optcache/1k         200 'Encoding: gzip' z
     variant 'proxy_cache HIT + gzip'   a /proxy_cache/1k      200 'Encoding: gzip' z
 
@@ -53,6 +57,10 @@ variants() {
     variant '[return, 1,000 users]'    a /return/1k           200 . u
     variant 'optcache HIT'             a /optcache/1k         200 'X-Cache: HIT' u
     variant 'proxy_cache HIT'          a /proxy_cache/1k      200 'X-Cache: HIT' u
+    [ "$haproxy" = no ] ||
+    variant 'HAProxy HIT'              h /haproxy/1k          200 'X-Cache: HIT' u
+    [ "$varnish" = no ] ||
+    variant 'Varnish HIT'              v /varnish/1k          200 'X-Cache: HIT' u
 
     variant '[proxy_pass]'             a /via/plain/1k        200 . n
     variant 'optcache BYPASS'          a /via/avoid/1k        200 'X-Cache: BYPASS' n
@@ -131,7 +139,12 @@ find_programs() {
 
     lua=yes
     [ -e $modules/ngx_http_lua_module.so ] || lua=no
-    [ $lua = yes ] || echo 'no libnginx-mod-http-lua: without Lua'
+    [ -e /usr/share/lua/5.1/nginx/redis.lua ] || lua=no
+    [ $lua = yes ] || echo 'no lua-nginx-redis: without Lua'
+
+    haproxy=yes varnish=yes
+    command -v haproxy >/dev/null || { haproxy=no; echo 'without HAProxy'; }
+    command -v varnishd >/dev/null || { varnish=no; echo 'without Varnish'; }
 
     cores=0
     [ "$(nproc)" = 1 ] || cores=1
@@ -158,6 +171,8 @@ start() {
     start_nginx b
     start_nginx c
     start_nginx d
+    [ $haproxy = no ] || start_haproxy
+    [ $varnish = no ] || start_varnish
     pages
 }
 
@@ -176,8 +191,7 @@ pages() {
 start_nginx() {
     local child port user= socket=$dir/redis.sock
 
-    port=$(/usr/bin/python3 -c 'import socket
-s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    port=$(free_port)
     [ "$(id -u)" != 0 ] || user='user root;'
     [ "$1" != c ] || socket=$dir/stopped.sock
 
@@ -200,6 +214,38 @@ s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
         ! grep -q 'worker process' "/proc/$child/cmdline" \
             || declare -g "worker_$1=$child"
     done
+}
+
+
+start_haproxy() {
+    url_h=http://127.0.0.1:$(free_port)
+
+    sed -e "s|@PORT@|${url_h##*:}|; s|@DIR@|$dir|" "$here/haproxy.cfg" \
+        >haproxy.cfg
+    spawn 0 haproxy -db -f haproxy.cfg
+    worker_h=$!
+    await curl -so /dev/null "$url_h/haproxy/1k"
+}
+
+
+# its threads are those of a child process
+
+start_varnish() {
+    url_v=http://127.0.0.1:$(free_port)
+
+    sed "s|@DIR@|$dir|" "$here/varnish.vcl" >varnish.vcl
+    spawn 0 varnishd -F -j none -n "$dir/varnish" -f "$dir/varnish.vcl" \
+        -a "127.0.0.1:${url_v##*:}" -s malloc,64m
+    master=$!
+    await curl -so /dev/null "$url_v/varnish/1k"
+    worker_v=$(cat /proc/$master/task/$master/children)
+    worker_v=${worker_v% }
+}
+
+
+free_port() {
+    /usr/bin/python3 -c 'import socket
+s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
 
@@ -286,7 +332,7 @@ check() {
     [ "${6:-}" != p ] || wrk -t1 -c8 -d3s "${head[@]}" -s pages.lua \
         "${!url}$3" >wrk.out
 
-    if head -1 head | grep -q " $4 " && grep -q "$5" head; then
+    if head -1 head | grep -q " $4 " && grep -qi "$5" head; then
         : >"samples.$number"
     else
         echo "not measured, answers otherwise: $name, $3: $(head -1 head)"
@@ -347,7 +393,7 @@ measure() {
 asked() {
     redis-cli -s redis.sock info everything | tr -d '\r' | awk -F '[:=,]' '
         /^cmdstat_(evalsha|eval|zadd):/  { n[$1] = $3 }
-        /^cmdstat_(incr|expire|exists|get):/ { plain += $3 }
+        /^cmdstat_(incr|expire|exists|get|getrange):/ { plain += $3 }
         /^total_reads_processed:/        { reads = $2 }
         END {
             print n["cmdstat_evalsha"] + n["cmdstat_eval"] \
@@ -405,14 +451,16 @@ million() {
 }
 
 
-# cpu PID: nanoseconds on a core; the scheduler's count if it is kept, else
-# user and system time in ticks
+# cpu PID: nanoseconds on a core, of all threads; the scheduler's count if it is
+# kept, else user and system time in ticks
 
 cpu() {
     local stat
 
-    if read -r stat _ <"/proc/$1/schedstat" 2>/dev/null && [ "$stat" != 0 ]
-    then
+    stat=$(cat "/proc/$1/task"/*/schedstat 2>/dev/null \
+               | awk '{ n += $1 } END { printf "%.0f", n }')
+
+    if [ "${stat:-0}" != 0 ]; then
         echo "$stat"
     else
         stat=$(<"/proc/$1/stat")

@@ -26,7 +26,7 @@ declare -A packages=(
             python3-jwt python3-cryptography libcrypt-jwt-perl"
     [deb]="$build build-essential debhelper fakeroot"
     [bench]="$build redis-server python3 curl wrk libnginx-mod-http-lua
-             lua-resty-core"
+             lua-resty-core lua-nginx-redis haproxy varnish"
     [fuzz]="$build clang dpkg-dev"
     [conformance]="$build $(provides node nodejs) $(provides npm npm)"
 )
