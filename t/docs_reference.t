@@ -3,8 +3,8 @@
 # Copyright (C) The Optcache authors
 
 # The documentation has what the sources have: each directive with its syntax,
-# default, context and version, each variable; an example of each; and links
-# that lead somewhere, to all of it.
+# default, context and version, each variable; an example of each; links that
+# lead somewhere, to all of it; and names of files that there are.
 
 use strict;
 use warnings;
@@ -96,6 +96,13 @@ while (defined(my $page = shift @found)) {
 
 is_deeply([grep { !$reached{$_} } files('docs', qr/./)], [],
     'all of docs can be found from README.md and docs/README.md');
+
+my %sources = map { basename($_, '.c', '.h') => 1 }
+    files('src', qr/\.[ch]$/), glob "$root/*.c";
+
+is_deeply([grep { !$sources{$_} }
+    slurp("$root/docs/internals.md") =~ /\b(ngx_\w+)/g], [],
+    'internals.md names files that there are');
 
 done_testing();
 
