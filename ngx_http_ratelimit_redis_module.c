@@ -133,7 +133,7 @@ static ngx_command_t  ngx_http_ratelimit_redis_commands[] = {
       &ngx_http_ratelimit_redis_log_levels },
 
     { ngx_string("ratelimit_redis_api"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE12,
       ngx_http_ratelimit_redis_api_conf,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -155,7 +155,7 @@ static ngx_command_t  ngx_http_ratelimit_redis_commands[] = {
 
     { ngx_string("token_required"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_http_ratelimit_redis_token_conf_required,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_ratelimit_redis_loc_conf_t, token_required),
       NULL },

@@ -14,13 +14,15 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $expected = 'it must be "write=on" or "write=off"';
+my $expected = 'it must be "write=on", "write=off", "health=200" or '
+               . '"health=503"';
 
 my @bad = (
     (map { [location => "ratelimit_redis_api $_;",
             "invalid parameter \"$_\" of \"ratelimit_redis_api\", $expected"] }
-     'write', 'write=', 'write=yes', 'write=ON', 'on', 'read=on'),
-    [location => 'ratelimit_redis_api write=on write=off;',
+     'write', 'write=', 'write=yes', 'write=ON', 'on', 'read=on',
+     'health', 'health=', 'health=404', 'health=on'),
+    [location => 'ratelimit_redis_api write=on health=503 health=503;',
      'invalid number of arguments'],
     [location => 'ratelimit_redis_api; ratelimit_redis_api;', 'is duplicate'],
     [http => 'ratelimit_redis_api;', 'is not allowed here'],
@@ -37,6 +39,8 @@ my @good = (
     [location => 'ratelimit_redis_api;'],
     [location => 'ratelimit_redis_api write=on;'],
     [location => 'ratelimit_redis_api write=off;'],
+    [location => 'ratelimit_redis_api health=503 write=on;'],
+    [location => 'ratelimit_redis_api health=200;'],
     [server => 'location ^~ /a { ratelimit_redis_api; }'],
 );
 

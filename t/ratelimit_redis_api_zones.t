@@ -72,8 +72,9 @@ my ($a, $g, $dry, $l) = @$zones;
 is($a->{key}, '$arg_a', 'key');
 is($a->{size}, 1048576, 'size');
 is($a->{algorithm}, 'fixed_window', 'algorithm');
-is_deeply($a->{rates}, [{ limit => 3, period => 60 },
-                        { limit => 100, period => 3600 }], 'rates');
+is_deeply($a->{rates}, [{ limit => 3, period => 60, rejected => 0 },
+                        { limit => 100, period => 3600, rejected => 0 }],
+    'rates');
 is("$g->{key} $g->{algorithm} $g->{burst}", 'x$arg_g gcra 4', 'gcra');
 is("$l->{lease} $a->{lease}", '20 1', 'lease');
 

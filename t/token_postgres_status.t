@@ -13,9 +13,10 @@ use lib "$FindBin::Bin/lib";
 use JSON::PP qw/ decode_json /;
 use Test::More;
 use Test::Nginx;
+use Test::Nginx::Prometheus;
 use Test::Nginx::Revocations;
 
-my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(12);
+my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(19);
 
 my $redis = $t->run_redis();
 my $pg = $t->run_postgres();
@@ -34,6 +35,11 @@ my $s = told();
 ok(!$s->{believed}, 'not believed');
 ok(exists $s->{heard} && !defined $s->{heard}, 'never heard');
 
+is(metric('believed'), 0, 'as the metrics tell');
+is(metric('lag_seconds'), undef, 'without a time');
+like(body(http_get('/api/health')),
+    qr/"degraded".*"revocations: .*"postgres: /, 'which is amiss');
+
 post('/logout', $_) for qw/ a a b /;
 is(told()->{waiting}, 2, 'two wait');
 
@@ -48,6 +54,11 @@ cmp_ok($s->{heard}, '<=', 3, 'heard');
 is($s->{waiting}, 0, 'nothing waits');
 is($s->{fills}, 1, 'all of it once');
 
+is(metric('believed'), 1, 'as the metrics tell');
+cmp_ok(metric('lag_seconds'), '<=', 3, 'and how long ago');
+is(metric('rows_written_total'), $s->{written}, 'and how many');
+like(body(http_get('/api/health')), qr/"healthy"/, 'nothing is amiss');
+
 $pg->query("SELECT optcache.token_revoke('no:x', 'infinity')");
 ok(wait_for(sub { told()->{ignored} == 1 }), 'ignored');
 
@@ -58,5 +69,12 @@ is(told(), undef, 'off');
 ###############################################################################
 
 sub told { decode_json(body(http_get('/api/status')))->{postgres} }
+
+
+sub metric {
+    my $m = Test::Nginx::Prometheus->new(body(http_get('/api/metrics')));
+    diag($_) for $m->errors();
+    return $m->value("ratelimit_redis_postgres_$_[0]");
+}
 
 ###############################################################################

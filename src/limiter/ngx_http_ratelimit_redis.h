@@ -38,6 +38,7 @@
 
 
 typedef struct {
+    ngx_str_t                   text;      /* as configured */
     ngx_limiter_rate_t          rate;
     ngx_http_complex_value_t   *value;     /* NULL: the rate above */
 } ngx_http_ratelimit_redis_rate_t;
@@ -52,6 +53,8 @@ typedef struct {
 
     ngx_http_complex_value_t   *cost;      /* NULL: 1 */
     ngx_http_complex_value_t   *charge;    /* NULL: none */
+
+    ngx_metrics_block_t        *refusals;  /* by each of the rates */
 } ngx_http_ratelimit_redis_zone_t;
 
 
@@ -82,6 +85,7 @@ typedef struct ngx_http_ratelimit_redis_main_conf_s {
     ngx_str_t                   not_allowed;
 
     ngx_uint_t                  token_used;
+    ngx_uint_t                  token_read;        /* used, or required */
     size_t                      token_size;
     ngx_token_zone_t            token_zone;
     ngx_array_t                *token_keys;        /* the default ones */
@@ -111,6 +115,7 @@ typedef struct ngx_http_ratelimit_redis_loc_conf_s {
     ngx_uint_t                  log_level;
     ngx_flag_t                  dry_run;
     ngx_uint_t                  api;
+    ngx_uint_t                  api_degraded;      /* the status of /health */
     ngx_array_t                *api_keys;          /* those below, if they are
                                                       its own; else NULL */
     ngx_http_complex_value_t   *api_since;
@@ -192,6 +197,7 @@ typedef struct ngx_http_ratelimit_redis_ctx_s {
     ngx_msec_t                            msec;      /* ngx_current_msec then */
     ngx_uint_t                            headers;   /* bits */
     unsigned                              refused:1; /* by a limit */
+    unsigned                              asked:1;   /* Redis, of the token */
 } ngx_http_ratelimit_redis_ctx_t;
 
 

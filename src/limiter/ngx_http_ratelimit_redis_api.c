@@ -26,6 +26,12 @@ static ngx_http_api_route_t  ngx_http_ratelimit_redis_api_routes[] = {
     { NGX_HTTP_GET, ngx_string("/status"),
       ngx_http_ratelimit_redis_api_status },
 
+    { NGX_HTTP_GET, ngx_string("/metrics"),
+      ngx_http_ratelimit_redis_api_metrics },
+
+    { NGX_HTTP_GET, ngx_string("/health"),
+      ngx_http_ratelimit_redis_api_health },
+
     { NGX_HTTP_GET, ngx_string("/zones"),
       ngx_http_ratelimit_redis_api_zones },
 
@@ -119,7 +125,7 @@ ngx_http_ratelimit_redis_api_named(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_http_ratelimit_redis_api_send(ngx_http_request_t *r,
-    ngx_http_api_json_t *json)
+    ngx_uint_t status, ngx_http_api_json_t *json)
 {
     ngx_str_t  body;
 
@@ -129,7 +135,7 @@ ngx_http_ratelimit_redis_api_send(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_api_response_send(r, NGX_HTTP_OK, &type, &body);
+    return ngx_http_api_response_send(r, status, &type, &body);
 }
 
 
@@ -156,7 +162,8 @@ ngx_http_ratelimit_redis_api_conf(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_ratelimit_redis_loc_conf_t *rlcf = conf;
 
-    ngx_str_t  *value;
+    ngx_str_t   *value;
+    ngx_uint_t   i;
 
     if (rlcf->api != NGX_CONF_UNSET_UINT) {
         return "is duplicate";
@@ -165,17 +172,24 @@ ngx_http_ratelimit_redis_api_conf(ngx_conf_t *cf, ngx_command_t *cmd,
     value = cf->args->elts;
 
     rlcf->api = NGX_HTTP_RATELIMIT_REDIS_API_READ;
+    rlcf->api_degraded = NGX_HTTP_OK;
 
-    if (cf->args->nelts == 2) {
+    for (i = 1; i < cf->args->nelts; i++) {
 
-        if (ngx_strcmp(value[1].data, "write=on") == 0) {
+        if (ngx_strcmp(value[i].data, "write=on") == 0) {
             rlcf->api = NGX_HTTP_RATELIMIT_REDIS_API_WRITE;
 
-        } else if (ngx_strcmp(value[1].data, "write=off") != 0) {
+        } else if (ngx_strcmp(value[i].data, "health=503") == 0) {
+            rlcf->api_degraded = NGX_HTTP_SERVICE_UNAVAILABLE;
+
+        } else if (ngx_strcmp(value[i].data, "write=off") != 0
+                   && ngx_strcmp(value[i].data, "health=200") != 0)
+        {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid parameter \"%V\" of \"%V\", it must "
-                               "be \"write=on\" or \"write=off\"",
-                               &value[1], &cmd->name);
+                               "be \"write=on\", \"write=off\", "
+                               "\"health=200\" or \"health=503\"",
+                               &value[i], &cmd->name);
             return NGX_CONF_ERROR;
         }
     }
@@ -217,6 +231,7 @@ ngx_http_ratelimit_redis_api_merge(ngx_conf_t *cf,
     }
 
     conf->api = prev->api;
+    conf->api_degraded = prev->api_degraded;
     conf->api_keys = prev->api_keys;
     conf->api_since = prev->api_since;
 

@@ -8,6 +8,8 @@
  * The ratelimit_redis_api directive, and what its locations answer:
  *
  *     GET     /status               this host, this worker, Redis, all zones
+ *     GET     /metrics              what can be counted of that, for Prometheus
+ *     GET     /health               whether anything is amiss
  *     GET     /zones                what zones are configured as, and totals
  *     GET     /zones/NAME
  *     GET     /subjects/ZONE/KEY    the state of one subject
@@ -28,6 +30,7 @@
 
 #include "ngx_http_api_json.h"
 #include "ngx_http_api_path.h"
+#include "ngx_http_api_prometheus.h"
 #include "ngx_http_ratelimit_redis.h"
 
 
@@ -62,7 +65,7 @@ ngx_http_ratelimit_redis_zone_t *ngx_http_ratelimit_redis_api_zone(
 
 ngx_int_t ngx_http_ratelimit_redis_api_unknown(ngx_http_request_t *r);
 ngx_int_t ngx_http_ratelimit_redis_api_send(ngx_http_request_t *r,
-    ngx_http_api_json_t *json);
+    ngx_uint_t status, ngx_http_api_json_t *json);
 
 /* the word for ngx_limiter_policy_t.algorithm */
 
@@ -77,6 +80,31 @@ ngx_int_t ngx_http_ratelimit_redis_api_zones(ngx_http_request_t *r,
     ngx_http_api_path_t *path);
 ngx_int_t ngx_http_ratelimit_redis_api_one_zone(ngx_http_request_t *r,
     ngx_http_api_path_t *path);
+
+/* what the memory of a zone holds */
+
+typedef struct {
+    uint32_t                    capacity;
+    uint32_t                    used;
+    uint64_t                    evicted;
+} ngx_http_ratelimit_redis_api_slots_t;
+
+void ngx_http_ratelimit_redis_api_slots(ngx_limiter_zone_t *zone,
+    ngx_http_ratelimit_redis_api_slots_t *slots);
+
+
+/* _api_metrics.c, _api_health.c: the same */
+
+ngx_int_t ngx_http_ratelimit_redis_api_metrics(ngx_http_request_t *r,
+    ngx_http_api_path_t *path);
+ngx_int_t ngx_http_ratelimit_redis_api_health(ngx_http_request_t *r,
+    ngx_http_api_path_t *path);
+
+/* _api_health.c: families of metrics that tell the same */
+
+void ngx_http_ratelimit_redis_api_health_metrics(
+    ngx_http_api_prometheus_t *p,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf);
 
 
 /* _api_subject.c, _api_reset.c, _api_revoke.c: the same */

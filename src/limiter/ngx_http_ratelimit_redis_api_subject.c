@@ -224,7 +224,7 @@ ngx_http_ratelimit_redis_api_answer(ngx_http_request_t *r,
 
     ngx_http_ratelimit_redis_api_host(json, ctx);
 
-    return ngx_http_ratelimit_redis_api_send(r, json);
+    return ngx_http_ratelimit_redis_api_send(r, NGX_HTTP_OK, json);
 }
 
 

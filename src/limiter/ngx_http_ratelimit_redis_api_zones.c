@@ -25,7 +25,7 @@ static void ngx_http_ratelimit_redis_api_zone_members(
     ngx_http_api_json_t *json, ngx_http_ratelimit_redis_zone_t *rz);
 static void ngx_http_ratelimit_redis_api_rates(ngx_http_api_json_t *json,
     ngx_http_ratelimit_redis_zone_t *rz);
-static void ngx_http_ratelimit_redis_api_slots(ngx_http_api_json_t *json,
+static void ngx_http_ratelimit_redis_api_subjects(ngx_http_api_json_t *json,
     ngx_limiter_zone_t *zone);
 static void ngx_http_ratelimit_redis_api_totals(ngx_http_api_json_t *json,
     ngx_limiter_zone_t *zone);
@@ -60,7 +60,7 @@ ngx_http_ratelimit_redis_api_zones(ngx_http_request_t *r,
 
     ngx_http_ratelimit_redis_api_all(r, json);
 
-    return ngx_http_ratelimit_redis_api_send(r, json);
+    return ngx_http_ratelimit_redis_api_send(r, NGX_HTTP_OK, json);
 }
 
 
@@ -81,7 +81,7 @@ ngx_http_ratelimit_redis_api_one_zone(ngx_http_request_t *r,
 
     ngx_http_ratelimit_redis_api_zone_members(json, rz);
 
-    return ngx_http_ratelimit_redis_api_send(r, json);
+    return ngx_http_ratelimit_redis_api_send(r, NGX_HTTP_OK, json);
 }
 
 
@@ -97,10 +97,13 @@ ngx_http_ratelimit_redis_api_status(ngx_http_request_t *r,
     ngx_http_api_json_text(json, "nginx", NGINX_VERSION);
 
     ngx_http_ratelimit_redis_api_redis(r, json);
+    ngx_http_ratelimit_redis_token_api(json,
+                                       ngx_http_get_module_main_conf(r,
+                                            ngx_http_ratelimit_redis_module));
     ngx_http_ratelimit_redis_token_postgres_api(json);
     ngx_http_ratelimit_redis_api_all(r, json);
 
-    return ngx_http_ratelimit_redis_api_send(r, json);
+    return ngx_http_ratelimit_redis_api_send(r, NGX_HTTP_OK, json);
 }
 
 
@@ -164,7 +167,7 @@ ngx_http_ratelimit_redis_api_zone_members(ngx_http_api_json_t *json,
 
     ngx_http_api_json_number(json, "lease", ngx_max(zone->lease, 1));
 
-    ngx_http_ratelimit_redis_api_slots(json, zone);
+    ngx_http_ratelimit_redis_api_subjects(json, zone);
     ngx_http_ratelimit_redis_api_totals(json, zone);
 }
 
@@ -194,6 +197,8 @@ ngx_http_ratelimit_redis_api_rates(ngx_http_api_json_t *json,
                                      rate->rate.period / 1000);
         }
 
+        ngx_http_api_json_number(json, "rejected",
+                                 ngx_metrics_sum(rz->refusals, i));
         ngx_http_api_json_end(json);
     }
 
@@ -202,25 +207,32 @@ ngx_http_ratelimit_redis_api_rates(ngx_http_api_json_t *json,
 
 
 static void
-ngx_http_ratelimit_redis_api_slots(ngx_http_api_json_t *json,
+ngx_http_ratelimit_redis_api_subjects(ngx_http_api_json_t *json,
     ngx_limiter_zone_t *zone)
 {
-    uint32_t  used, capacity;
-    uint64_t  evicted;
+    ngx_http_ratelimit_redis_api_slots_t  slots;
 
-    ngx_limiter_local_lock(zone);
-
-    capacity = zone->table->nslots;
-    used = zone->table->used;
-    evicted = zone->table->evicted;
-
-    ngx_limiter_local_unlock(zone);
+    ngx_http_ratelimit_redis_api_slots(zone, &slots);
 
     ngx_http_api_json_object(json, "subjects");
-    ngx_http_api_json_number(json, "capacity", capacity);
-    ngx_http_api_json_number(json, "used", used);
-    ngx_http_api_json_number(json, "evicted", evicted);
+    ngx_http_api_json_number(json, "capacity", slots.capacity);
+    ngx_http_api_json_number(json, "used", slots.used);
+    ngx_http_api_json_number(json, "evicted", slots.evicted);
     ngx_http_api_json_end(json);
+}
+
+
+void
+ngx_http_ratelimit_redis_api_slots(ngx_limiter_zone_t *zone,
+    ngx_http_ratelimit_redis_api_slots_t *slots)
+{
+    ngx_limiter_local_lock(zone);
+
+    slots->capacity = zone->table->nslots;
+    slots->used = zone->table->used;
+    slots->evicted = zone->table->evicted;
+
+    ngx_limiter_local_unlock(zone);
 }
 
 

@@ -25,7 +25,7 @@ static ngx_int_t ngx_http_ratelimit_redis_policy_charged(
     ngx_http_request_t *r, ngx_http_ratelimit_redis_zone_t *rz,
     uint64_t *units);
 static void ngx_http_ratelimit_redis_policy_add(ngx_limiter_policy_t *policy,
-    ngx_limiter_rate_t *rate);
+    ngx_limiter_rate_t *rate, ngx_uint_t from);
 
 
 ngx_int_t
@@ -60,7 +60,7 @@ ngx_http_ratelimit_redis_policy(ngx_http_request_t *r,
         }
 
         if (rc == NGX_OK) {
-            ngx_http_ratelimit_redis_policy_add(p, &rate);
+            ngx_http_ratelimit_redis_policy_add(p, &rate, i);
         }
     }
 
@@ -115,7 +115,7 @@ ngx_http_ratelimit_redis_policy_rate(ngx_http_request_t *r,
 
 static void
 ngx_http_ratelimit_redis_policy_add(ngx_limiter_policy_t *policy,
-    ngx_limiter_rate_t *rate)
+    ngx_limiter_rate_t *rate, ngx_uint_t from)
 {
     ngx_uint_t           i;
     ngx_limiter_rate_t  *has;
@@ -124,11 +124,17 @@ ngx_http_ratelimit_redis_policy_add(ngx_limiter_policy_t *policy,
         has = &policy->rates[i];
 
         if (has->period == rate->period) {
-            has->limit = ngx_min(has->limit, rate->limit);
+
+            if (rate->limit < has->limit) {
+                has->limit = rate->limit;
+                policy->from[i] = from;
+            }
+
             return;
         }
     }
 
+    policy->from[policy->nrates] = from;
     policy->rates[policy->nrates++] = *rate;
 }
 

@@ -339,6 +339,8 @@ ngx_http_ratelimit_redis_limits_rejected(ngx_http_request_t *r,
                         item->local ? NGX_HTTP_RATELIMIT_REDIS_LOCAL_REJECTED
                                     : NGX_HTTP_RATELIMIT_REDIS_REJECTED);
 
+        ngx_http_ratelimit_redis_metrics_refusal(item);
+
         ngx_limiter_report_rejected(&found, item);
         ngx_limiter_report_longer(&ctx->shown, &found);
     }

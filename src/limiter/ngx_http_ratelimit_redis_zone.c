@@ -227,6 +227,7 @@ ngx_http_ratelimit_redis_conf_zone_rate(ngx_conf_t *cf, ngx_str_t *value,
     }
 
     rate = &args->zone->rates[args->zone->nrates++];
+    rate->text = s;
 
     if (s.len && ngx_strchr(s.data, '$')) {
         args->zone->zone.variable = 1;
@@ -399,6 +400,7 @@ ngx_http_ratelimit_redis_conf_zone_policy(ngx_conf_t *cf, ngx_command_t *cmd,
         }
 
         if (!rz->zone.variable) {
+            policy->from[policy->nrates] = i;
             policy->rates[policy->nrates++] = rz->rates[i].rate;
         }
     }

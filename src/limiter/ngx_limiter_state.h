@@ -70,6 +70,8 @@ typedef struct {
     uint64_t                  burst;     /* units, gcra only */
     ngx_uint_t                nrates;
     ngx_limiter_rate_t        rates[NGX_LIMITER_MAX_RATES];
+    u_char                    from[NGX_LIMITER_MAX_RATES];   /* which one, of
+                                            those that are configured */
 } ngx_limiter_policy_t;
 
 

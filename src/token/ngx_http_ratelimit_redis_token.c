@@ -73,6 +73,7 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
 
     ctx->token_status = ctx->token.status;
     ctx->token_verdict = ctx->token.verdict;
+    ctx->asked = 0;
 
     if (ctx->token_status != NGX_HTTP_TOKEN_OK || !rlcf->token_blacklist) {
         return NGX_OK;
@@ -101,6 +102,7 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
     rc = ngx_token_revocation_ask(revocation);
 
     ctx->revocation = revocation;
+    ctx->asked = (rc == NGX_AGAIN);
 
     return rc;
 }
@@ -307,6 +309,8 @@ ngx_http_ratelimit_redis_token_verdict(ngx_http_request_t *r,
     }
 
     ctx->token_status = ngx_http_ratelimit_redis_token_outcome(ctx);
+
+    ngx_http_ratelimit_redis_metrics_token(r, ctx);
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "ratelimit redis token status:%d verdict:%d",

@@ -19,6 +19,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_api_json.h"
+#include "ngx_http_api_prometheus.h"
 #include "ngx_token_claims.h"
 #include "ngx_token_digest.h"
 #include "ngx_token_keys.h"
@@ -144,9 +145,27 @@ ngx_int_t ngx_http_ratelimit_redis_token_postgres_start(ngx_cycle_t *cycle,
 void ngx_http_ratelimit_redis_token_postgres_stop(void);
 ngx_token_postgres_t *ngx_http_ratelimit_redis_token_postgres(void);
 
-/* member "postgres" of a status: null if there is none */
+/*
+ * For an API: member "postgres" of a status, null if there is none; families
+ * of metrics; whether this worker believes Redis to have all revocations, and
+ * milliseconds since this host made sure of it, NGX_MAX_UINT32_VALUE: never.
+ */
 
 void ngx_http_ratelimit_redis_token_postgres_api(ngx_http_api_json_t *json);
+void ngx_http_ratelimit_redis_token_postgres_metrics(
+    ngx_http_api_prometheus_t *p);
+ngx_uint_t ngx_http_ratelimit_redis_token_postgres_believed(
+    ngx_token_postgres_t *tp);
+uint64_t ngx_http_ratelimit_redis_token_postgres_heard(
+    ngx_token_postgres_t *tp);
+
+
+/* _token_api.c: member "tokens" of a status, and families of metrics */
+
+void ngx_http_ratelimit_redis_token_api(ngx_http_api_json_t *json,
+    struct ngx_http_ratelimit_redis_main_conf_s *rmcf);
+void ngx_http_ratelimit_redis_token_api_metrics(ngx_http_api_prometheus_t *p,
+    struct ngx_http_ratelimit_redis_main_conf_s *rmcf);
 
 
 /* _token_vars.c */
@@ -157,6 +176,8 @@ ngx_int_t ngx_http_ratelimit_redis_token_vars_add(ngx_conf_t *cf);
 /* _token_conf.c: directives */
 
 char *ngx_http_ratelimit_redis_token_conf_blacklist(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_ratelimit_redis_token_conf_required(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 char *ngx_http_ratelimit_redis_token_conf_key(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);

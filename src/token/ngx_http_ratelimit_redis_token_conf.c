@@ -45,6 +45,21 @@ ngx_http_ratelimit_redis_token_conf_used(ngx_conf_t *cf)
     rmcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_ratelimit_redis_module);
     rmcf->token_used = 1;
+    rmcf->token_read = 1;
+}
+
+
+char *
+ngx_http_ratelimit_redis_token_conf_required(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_ratelimit_redis_module);
+    rmcf->token_read = 1;
+
+    return ngx_conf_set_flag_slot(cf, cmd, conf);
 }
 
 

@@ -159,7 +159,6 @@ ngx_http_ratelimit_redis_token_postgres_api(ngx_http_api_json_t *json)
 {
     uint64_t                   heard;
     ngx_token_postgres_t      *tp;
-    ngx_token_marker_t        *marker;
     ngx_token_postgres_shm_t  *shm;
 
     tp = ngx_http_ratelimit_redis_token_durable;
@@ -170,19 +169,15 @@ ngx_http_ratelimit_redis_token_postgres_api(ngx_http_api_json_t *json)
     }
 
     shm = ngx_token_postgres_shm(tp);
-    marker = ngx_token_postgres_marker(tp);
-    heard = shm->heard;
+    heard = ngx_http_ratelimit_redis_token_postgres_heard(tp);
 
     ngx_http_api_json_object(json, "postgres");
 
     ngx_http_api_json_flag(json, "believed",
-             marker->tags ? shm->fills && !shm->wanted
-                          : ngx_token_marker_state(marker)
-                            == NGX_TOKEN_MARKER_PRESENT);
+                        ngx_http_ratelimit_redis_token_postgres_believed(tp));
 
-    if (heard) {
-        ngx_http_api_json_number(json, "heard",
-                             (ngx_limiter_local_now() - heard + 999) / 1000);
+    if (heard != NGX_MAX_UINT32_VALUE) {
+        ngx_http_api_json_number(json, "heard", (heard + 999) / 1000);
 
     } else {
         ngx_http_api_json_null(json, "heard");
@@ -194,4 +189,87 @@ ngx_http_ratelimit_redis_token_postgres_api(ngx_http_api_json_t *json)
     ngx_http_api_json_number(json, "fills", shm->fills);
 
     ngx_http_api_json_end(json);
+}
+
+
+ngx_uint_t
+ngx_http_ratelimit_redis_token_postgres_believed(ngx_token_postgres_t *tp)
+{
+    ngx_token_marker_t        *marker;
+    ngx_token_postgres_shm_t  *shm;
+
+    shm = ngx_token_postgres_shm(tp);
+    marker = ngx_token_postgres_marker(tp);
+
+    return marker->tags ? shm->fills && !shm->wanted
+                        : ngx_token_marker_state(marker)
+                          == NGX_TOKEN_MARKER_PRESENT;
+}
+
+
+uint64_t
+ngx_http_ratelimit_redis_token_postgres_heard(ngx_token_postgres_t *tp)
+{
+    uint64_t  heard, ms;
+
+    heard = ngx_token_postgres_shm(tp)->heard;
+
+    if (heard == 0) {
+        return NGX_MAX_UINT32_VALUE;
+    }
+
+    ms = ngx_limiter_local_now() - heard;
+
+    return ngx_min(ms, NGX_MAX_UINT32_VALUE - 1);
+}
+
+
+void
+ngx_http_ratelimit_redis_token_postgres_metrics(ngx_http_api_prometheus_t *p)
+{
+    uint64_t                   heard;
+    ngx_token_postgres_t      *tp;
+    ngx_token_postgres_shm_t  *shm;
+
+    tp = ngx_http_ratelimit_redis_token_durable;
+
+    if (tp == NULL) {
+        return;
+    }
+
+    shm = ngx_token_postgres_shm(tp);
+    heard = ngx_http_ratelimit_redis_token_postgres_heard(tp);
+
+    ngx_http_api_prometheus_gauge(p, "ratelimit_redis_postgres_believed",
+             "Whether the worker that answers believes Redis to have all "
+             "revocations that are in PostgreSQL.");
+    ngx_http_api_prometheus_number(p,
+                        ngx_http_ratelimit_redis_token_postgres_believed(tp));
+
+    if (heard != NGX_MAX_UINT32_VALUE) {
+        ngx_http_api_prometheus_gauge(p,
+             "ratelimit_redis_postgres_lag_seconds",
+             "Time since Redis was made to have all revocations that are new "
+             "in PostgreSQL.");
+        ngx_http_api_prometheus_msec(p, heard);
+    }
+
+    ngx_http_api_prometheus_gauge(p, "ratelimit_redis_postgres_waiting",
+             "Revocations of this host that are not in PostgreSQL yet.");
+    ngx_http_api_prometheus_number(p, shm->queue.n);
+
+    ngx_http_api_prometheus_counter(p,
+             "ratelimit_redis_postgres_rows_written_total",
+             "Rows of PostgreSQL that were written to Redis.");
+    ngx_http_api_prometheus_number(p, shm->written);
+
+    ngx_http_api_prometheus_counter(p,
+             "ratelimit_redis_postgres_rows_ignored_total",
+             "Rows of PostgreSQL that are no revocations.");
+    ngx_http_api_prometheus_number(p, shm->ignored);
+
+    ngx_http_api_prometheus_counter(p,
+             "ratelimit_redis_postgres_fills_total",
+             "Times that all rows of PostgreSQL were written to Redis.");
+    ngx_http_api_prometheus_number(p, shm->fills);
 }

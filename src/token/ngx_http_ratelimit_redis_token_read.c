@@ -322,6 +322,8 @@ ngx_http_ratelimit_redis_token_judge(ngx_http_request_t *r,
         && token->memo->until > (uint64_t) ngx_time()
         && ngx_memcmp(token->memo->judge, judge->id, NGX_TOKEN_DIGEST) == 0)
     {
+        ngx_http_ratelimit_redis_metrics_count(r,
+                                               NGX_HTTP_TOKEN_METRICS_WORKER);
         token->verdict = NGX_TOKEN_VERDICT_OK;
         return NGX_OK;
     }
@@ -330,9 +332,12 @@ ngx_http_ratelimit_redis_token_judge(ngx_http_request_t *r,
 
     if (ngx_http_ratelimit_redis_token_recall(r, token, judge, key) == NGX_OK)
     {
+        ngx_http_ratelimit_redis_metrics_count(r, NGX_HTTP_TOKEN_METRICS_HOST);
         token->verdict = NGX_TOKEN_VERDICT_OK;
         return NGX_OK;
     }
+
+    ngx_http_ratelimit_redis_metrics_count(r, NGX_HTTP_TOKEN_METRICS_FULL);
 
     jwt = ngx_palloc(r->pool, sizeof(ngx_token_jwt_t)
                               + sizeof(ngx_token_claims_t));
