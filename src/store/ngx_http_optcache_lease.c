@@ -135,6 +135,13 @@ ngx_http_optcache_lease(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     switch (ls->state) {
 
     case NGX_HTTP_OPTCACHE_LEASE_OTHER:
+
+        if (ctx->background) {
+            /* it is being updated, and who asks next looks for it in Redis */
+            ctx->found = 1;
+            return NGX_OK;
+        }
+
         return ngx_http_optcache_lease_wait(r, ls);
 
     case NGX_HTTP_OPTCACHE_LEASE_TOLD:
@@ -151,7 +158,10 @@ ngx_http_optcache_lease(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 }
 
 
-/* Who leads on this host, if Redis has just said that it has nothing. */
+/*
+ * Who leads on this host, if Redis has just said that it has nothing, or was
+ * not asked, for something stale is there.
+ */
 
 static ngx_uint_t
 ngx_http_optcache_lease_applies(ngx_http_request_t *r,
@@ -161,8 +171,7 @@ ngx_http_optcache_lease_applies(ngx_http_request_t *r,
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
-    return ctx->redis
-           && !ctx->background
+    return (ctx->redis || (ctx->background && ctx->conf->redis))
            && omcf->watch
            && ngx_http_optcache_lock_leads(ctx, left)
            && ngx_optcache_watch_trusted(omcf->watch);
