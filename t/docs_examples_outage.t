@@ -46,14 +46,14 @@ is(probe('/live'), '200 live', 'alive');
 is(probe('/ready'), '200 fine', 'ready');
 is(probe("/backends/$_"), '200 fine', "backend $_") for 1, 2;
 is(probe('/backends/3'), '404 unknown', 'no such backend');
-is(status(http_get('/limits/status', port => 8081)), 200, 'limits');
-becomes(\&health, 'fine fine healthy up', 'as one document');
+is(probe('/limits/health'), '200 healthy', 'limits');
+becomes(\&health, 'fine fine healthy healthy', 'as one document');
 
 down(1);
 is(probe('/backends/1'), '503 down', 'a backend is gone');
 is(probe('/backends/2'), '200 fine', 'not the other one');
 is(probe('/ready'), '200 fine', 'one is enough');
-becomes(\&health, 'down fine healthy up', 'in the document');
+becomes(\&health, 'down fine healthy healthy', 'in the document');
 
 down(2);
 is(probe('/ready'), '503 down', 'all of them');
@@ -71,9 +71,8 @@ ok(wait_for(sub { reasons() =~ /postgres: / }), 'no PostgreSQL');
 becomes(sub { probe('/cache/health') }, '503 degraded', 'is told');
 
 $limits->kill();
-ok(wait_for(sub { status(http_get('/limits/status', port => 8081)) eq 503 }),
-    'no Redis');
-becomes(\&health, 'fine fine degraded down', 'in the document');
+becomes(sub { probe('/limits/health') }, '503 degraded', 'no Redis');
+becomes(\&health, 'fine fine degraded degraded', 'in the document');
 is(probe('/live'), '200 live', 'still alive');
 
 $t->stop();
@@ -111,7 +110,7 @@ is($left, 50, 'counted on');
 
 is(status(http_get('/login')), 503, 'no login');
 is(status(asked('/api/transfers', 'a')), 503, 'no transfer');
-is(limits(), 'down', 'told by the API');
+becomes(sub { probe('/limits/health') }, '503 degraded', 'told by the API');
 
 is(status(http_post('/logout', headers => who('b'))), 503, 'a logout');
 is(status(asked('/api/fresh', 'b')), 401, 'out on this host');
@@ -211,15 +210,9 @@ sub becomes {
 }
 
 
-sub limits {
-    return decode_json(body(http_get('/limits/status', port => 8081)))
-           ->{redis}{state};
-}
-
-
 sub health {
     my $all = decode_json(body(http_get('/health', port => 8081)));
 
     return join ' ', (map { $all->{backends}{$_}{status} } 1, 2),
-                     $all->{cache}{status}, $all->{limits}{redis}{state};
+                     $all->{cache}{status}, $all->{limits}{status};
 }
