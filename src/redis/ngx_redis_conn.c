@@ -168,6 +168,9 @@ ngx_redis_conn_connect(ngx_redis_conn_t *conn, ngx_addr_t *addr)
     conn->state = NGX_REDIS_CONN_CONNECTING;
     conn->log.connection = c->number;
 
+    /* a worker that has just begun has the time before configuration */
+
+    ngx_time_update();
     ngx_add_timer(&conn->timer, conn->conf->connect_timeout);
 
     if (rc == NGX_OK) {
