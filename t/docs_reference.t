@@ -18,22 +18,6 @@ use Test::More;
 
 my $root = "$FindBin::Bin/..";
 
-# directives that no file of docs/examples has yet
-
-my %no_example = map { $_ => 1 } qw/
-    optcache_bypass optcache_gzip_level optcache_gzip_min_length
-    optcache_headers optcache_ignore optcache_key optcache_lock
-    optcache_lock_timeout optcache_max_size optcache_methods
-    optcache_min_uses optcache_no_store optcache_redis_prefix
-    optcache_revalidate optcache_set_cookie optcache_share_public
-    optcache_until optcache_use_stale optcache_valid ratelimit_redis_api
-    ratelimit_redis_dry_run ratelimit_redis_on_error
-    ratelimit_redis_prefix ratelimit_redis_status token_blacklist_key
-    token_blacklist_postgres token_blacklist_since_key
-    token_jwt_algorithms token_jwt_keys token_jwt_leeway token_jwt_require
-    token_revoke_ttl token_source
-/;
-
 my %places = (NGX_HTTP_MAIN_CONF => 'http', NGX_HTTP_SRV_CONF => 'server',
     NGX_HTTP_LOC_CONF => 'location', NGX_HTTP_LIF_CONF => 'if in location',
     NGX_HTTP_LMT_CONF => 'limit_except', NGX_HTTP_SIF_CONF => 'if');
@@ -69,8 +53,7 @@ for my $module (@modules) {
         my $entry = $entries{$name} or next;
 
         is_deeply(wrong($name, $entry, $commands{$name}), [], $name);
-        ok($examples =~ /^\s*\Q$name\E[\s;]/m || $no_example{$name},
-            "$name: an example");
+        ok($examples =~ /^\s*\Q$name\E[\s;]/m, "$name: an example");
     }
 
     my @missing = grep { $text !~ /^(?=`\$)[^\n]*`[\$]\Q$_\E`/m }
