@@ -436,8 +436,7 @@ ngx_http_optcache_lookup_value(ngx_http_request_t *r,
 
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "optcache found no valid entry in Redis for \"%V\"",
-                      &r->uri);
+                      "optcache found no valid entry in Redis");
     }
 
     if (rc != NGX_OK) {
