@@ -236,7 +236,6 @@ ngx_optcache_postgres_up_handler(void *data)
     op->up = 1;
     op->greeted = 0;
     op->busy = 0;
-    op->kept = 0;
     op->probe = 0;
     op->suspect = 0;
     op->look = 0;
@@ -341,16 +340,27 @@ ngx_optcache_postgres_cleanup_handler(void *data, PGresult *result)
 
         if (!op->kept) {
             op->kept = 1;
+            op->kept_since = now;
             ngx_pgsql_result_reason(result, reason);
             ngx_log_error(NGX_LOG_ERR, op->log, 0,
                           "old rows of optcache.outbox cannot be deleted: %s",
                           reason);
         }
 
-    } else if (ngx_pgsql_result_value(result, 0, 0, &more) == NGX_OK
-               && more.data[0] == 't')
-    {
-        op->cleanup = now + NGX_OPTCACHE_POSTGRES_MORE;
+    } else {
+
+        if (op->kept) {
+            op->kept = 0;
+            ngx_log_error(NGX_LOG_NOTICE, op->log, 0,
+                          "old rows of optcache.outbox are deleted again "
+                          "after %uLms", now - op->kept_since);
+        }
+
+        if (ngx_pgsql_result_value(result, 0, 0, &more) == NGX_OK
+            && more.data[0] == 't')
+        {
+            op->cleanup = now + NGX_OPTCACHE_POSTGRES_MORE;
+        }
     }
 
     op->busy = 0;
@@ -421,11 +431,15 @@ ngx_optcache_postgres_state(ngx_optcache_postgres_t *op, ngx_uint_t state)
 void
 ngx_optcache_postgres_deaf(ngx_optcache_postgres_t *op, ngx_uint_t deaf)
 {
+    uint64_t                      now;
     ngx_optcache_postgres_shm_t  *shm;
 
     shm = op->shm;
+    now = ngx_redis_tracking_now();
 
     if (deaf && !shm->deaf) {
+        shm->deaf = now;
+
         ngx_log_error(NGX_LOG_WARN, op->log, 0,
                       "postgres of \"optcache_postgres\" does not deliver "
                       "notifications, is there a pooler in transaction mode? "
@@ -435,10 +449,10 @@ ngx_optcache_postgres_deaf(ngx_optcache_postgres_t *op, ngx_uint_t deaf)
     if (!deaf && shm->deaf) {
         ngx_log_error(NGX_LOG_NOTICE, op->log, 0,
                       "postgres of \"optcache_postgres\" delivers "
-                      "notifications again");
+                      "notifications again after %uLms",
+                      now - (uint64_t) shm->deaf);
+        shm->deaf = 0;
     }
-
-    shm->deaf = deaf;
 
     if (op->greeted) {
         ngx_optcache_postgres_state(op, deaf || shm->pooled

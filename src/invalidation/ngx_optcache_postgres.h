@@ -84,7 +84,8 @@ typedef struct {
 
     ngx_atomic_t                 state;
     ngx_atomic_t                 since;  /* epoch s, of being so */
-    ngx_atomic_t                 deaf;   /* notifications do not come */
+    ngx_atomic_t                 deaf;   /* notifications do not come, since
+                                            that ms; 0: they do */
     ngx_atomic_t                 pooled; /* somebody is in between */
     ngx_atomic_t                 heard;  /* ms of ngx_redis_tracking_now(),
                                             when all was read last; 0: never */

@@ -84,6 +84,7 @@ struct ngx_optcache_postgres_s {
     ngx_uint_t                         odd;
     ngx_uint_t                         waiting;  /* for Redis */
     ngx_optcache_postgres_part_t       parts[NGX_OPTCACHE_POSTGRES_PAGE];
+    uint64_t                           kept_since;  /* ms, if kept */
 
     unsigned                           up:1;
     unsigned                           greeted:1;

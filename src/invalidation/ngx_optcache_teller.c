@@ -557,7 +557,8 @@ ngx_optcache_teller_log(ngx_optcache_teller_t *teller,
             teller->refused = 0;
 
             ngx_log_error(NGX_LOG_NOTICE, teller->log, 0,
-                          "redis takes invalidations again");
+                          "redis takes invalidations again after %Mms",
+                          ngx_current_msec - teller->since);
         }
 
         return;
@@ -566,6 +567,7 @@ ngx_optcache_teller_log(ngx_optcache_teller_t *teller,
 
         if (!teller->refused) {
             teller->refused = 1;
+            teller->since = ngx_current_msec;
             code = ngx_redis_reply_code(reply);
 
             ngx_log_error(NGX_LOG_ERR, teller->log, 0,

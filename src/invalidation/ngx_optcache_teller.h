@@ -56,6 +56,7 @@ typedef struct {
     uint64_t                  host;      /* this one */
     uint64_t                  clock;     /* when a hello was sent */
     ngx_log_t                *log;
+    ngx_msec_t                since;     /* ... it was refused, if it is */
     unsigned                  settled:1; /* it is known where all are */
     unsigned                  greeting:1;
     unsigned                  refused:1; /* and it was logged */

@@ -106,8 +106,12 @@ ngx_limiter_ask_reply_handler(void *data, ngx_redis_result_e result,
     if (rc == NGX_ERROR) {
         ngx_limiter_ask_log(ask, result, reply);
 
-    } else {
+    } else if (ask->redis->degraded) {
         ask->redis->degraded = 0;
+
+        ngx_log_error(NGX_LOG_NOTICE, ask->log, 0,
+                      "redis runs the script of limits again after %Mms",
+                      ngx_current_msec - ask->redis->since);
     }
 
     ask->handler(ask, rc);
@@ -132,6 +136,7 @@ ngx_limiter_ask_log(ngx_limiter_ask_t *ask, ngx_redis_result_e result,
 
     if (result == NGX_REDIS_REPLY) {
         ask->redis->degraded = 1;
+        ask->redis->since = ngx_current_msec;
         ngx_log_error(NGX_LOG_ERR, ask->log, 0,
                       "redis sent an unexpected reply of type %d to the "
                       "script of limits", reply->type);
@@ -149,6 +154,7 @@ ngx_limiter_ask_log(ngx_limiter_ask_t *ask, ngx_redis_result_e result,
     }
 
     ask->redis->degraded = 1;
+    ask->redis->since = ngx_current_msec;
     ngx_log_error(NGX_LOG_ERR, ask->log, 0,
                   "redis refused the script of limits: \"%*s\"",
                   len, reply->str);

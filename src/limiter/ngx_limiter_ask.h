@@ -32,6 +32,7 @@ typedef struct {
     ngx_limiter_fleet_t      *fleet;     /* NULL without Redis */
     ngx_str_t                 prefix;
     ngx_log_t                *log;       /* of the cycle */
+    ngx_msec_t                since;     /* it is degraded, if it is */
     unsigned                  degraded:1;    /* and that has been logged */
 } ngx_limiter_redis_t;
 

@@ -39,6 +39,7 @@ struct ngx_pgsql_conn_s {
     PGresult                *result;
 
     uint32_t                 told;        /* of the last reason logged */
+    ngx_msec_t               since;       /* ... and of the first one */
     unsigned                 outage:1;
 };
 
@@ -533,7 +534,8 @@ ngx_pgsql_conn_well(ngx_pgsql_conn_t *conn)
         conn->outage = 0;
         conn->told = 0;
         ngx_log_error(NGX_LOG_NOTICE, conn->log, 0,
-                      "postgres of \"%V\" is back", &conn->conf->directive);
+                      "postgres of \"%V\" is back after %Mms",
+                      &conn->conf->directive, ngx_current_msec - conn->since);
     }
 }
 
@@ -625,6 +627,10 @@ ngx_pgsql_conn_tell(ngx_pgsql_conn_t *conn, const char *reason)
 
     if (conn->outage && conn->told == hash) {
         return;
+    }
+
+    if (!conn->outage) {
+        conn->since = ngx_current_msec;
     }
 
     conn->outage = 1;

@@ -247,6 +247,7 @@ ngx_redis_learner_slots_handler(void *data, ngx_redis_result_e result,
     ngx_str_t   peer;
 
     rc = NGX_DECLINED;
+    ngx_str_null(&peer);
 
     if (result == NGX_REDIS_REPLY) {
         peer = learner->node.pipes[0].conn.peer;
@@ -259,7 +260,15 @@ ngx_redis_learner_slots_handler(void *data, ngx_redis_result_e result,
     learner->asking = 0;
 
     if (rc == NGX_OK || rc == NGX_AGAIN) {
-        learner->misses = 0;
+
+        if (learner->misses) {
+            learner->misses = 0;
+
+            ngx_log_error(NGX_LOG_NOTICE, learner->node.log, 0,
+                          "redis cluster: %V tells where slots are again "
+                          "after %Mms", &peer,
+                          ngx_current_msec - learner->missed);
+        }
 
         if (rc == NGX_AGAIN) {
             ngx_redis_learner_ask(learner);
@@ -288,6 +297,10 @@ ngx_redis_learner_missed(ngx_redis_learner_t *learner,
 
     code = ngx_redis_reply_code(reply);
     level = learner->misses ? NGX_LOG_INFO : NGX_LOG_ERR;
+
+    if (learner->misses == 0) {
+        learner->missed = ngx_current_msec;
+    }
 
     ngx_log_error(level, learner->node.log, 0,
                   "redis cluster: %V does not tell where slots are: %V%s%V",

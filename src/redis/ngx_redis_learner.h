@@ -55,6 +55,7 @@ typedef struct {
     ngx_msec_t                wait;      /* to be between the two */
     ngx_uint_t                seeds;
     ngx_uint_t                misses;    /* bad answers in a row */
+    ngx_msec_t                missed;    /* when the first one came */
 
     ngx_str_t                 question;  /* CLUSTER .. */
     ngx_redis_learner_handlers_t  *handlers;

@@ -36,6 +36,8 @@ struct ngx_redis_sentinel_s {
     ngx_queue_t               rounds;      /* to be told */
     ngx_queue_t               conns;       /* all to the master */
 
+    ngx_msec_t                since;       /* they are silent, if they are */
+
     unsigned                  walking:1;   /* from one to the next */
     unsigned                  silent:1;    /* none of them tells, logged */
 };
@@ -300,8 +302,9 @@ ngx_redis_sentinel_heard(ngx_redis_sentinel_t *s, ngx_redis_asker_t *a)
             s->silent = 0;
 
             ngx_log_error(NGX_LOG_NOTICE, s->log, 0,
-                          "redis \"%V\": sentinel %V tells of it again",
-                          &s->server.text, &a->conn.peer);
+                          "redis \"%V\": sentinel %V tells of it again "
+                          "after %Mms", &s->server.text, &a->conn.peer,
+                          ngx_current_msec - s->since);
         }
 
         return;
@@ -309,6 +312,7 @@ ngx_redis_sentinel_heard(ngx_redis_sentinel_t *s, ngx_redis_asker_t *a)
 
     if (s->changes && !s->silent) {
         s->silent = 1;
+        s->since = ngx_current_msec;
 
         ngx_log_error(NGX_LOG_WARN, s->log, 0,
                       "redis \"%V\": no sentinel tells of it: %V",

@@ -296,8 +296,6 @@ ngx_token_postgres_up_handler(void *data)
     tp->up = 1;
     tp->greeted = 0;
     tp->busy = 0;
-    tp->no_store = 0;
-    tp->no_expire = 0;
     tp->look = 0;
     tp->store = 0;
     tp->expire = 0;

@@ -51,7 +51,8 @@ typedef struct {
     uint32_t                  version;
     ngx_keeper_t              keeper;    /* the worker that is connected */
     ngx_atomic_t              wanted;    /* a worker misses the marker */
-    ngx_atomic_t              full;      /* the queue has been, and was told */
+    ngx_atomic_t              full;      /* since when the queue is, epoch s,
+                                            which was logged; 0: it is not */
     ngx_atomic_t              heard;     /* ms, when Redis had all that is new
                                             last; 0: never */
     ngx_atomic_t              written;   /* rows, to Redis */

@@ -60,6 +60,9 @@ struct ngx_token_postgres_s {
     ngx_uint_t                ignored;
     ngx_token_queue_item_t    item;
 
+    ngx_msec_t                store_since;   /* .. of no_store */
+    ngx_msec_t                expire_since;  /* .. of no_expire */
+
     unsigned                  up:1;
     unsigned                  greeted:1;
     unsigned                  busy:1;

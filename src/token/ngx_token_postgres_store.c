@@ -16,6 +16,7 @@
 
 
 static void ngx_token_postgres_store_handler(void *data, PGresult *result);
+static void ngx_token_postgres_stored(ngx_token_postgres_t *tp);
 static void ngx_token_postgres_expire_handler(void *data, PGresult *result);
 
 
@@ -38,7 +39,7 @@ ngx_token_postgres_revoke(ngx_token_postgres_t *tp, ngx_str_t *key,
 
     default: /* NGX_BUSY */
 
-        if (ngx_atomic_cmp_set(&tp->shm->full, 0, 1)) {
+        if (ngx_atomic_cmp_set(&tp->shm->full, 0, ngx_time())) {
             ngx_log_error(NGX_LOG_ERR, tp->log, 0,
                           "too many revocations wait for postgres, further "
                           "ones are not stored in it");
@@ -122,6 +123,8 @@ ngx_token_postgres_store_handler(void *data, PGresult *result)
                    || ngx_pgsql_result_class(result, "25"))
         {
             if (!tp->no_store) {
+                tp->store_since = ngx_current_msec;
+
                 ngx_log_error(NGX_LOG_ERR, tp->log, 0,
                               "revocations cannot be stored in postgres: %s",
                               reason);
@@ -143,11 +146,36 @@ ngx_token_postgres_store_handler(void *data, PGresult *result)
 
     ngx_token_queue_done(&tp->shm->queue, tp->shpool, &tp->item);
 
-    tp->no_store = 0;
-    tp->shm->full = 0;
+    ngx_token_postgres_stored(tp);
+
     tp->busy = 0;
 
     ngx_token_postgres_next(tp);
+}
+
+
+/* The end of what was logged when it began. */
+
+static void
+ngx_token_postgres_stored(ngx_token_postgres_t *tp)
+{
+    time_t  full;
+
+    full = tp->shm->full;
+
+    if (full && ngx_atomic_cmp_set(&tp->shm->full, full, 0)) {
+        ngx_log_error(NGX_LOG_NOTICE, tp->log, 0,
+                      "there is room again for revocations to wait for "
+                      "postgres, after %Ts", ngx_time() - full);
+    }
+
+    if (tp->no_store) {
+        tp->no_store = 0;
+
+        ngx_log_error(NGX_LOG_NOTICE, tp->log, 0,
+                      "revocations are stored in postgres again after %Mms",
+                      ngx_current_msec - tp->store_since);
+    }
 }
 
 
@@ -178,6 +206,8 @@ ngx_token_postgres_expire_handler(void *data, PGresult *result)
     if (result && PQresultStatus(result) == PGRES_FATAL_ERROR) {
 
         if (!tp->no_expire) {
+            tp->expire_since = ngx_current_msec;
+
             ngx_pgsql_result_reason(result, reason);
             ngx_log_error(NGX_LOG_WARN, tp->log, 0,
                           "expired revocations cannot be deleted in postgres: "
@@ -190,13 +220,18 @@ ngx_token_postgres_expire_handler(void *data, PGresult *result)
     } else if (ngx_pgsql_conn_result(tp->conn, result) != NGX_OK) {
         return;
 
-    } else if (ngx_strcmp(PQcmdTuples(result), NGX_TOKEN_POSTGRES_EXPIRED)
-               == 0)
-    {
-        pause = 2 * NGX_TOKEN_POSTGRES_TURN;
-
     } else {
-        pause = NGX_TOKEN_POSTGRES_EXPIRE;
+        pause = (ngx_strcmp(PQcmdTuples(result), NGX_TOKEN_POSTGRES_EXPIRED)
+                 == 0) ? 2 * NGX_TOKEN_POSTGRES_TURN
+                       : NGX_TOKEN_POSTGRES_EXPIRE;
+
+        if (tp->no_expire) {
+            tp->no_expire = 0;
+
+            ngx_log_error(NGX_LOG_NOTICE, tp->log, 0,
+                          "expired revocations are deleted in postgres again "
+                          "after %Mms", ngx_current_msec - tp->expire_since);
+        }
     }
 
     tp->busy = 0;

@@ -491,7 +491,13 @@ ngx_token_refill_reply(ngx_token_refill_t *refill, ngx_redis_result_e result,
         return NGX_ERROR;
     }
 
-    refill->refused = 0;
+    if (refill->refused) {
+        refill->refused = 0;
+
+        ngx_log_error(NGX_LOG_NOTICE, refill->log, 0,
+                      "redis takes the revocations in postgres again after "
+                      "%Mms", ngx_current_msec - refill->since);
+    }
 
     if (reply->type == REDIS_REPLY_STATUS) {
         return NGX_OK;
@@ -517,6 +523,7 @@ ngx_token_refill_refused(ngx_token_refill_t *refill, redisReply *reply)
     }
 
     refill->refused = 1;
+    refill->since = ngx_current_msec;
 
     code = ngx_redis_reply_code(reply);
 

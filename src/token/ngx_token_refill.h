@@ -88,6 +88,7 @@ struct ngx_token_refill_s {
     u_char                    run[NGX_TOKEN_MARKER_RUN];
     size_t                    run_len;
     ngx_uint_t                refused;   /* and that was logged */
+    ngx_msec_t                since;     /* ... then */
     ngx_uint_t                slot;      /* the next to do */
     ngx_uint_t                slots;     /* there are; 0: they are not done */
     ngx_uint_t                finish;    /* 1: the end is being done */

@@ -12,6 +12,10 @@
 #include "ngx_token_revocation.h"
 
 
+/* seconds between two lines of the log about it */
+#define NGX_TOKEN_REVOCATION_FULL  60
+
+
 typedef struct {
     uint64_t                  until;
     uint64_t                  before;
@@ -59,6 +63,7 @@ static u_char  ngx_token_revocation_since_script[] =
 
 
 static void ngx_token_revocation_remember(ngx_token_revocation_t *revocation);
+static void ngx_token_revocation_full(ngx_token_revocation_t *revocation);
 static void ngx_token_revocation_slot(ngx_str_t *slot, u_char *buf,
     const u_char *digest, ngx_uint_t since);
 
@@ -151,11 +156,27 @@ ngx_token_revocation_remember(ngx_token_revocation_t *revocation)
         }
 
         if (evicted && revocation->client == NULL) {
-            ngx_log_error(NGX_LOG_WARN, revocation->log, 0,
-                          "token_zone is full, the oldest revocation is "
-                          "forgotten");
+            ngx_token_revocation_full(revocation);
         }
     }
+}
+
+
+/* It stays full: to be said now and then, by each worker. */
+
+static void
+ngx_token_revocation_full(ngx_token_revocation_t *revocation)
+{
+    static time_t  logged;
+
+    if (logged && ngx_time() - logged < NGX_TOKEN_REVOCATION_FULL) {
+        return;
+    }
+
+    logged = ngx_time();
+
+    ngx_log_error(NGX_LOG_WARN, revocation->log, 0,
+                  "token_zone is full, the oldest revocations are forgotten");
 }
 
 
