@@ -20,6 +20,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_advice.h"
 #include "ngx_http_optcache_api.h"
 #include "ngx_http_optcache_compress.h"
 #include "ngx_http_optcache_conf.h"
@@ -29,6 +30,7 @@
 #include "ngx_http_optcache_postgres.h"
 #include "ngx_http_optcache_purge.h"
 #include "ngx_http_optcache_vars.h"
+#include "ngx_redis_memory.h"
 
 
 #if !(NGX_HTTP_CACHE)
@@ -378,6 +380,8 @@ ngx_http_optcache_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    ngx_http_optcache_advice(cf, omcf);
+
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
@@ -401,11 +405,14 @@ ngx_http_optcache_init_module(ngx_cycle_t *cycle)
     omcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_http_optcache_module);
 
-    if (omcf == NULL || omcf->zones.nelts == 0) {
+    if (omcf == NULL) {
         return NGX_OK;
     }
 
-    return ngx_http_optcache_lock_init_module(cycle);
+    ngx_http_optcache_advice_summary(cycle, omcf);
+
+    return omcf->zones.nelts ? ngx_http_optcache_lock_init_module(cycle)
+                             : NGX_OK;
 }
 
 
@@ -438,7 +445,12 @@ ngx_http_optcache_init_process(ngx_cycle_t *cycle)
 
     if (omcf->redis) {
         omcf->client = ngx_redis_client_create(cycle, omcf->redis);
-        if (omcf->client == NULL) {
+
+        if (omcf->client == NULL
+            || ngx_redis_memory_watch(cycle, omcf->client, omcf->redis,
+                                      NGX_REDIS_MEMORY_EVICT)
+               != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }

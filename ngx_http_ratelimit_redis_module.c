@@ -16,8 +16,10 @@
 #include <ngx_http.h>
 
 #include "ngx_http_ratelimit_redis.h"
+#include "ngx_http_ratelimit_redis_advice.h"
 #include "ngx_http_ratelimit_redis_api.h"
 #include "ngx_limiter_headers.h"
+#include "ngx_redis_memory.h"
 
 
 static ngx_int_t ngx_http_ratelimit_redis_access_handler(
@@ -29,6 +31,7 @@ static ngx_int_t ngx_http_ratelimit_redis_header_filter(
     ngx_http_request_t *r);
 
 static ngx_int_t ngx_http_ratelimit_redis_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_ratelimit_redis_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_ratelimit_redis_init_process(ngx_cycle_t *cycle);
 static void ngx_http_ratelimit_redis_exit_process(ngx_cycle_t *cycle);
 
@@ -185,7 +188,7 @@ static ngx_command_t  ngx_http_ratelimit_redis_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_ratelimit_redis_token_jwt_conf_keys,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_ratelimit_redis_loc_conf_t, token_jwt),
       NULL },
 
     { ngx_string("token_jwt_algorithms"),
@@ -262,7 +265,7 @@ ngx_module_t  ngx_http_ratelimit_redis_module = {
     ngx_http_ratelimit_redis_commands,     /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_ratelimit_redis_init_module,  /* init module */
     ngx_http_ratelimit_redis_init_process, /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -429,6 +432,8 @@ ngx_http_ratelimit_redis_init(ngx_conf_t *cf)
                   ? 30000 : clcf->resolver_timeout);
     }
 
+    ngx_http_ratelimit_redis_advice(cf, rmcf);
+
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers);
     if (h == NULL) {
         return NGX_ERROR;
@@ -452,6 +457,21 @@ ngx_http_ratelimit_redis_init(ngx_conf_t *cf)
 
     ngx_http_next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = ngx_http_ratelimit_redis_header_filter;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ratelimit_redis_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                              ngx_http_ratelimit_redis_module);
+    if (rmcf) {
+        ngx_http_ratelimit_redis_advice_summary(cycle, rmcf);
+    }
 
     return NGX_OK;
 }
@@ -490,7 +510,11 @@ ngx_http_ratelimit_redis_init_process(ngx_cycle_t *cycle)
 
     shared->client = ngx_redis_client_create(cycle, rmcf->redis);
 
-    if (shared->client == NULL) {
+    if (shared->client == NULL
+        || ngx_redis_memory_watch(cycle, shared->client, rmcf->redis,
+                                  NGX_REDIS_MEMORY_KEEP)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -78,6 +78,8 @@ typedef struct ngx_http_ratelimit_redis_main_conf_s {
     ngx_limiter_scripts_t       scripts;
     ngx_array_t                 zones;     /* ngx_limiter_zone_t * */
     ngx_shm_zone_t             *fleet;
+    ngx_array_t                 places;    /* ngx_http_place_t, to look at
+                                              when all is read */
     ngx_http_ratelimit_redis_metrics_t  metrics;
 
     ngx_str_t                   unavailable;       /* bodies */

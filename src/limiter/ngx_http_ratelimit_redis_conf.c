@@ -9,7 +9,9 @@
 #include <ngx_http.h>
 
 #include "ngx_http_api_problem.h"
+#include "ngx_http_place.h"
 #include "ngx_http_ratelimit_redis.h"
+#include "ngx_http_ratelimit_redis_advice.h"
 #include "ngx_http_ratelimit_redis_api.h"
 
 
@@ -261,6 +263,8 @@ ngx_http_ratelimit_redis_conf_create_main(ngx_conf_t *cf)
         != NGX_OK
         || ngx_array_init(&rmcf->zones, cf->pool, 4,
                           sizeof(ngx_limiter_zone_t *))
+           != NGX_OK
+        || ngx_array_init(&rmcf->places, cf->pool, 4, sizeof(ngx_http_place_t))
            != NGX_OK)
     {
         return NULL;
@@ -442,6 +446,10 @@ ngx_http_ratelimit_redis_conf_merge_loc(ngx_conf_t *cf, void *parent,
     }
 
     if (ngx_http_ratelimit_redis_token_conf_checked(cf, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_ratelimit_redis_advice_merge(cf, conf) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

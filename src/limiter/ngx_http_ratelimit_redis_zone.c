@@ -14,6 +14,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_ratelimit_redis.h"
+#include "ngx_http_ratelimit_redis_advice.h"
 
 
 typedef struct {
@@ -488,6 +489,8 @@ ngx_http_ratelimit_redis_conf_zone_add(ngx_conf_t *cf, ngx_command_t *cmd,
     if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
+
+    ngx_http_ratelimit_redis_advice_key(cf, &args->name, &value[1]);
 
     rz->zone.name = args->name;
 

@@ -114,6 +114,8 @@ typedef struct {
     ngx_http_optcache_value_t    user;
     ngx_http_complex_value_t     until;       /* value.data NULL: none */
     size_t                       max_size;    /* the largest of all */
+    ngx_array_t                  places;      /* ngx_http_place_t, to look at
+                                                 when all is read */
 #if (NGX_THREADS)
     ngx_thread_pool_t           *threads;     /* NULL: not used */
 #endif

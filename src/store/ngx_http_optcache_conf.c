@@ -9,8 +9,10 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_advice.h"
 #include "ngx_http_optcache_api.h"
 #include "ngx_http_optcache_conf.h"
+#include "ngx_http_place.h"
 
 
 static ngx_int_t ngx_http_optcache_conf_compile(ngx_conf_t *cf, char *text,
@@ -65,7 +67,9 @@ ngx_http_optcache_conf_create_main(ngx_conf_t *cf)
      */
 
     if (ngx_array_init(&omcf->zones, cf->pool, 1, sizeof(ngx_optcache_l1_t *))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&omcf->places, cf->pool, 4, sizeof(ngx_http_place_t))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -259,6 +263,10 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->zone && conf->lock && conf->redis) {
         omcf->leases = 1;
+    }
+
+    if (ngx_http_optcache_advice_merge(cf, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     return ngx_http_optcache_conf_merge_rules(cf, prev, conf);

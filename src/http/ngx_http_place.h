@@ -1,0 +1,76 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * Locations that "nginx -t" may have a warning about, looked at when all of
+ * the configuration is read and merged.
+ *
+ * What other modules are told is looked up by the names of their directives:
+ * the tables of directives say where a value is, and it is nonzero where the
+ * directive is in force.  Of those without a place in the table ("allow",
+ * "auth_request") it is the first word of the module's configuration.  Should
+ * that be another one day, there is a warning too many or too few.
+ */
+
+
+#ifndef _NGX_HTTP_PLACE_H_INCLUDED_
+#define _NGX_HTTP_PLACE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+typedef struct {
+    void                    **loc_conf;
+    void                    **srv_conf;
+} ngx_http_place_t;
+
+
+/*
+ * Notes the location that is being merged in "places", of ngx_http_place_t,
+ * unless it is an "if" or limit_except.  NGX_OK, or NGX_ERROR when out of
+ * memory.
+ */
+
+ngx_int_t ngx_http_place_add(ngx_conf_t *cf, ngx_array_t *places);
+
+/*
+ * 1 if users prove who they are there: auth_basic, auth_request, client
+ * certificates, tokens that are required or verified.
+ */
+
+ngx_uint_t ngx_http_place_authenticated(ngx_conf_t *cf,
+    ngx_http_place_t *place);
+
+/*
+ * 1 if anybody may get there: it is not "internal", there are neither "allow"
+ * nor "deny" nor any of the above, and its server listens on an address that
+ * is not one of this host alone.
+ */
+
+ngx_uint_t ngx_http_place_open(ngx_conf_t *cf, ngx_http_place_t *place);
+
+/* The name of the location, as configured; empty for a server as a whole. */
+
+ngx_str_t *ngx_http_place_name(ngx_http_place_t *place);
+
+/*
+ * The next variable in a value of the configuration, from *pos on, which moves
+ * behind it; *name is without "$" and braces.  NGX_DONE if there is no other.
+ * The text is one that nginx has compiled.
+ */
+
+ngx_int_t ngx_http_place_variable(ngx_str_t *text, size_t *pos,
+    ngx_str_t *name);
+
+/* 1 if it is one of these words, in any case; "http_*" is any that begins so */
+
+ngx_uint_t ngx_http_place_listed(ngx_str_t *name, const char **words);
+
+
+#endif /* _NGX_HTTP_PLACE_H_INCLUDED_ */

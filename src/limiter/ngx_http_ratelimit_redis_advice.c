@@ -1,0 +1,165 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_place.h"
+#include "ngx_http_ratelimit_redis.h"
+#include "ngx_http_ratelimit_redis_advice.h"
+#include "ngx_http_ratelimit_redis_api.h"
+#include "ngx_http_summary.h"
+
+
+/* addresses as whoever sends the request would like them to be */
+
+static const char  *ngx_http_ratelimit_redis_claimed[] = {
+    "proxy_add_x_forwarded_for", "http_x_forwarded_for", "http_forwarded",
+    "http_x_real_ip", "http_true_client_ip", "http_client_ip",
+    "http_x_client_ip", "http_x_cluster_client_ip", "http_x_originating_ip",
+    "http_x_remote_ip", "http_x_remote_addr", "http_cf_connecting_ip",
+    "http_cf_connecting_ipv6", "http_fastly_client_ip", NULL
+};
+
+
+void
+ngx_http_ratelimit_redis_advice_key(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *key)
+{
+    size_t     pos;
+    ngx_str_t  variable;
+
+    pos = 0;
+
+    while (ngx_http_place_variable(key, &pos, &variable) == NGX_OK) {
+
+        if (!ngx_http_place_listed(&variable,
+                                   ngx_http_ratelimit_redis_claimed))
+        {
+            continue;
+        }
+
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "the key of zone \"%V\" has \"$%V\", which is "
+                           "whatever a client sends: expected "
+                           "\"$ratelimit_redis_addr\" or \"$remote_addr\", "
+                           "and \"set_real_ip_from\"", name, &variable);
+        return;
+    }
+}
+
+
+ngx_int_t
+ngx_http_ratelimit_redis_advice_merge(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_loc_conf_t *conf)
+{
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    if (conf->api == NGX_HTTP_RATELIMIT_REDIS_API_OFF
+        && !conf->token_blacklist
+        && !conf->token_revoke)
+    {
+        return NGX_OK;
+    }
+
+    rmcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_ratelimit_redis_module);
+
+    return ngx_http_place_add(cf, &rmcf->places);
+}
+
+
+void
+ngx_http_ratelimit_redis_advice(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf)
+{
+    ngx_uint_t                            i, open, asked, revoked;
+    ngx_http_place_t                     *place;
+    ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
+
+    open = 0;
+    asked = 0;
+    revoked = (rmcf->redis != NULL);
+    place = rmcf->places.elts;
+
+    for (i = 0; i < rmcf->places.nelts; i++) {
+        rlcf = place[i].loc_conf[ngx_http_ratelimit_redis_module.ctx_index];
+
+        asked |= (rlcf->token_blacklist != 0);
+        revoked |= (rlcf->token_revoke != 0);
+
+        if (rlcf->api != NGX_HTTP_RATELIMIT_REDIS_API_WRITE) {
+            continue;
+        }
+
+        revoked = 1;
+
+        if (!open && ngx_http_place_open(cf, &place[i])) {
+            open = 1;
+
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "\"ratelimit_redis_api write=on\" in location "
+                          "\"%V\" lets anybody reset limits and revoke "
+                          "tokens, expected \"allow\" and \"deny\" or the "
+                          "like", ngx_http_place_name(&place[i]));
+        }
+    }
+
+    if (asked && !revoked) {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "\"token_blacklist\" has nothing to refuse: there is "
+                      "neither \"ratelimit_redis_server\" nor "
+                      "\"token_revoke\" nor \"ratelimit_redis_api write=on\"");
+    }
+}
+
+
+void
+ngx_http_ratelimit_redis_advice_summary(ngx_cycle_t *cycle,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf)
+{
+    ngx_uint_t                             i, api, blacklist;
+    ngx_http_place_t                      *place;
+    ngx_http_summary_t                     s;
+    ngx_limiter_zone_t                   **zones;
+    ngx_http_ratelimit_redis_loc_conf_t   *rlcf;
+
+    ngx_http_summary_start(&s, "ratelimit_redis", rmcf->zones.nelts);
+
+    zones = rmcf->zones.elts;
+
+    for (i = 0; i < rmcf->zones.nelts; i++) {
+        ngx_http_summary_zone(&s, &zones[i]->name, zones[i]->shpool);
+    }
+
+    ngx_http_summary_redis(&s, rmcf->redis);
+
+    if (rmcf->token_postgres) {
+        ngx_http_summary_word(&s, "postgres");
+    }
+
+    api = 0;
+    blacklist = 0;
+    place = rmcf->places.elts;
+
+    for (i = 0; i < rmcf->places.nelts; i++) {
+        rlcf = place[i].loc_conf[ngx_http_ratelimit_redis_module.ctx_index];
+
+        api |= (rlcf->api != NGX_HTTP_RATELIMIT_REDIS_API_OFF);
+        blacklist |= (rlcf->token_blacklist != 0);
+    }
+
+    if (blacklist) {
+        ngx_http_summary_word(&s, "blacklist");
+    }
+
+    if (api) {
+        ngx_http_summary_word(&s, "api");
+    }
+
+    ngx_http_summary_log(&s, cycle->log);
+}

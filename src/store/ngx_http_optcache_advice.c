@@ -1,0 +1,284 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_optcache.h"
+#include "ngx_http_optcache_advice.h"
+#include "ngx_http_optcache_api.h"
+#include "ngx_http_place.h"
+#include "ngx_http_summary.h"
+
+
+static ngx_uint_t ngx_http_optcache_advice_user(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
+static ngx_uint_t ngx_http_optcache_advice_target(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
+static ngx_uint_t ngx_http_optcache_advice_host(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
+static ngx_uint_t ngx_http_optcache_advice_key(
+    ngx_http_optcache_loc_conf_t *olcf, const char **words);
+static ngx_uint_t ngx_http_optcache_advice_api(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
+
+
+typedef ngx_uint_t (*ngx_http_optcache_advice_pt)(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
+
+
+/* 1: it was said, and needs not be said again */
+
+static ngx_http_optcache_advice_pt  ngx_http_optcache_advices[] = {
+    ngx_http_optcache_advice_user,
+    ngx_http_optcache_advice_target,
+    ngx_http_optcache_advice_host,
+    ngx_http_optcache_advice_api,
+    NULL
+};
+
+
+/* what tells nothing of the resource that is asked for */
+
+static const char  *ngx_http_optcache_no_target[] = {
+    "host", "scheme", "https", "hostname", "is_args", "request_method",
+    "http_*", "cookie_*", "remote_*", "binary_remote_addr", "server_*",
+    "ssl_*", "token_*", NULL
+};
+
+/* ... or of the host */
+
+static const char  *ngx_http_optcache_no_host[] = {
+    "scheme", "https", "is_args", "request_method", "request_uri", "uri",
+    "document_uri", "args", "arg_*", "query_string", "cookie_*",
+    "http_authorization", "http_accept*", "optcache_body", "token_*", NULL
+};
+
+
+ngx_int_t
+ngx_http_optcache_advice_merge(ngx_conf_t *cf,
+    ngx_http_optcache_loc_conf_t *conf)
+{
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    if (conf->zone == NULL && conf->api == NGX_HTTP_OPTCACHE_API_OFF) {
+        return NGX_OK;
+    }
+
+    omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_optcache_module);
+
+    return ngx_http_place_add(cf, &omcf->places);
+}
+
+
+void
+ngx_http_optcache_advice(ngx_conf_t *cf, ngx_http_optcache_main_conf_t *omcf)
+{
+    ngx_uint_t         i, j;
+    ngx_http_place_t  *place;
+
+    place = omcf->places.elts;
+
+    for (i = 0; ngx_http_optcache_advices[i]; i++) {
+
+        for (j = 0; j < omcf->places.nelts; j++) {
+
+            if (ngx_http_optcache_advices[i](cf, &place[j],
+                       place[j].loc_conf[ngx_http_optcache_module.ctx_index]))
+            {
+                break;
+            }
+        }
+    }
+}
+
+
+/* One partition for all, as if they were one user, where they are several. */
+
+static ngx_uint_t
+ngx_http_optcache_advice_user(ngx_conf_t *cf, ngx_http_place_t *place,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    if (olcf->zone == NULL
+        || olcf->user == NULL
+        || olcf->user->complex.lengths
+        || olcf->user->complex.value.len == 0
+        || !ngx_http_place_authenticated(cf, place))
+    {
+        return 0;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                  "\"optcache_user %V\" is the same user for all in location "
+                  "\"%V\", which tells users apart: each gets what is private "
+                  "to others", &olcf->user->complex.value,
+                  ngx_http_place_name(place));
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_http_optcache_advice_target(ngx_conf_t *cf, ngx_http_place_t *place,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = place->loc_conf[ngx_http_core_module.ctx_index];
+
+    if (olcf->zone == NULL
+        || olcf->key == NULL
+        || clcf->exact_match
+        || !ngx_http_optcache_advice_key(olcf, ngx_http_optcache_no_target))
+    {
+        return 0;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                  "\"optcache_key %V\" is the same for all that location "
+                  "\"%V\" is asked for, expected \"$request_uri\" or the like",
+                  &olcf->key->complex.value, ngx_http_place_name(place));
+
+    return 1;
+}
+
+
+/* Two sites in one zone, whose pages have the same names. */
+
+static ngx_uint_t
+ngx_http_optcache_advice_host(ngx_conf_t *cf, ngx_http_place_t *place,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    ngx_uint_t                      i;
+    ngx_http_place_t               *other;
+    ngx_http_core_srv_conf_t       *cscf, *ocscf;
+    ngx_http_optcache_loc_conf_t   *oolcf;
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    if (olcf->zone == NULL
+        || olcf->key == NULL
+        || !ngx_http_optcache_advice_key(olcf, ngx_http_optcache_no_host))
+    {
+        return 0;
+    }
+
+    omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_optcache_module);
+    cscf = place->srv_conf[ngx_http_core_module.ctx_index];
+    other = omcf->places.elts;
+
+    for (i = 0; &other[i] < place; i++) {
+
+        oolcf = other[i].loc_conf[ngx_http_optcache_module.ctx_index];
+        ocscf = other[i].srv_conf[ngx_http_core_module.ctx_index];
+
+        if (oolcf->zone != olcf->zone
+            || oolcf->key == NULL
+            || oolcf->key->complex.value.len != olcf->key->complex.value.len
+            || ngx_strncmp(oolcf->key->complex.value.data,
+                           olcf->key->complex.value.data,
+                           olcf->key->complex.value.len)
+               != 0
+            || (ocscf->server_name.len == cscf->server_name.len
+                && ngx_strncmp(ocscf->server_name.data,
+                               cscf->server_name.data, cscf->server_name.len)
+                   == 0))
+        {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "\"optcache_key %V\" is the same for the servers \"%V\" "
+                      "and \"%V\", which share the zone \"%V\", expected "
+                      "\"$host\" in it", &olcf->key->complex.value,
+                      &ocscf->server_name, &cscf->server_name,
+                      &olcf->zone->name);
+        return 1;
+    }
+
+    return 0;
+}
+
+
+/* 1 if the key has no other variables than these */
+
+static ngx_uint_t
+ngx_http_optcache_advice_key(ngx_http_optcache_loc_conf_t *olcf,
+    const char **words)
+{
+    size_t     pos;
+    ngx_str_t  name;
+
+    pos = 0;
+
+    while (ngx_http_place_variable(&olcf->key->complex.value, &pos, &name)
+           == NGX_OK)
+    {
+        if (!ngx_http_place_listed(&name, words)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_http_optcache_advice_api(ngx_conf_t *cf, ngx_http_place_t *place,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    if (olcf->api != NGX_HTTP_OPTCACHE_API_WRITE
+        || !ngx_http_place_open(cf, place))
+    {
+        return 0;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                  "\"optcache_api write=on\" in location \"%V\" lets anybody "
+                  "purge, expected \"allow\" and \"deny\" or the like",
+                  ngx_http_place_name(place));
+
+    return 1;
+}
+
+
+void
+ngx_http_optcache_advice_summary(ngx_cycle_t *cycle,
+    ngx_http_optcache_main_conf_t *omcf)
+{
+    ngx_uint_t                      i;
+    ngx_http_place_t               *place;
+    ngx_http_summary_t              s;
+    ngx_optcache_l1_t             **zones;
+    ngx_http_optcache_loc_conf_t   *olcf;
+
+    ngx_http_summary_start(&s, "optcache", omcf->zones.nelts);
+
+    zones = omcf->zones.elts;
+
+    for (i = 0; i < omcf->zones.nelts; i++) {
+        ngx_http_summary_zone(&s, &zones[i]->name, zones[i]->shpool);
+    }
+
+    ngx_http_summary_redis(&s, omcf->redis);
+
+    if (omcf->postgres) {
+        ngx_http_summary_word(&s, "postgres");
+    }
+
+    place = omcf->places.elts;
+
+    for (i = 0; i < omcf->places.nelts; i++) {
+        olcf = place[i].loc_conf[ngx_http_optcache_module.ctx_index];
+
+        if (olcf->api != NGX_HTTP_OPTCACHE_API_OFF) {
+            ngx_http_summary_word(&s, "api");
+            break;
+        }
+    }
+
+    ngx_http_summary_log(&s, cycle->log);
+}

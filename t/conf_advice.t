@@ -1,0 +1,136 @@
+#!/usr/bin/perl
+
+# Copyright (C) The Optcache authors
+
+# "nginx -t" warns of what is allowed and hardly meant, and of nothing else.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+use Test::Nginx;
+
+my $zone = 'optcache_zone c:1m;';
+my $all = '0.0.0.0:' . port(8080);
+my $here = '127.0.0.1:8080';
+my $write = 'optcache_api write=on;';
+my $limits = 'ratelimit_redis_api write=on;';
+my $addr = 'ratelimit_redis_zone %s zone=a:1m rate=1r/s;';
+my $user = 'optcache c; optcache_user nobody;';
+my $lists = 'token_blacklist on;';
+my $nothing = qr/"token_blacklist" has nothing to refuse/;
+
+my @cases = (
+    # what it is, the warning or '', http, locations, address
+
+    ['X-Forwarded-For', qr/key of zone "a" has "\$http_x_forwarded_for".*:\d+$/,
+        sprintf($addr, '$http_x_forwarded_for')],
+    ['part of a key', qr/key of zone "a" has "\$HTTP_X_Real_IP"/,
+        sprintf($addr, '"u:${HTTP_X_Real_IP}x"')],
+    ['appended by us', qr/has "\$proxy_add_x_forwarded_for"/,
+        sprintf($addr, '$proxy_add_x_forwarded_for')],
+    ['an address', '', sprintf($addr, '$remote_addr$ratelimit_redis_addr')],
+    ['some other field', '', sprintf($addr, '$http_x_real_ip_of_mine')],
+
+    ['an open api', qr/"optcache_api write=on" in location "\/x" lets anybody/,
+        $zone, "location /x { $write }", $all],
+    ['of limits, too', qr/"ratelimit_redis_api write=on" in location "\/x"/,
+        '', "location /x { $limits }", $all],
+    ['on loopback', '', $zone, "location /x { $write } location /y { $limits }",
+        $here],
+    ['that reads', '', $zone, 'location /x { optcache_api; }', $all],
+    ['with allow', '', $zone,
+        "location /x { allow 10.0.0.0/8; deny all; $write }", $all],
+    ['inherited', '', "$zone deny all;", "location /x { $limits }", $all],
+    ['with a password', '', "$zone auth_basic a; auth_basic_user_file f;",
+        "location /x { $write }", $all],
+    ['without it', qr/lets anybody/,
+        "$zone auth_basic a; auth_basic_user_file f;",
+        "location /x { auth_basic off; $write }", $all],
+    ['with a token', '', $zone,
+        "location /x { token_required on; $write }", $all],
+    ['that is internal', '', $zone, "location /x { internal; $write }", $all],
+
+    ['one user for all', qr/"optcache_user nobody" is the same user for all/,
+        $zone, "location /x { auth_basic a; $user }"],
+    ['with tokens', qr/"optcache_user nobody" is the same user/, $zone,
+        "location /x { token_required on; $user }"],
+    ['whom nobody asks', '', $zone, "location /x { $user }"],
+    ['shared', '', $zone,
+        'location /x { auth_basic a; optcache c; optcache_user ""; }'],
+    ['each', '', $zone, 'location /x { auth_basic a; optcache c;'
+        . ' optcache_user $remote_user; }'],
+
+    ['one answer', qr/"optcache_key \$host" is the same for all/, $zone,
+        'location /x { optcache c; optcache_key $host; }'],
+    ['of one address', '', $zone,
+        'location = /x { optcache c; optcache_key $host; }'],
+    ['a key', '', $zone,
+        'location /x { optcache c; optcache_key $uri$arg_a; }'],
+    ['of a map', '', "$zone map \$uri \$mine { default 1; }",
+        'location /x { optcache c; optcache_key $mine; }'],
+
+    ['two hosts', qr/same for the servers "a" and "b", which share .* "c"/,
+        "$zone server { server_name a; location / { optcache c;"
+        . ' optcache_key $request_uri; } }',
+        'server_name b; optcache c; optcache_key $request_uri;'],
+    ['told apart', '', "$zone server { server_name a; location / {"
+        . ' optcache c; optcache_key $host$request_uri; } }',
+        'server_name b; optcache c; optcache_key $host$request_uri;'],
+    ['one host', '', "$zone server { server_name a; location / {"
+        . ' optcache c; optcache_key $request_uri; } }',
+        'server_name a; optcache c; optcache_key $request_uri;'],
+
+    ['no revocations', $nothing, 'token_zone 1m;', "location /x { $lists }"],
+    ['some', '', 'token_zone 1m;',
+        "location /x { $lists } location /y { token_revoke; }"],
+    ['of Redis', '',
+        'token_zone 1m; ratelimit_redis_server redis://127.0.0.1:6379;',
+        "location /x { $lists }"],
+);
+
+my $t = Test::Nginx->new()->has(qw/ http_auth_basic http_access http_map /)
+    ->plan(@cases + 1);
+
+###############################################################################
+
+for (@cases) {
+    my ($what, $warning, $http, $server, $listen) = @$_;
+
+    my ($rc, $out) = test($http, $server // '', $listen // $here);
+    my @warned = grep { /\[warn\]/ } split /\n/, $out;
+
+    ok($rc == 0 && ($warning ? @warned == 1 && $warned[0] =~ $warning
+                             : !@warned), $what) or diag("$rc: $out");
+}
+
+my ($rc, $out) = test($zone, "optcache c; optcache_key \$host; location /x {}"
+                             . " location /y {} location /z { $write }"
+                             . " location /u { $write }", $all);
+
+is(scalar(() = $out =~ /\[warn\]/g), 2, 'each thing once') or diag($out);
+
+###############################################################################
+
+sub test {
+    my ($http, $server, $listen) = @_;
+
+    return $t->conf_test(<<"EOC");
+%%TEST_GLOBALS%%
+events {
+}
+http {
+    %%TEST_GLOBALS_HTTP%%
+    $http
+    server {
+        listen $listen;
+        $server
+    }
+}
+EOC
+}
+
+###############################################################################
