@@ -4,7 +4,8 @@
 
 # The documentation has what the sources have: each directive with its syntax,
 # default, context and version, each variable; an example of each; links that
-# lead somewhere, to all of it; and names of files that there are.
+# lead somewhere, to all of it; and names, of directives and files, that there
+# are.
 
 use strict;
 use warnings;
@@ -79,6 +80,18 @@ while (defined(my $page = shift @found)) {
 
 is_deeply([grep { !$reached{$_} } files('docs', qr/./)], [],
     'all of docs can be found from README.md and docs/README.md');
+
+my $known = join ' ', map { slurp("$root/docs/$_.md") }
+    @modules, qw/ api postgres tokens redis-keys /;
+my %known = map { $_ => 1 } $known =~ /\w+/g;
+
+for my $guide (grep { /guide-|README/ } @pages) {
+    my %used = map { $_ => 1 }
+        slurp("$root/$guide") =~ /\b((?:ratelimit_redis|optcache|token)_\w+)/g;
+
+    is_deeply([grep { !$known{$_} } sort keys %used], [],
+        "$guide: what it names is in the reference");
+}
 
 my %sources = map { basename($_, '.c', '.h') => 1 }
     files('src', qr/\.[ch]$/), glob "$root/*.c";
