@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Prometheus;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(50);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(51);
 
 my $conf = <<'EOF';
 
@@ -62,9 +62,13 @@ http {
 
         location /strict/ {
             ratelimit_redis_api health=503;
+        }
 
-            limit_except GET {
-                deny all;
+        location /if/ {
+            ratelimit_redis_api health=503;
+
+            if ($request_method = GET) {
+                add_header X-If 1 always;
             }
         }
     }
@@ -203,6 +207,8 @@ ok(wait_for(sub {
     return 10 == grep { health('strict') eq
                         '503 degraded redis: it does not answer' } 1 .. 10;
 }), 'with 503 and a reason');
+
+like(health('if'), qr/^503 degraded/, 'inherited with the API');
 
 $m = metrics();
 is($m->value('ratelimit_redis_degraded', reason => 'redis'), 1, 'told');

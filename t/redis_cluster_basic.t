@@ -11,13 +11,14 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use JSON::PP qw/ decode_json /;
 use Test::More;
 use Test::Nginx;
 
 my @ports = (8080, 8081);
 my @hosts = map { Test::Nginx->new() } @ports;
 
-$hosts[0]->has_program('redis-server')->plan(11);
+$hosts[0]->has_program('redis-server')->plan(14);
 
 for my $i (0 .. $#hosts) {
     my $seed = $i ? 'redis://127.0.0.1:7004'
@@ -45,6 +46,10 @@ http {
 
         location / {
             ratelimit_redis zone=a;
+        }
+
+        location /api/ {
+            ratelimit_redis_api;
         }
     }
 }
@@ -99,6 +104,14 @@ is($hosts[1]->log_count(qr/\[(warn|error)\].*\bredis (cluster|")/), 0,
     'no complaint');
 is($hosts[0]->log_count(qr/\[error\].* is down/), 0,
     'nor of a seed that is not there');
+
+# what a host has asked of all servers is one sum
+
+my $s = decode_json(body(http_get('/api/status')))->{redis};
+
+is($s->{breaker}, 'closed', 'all is well');
+cmp_ok($s->{host}{replies}, '>=', 30 + 21, 'all of them count');
+cmp_ok($s->{host}{connects}, '>=', 3, 'and their connections');
 
 # workers of a new configuration learn anew, and lose no count
 

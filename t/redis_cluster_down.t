@@ -11,10 +11,11 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use JSON::PP qw/ decode_json /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new(log => 'info')->has_program('redis-server')->plan(10);
+my $t = Test::Nginx->new(log => 'info')->has_program('redis-server')->plan(12);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -39,6 +40,10 @@ http {
 
         location / {
             ratelimit_redis zone=a;
+        }
+
+        location /api/ {
+            ratelimit_redis_api;
         }
     }
 }
@@ -80,11 +85,14 @@ ok(wait_for(sub { limit(rand) eq 'LOCAL_PASSED' }), 'gone');
 is(join(' ', map { limit('two') } 1 .. 4),
     'LOCAL_PASSED LOCAL_PASSED LOCAL_PASSED LOCAL_REJECTED', 'locally');
 
+ok(wait_for(sub { breaker() eq 'open' }), 'as the status tells');
+
 # they come back, empty but with their slots
 
 $_->launch() for $cluster->nodes();
 
 ok(wait_for(sub { limit(rand) eq 'PASSED' }, 30), 'back');
+ok(wait_for(sub { breaker() eq 'closed' }), 'as the status tells');
 
 # a server forgets that it was of a cluster: its slots are nobody's
 
@@ -103,6 +111,11 @@ my @s = map { http_get('/x?a=' . rand, start => 1) } 1 .. 50;
 is(scalar(grep { status(http_end($_)) != 200 } @s), 0, 'all are answered');
 
 ###############################################################################
+
+sub breaker {
+    return decode_json(body(http_get('/api/status')))->{redis}{breaker};
+}
+
 
 sub limit { header(scalar http_get("/x?a=$_[0]"), 'X-Limit') // '' }
 

@@ -10,10 +10,11 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use JSON::PP qw/ decode_json /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(9);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(11);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -38,6 +39,10 @@ http {
 
         location / {
             ratelimit_redis zone=a on_error=local;
+        }
+
+        location /api/ {
+            ratelimit_redis_api;
         }
     }
 }
@@ -71,6 +76,11 @@ my $n = counted($new);
 limit() for 1 .. 5;
 
 cmp_ok(counted($new) - $n, '>=', 5, 'and counted there');
+
+my $host = decode_json(body(http_get('/api/status')))->{redis}{host};
+
+cmp_ok($host->{connects}, '>=', 2, 'both count as one');
+is($host->{outages}, 1, 'with one outage');
 
 # it believes to be a master until the sentinels tell it otherwise
 

@@ -182,7 +182,7 @@ static void
 test_cut(void **state)
 {
     char      *quotes;
-    size_t     i, len;
+    size_t     i, len, open;
 
     len = NGX_HTTP_API_PROMETHEUS_LABELS;
 
@@ -215,12 +215,19 @@ test_cut(void **state)
     assert_int_equal(answer(p), NGX_OK);
     assert_true(nsent < 9 * (len + 40));
 
+    open = 0;
+
     for (i = 1; i < nsent; i++) {
+
+        if (sent[i] == '{') {
+            open = i;
+        }
 
         /* a sample ends in a quotation mark that is not escaped */
 
         if (sent[i] == '}') {
             assert_int_equal(sent[i - 1], '"');
+            assert_true(i - open - 1 <= len);
             assert_true((sent[i - 2] != '\\') || sent[i - 3] == '\\');
         }
     }
