@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_api_origin.h"
 #include "ngx_http_api_problem.h"
 #include "ngx_http_api_response.h"
 #include "ngx_http_api_route.h"
@@ -26,6 +27,7 @@ static ngx_int_t ngx_http_api_route_path(ngx_http_request_t *r,
     ngx_str_t *path);
 static ngx_int_t ngx_http_api_route_tail(ngx_http_request_t *r,
     ngx_str_t *tail);
+static ngx_int_t ngx_http_api_route_foreign(ngx_http_request_t *r);
 static ngx_int_t ngx_http_api_route_allow(ngx_http_request_t *r,
     ngx_uint_t methods);
 
@@ -69,6 +71,11 @@ ngx_http_api_route(ngx_http_request_t *r, ngx_http_api_route_t *routes,
             }
 
             if (routes->method == method) {
+
+                if (method != NGX_HTTP_GET && ngx_http_api_origin_foreign(r))
+                {
+                    return ngx_http_api_route_foreign(r);
+                }
 
                 if (found.tail.data
                     && ngx_http_api_route_tail(r, &found.tail) == NGX_ERROR)
@@ -137,6 +144,14 @@ ngx_http_api_route_tail(ngx_http_request_t *r, ngx_str_t *tail)
 {
     return ngx_http_api_path_tail(&r->unparsed_uri, &r->uri,
                                   tail->data - r->uri.data, tail, r->pool);
+}
+
+
+static ngx_int_t
+ngx_http_api_route_foreign(ngx_http_request_t *r)
+{
+    return ngx_http_api_problem(r, NGX_HTTP_FORBIDDEN, "Forbidden",
+                                "a page of another site has sent this");
 }
 
 
