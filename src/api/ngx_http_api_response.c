@@ -12,6 +12,9 @@
 #include "ngx_http_compat.h"
 
 
+static size_t ngx_http_api_response_type(ngx_str_t *type);
+
+
 ngx_int_t
 ngx_http_api_response_headers(ngx_http_request_t *r)
 {
@@ -61,7 +64,7 @@ ngx_http_api_response_send(ngx_http_request_t *r, ngx_uint_t status,
     r->headers_out.status_line.len = 0;
 
     r->headers_out.content_type = *type;
-    r->headers_out.content_type_len = type->len;
+    r->headers_out.content_type_len = ngx_http_api_response_type(type);
     r->headers_out.content_type_lowcase = NULL;
     r->headers_out.charset.len = 0;
 
@@ -93,4 +96,17 @@ ngx_http_api_response_send(ngx_http_request_t *r, ngx_uint_t status,
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
+}
+
+
+/* without parameters: gzip_types and the like have none */
+
+static size_t
+ngx_http_api_response_type(ngx_str_t *type)
+{
+    u_char  *p;
+
+    p = ngx_strlchr(type->data, type->data + type->len, ';');
+
+    return p ? (size_t) (p - type->data) : type->len;
 }
