@@ -42,7 +42,7 @@ all: $(BUILD)/objs/Makefile  ## build both modules into build/
 	$(MAKE) -s $(jobs) -C $(BUILD)/tree -f $(BUILD)/objs/Makefile modules
 	@cd $(BUILD)/objs && install -m 644 $(modules) $(BUILD)
 
-$(BUILD)/objs/Makefile: config misc/configure.sh $(BUILD)/inputs
+$(BUILD)/objs/Makefile: config config.make misc/configure.sh $(BUILD)/inputs
 	misc/configure.sh $(NGINX_SRC) $(BUILD) --with-cc="$(CC)" \
 	    --with-cc-opt="$(CFLAGS) $(WARNINGS) $(WERROR)" \
 	    --add-dynamic-module=$(CURDIR)

@@ -300,7 +300,7 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
       NULL },
 
     { ngx_string("optcache_api"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE12,
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE123,
       ngx_http_optcache_api_conf,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,

@@ -60,7 +60,7 @@ chmod +x "$out/cc.new"
 
 inputs="$variant $src $cc $flags $ours
 $(cd "$root" && find config src -name '*.[ch]' -o -name config | sort)
-$(sum "$root/config" "$0" "$root/misc/configure.sh")"
+$(sum "$root/config" "$root/config.make" "$0" "$root/misc/configure.sh")"
 
 if [ ! -f "$out/objs/Makefile" ] \
    || [ "$(cat "$out/inputs" 2>/dev/null)" != "$inputs" ]

@@ -89,12 +89,17 @@ ngx_int_t
 ngx_http_ratelimit_redis_api_status(ngx_http_request_t *r,
     ngx_http_api_path_t *path)
 {
-    ngx_http_api_json_t  *json;
+    ngx_http_api_json_t                  *json;
+    ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
+
+    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_ratelimit_redis_module);
 
     json = ngx_http_api_json_create(r->pool);
 
     ngx_http_api_json_text(json, "version", NGX_HTTP_API_VERSION);
     ngx_http_api_json_text(json, "nginx", NGINX_VERSION);
+    ngx_http_api_json_flag(json, "write",
+                           rlcf->api == NGX_HTTP_RATELIMIT_REDIS_API_WRITE);
 
     ngx_http_ratelimit_redis_api_redis(r, json);
     ngx_http_ratelimit_redis_token_api(json,

@@ -7,6 +7,7 @@
 /*
  * The optcache_api directive, and what its locations answer:
  *
+ *     GET     /           the dashboard, a page that shows these:
  *     GET     /status     this host, this worker, Redis, all zones
  *     GET     /health     whether anything is amiss
  *     POST    /purge      invalidates, with write=on

@@ -42,14 +42,25 @@ ngx_int_t
 ngx_http_optcache_api_status(ngx_http_request_t *r, ngx_http_api_path_t *path)
 {
     ngx_http_api_json_t            *json;
+    ngx_http_optcache_loc_conf_t   *olcf;
     ngx_http_optcache_main_conf_t  *omcf;
 
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
     json = ngx_http_api_json_create(r->pool);
 
     ngx_http_api_json_text(json, "version", NGX_HTTP_API_VERSION);
     ngx_http_api_json_text(json, "nginx", NGINX_VERSION);
+    ngx_http_api_json_flag(json, "write",
+                           olcf->api == NGX_HTTP_OPTCACHE_API_WRITE);
+
+    if (olcf->api_ratelimit.len) {
+        ngx_http_api_json_string(json, "ratelimit", &olcf->api_ratelimit);
+
+    } else {
+        ngx_http_api_json_null(json, "ratelimit");
+    }
 
     ngx_http_optcache_api_redis(json, omcf);
     ngx_http_optcache_api_invalidation(json, omcf);

@@ -155,6 +155,8 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
      *     conf->gzip_types = { NULL };
      *     conf->gzip_types_keys = NULL;
      *     conf->api_degraded = 0;
+     *     conf->api_ratelimit = { 0, NULL };
+     *     conf->api_policy = { 0, NULL };
      */
 
     conf->valid = NGX_CONF_UNSET_PTR;
