@@ -260,7 +260,7 @@ Users: alice, bob, carol, dave; everybody's password is "demo".  To try:
   # log out; after that the token is refused, for what was cached too
   curl -i -X POST -H "Authorization: Bearer \$T" $url/auth/logout
 
-Watch it:  tail -f $dir/logs/access.log
+Watch it:  $url/cache/ in a browser, or tail -f $dir/logs/access.log
 Tour:      demo/tour.sh $dir
 Ctrl-C ends it and removes $dir
 
