@@ -23,7 +23,8 @@ declare -A packages=(
     [build]=$build
     [run]=$run
     [test]="$run perl libcmocka-dev dpkg-dev
-            python3-jwt python3-cryptography libcrypt-jwt-perl"
+            python3-jwt python3-cryptography libcrypt-jwt-perl
+            $(provides chromium chromium)"
     [deb]="$build build-essential debhelper fakeroot"
     [bench]="$build redis-server python3 curl wrk libnginx-mod-http-lua
              lua-resty-core lua-nginx-redis haproxy varnish"

@@ -139,7 +139,7 @@ function showReasons(id, prefixes) {
 
                 if (n > 0) {
                     found.push([label + path.slice(prefix.length)
-                                .replaceAll('_', ' ').replaceAll('/', ', '),
+                                            .replaceAll('_', ' '),
                                 n, rate(path)]);
                 }
             }
