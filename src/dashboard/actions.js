@@ -267,7 +267,10 @@ async function look() {
 }
 
 async function lookAtLimits() {
+    const health = ask(status.ratelimit + 'health').catch(() => null);
     const answer = await ask(status.ratelimit + 'status').catch(() => null);
+
+    note((await health || {}).body, 'limits: ');
 
     if (answer && answer.code === 200 && answer.body) {
         limits = answer.body;
