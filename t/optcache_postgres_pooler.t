@@ -27,7 +27,7 @@ my $conninfo = $pg->conninfo() =~ s/port=\d+/'port=' . port(5433)/er;
 gateway($t, postgres => "$conninfo sslmode=disable");
 
 my $deaf = qr/\[warn\].*does not deliver notifications, is there a pooler/;
-my $again = qr/\[notice\].*delivers notifications again/;
+my $again = qr/\[notice\].*delivers notifications again after \d+ms/;
 
 ###############################################################################
 

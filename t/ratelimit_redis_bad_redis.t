@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(21);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(22);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -101,6 +101,8 @@ $fake->set(reply => undef);
 
 $fake->set(split => 1);
 is(four(), '200 200 200 429', 'a byte at a time');
+ok($t->wait_for_log(qr/redis runs the script of limits again after \d+ms/),
+    'the end is logged');
 $fake->set(split => undef);
 
 # these lose the connection

@@ -36,7 +36,7 @@ my @maps = (
 );
 
 my $t = Test::Nginx->new(log => 'info')->has_program('redis-server')
-        ->plan(6 + 2 * @maps);
+        ->plan(7 + 2 * @maps);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -87,6 +87,7 @@ is(scalar($fake->log('EVALSHA')) + $fake->log('EVAL'), 0, 'not asked');
 
 $fake->set(reply => { CLUSTER => $good });
 ok(wait_for(sub { limit() eq 'PASSED' }), 'the truth is found');
+ok($t->wait_for_log(qr/tells where slots are again after \d+ms/), 'logged');
 
 # a bad map does not take the place of a good one
 

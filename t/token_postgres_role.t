@@ -14,7 +14,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Revocations;
 
-my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(17);
+my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(19);
 
 my $dir = $t->testdir();
 
@@ -95,6 +95,9 @@ $pg->query('GRANT INSERT, UPDATE, DELETE ON optcache.token_blacklist'
 $pg->query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     . " WHERE usename = 'nginx'");
 ok(wait_for(sub { rows($pg, 'here') && rows($pg, 'there') }), 'written later');
+ok($t->wait_for_log(qr/revocations are stored in postgres again after \d+ms/),
+    'logged');
+ok($t->wait_for_log(qr/are deleted in postgres again after \d+ms/), 'both');
 
 # none that reads
 
