@@ -37,9 +37,14 @@ http {
         default  "";
     }
 
+    map $arg_v $none {
+        default  "";
+    }
+
     ratelimit_redis_zone $arg_a zone=a:1m rate=3r/m rate=100r/h;
     ratelimit_redis_zone $arg_b zone=b:1m rate=1r/h;
-    ratelimit_redis_zone $arg_c zone=c:1m rate=$v rate=$v rate=9r/d;
+    ratelimit_redis_zone $arg_c zone=c:1m rate=$none rate=$v rate=$v
+                         rate=9r/d;
     ratelimit_redis_zone $arg_q "zone=q\"z:32k" rate=1r/h;
 
     server {
@@ -128,14 +133,15 @@ is(decision($m, 'a', 'rejected'), 2, 'refused');
 is(refused($m, 'a', '3r/m'), 2, 'by this rate');
 is(refused($m, 'a', '100r/h'), 0, 'and not by that');
 is(refused($m, 'c', '$v'), 3, 'by one from a variable');
-is(refused($m, 'c', '9r/d'), 0, 'which others are not');
+is(refused($m, 'c', '$none') + refused($m, 'c', '9r/d'), 0,
+    'which others are not');
 is(join(' ', map { decision($m, 'b', $_) } qw/ passed rejected dry_run /),
     '1 0 2', 'a dry run');
 is(refused($m, 'b', '1r/h'), 0, 'refuses nobody');
 is($m->value('ratelimit_redis_known_total', zone => 'a')
    + $m->value('ratelimit_redis_known_total', zone => 'b'), 4,
     'without asking');
-is_deeply([map { $_->{rejected} } @{ json('zones/c')->{rates} }], [3, 0, 0],
+is_deeply([map { $_->{rejected} } @{ json('zones/c')->{rates} }], [0, 3, 0, 0],
     'as the zone tells');
 
 # Redis
