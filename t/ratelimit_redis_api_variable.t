@@ -63,8 +63,9 @@ $t->run();
 my $zones = json('/api/zones')->{zones};
 
 is_deeply([map { $_->{rates} } @$zones[0, 1]],
-    [[{ value => '$arg_rate' }, { limit => 50, period => 3600 }],
-     [{ value => '$arg_rate' }]], 'as configured');
+    [[{ value => '$arg_rate', rejected => 0 },
+      { limit => 50, period => 3600, rejected => 0 }],
+     [{ value => '$arg_rate', rejected => 0 }]], 'as configured');
 is("$zones->[2]{burst} $zones->[2]{cost} $zones->[2]{charge}", '4 2 $arg_c',
     'cost and charge');
 is_deeply([@{ $zones->[0] }{qw/ cost charge /}], ['1', undef], 'none');
