@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Time::HiRes qw/ sleep time /;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 rewrite /)->plan(51);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 rewrite /)->plan(53);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -101,6 +101,8 @@ my $backend = $t->run_http_backend(8081, sub {
                               . 'must-revalidate'
            : $uri =~ /short/ ? 'max-age=60, stale-while-revalidate=20'
            : $uri =~ /plain/ ? 'max-age=60'
+           : $uri =~ /never/ ? 'max-age=0'
+           : $uri =~ /soon/ ? 'max-age=0, stale-while-revalidate=3000'
            : 'max-age=60, stale-while-revalidate=3000';
     my $body = $uri =~ /long/ ? 'words and more ' x 20000 . $req->{count}
                               : "answer $req->{count}";
@@ -186,6 +188,10 @@ get('/short');
 is(get('/short'), 'EXPIRED answer 2', 'not for longer than it says');
 get('/plain');
 is(get('/plain'), 'EXPIRED answer 2', 'nor if nobody says so');
+get('/updating/never');
+is(get('/updating/never'), 'EXPIRED answer 2', 'nor what was never fresh');
+get('/updating/soon');
+is(get('/updating/soon'), 'UPDATING answer 1', 'unless it says so itself');
 get('/client');
 is(told(http_get('/client', headers => { 'Cache-Control' => 'max-age=50' })),
     'EXPIRED answer 2', 'nor to a client that takes none so old');

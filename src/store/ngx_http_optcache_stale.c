@@ -38,7 +38,10 @@ ngx_http_optcache_stale_updating(ngx_http_request_t *r,
         return 1;
     }
 
+    /* who says max-age=0 wants to be asked, and would never be waited for */
+
     return (ctx->conf->use_stale & NGX_HTTP_UPSTREAM_FT_UPDATING)
+           && ctx->entry.lifetime > 0
            && ngx_http_optcache_stale_within(ctx,
                                              NGX_HTTP_OPTCACHE_STALE_MAX);
 }

@@ -30,7 +30,8 @@
 
 /*
  * Whether what ctx holds may be sent while it is updated: by its
- * stale-while-revalidate, or "optcache_use_stale updating".
+ * stale-while-revalidate, or "optcache_use_stale updating" unless it was never
+ * fresh.
  */
 
 ngx_uint_t ngx_http_optcache_stale_updating(ngx_http_request_t *r,
