@@ -24,6 +24,7 @@
 #include "ngx_http_optcache_api.h"
 #include "ngx_http_optcache_compress.h"
 #include "ngx_http_optcache_conf.h"
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_lease.h"
 #include "ngx_http_optcache_ledger.h"
 #include "ngx_http_optcache_lock.h"
@@ -372,7 +373,8 @@ ngx_http_optcache_init(ngx_conf_t *cf)
                                               + NGX_OPTCACHE_KEY_MAX + 1024);
     }
 
-    if (ngx_http_optcache_ledger_init(cf, omcf) != NGX_OK
+    if (ngx_http_optcache_count_init(cf, omcf) != NGX_OK
+        || ngx_http_optcache_ledger_init(cf, omcf) != NGX_OK
         || ngx_http_optcache_compress_init(cf, omcf) != NGX_OK
         || ngx_http_optcache_lease_init(cf, omcf) != NGX_OK
         || ngx_http_optcache_postgres_init(cf, omcf) != NGX_OK)
@@ -439,6 +441,10 @@ ngx_http_optcache_init_process(ngx_cycle_t *cycle)
         (void) ngx_optcache_l1_attach(zones[i], cycle->log);
     }
 
+    if (omcf->metrics) {
+        ngx_metrics_start(omcf->metrics, cycle->log);
+    }
+
     if (omcf->zones.nelts) {
         ngx_http_optcache_lock_init_process(cycle, &omcf->zones);
     }
@@ -493,5 +499,9 @@ ngx_http_optcache_exit_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < omcf->zones.nelts; i++) {
         ngx_optcache_l1_detach(zones[i]);
+    }
+
+    if (omcf->metrics) {
+        ngx_metrics_stop(omcf->metrics);
     }
 }

@@ -21,6 +21,8 @@
  *     ngx_http_optcache_freshen    a 304 makes an entry fresh again
  *     ngx_http_optcache_capture    the response becomes an entry
  *     ngx_http_optcache_compress   the gzip form of a large one, by a thread
+ *     ngx_http_optcache_store      both levels are written
+ *     ngx_http_optcache_count      what is counted of all this
  *     ngx_http_optcache_tags       by which it can be invalidated
  *     ngx_http_optcache_tell       what an unsafe request has changed
  *     ngx_http_optcache_purge      a request that invalidates
@@ -39,6 +41,7 @@
 #include <ngx_http.h>
 
 #include "ngx_pgsql_conf.h"
+#include "ngx_metrics.h"
 #include "ngx_redis_client.h"
 #include "ngx_optcache_entry.h"
 #include "ngx_optcache_gzip.h"
@@ -104,6 +107,7 @@ typedef struct {
     ngx_redis_conf_t            *redis;       /* NULL: no second level */
     ngx_redis_client_t          *client;      /* of this worker */
     ngx_optcache_watch_t        *watch;       /* of leases, or NULL */
+    ngx_metrics_t               *metrics;     /* NULL: there is no zone */
     ngx_pgsql_conf_t            *postgres;    /* NULL: no outbox is read */
     ngx_shm_zone_t              *postgres_zone;
     ngx_str_t                    prefix;
@@ -254,6 +258,14 @@ typedef struct {
     unsigned                      sharing:1;  /* looked for what is public */
     unsigned                      shared:1;   /* and have found or not */
     unsigned                      searching:1; /* rules of queries count */
+
+    /* to be counted, see ngx_http_optcache_count.h */
+
+    unsigned                      counted:1;  /* it has been */
+    unsigned                      decided:1;  /* that there is no answer */
+    unsigned                      miss:8;     /* why, if it is known */
+    unsigned                      bypass:8;
+    unsigned                      refusal:8;  /* why it is not stored */
 } ngx_http_optcache_ctx_t;
 
 
@@ -306,6 +318,12 @@ void ngx_http_optcache_remove(ngx_http_request_t *r,
 
 void ngx_http_optcache_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e);
+
+/* The name of an entry in Redis, from "pool"; NGX_ERROR when out of memory. */
+
+ngx_int_t ngx_http_optcache_store_name(ngx_http_optcache_main_conf_t *omcf,
+    ngx_optcache_l1_t *zone, ngx_pool_t *pool, ngx_str_t *identity,
+    ngx_str_t *name);
 
 /*
  * Stores an entry in the second level alone, if there is one and any use for
@@ -396,6 +414,10 @@ void ngx_http_optcache_capture_filtered(ngx_http_request_t *r,
 
 void ngx_http_optcache_capture_body(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_chain_t *in);
+
+/* Gives up ctx->capture, which is NULL then; ctx->stored says if it was. */
+
+void ngx_http_optcache_capture_drop(ngx_http_optcache_ctx_t *ctx);
 
 
 #endif /* _NGX_HTTP_OPTCACHE_H_INCLUDED_ */

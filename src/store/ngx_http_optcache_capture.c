@@ -8,29 +8,16 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_compress.h"
-#include "ngx_http_optcache_head.h"
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_lock.h"
-#include "ngx_http_optcache_public.h"
-#include "ngx_http_optcache_response.h"
-#include "ngx_http_optcache_rules.h"
-#include "ngx_http_optcache_search.h"
-#include "ngx_http_optcache_tags.h"
-#include "ngx_http_optcache_vary.h"
 
 
 #define NGX_HTTP_OPTCACHE_BUF_MIN  4096
 #define NGX_HTTP_OPTCACHE_BUF_MAX  65536
 
 
-static ngx_http_optcache_capture_t *ngx_http_optcache_capture_create(
-    ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
-    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_response_t *resp);
-static ngx_uint_t ngx_http_optcache_capture_compressible(
-    ngx_http_request_t *r, ngx_http_optcache_loc_conf_t *olcf,
-    ngx_http_optcache_response_t *resp);
 static ngx_int_t ngx_http_optcache_capture_at_once(
     ngx_http_optcache_capture_t *cap, ngx_chain_t *in);
 static ngx_int_t ngx_http_optcache_capture_buf(ngx_http_request_t *r,
@@ -48,186 +35,6 @@ static ngx_uint_t ngx_http_optcache_capture_whole(ngx_http_request_t *r,
 static void ngx_http_optcache_capture_gzip(ngx_http_optcache_capture_t *cap);
 static void ngx_http_optcache_capture_no_gzip(
     ngx_http_optcache_capture_t *cap);
-static void ngx_http_optcache_capture_drop(ngx_http_optcache_ctx_t *ctx);
-
-
-ngx_int_t
-ngx_http_optcache_capture_header(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx)
-{
-    ngx_int_t                      rc;
-    ngx_http_optcache_response_t   resp;
-    ngx_http_optcache_loc_conf_t  *olcf;
-
-    static ngx_str_t  vary = ngx_string("Vary");
-    static ngx_str_t  accept_encoding = ngx_string("Accept-Encoding");
-
-    if (!ctx->store
-        || (r->method != NGX_HTTP_GET && ctx->body.len == 0)
-        || (r->header_only && r == r->main))
-    {
-        return NGX_OK;
-    }
-
-    if (r->err_status) {
-        /*
-         * said by nginx in place of an answer; what an upstream said of its
-         * own, before it failed, is not about this
-         */
-        return NGX_OK;
-    }
-
-    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
-
-    if (olcf->zone != ctx->zone) {
-        /* redirected into a location that caches elsewhere, or not at all */
-        return NGX_OK;
-    }
-
-    if (r->headers_out.content_length_n > (off_t) olcf->max_size) {
-        return NGX_OK;
-    }
-
-    switch (ngx_http_test_predicates(r, olcf->no_store)) {
-
-    case NGX_ERROR:
-        return NGX_ERROR;
-
-    case NGX_DECLINED:
-        return NGX_OK;
-
-    default: /* NGX_OK */
-        break;
-    }
-
-    switch (ngx_http_optcache_response_read(r, ctx, &resp)) {
-
-    case NGX_ERROR:
-        return NGX_ERROR;
-
-    case NGX_DECLINED:
-        return NGX_OK;
-
-    default: /* NGX_OK */
-        break;
-    }
-
-    if (resp.public && ngx_http_optcache_public_store(r, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (!ngx_http_optcache_rules_used(ctx, olcf)) {
-        return NGX_OK;
-    }
-
-    ctx->capture = ngx_http_optcache_capture_create(r, ctx, olcf, &resp);
-    if (ctx->capture == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ctx->capture->entry.head.len > NGX_OPTCACHE_HEAD_MAX) {
-        ngx_http_optcache_capture_drop(ctx);
-        return NGX_OK;
-    }
-
-    rc = ngx_http_optcache_search_respond(r, ctx, 0);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_optcache_tags(r, &resp, &ctx->capture->entry, NULL);
-    }
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_optcache_vary_respond(r, ctx, &resp.vary,
-                                            &ctx->capture->entry);
-    }
-
-    switch (rc) {
-
-    case NGX_ERROR:
-        return NGX_ERROR;
-
-    case NGX_DECLINED:
-        ngx_http_optcache_capture_drop(ctx);
-        return NGX_OK;
-
-    default: /* NGX_OK */
-        break;
-    }
-
-    ctx->capture->entry.key = ctx->key.identity;
-
-    if ((ctx->capture->gzip || ctx->capture->later) && !resp.vary.encoding) {
-        /* who comes next may get the other form */
-
-        if (ngx_http_compat_push_header(r, &vary, &accept_encoding) == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    if (r->header_only) {
-        /* a subrequest that wants no body: what it wants is here */
-        ngx_http_optcache_store(r, ctx, &ctx->capture->entry);
-        ngx_http_optcache_capture_drop(ctx);
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_http_optcache_capture_t *
-ngx_http_optcache_capture_create(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_loc_conf_t *olcf,
-    ngx_http_optcache_response_t *resp)
-{
-    ngx_http_optcache_capture_t  *cap;
-
-    cap = ngx_pcalloc(r->pool, sizeof(ngx_http_optcache_capture_t));
-    if (cap == NULL) {
-        return NULL;
-    }
-
-    cap->last = &cap->entry.body;
-    cap->expected = r->headers_out.content_length_n;
-    cap->limit = olcf->max_size;
-
-    if (ngx_http_optcache_response_entry(r, ctx, resp, &cap->entry)
-        != NGX_OK)
-    {
-        return NULL;
-    }
-
-    if (ngx_http_optcache_capture_compressible(r, olcf, resp)) {
-        cap->gzip_level = olcf->gzip_level;
-
-        if (!ngx_http_optcache_compress_reserve(r, cap, cap->expected,
-                                                cap->expected))
-        {
-            cap->gzip = ngx_optcache_gzip_create(r->pool, olcf->gzip_level,
-                                                 cap->expected);
-            if (cap->gzip == NULL) {
-                return NULL;
-            }
-        }
-    }
-
-    return cap;
-}
-
-
-static ngx_uint_t
-ngx_http_optcache_capture_compressible(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_response_t *resp)
-{
-    return olcf->gzip
-           && !r->header_only
-           && !resp->no_transform
-           && (r->headers_out.content_encoding == NULL
-               || r->headers_out.content_encoding->value.len == 0)
-           && (r->headers_out.content_length_n == -1
-               || r->headers_out.content_length_n
-                  >= (off_t) olcf->gzip_min_length)
-           && ngx_http_test_content_type(r, &olcf->gzip_types) != NULL;
-}
 
 
 /*
@@ -263,6 +70,7 @@ void
 ngx_http_optcache_capture_body(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_chain_t *in)
 {
+    ngx_int_t     rc;
     ngx_chain_t  *cl;
 
     if (ngx_http_optcache_capture_at_once(ctx->capture, in) == NGX_OK) {
@@ -272,9 +80,13 @@ ngx_http_optcache_capture_body(ngx_http_request_t *r,
 
     for (cl = in; cl; cl = cl->next) {
 
-        if (ngx_http_optcache_capture_buf(r, ctx->capture, cl->buf)
-            != NGX_OK)
-        {
+        rc = ngx_http_optcache_capture_buf(r, ctx->capture, cl->buf);
+
+        if (rc != NGX_OK) {
+            ctx->refusal = (rc == NGX_DECLINED)
+                           ? NGX_HTTP_OPTCACHE_REFUSED_SIZE
+                           : NGX_HTTP_OPTCACHE_REFUSED_FILE;
+            ngx_http_optcache_count_refused(ctx);
             ngx_http_optcache_capture_drop(ctx);
             return;
         }
@@ -489,6 +301,8 @@ ngx_http_optcache_capture_done(ngx_http_request_t *r,
     if (!ngx_http_optcache_capture_whole(r, cap)) {
         ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "optcache response not known to be whole");
+        ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_INCOMPLETE;
+        ngx_http_optcache_count_refused(ctx);
         ngx_http_optcache_capture_drop(ctx);
         return;
     }
@@ -579,7 +393,7 @@ ngx_http_optcache_capture_no_gzip(ngx_http_optcache_capture_t *cap)
 }
 
 
-static void
+void
 ngx_http_optcache_capture_drop(ngx_http_optcache_ctx_t *ctx)
 {
     ngx_chain_t                  *cl;

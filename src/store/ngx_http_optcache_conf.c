@@ -52,6 +52,7 @@ ngx_http_optcache_conf_create_main(ngx_conf_t *cf)
      *     omcf->redis = NULL;
      *     omcf->client = NULL;
      *     omcf->watch = NULL;
+     *     omcf->metrics = NULL;
      *     omcf->postgres = NULL;
      *     omcf->postgres_zone = NULL;
      *     omcf->prefix = { 0, NULL };

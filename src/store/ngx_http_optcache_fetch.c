@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_fetch.h"
 #include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_stale.h"
@@ -47,6 +48,8 @@ ngx_http_optcache_ask(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
     ngx_http_optcache_marks_forget(r, ctx);
 
+    ctx->decided = 1;
+
     if (ctx->asked && ctx->asked->no_cache) {
         ctx->status = NGX_HTTP_OPTCACHE_BYPASS;
 
@@ -79,6 +82,10 @@ ngx_http_optcache_fetch(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ctx->requested = ngx_time();
 
     ngx_http_optcache_marks_moment(r, ctx);
+
+    if (ctx->background) {
+        ngx_metrics_count(ctx->zone->requests, NGX_HTTP_OPTCACHE_UPDATES);
+    }
 
     if (!ctx->store || r->method != NGX_HTTP_GET) {
         return NGX_OK;
@@ -316,6 +323,13 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
+    update->zone = ctx->zone;
+    update->background = 1;
+
+    if (ngx_http_optcache_count_watch(r, update) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
     if (ngx_http_subrequest(r, &r->uri, &r->args, &sr, NULL,
                             NGX_HTTP_SUBREQUEST_CLONE
                             |NGX_HTTP_SUBREQUEST_BACKGROUND)
@@ -325,7 +339,6 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     }
 
     update->request = sr;
-    update->zone = ctx->zone;
     update->conf = ctx->conf;
     update->key = ctx->key;
     update->base = ctx->base;
@@ -336,7 +349,6 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     update->path = ctx->path;
     update->status = NGX_HTTP_OPTCACHE_EXPIRED;
     update->store = ctx->store;
-    update->background = 1;
 
     ngx_http_set_ctx(sr, update, ngx_http_optcache_module);
 

@@ -15,6 +15,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_fetch.h"
 #include "ngx_http_optcache_freshen.h"
 #include "ngx_http_optcache_invalidate.h"
@@ -58,6 +59,7 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
 
     if (ctx == NULL && (r->internal || r->filter_finalize)) {
         ngx_http_optcache_unlock_left(r);
+        ngx_http_optcache_count_left(r);
 
         if (r->background && ngx_http_optcache_hush(r)) {
             return NGX_OK;
@@ -75,6 +77,8 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
     if (ngx_http_optcache_answered(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    ngx_http_optcache_count(ctx);
 
     if (ctx->replaced) {
         ngx_http_optcache_unlock(ctx, ctx->stored ? NGX_OPTCACHE_LOCK_STORED

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_compat.h"
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_freshen.h"
 #include "ngx_http_optcache_head.h"
 #include "ngx_http_optcache_response.h"
@@ -62,14 +63,17 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     }
 
     if (rc == NGX_OK) {
+        ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_TAGS;
         rc = ngx_http_optcache_tags(r, &resp, &e, &ctx->entry);
     }
 
-    if (rc == NGX_OK && e.head.len <= NGX_OPTCACHE_HEAD_MAX) {
-        rc = ngx_http_optcache_freshen_store(r, ctx, &resp, &e);
-
-    } else if (rc != NGX_ERROR) {
+    if (rc == NGX_OK && e.head.len > NGX_OPTCACHE_HEAD_MAX) {
+        ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_SIZE;
         rc = NGX_DECLINED;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_optcache_freshen_store(r, ctx, &resp, &e);
     }
 
     if (rc == NGX_ERROR) {
@@ -77,6 +81,7 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     }
 
     if (rc == NGX_DECLINED) {
+        ngx_http_optcache_count_refused(ctx);
         ngx_http_optcache_remove(r, ctx);
     }
 
@@ -98,9 +103,11 @@ ngx_http_optcache_freshen_store(ngx_http_request_t *r,
 
     key = ctx->key.identity.data;
 
+    ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_KEY;
     rc = ngx_http_optcache_search_respond(r, ctx, 1);
 
     if (rc == NGX_OK) {
+        ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_VARY;
         rc = ngx_http_optcache_vary_respond(r, ctx, &resp->vary, e);
     }
 

@@ -17,6 +17,7 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_body.h"
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_fetch.h"
 #include "ngx_http_optcache_invalidate.h"
 #include "ngx_http_optcache_lease.h"
@@ -71,11 +72,17 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
 
         rc = ngx_http_optcache_start(r, olcf);
 
+        ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+        if (ctx && !ctx->found
+            && ngx_http_optcache_count_watch(r, ctx) != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
         if (rc != NGX_OK) {
             return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
         }
-
-        ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
     }
 
     if (ctx->waiting) {
@@ -156,8 +163,12 @@ ngx_http_optcache_start(ngx_http_request_t *r,
 
     ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
 
-    if (r->internal && r == r->main) {
-        ngx_http_optcache_unlock_left(r);
+    if (r->internal) {
+        ngx_http_optcache_count_again(r);
+
+        if (r == r->main) {
+            ngx_http_optcache_unlock_left(r);
+        }
     }
 
     if (ngx_http_optcache_body_digest(r, olcf, ctx) != NGX_OK) {
@@ -178,6 +189,7 @@ ngx_http_optcache_start(ngx_http_request_t *r,
     rc = ngx_http_optcache_request_key(r, olcf, &ctx->key);
 
     if (rc != NGX_OK) {
+        ctx->bypass = NGX_HTTP_OPTCACHE_BYPASS_KEY;
         return rc;
     }
 
@@ -187,7 +199,9 @@ ngx_http_optcache_start(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    ctx->bypass = NGX_HTTP_OPTCACHE_BYPASS_CONFIGURED;
     ctx->store = !ngx_http_optcache_request_two_hosts(r);
+    ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_HOST;
 
     switch (ngx_http_test_predicates(r, olcf->bypass)) {
 

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_lease.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_wait.h"
@@ -297,6 +298,8 @@ ngx_http_optcache_lease_take_handler(void *data, ngx_redis_result_e result,
                    (ngx_uint_t) ls->state, ls->times);
 
     if (ls->state == NGX_HTTP_OPTCACHE_LEASE_LEADS) {
+        ngx_metrics_count(ls->ctx->zone->requests, NGX_HTTP_OPTCACHE_LEASES);
+
         ls->timer.handler = ngx_http_optcache_lease_renew_timer_handler;
         ngx_add_timer(&ls->timer, NGX_HTTP_OPTCACHE_LEASE_RENEW);
     }
@@ -352,7 +355,10 @@ ngx_http_optcache_lease_answer(ngx_http_optcache_lease_t *ls,
 static void
 ngx_http_optcache_lease_found(ngx_http_optcache_ctx_t *ctx)
 {
-    ctx->collapsed = ctx->lease->waited;
+    if (ctx->lease->waited) {
+        ctx->collapsed = 1;
+        ngx_metrics_count(ctx->zone->requests, NGX_HTTP_OPTCACHE_WAITED_HOSTS);
+    }
 
     ngx_http_optcache_unlock(ctx, NGX_OPTCACHE_LOCK_STORED);
 }

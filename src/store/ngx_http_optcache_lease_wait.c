@@ -12,6 +12,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_lease.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_wait.h"
@@ -66,6 +67,8 @@ ngx_http_optcache_lease_wait(ngx_http_request_t *r,
     if ((ngx_msec_int_t) (ls->deadline - ngx_current_msec) <= 0) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "optcache lock timed out");
+        ngx_metrics_count(ls->ctx->zone->requests,
+                          NGX_HTTP_OPTCACHE_WAITED_TIMEOUT);
         return NGX_OK;
     }
 

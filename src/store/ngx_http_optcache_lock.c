@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_lease.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_public.h"
@@ -152,7 +153,12 @@ ngx_http_optcache_lock(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         rc = ngx_http_optcache_lock_look(r, ctx);
 
         if (rc != NGX_OK || ctx->found) {
-            ctx->collapsed = ctx->found;
+            if (ctx->found) {
+                ctx->collapsed = 1;
+                ngx_metrics_count(lk->zone->requests,
+                                  NGX_HTTP_OPTCACHE_WAITED_HOST);
+            }
+
             return rc;
         }
     }
@@ -160,6 +166,8 @@ ngx_http_optcache_lock(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     if (ngx_http_optcache_lock_left(lk) <= 0) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "optcache lock timed out");
+        ngx_metrics_count(lk->zone->requests,
+                          NGX_HTTP_OPTCACHE_WAITED_TIMEOUT);
         return NGX_OK;
     }
 

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_vary.h"
@@ -31,18 +32,17 @@ static void ngx_http_optcache_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static ngx_int_t ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, redisReply *reply);
+static void ngx_http_optcache_lookup_other(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, redisReply *reply);
 static ngx_int_t ngx_http_optcache_lookup_value(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *value, ngx_optcache_entry_t *e);
+static void ngx_http_optcache_lookup_refused(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_uint_t why);
 static ngx_uint_t ngx_http_optcache_lookup_newer(ngx_optcache_entry_t *e,
     ngx_optcache_entry_t *held);
 static ngx_int_t ngx_http_optcache_lookup_keep(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *value);
 static void ngx_http_optcache_lookup_cleanup(void *data);
-static ngx_int_t ngx_http_optcache_lookup_name(
-    ngx_http_optcache_main_conf_t *omcf, ngx_optcache_l1_t *zone,
-    ngx_pool_t *pool, ngx_str_t *identity, ngx_str_t *name);
-static void ngx_http_optcache_done_handler(void *data,
-    ngx_redis_result_e result, redisReply *reply);
 
 
 ngx_int_t
@@ -105,6 +105,7 @@ ngx_http_optcache_lookup_l1(ngx_http_request_t *r,
     switch (ngx_http_optcache_marks_check(r, ctx, &e)) {
 
     case NGX_OPTCACHE_LEDGER_GONE:
+        ctx->miss = NGX_HTTP_OPTCACHE_MISS_INVALIDATED;
         return NGX_DECLINED;
 
     case NGX_OPTCACHE_LEDGER_SOFT:
@@ -143,6 +144,8 @@ ngx_http_optcache_lookup_entry(ngx_http_request_t *r,
     if (rc == NGX_DECLINED) {
         /* no answer can be told from another */
         ctx->store = 0;
+        ctx->miss = NGX_HTTP_OPTCACHE_MISS_VARY;
+        ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_VARY;
     }
 
     if (rc != NGX_OK) {
@@ -174,6 +177,7 @@ ngx_http_optcache_lookup_found(ngx_http_request_t *r,
 
     if (!ngx_http_optcache_acceptable(r, e)) {
         ctx->status = NGX_HTTP_OPTCACHE_NONE;
+        ctx->miss = NGX_HTTP_OPTCACHE_MISS_CODING;
         return;
     }
 
@@ -257,8 +261,8 @@ ngx_http_optcache_lookup_ask(ngx_http_request_t *r,
     ngx_str_t            argv[4];
     ngx_pool_cleanup_t  *cln;
 
-    if (ngx_http_optcache_lookup_name(omcf, ctx->zone, r->pool,
-                                      &ctx->key.identity, &argv[1])
+    if (ngx_http_optcache_store_name(omcf, ctx->zone, r->pool,
+                                     &ctx->key.identity, &argv[1])
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -337,9 +341,7 @@ ngx_http_optcache_reply_handler(void *data, ngx_redis_result_e result,
                    "optcache l2 reply, result:%ui type:%d",
                    (ngx_uint_t) result, reply ? reply->type : 0);
 
-    if (rc == NGX_OK
-        && result == NGX_REDIS_REPLY && reply->type == REDIS_REPLY_STRING)
-    {
+    if (rc == NGX_OK && reply) {
         rc = ngx_http_optcache_lookup_reply(r, ctx, reply);
     }
 
@@ -366,6 +368,11 @@ ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
     ngx_int_t              rc;
     ngx_str_t              value;
     ngx_optcache_entry_t   e;
+
+    if (reply->type != REDIS_REPLY_STRING) {
+        ngx_http_optcache_lookup_other(r, ctx, reply);
+        return NGX_OK;
+    }
 
     value.data = (u_char *) reply->str;
     value.len = reply->len;
@@ -419,14 +426,33 @@ ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
 }
 
 
+/* Mostly there is nothing.  An error that is about Redis is counted there. */
+
+static void
+ngx_http_optcache_lookup_other(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_NIL
+        || (reply->type == REDIS_REPLY_ERROR
+            && ngx_strncmp(reply->str, "WRONGTYPE", sizeof("WRONGTYPE") - 1)
+               != 0))
+    {
+        return;
+    }
+
+    ngx_http_optcache_lookup_refused(r, ctx, NGX_HTTP_OPTCACHE_VALUE_TYPE);
+}
+
+
 /* NGX_DECLINED: there is no use for it, or it was invalidated. */
 
 static ngx_int_t
 ngx_http_optcache_lookup_value(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *value, ngx_optcache_entry_t *e)
 {
-    time_t     now;
-    ngx_int_t  rc;
+    time_t                    now;
+    ngx_int_t                 rc;
+    ngx_optcache_entry_bad_e  bad;
 
     now = ngx_time();
 
@@ -435,8 +461,9 @@ ngx_http_optcache_lookup_value(ngx_http_request_t *r,
     rc = ngx_optcache_entry_decode(r->pool, value, &ctx->key.identity, now, e);
 
     if (rc == NGX_DECLINED) {
-        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "optcache found no valid entry in Redis");
+        bad = ngx_optcache_entry_bad(value, &ctx->key.identity);
+        ngx_http_optcache_lookup_refused(r, ctx,
+                                         NGX_HTTP_OPTCACHE_VALUE + bad);
     }
 
     if (rc != NGX_OK) {
@@ -446,6 +473,7 @@ ngx_http_optcache_lookup_value(ngx_http_request_t *r,
     switch (ngx_http_optcache_marks_check_l2(r, ctx, e)) {
 
     case NGX_OPTCACHE_LEDGER_GONE:
+        ctx->miss = NGX_HTTP_OPTCACHE_MISS_INVALIDATED;
         return NGX_DECLINED;
 
     case NGX_OPTCACHE_LEDGER_SOFT:
@@ -457,6 +485,19 @@ ngx_http_optcache_lookup_value(ngx_http_request_t *r,
     }
 
     return (ngx_optcache_entry_use(e, now) > 0) ? NGX_OK : NGX_DECLINED;
+}
+
+
+static void
+ngx_http_optcache_lookup_refused(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_uint_t why)
+{
+    ctx->miss = NGX_HTTP_OPTCACHE_MISS_REFUSED;
+
+    ngx_metrics_count(ctx->zone->answers, why);
+
+    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                  "optcache found no valid entry in Redis");
 }
 
 
@@ -515,149 +556,4 @@ ngx_http_optcache_lookup_cleanup(void *data)
         ngx_redis_command_abandon(ctx->command);
         ctx->command = NULL;
     }
-}
-
-
-void
-ngx_http_optcache_remove(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
-{
-    ngx_str_t                       argv[2];
-    ngx_http_optcache_main_conf_t  *omcf;
-
-    /* with what it depends on goes all that does */
-
-    ngx_optcache_l1_remove(ctx->zone, &ctx->base);
-
-    omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
-
-    if (omcf->client == NULL
-        || ngx_http_optcache_lookup_name(omcf, ctx->zone, r->pool, &ctx->base,
-                                         &argv[1])
-           != NGX_OK)
-    {
-        return;
-    }
-
-    ngx_str_set(&argv[0], "DEL");
-
-    (void) ngx_redis_client_send(omcf->client, 2, argv, 1,
-                                 ngx_http_optcache_done_handler, NULL);
-}
-
-
-void
-ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
-    ngx_optcache_entry_t *e)
-{
-    ngx_http_optcache_main_conf_t  *omcf;
-
-    if (!ngx_optcache_entry_fresh(e, ngx_time())
-        && ngx_optcache_entry_use(e, ngx_time()) <= 0)
-    {
-        /* its body took longer than it is of use */
-        return;
-    }
-
-    if (ngx_http_optcache_marks_check(r, ctx, e) != NGX_OPTCACHE_LEDGER_VALID)
-    {
-        ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                       "optcache response was invalidated under way");
-        ctx->overtaken = 1;
-        return;
-    }
-
-    if (ngx_optcache_l1_store(ctx->zone, e) == NGX_OK && e->status) {
-        ctx->stored = 1;
-    }
-
-    omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
-
-    if (ctx->conf->redis) {
-        ctx->large = ngx_http_optcache_store_l2(omcf, ctx->zone, r->pool, e,
-                                                0);
-    }
-}
-
-
-ngx_uint_t
-ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
-    ngx_optcache_l1_t *zone, ngx_pool_t *pool, ngx_optcache_entry_t *e,
-    ngx_uint_t replace)
-{
-    time_t      use;
-    u_char      ttl[NGX_TIME_T_LEN];
-    ngx_str_t   argv[6];
-    ngx_uint_t  large;
-
-    if (omcf->client == NULL
-        || ngx_redis_client_state(omcf->client) == NGX_REDIS_DOWN)
-    {
-        return 0;
-    }
-
-    use = ngx_optcache_entry_use(e, ngx_time());
-
-    if (use <= 0) {
-        /* Redis takes no EX 0 */
-        return 0;
-    }
-
-    if (ngx_http_optcache_lookup_name(omcf, zone, pool, &e->key, &argv[1])
-        != NGX_OK)
-    {
-        return 0;
-    }
-
-    ngx_str_set(&argv[0], "SET");
-
-    if (ngx_optcache_entry_encode(pool, e, &argv[2]) != NGX_OK) {
-        return 0;
-    }
-
-    ngx_str_set(&argv[3], "EX");
-    argv[4].data = ttl;
-    argv[4].len = ngx_sprintf(ttl, "%T", use) - ttl;
-
-    ngx_str_set(&argv[5], "XX");
-
-    large = (argv[2].len >= NGX_HTTP_OPTCACHE_LARGE);
-
-    if (large) {
-        (void) ngx_redis_client_send_large(omcf->client, replace ? 6 : 5,
-                                           argv, 1,
-                                           ngx_http_optcache_done_handler,
-                                           NULL);
-
-    } else {
-        (void) ngx_redis_client_send(omcf->client, replace ? 6 : 5, argv, 1,
-                                     ngx_http_optcache_done_handler, NULL);
-    }
-
-    /* the client has its own copy; a large one need not stay till the end */
-
-    (void) ngx_pfree(pool, argv[2].data);
-
-    return large;
-}
-
-
-static ngx_int_t
-ngx_http_optcache_lookup_name(ngx_http_optcache_main_conf_t *omcf,
-    ngx_optcache_l1_t *zone, ngx_pool_t *pool, ngx_str_t *identity,
-    ngx_str_t *name)
-{
-    ngx_optcache_key_t  key;
-
-    key.identity = *identity;
-
-    return ngx_optcache_key_name(pool, &omcf->prefix, &zone->name, &key,
-                                 name);
-}
-
-
-static void
-ngx_http_optcache_done_handler(void *data, ngx_redis_result_e result,
-    redisReply *reply)
-{
-    /* nobody waits: what was not stored is a miss next time */
 }

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_marks.h"
 
 
@@ -266,6 +267,8 @@ ngx_http_optcache_marks_forget(ngx_http_request_t *r,
 
     ctx->held = 0;
     ctx->refused = 0;
+
+    ctx->miss = NGX_HTTP_OPTCACHE_MISS_INVALIDATED;
 
     if (ctx->status == NGX_HTTP_OPTCACHE_EXPIRED) {
         ctx->status = NGX_HTTP_OPTCACHE_NONE;

@@ -10,6 +10,7 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_body.h"
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_request.h"
 #include "ngx_http_rfc9111_freshness.h"
 
@@ -30,6 +31,7 @@ ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
     static ngx_str_t  websocket = ngx_string("websocket");
 
     if (!(r->method & olcf->methods)) {
+        ctx->bypass = NGX_HTTP_OPTCACHE_BYPASS_METHOD;
         return 0;
     }
 
@@ -39,6 +41,7 @@ ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
      */
 
     if (r->unparsed_uri.len && r->unparsed_uri.data[0] == '?') {
+        ctx->bypass = NGX_HTTP_OPTCACHE_BYPASS_URI;
         return 0;
     }
 
@@ -50,6 +53,7 @@ ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
     if (r != r->main && r->header_only && olcf->user == NULL
         && ctx->key.shared)
     {
+        ctx->bypass = NGX_HTTP_OPTCACHE_BYPASS_SUBREQUEST;
         return 0;
     }
 
@@ -58,6 +62,8 @@ ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
      * A subrequest is sent that of its parent, once it has been read, but by
      * auth_request, which hides it.
      */
+
+    ctx->bypass = NGX_HTTP_OPTCACHE_BYPASS_BODY;
 
     if (r->method == NGX_HTTP_POST) {
         if (ctx->body.len == 0) {
@@ -72,6 +78,8 @@ ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
     } else if (r->request_body && r->request_body->bufs) {
         return 0;
     }
+
+    ctx->bypass = NGX_HTTP_OPTCACHE_BYPASS_UPGRADE;
 
     return r->headers_in.upgrade == NULL
            || r->headers_in.upgrade->value.len != websocket.len

@@ -34,7 +34,8 @@ ngx_int_t ngx_http_optcache_request_key(ngx_http_request_t *r,
 /*
  * Whether the request may be answered from the cache, and its answer stored:
  * method, body (RFC 9110, 9.3.1), a URI without a path, WebSocket, and
- * subrequests of auth_request that nothing tells apart.  Needs ctx->key.
+ * subrequests of auth_request that nothing tells apart.  Needs ctx->key, sets
+ * ctx->bypass, which counts if it may not.
  */
 
 ngx_uint_t ngx_http_optcache_request_cacheable(ngx_http_request_t *r,

@@ -10,6 +10,7 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_head.h"
 #include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_public.h"
@@ -63,11 +64,14 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     ngx_http_optcache_response_type(r, resp);
 
     if (resp->streaming || resp->invalid) {
+        ctx->refusal = resp->invalid ? NGX_HTTP_OPTCACHE_REFUSED_FIELD
+                                     : NGX_HTTP_OPTCACHE_REFUSED_STREAM;
         return NGX_DECLINED;
     }
 
     if (resp->part && r->headers_in.range) {
         /* the part one asked for, whatever its status is */
+        ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_RANGE;
         return NGX_DECLINED;
     }
 
@@ -96,6 +100,7 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     }
 
     if (resp->left <= 0) {
+        ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_UNTIL;
         return NGX_DECLINED;
     }
 
@@ -130,7 +135,14 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
                    storage.authorization, storage.vary, resp->lifetime,
                    resp->age);
 
-    return (reason == NGX_HTTP_RFC9111_STORE) ? NGX_OK : NGX_DECLINED;
+    if (reason == NGX_HTTP_RFC9111_STORE) {
+        return NGX_OK;
+    }
+
+    ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED + reason
+                   - NGX_HTTP_RFC9111_STATUS;
+
+    return NGX_DECLINED;
 }
 
 

@@ -106,7 +106,7 @@ ngx_int_t ngx_http_optcache_targeted_read(ngx_http_request_t *r,
 /*
  * Reads the header of a response and decides whether it may be stored
  * (RFC 9111, 3).  NGX_OK: it may; NGX_DECLINED: it may not, the reason is in
- * the debug log; NGX_ERROR: out of memory.
+ * ctx->refusal and in the debug log; NGX_ERROR: out of memory.
  */
 
 ngx_int_t ngx_http_optcache_response_read(ngx_http_request_t *r,

@@ -10,7 +10,7 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
-#include "ngx_http_optcache_status.h"
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_rfc9110_encoding.h"
 #include "ngx_http_rfc9111_vary.h"
 
@@ -39,18 +39,6 @@ static ngx_int_t ngx_http_optcache_send_age(ngx_http_request_t *r,
 static ngx_str_t  ngx_http_optcache_gzip_coding = ngx_string("gzip");
 
 
-static ngx_str_t  ngx_http_optcache_status_names[] = {
-    ngx_null_string,
-    ngx_string("HIT"),
-    ngx_string("MISS"),
-    ngx_string("EXPIRED"),
-    ngx_string("BYPASS"),
-    ngx_string("STALE"),
-    ngx_string("UPDATING"),
-    ngx_string("REVALIDATED")
-};
-
-
 ngx_int_t
 ngx_http_optcache_send(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
@@ -58,6 +46,8 @@ ngx_http_optcache_send(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ngx_chain_t  *body;
 
     ctx->sent = 1;
+
+    ngx_http_optcache_count_hit(ctx);
 
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
@@ -493,43 +483,6 @@ ngx_http_optcache_send_age(ngx_http_request_t *r, ngx_optcache_entry_t *e)
     }
 
     return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_optcache_send_status(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx)
-{
-    ngx_http_optcache_loc_conf_t  *olcf;
-
-    static ngx_str_t  x_cache = ngx_string("X-Cache");
-
-    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
-
-    if (olcf->headers == NGX_HTTP_OPTCACHE_HEADERS_OFF
-        || ctx->status == NGX_HTTP_OPTCACHE_NONE
-        || r != r->main)
-    {
-        return NGX_OK;
-    }
-
-    if ((olcf->headers & NGX_HTTP_OPTCACHE_HEADERS_X)
-        && ngx_http_compat_push_header(r, &x_cache,
-                                  ngx_http_optcache_status_name(ctx->status))
-           == NULL)
-    {
-        return NGX_ERROR;
-    }
-
-    return (olcf->headers & NGX_HTTP_OPTCACHE_HEADERS_IETF)
-           ? ngx_http_optcache_status_add(r, ctx) : NGX_OK;
-}
-
-
-ngx_str_t *
-ngx_http_optcache_status_name(ngx_http_optcache_status_e status)
-{
-    return &ngx_http_optcache_status_names[status];
 }
 
 

@@ -30,6 +30,55 @@ static ngx_table_elt_t *ngx_http_optcache_status_last(ngx_http_request_t *r,
     ngx_str_t *name);
 
 
+static ngx_str_t  ngx_http_optcache_status_names[] = {
+    ngx_null_string,
+    ngx_string("HIT"),
+    ngx_string("MISS"),
+    ngx_string("EXPIRED"),
+    ngx_string("BYPASS"),
+    ngx_string("STALE"),
+    ngx_string("UPDATING"),
+    ngx_string("REVALIDATED")
+};
+
+
+ngx_int_t
+ngx_http_optcache_send_status(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    static ngx_str_t  x_cache = ngx_string("X-Cache");
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    if (olcf->headers == NGX_HTTP_OPTCACHE_HEADERS_OFF
+        || ctx->status == NGX_HTTP_OPTCACHE_NONE
+        || r != r->main)
+    {
+        return NGX_OK;
+    }
+
+    if ((olcf->headers & NGX_HTTP_OPTCACHE_HEADERS_X)
+        && ngx_http_compat_push_header(r, &x_cache,
+                                  ngx_http_optcache_status_name(ctx->status))
+           == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return (olcf->headers & NGX_HTTP_OPTCACHE_HEADERS_IETF)
+           ? ngx_http_optcache_status_add(r, ctx) : NGX_OK;
+}
+
+
+ngx_str_t *
+ngx_http_optcache_status_name(ngx_http_optcache_status_e status)
+{
+    return &ngx_http_optcache_status_names[status];
+}
+
+
 ngx_int_t
 ngx_http_optcache_status_add(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)

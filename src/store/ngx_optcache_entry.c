@@ -302,6 +302,56 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
 }
 
 
+ngx_optcache_entry_bad_e
+ngx_optcache_entry_bad(ngx_str_t *value, ngx_str_t *key)
+{
+    size_t     n, key_len;
+    u_char    *p;
+    uint64_t   len;
+
+    p = value->data;
+    n = ngx_min(value->len, 4);
+
+    if (ngx_memcmp(p, "OPC3", ngx_min(n, 3)) != 0) {
+        return NGX_OPTCACHE_ENTRY_FOREIGN;
+    }
+
+    if (n == 4 && p[3] != '3') {
+        return NGX_OPTCACHE_ENTRY_VERSION;
+    }
+
+    if (value->len < NGX_OPTCACHE_ENTRY_HEADER) {
+        return NGX_OPTCACHE_ENTRY_TRUNCATED;
+    }
+
+    key_len = ngx_optcache_get32(p + 64);
+
+    len = (uint64_t) NGX_OPTCACHE_ENTRY_HEADER + key_len
+          + (uint64_t) ngx_optcache_get32(p + 80) * sizeof(uint64_t)
+          + ngx_optcache_get32(p + 68)
+          + ngx_optcache_get32(p + 72)
+          + ngx_optcache_get32(p + 76);
+
+    if (len > value->len) {
+        return NGX_OPTCACHE_ENTRY_TRUNCATED;
+    }
+
+    if (len < value->len
+        || ngx_optcache_entry_crc(value) != ngx_optcache_get32(p + 4))
+    {
+        return NGX_OPTCACHE_ENTRY_CORRUPT;
+    }
+
+    if (key_len != key->len
+        || ngx_memcmp(p + NGX_OPTCACHE_ENTRY_HEADER, key->data, key->len) != 0)
+    {
+        return NGX_OPTCACHE_ENTRY_KEY;
+    }
+
+    return NGX_OPTCACHE_ENTRY_HOSTILE;
+}
+
+
 /* A 206 or 304 is no whole answer, and nothing that we have written. */
 
 static ngx_uint_t

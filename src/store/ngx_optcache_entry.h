@@ -87,6 +87,16 @@ typedef struct {
 } ngx_optcache_entry_t;
 
 
+typedef enum {
+    NGX_OPTCACHE_ENTRY_FOREIGN = 0,  /* nothing of ours */
+    NGX_OPTCACHE_ENTRY_VERSION,      /* of another version */
+    NGX_OPTCACHE_ENTRY_TRUNCATED,    /* shorter than it says */
+    NGX_OPTCACHE_ENTRY_CORRUPT,      /* longer, or its checksum is wrong */
+    NGX_OPTCACHE_ENTRY_KEY,          /* of another identity */
+    NGX_OPTCACHE_ENTRY_HOSTILE       /* whole, and yet nothing that we write */
+} ngx_optcache_entry_bad_e;
+
+
 /* Age of an entry at "now" in seconds (RFC 9111, 4.2.3: current_age). */
 
 time_t ngx_optcache_entry_age(ngx_optcache_entry_t *e, time_t now);
@@ -146,6 +156,14 @@ ngx_int_t ngx_optcache_entry_encode(ngx_pool_t *pool, ngx_optcache_entry_t *e,
 
 ngx_int_t ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value,
     ngx_str_t *key, time_t now, ngx_optcache_entry_t *e);
+
+/*
+ * Why a value was declined, which is looked at once more; pure.  It counts
+ * what is found first, in the order of ngx_optcache_entry_bad_e.
+ */
+
+ngx_optcache_entry_bad_e ngx_optcache_entry_bad(ngx_str_t *value,
+    ngx_str_t *key);
 
 
 #endif /* _NGX_OPTCACHE_ENTRY_H_INCLUDED_ */

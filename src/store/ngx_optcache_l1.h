@@ -27,6 +27,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_metrics.h"
 #include "ngx_optcache_entry.h"
 
 
@@ -48,6 +49,8 @@ typedef struct {
     uint64_t                 *pins;        /* of it, that are not in use */
     time_t                    tried;       /* to get a slot, epoch seconds */
     ngx_str_t                 name;
+    ngx_metrics_block_t      *requests;    /* NULL: nobody counts here */
+    ngx_metrics_block_t      *answers;
 } ngx_optcache_l1_t;
 
 
