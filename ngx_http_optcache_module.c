@@ -459,6 +459,8 @@ ngx_http_optcache_init_process(ngx_cycle_t *cycle)
         {
             return NGX_ERROR;
         }
+
+        ngx_redis_client_metrics(omcf->client, omcf->counts);
     }
 
     if (ngx_http_optcache_ledger_init_process(cycle, omcf) != NGX_OK

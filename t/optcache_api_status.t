@@ -167,7 +167,7 @@ is(status(http_get('/read/within/status')), 204, 'not inherited');
 like(http_get('/if/health?x=1'), qr/ 200 .*X-If: yes/s, 'but by "if"');
 is(status(http_get('/except/status')), 200, 'and limit_except');
 is(status(http_get('/read/nosuch')), 404, 'nothing there');
-is(status(http_get('/read/metrics')), 404, 'nothing of this name');
+is(status(http_get('/read/metrics')), 200, 'what Prometheus asks for');
 
 http_get('/cached/status');
 is(header(http_get('/cached/status'), 'X-Cache') // '', 'MISS',

@@ -246,6 +246,7 @@ ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
     }
 
     (void) ngx_atomic_fetch_add(&sh->stream.events, 1);
+    sh->events[soft][kind]++;
 
     ngx_optcache_ledger_set(&sh->clock, clock);
 
@@ -378,6 +379,14 @@ ngx_optcache_ledger_known(ngx_optcache_position_t *position,
     if (*position == NGX_OPTCACHE_POSITION_UNKNOWN) {
         ngx_optcache_ledger_set(position, at);
     }
+}
+
+
+uint64_t
+ngx_optcache_ledger_events(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_mark_e kind, ngx_uint_t soft)
+{
+    return ngx_optcache_ledger_get(&ledger->sh->events[soft][kind]);
 }
 
 

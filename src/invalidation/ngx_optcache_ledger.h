@@ -231,6 +231,11 @@ ngx_int_t ngx_optcache_ledger_overdue(ngx_optcache_ledger_t *ledger,
     uint64_t now, uint64_t before, ngx_optcache_event_t *event,
     ngx_optcache_ledger_ticket_t *ticket);
 
+/* How many events of a kind were applied, soft ones or others. */
+
+uint64_t ngx_optcache_ledger_events(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_mark_e kind, ngx_uint_t soft);
+
 /* Events that Redis does not have yet. */
 
 ngx_uint_t ngx_optcache_ledger_pending(ngx_optcache_ledger_t *ledger);

@@ -30,7 +30,7 @@
 
 
 #define NGX_OPTCACHE_LEDGER_MAGIC    0x474c434f     /* "OCLG" */
-#define NGX_OPTCACHE_LEDGER_VERSION  2
+#define NGX_OPTCACHE_LEDGER_VERSION  3
 
 #define NGX_OPTCACHE_LEDGER_WAYS     4
 #define NGX_OPTCACHE_LEDGER_SETS     8192
@@ -86,6 +86,9 @@ struct ngx_optcache_ledger_shctx_s {
 
     /* hard and soft */
     ngx_optcache_ledger_time_t     last[2][NGX_OPTCACHE_MARK_KINDS];
+
+    /* events of each kind, hard and soft, under the mutex */
+    uint64_t                       events[2][NGX_OPTCACHE_MARK_KINDS];
 
     /* lengths that prefixes have had, a bit for each */
     uint64_t                       lengths[(NGX_OPTCACHE_MARK_PREFIX_MAX + 1)

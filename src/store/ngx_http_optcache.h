@@ -107,7 +107,8 @@ typedef struct {
     ngx_redis_conf_t            *redis;       /* NULL: no second level */
     ngx_redis_client_t          *client;      /* of this worker */
     ngx_optcache_watch_t        *watch;       /* of leases, or NULL */
-    ngx_metrics_t               *metrics;     /* NULL: there is no zone */
+    ngx_metrics_t               *metrics;     /* NULL: nothing to count */
+    ngx_metrics_block_t         *counts;      /* of Redis, if metrics */
     ngx_pgsql_conf_t            *postgres;    /* NULL: no outbox is read */
     ngx_shm_zone_t              *postgres_zone;
     ngx_str_t                    prefix;

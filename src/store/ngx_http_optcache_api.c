@@ -37,6 +37,9 @@ static ngx_http_api_route_t  ngx_http_optcache_api_routes[] = {
     { NGX_HTTP_GET, ngx_string("/health"),
       ngx_http_optcache_api_health },
 
+    { NGX_HTTP_GET, ngx_string("/metrics"),
+      ngx_http_optcache_api_metrics },
+
     { NGX_HTTP_POST, ngx_string("/purge"),
       ngx_http_optcache_api_purge },
 

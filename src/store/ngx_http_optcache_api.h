@@ -10,6 +10,7 @@
  *     GET     /           the dashboard, a page that shows these:
  *     GET     /status     this host, this worker, Redis, all zones
  *     GET     /health     whether anything is amiss
+ *     GET     /metrics    what is in the status, to Prometheus
  *     POST    /purge      invalidates, with write=on
  *
  * docs/api.md has the documents.
@@ -50,14 +51,34 @@ ngx_int_t ngx_http_optcache_api_send(ngx_http_request_t *r,
     ngx_uint_t status, ngx_http_api_json_t *json);
 
 
-/* _api_status.c, _api_purge.c: handlers of ngx_http_api_route() */
+/* handlers of ngx_http_api_route(), each in a file of its own */
 
 ngx_int_t ngx_http_optcache_api_status(ngx_http_request_t *r,
     ngx_http_api_path_t *path);
 ngx_int_t ngx_http_optcache_api_health(ngx_http_request_t *r,
     ngx_http_api_path_t *path);
+ngx_int_t ngx_http_optcache_api_metrics(ngx_http_request_t *r,
+    ngx_http_api_path_t *path);
 ngx_int_t ngx_http_optcache_api_purge(ngx_http_request_t *r,
     ngx_http_api_path_t *path);
+
+
+/* _api_status.c: how many seconds ago a time was, 0 if it is to come */
+
+uint64_t ngx_http_optcache_api_age(time_t date);
+
+/*
+ * _api_health.c: writes what is amiss, and returns how much that is; "json"
+ * NULL: it is only counted.
+ */
+
+ngx_uint_t ngx_http_optcache_api_reasons(ngx_http_api_json_t *json,
+    ngx_http_optcache_main_conf_t *omcf);
+
+/* _api_metrics.c: a member "kinds", of invalidations */
+
+void ngx_http_optcache_api_events_json(ngx_http_api_json_t *json,
+    ngx_http_optcache_main_conf_t *omcf);
 
 
 /*

@@ -4,10 +4,7 @@
  */
 
 
-/*
- * How this host does: for who wants to know all (/status), and for who wants
- * to know whether anything is amiss (/health).
- */
+/* How this host does, for who wants to know all. */
 
 
 #include <ngx_config.h>
@@ -17,6 +14,7 @@
 #include "ngx_http_api_redis.h"
 #include "ngx_http_api_version.h"
 #include "ngx_http_optcache_api.h"
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_postgres.h"
 #include "ngx_optcache_ledger.h"
 #include "ngx_redis_tracking.h"
@@ -28,13 +26,13 @@ static void ngx_http_optcache_api_invalidation(ngx_http_api_json_t *json,
     ngx_http_optcache_main_conf_t *omcf);
 static void ngx_http_optcache_api_stream(ngx_http_api_json_t *json,
     ngx_http_optcache_main_conf_t *omcf);
+static void ngx_http_optcache_api_leases(ngx_http_api_json_t *json,
+    ngx_http_optcache_main_conf_t *omcf);
 static void ngx_http_optcache_api_known(ngx_http_api_json_t *json,
     const char *name, ngx_uint_t known, uint64_t n);
 static void ngx_http_optcache_api_postgres(ngx_http_api_json_t *json,
     ngx_http_optcache_main_conf_t *omcf);
 static void ngx_http_optcache_api_zones(ngx_http_api_json_t *json,
-    ngx_http_optcache_main_conf_t *omcf);
-static ngx_uint_t ngx_http_optcache_api_reasons(ngx_http_api_json_t *json,
     ngx_http_optcache_main_conf_t *omcf);
 
 
@@ -83,6 +81,7 @@ ngx_http_optcache_api_redis(ngx_http_api_json_t *json,
     ngx_http_api_json_object(json, "redis");
     ngx_http_api_redis(json, omcf->redis, omcf->client);
     ngx_http_api_redis_worker(json, omcf->client);
+    ngx_http_api_redis_host(json, omcf->counts);
     ngx_http_api_json_end(json);
 }
 
@@ -104,12 +103,31 @@ ngx_http_optcache_api_invalidation(ngx_http_api_json_t *json,
     ngx_http_api_json_number(json, "clock", moment.clock);
     ngx_http_api_json_number(json, "events",
                         ngx_optcache_ledger_stream(omcf->ledger)->events);
+    ngx_http_optcache_api_events_json(json, omcf);
     ngx_http_api_json_number(json, "pending",
                              ngx_optcache_ledger_pending(omcf->ledger));
 
     ngx_http_optcache_api_stream(json, omcf);
+    ngx_http_optcache_api_leases(json, omcf);
 
     ngx_http_api_json_end(json);
+}
+
+
+/* Whether hosts wait for each other. */
+
+static void
+ngx_http_optcache_api_leases(ngx_http_api_json_t *json,
+    ngx_http_optcache_main_conf_t *omcf)
+{
+    if (omcf->watch == NULL) {
+        ngx_http_api_json_null(json, "leases");
+        return;
+    }
+
+    ngx_http_api_json_text(json, "leases",
+                           ngx_optcache_watch_trusted(omcf->watch)
+                           ? "up" : "cut off");
 }
 
 
@@ -218,7 +236,10 @@ ngx_http_optcache_api_zones(ngx_http_api_json_t *json,
         ngx_http_api_json_number(json, "free", stats.free);
         ngx_http_api_json_number(json, "entries", stats.entries);
         ngx_http_api_json_number(json, "evicted", stats.evicted);
+        ngx_http_optcache_api_known(json, "oldest", stats.oldest,
+                             ngx_http_optcache_api_age(stats.oldest));
         ngx_http_api_json_flag(json, "attached", zones[i]->slot != NULL);
+        ngx_http_optcache_count_json(json, zones[i]);
         ngx_http_api_json_end(json);
     }
 
@@ -226,86 +247,12 @@ ngx_http_optcache_api_zones(ngx_http_api_json_t *json,
 }
 
 
-ngx_int_t
-ngx_http_optcache_api_health(ngx_http_request_t *r, ngx_http_api_path_t *path)
+uint64_t
+ngx_http_optcache_api_age(time_t date)
 {
-    ngx_uint_t                      status;
-    ngx_http_api_json_t            *json;
-    ngx_http_optcache_loc_conf_t   *olcf;
-    ngx_http_optcache_main_conf_t  *omcf;
+    time_t  now;
 
-    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
-    omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
+    now = ngx_time();
 
-    json = ngx_http_api_json_create(r->pool);
-
-    status = NGX_HTTP_OK;
-
-    if (ngx_http_optcache_api_reasons(NULL, omcf)) {
-        status = olcf->api_degraded;
-        ngx_http_api_json_text(json, "status", "degraded");
-
-    } else {
-        ngx_http_api_json_text(json, "status", "healthy");
-    }
-
-    ngx_http_api_json_array(json, "reasons");
-    (void) ngx_http_optcache_api_reasons(json, omcf);
-    ngx_http_api_json_end(json);
-
-    return ngx_http_optcache_api_send(r, status, json);
-}
-
-
-/* Returns how many there are; "json" NULL: they are only counted. */
-
-static ngx_uint_t
-ngx_http_optcache_api_reasons(ngx_http_api_json_t *json,
-    ngx_http_optcache_main_conf_t *omcf)
-{
-    ngx_uint_t                     i, n;
-    ngx_optcache_l1_t            **zones;
-    ngx_optcache_postgres_shm_t   *postgres;
-
-    n = 0;
-
-    if (omcf->client
-        && ngx_redis_client_state(omcf->client) == NGX_REDIS_DOWN)
-    {
-        ngx_http_api_json_text(json, NULL, "redis: it does not answer");
-        n++;
-    }
-
-    if (omcf->redis && omcf->ledger
-        && !ngx_optcache_reader_trusted(omcf->ledger))
-    {
-        ngx_http_api_json_text(json, NULL,
-                               "stream: invalidations of other hosts are not "
-                               "heard of");
-        n++;
-    }
-
-    postgres = ngx_http_optcache_postgres_shm(omcf);
-
-    if (postgres
-        && ngx_optcache_postgres_now(postgres) == NGX_OPTCACHE_POSTGRES_DOWN)
-    {
-        ngx_http_api_json_text(json, NULL,
-                               "postgres: invalidations of transactions are "
-                               "not heard of");
-        n++;
-    }
-
-    zones = omcf->zones.elts;
-
-    for (i = 0; i < omcf->zones.nelts; i++) {
-
-        if (zones[i]->slot == NULL) {
-            ngx_http_api_json_text(json, NULL,
-                                   "zone: there is no place for this worker");
-            n++;
-        }
-    }
-
-    return n;
+    return (now > date) ? now - date : 0;
 }

@@ -53,6 +53,7 @@ ngx_http_optcache_conf_create_main(ngx_conf_t *cf)
      *     omcf->client = NULL;
      *     omcf->watch = NULL;
      *     omcf->metrics = NULL;
+     *     omcf->counts = NULL;
      *     omcf->postgres = NULL;
      *     omcf->postgres_zone = NULL;
      *     omcf->prefix = { 0, NULL };

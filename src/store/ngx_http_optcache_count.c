@@ -10,6 +10,7 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_count.h"
+#include "ngx_redis_metrics.h"
 
 
 static ngx_metrics_block_t *ngx_http_optcache_count_block(ngx_conf_t *cf,
@@ -28,13 +29,20 @@ ngx_http_optcache_count_init(ngx_conf_t *cf,
     ngx_optcache_l1_t  **zones;
 
     static ngx_str_t  name = ngx_string("optcache:metrics");
+    static ngx_str_t  redis = ngx_string("redis");
 
-    if (omcf->zones.nelts == 0) {
+    if (omcf->zones.nelts == 0 && omcf->redis == NULL) {
         return NGX_OK;
     }
 
     omcf->metrics = ngx_metrics_create(cf, &name, &ngx_http_optcache_module);
     if (omcf->metrics == NULL) {
+        return NGX_ERROR;
+    }
+
+    omcf->counts = ngx_metrics_add(cf, omcf->metrics, &redis,
+                                   NGX_REDIS_METRICS);
+    if (omcf->counts == NULL) {
         return NGX_ERROR;
     }
 

@@ -123,9 +123,8 @@ typedef enum {
 
 
 /*
- * Adds the blocks of all zones, and that of Redis, to omcf->metrics, which
- * stays NULL where there is no zone (postconfiguration).  NGX_ERROR when out
- * of memory.
+ * Makes omcf->metrics, with the blocks of all zones and that of Redis, unless
+ * there is neither (postconfiguration).  NGX_ERROR when out of memory.
  */
 
 ngx_int_t ngx_http_optcache_count_init(ngx_conf_t *cf,

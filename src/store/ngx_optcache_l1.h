@@ -54,14 +54,17 @@ typedef struct {
 } ngx_optcache_l1_t;
 
 
-/* what is in a zone, of the whole host; bytes but for the last two */
+/* what is in a zone, of the whole host; bytes but for the last three */
 
 typedef struct {
     uint64_t                  size;        /* as configured */
     uint64_t                  used;
     uint64_t                  free;        /* the rest is of the zone itself */
-    ngx_uint_t                entries;
-    ngx_uint_t                evicted;     /* for others, since it was made */
+    uint64_t                  entries;
+    uint64_t                  evicted;     /* for others, since it was made */
+    time_t                    oldest;      /* epoch seconds: when the oldest
+                                              was received of those that are
+                                              next to leave; 0: none */
 } ngx_optcache_l1_stats_t;
 
 

@@ -11,6 +11,10 @@
 #include "ngx_optcache_l1_shm.h"
 
 
+static void ngx_optcache_l1_stats_oldest(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_fifo_t *fifo, ngx_optcache_l1_stats_t *stats);
+
+
 void
 ngx_optcache_l1_stats(ngx_optcache_l1_t *l1, ngx_optcache_l1_stats_t *stats)
 {
@@ -30,6 +34,11 @@ ngx_optcache_l1_stats(ngx_optcache_l1_t *l1, ngx_optcache_l1_stats_t *stats)
         stats->entries += shard->entries;
         stats->evicted += shard->evicted;
 
+        ngx_optcache_l1_stats_oldest(sh, &shard->fifo[NGX_OPTCACHE_L1_SMALL],
+                                     stats);
+        ngx_optcache_l1_stats_oldest(sh, &shard->fifo[NGX_OPTCACHE_L1_MAIN],
+                                     stats);
+
         ngx_optcache_l1_unlock(&shard->lock);
     }
 
@@ -44,4 +53,24 @@ ngx_optcache_l1_stats(ngx_optcache_l1_t *l1, ngx_optcache_l1_stats_t *stats)
     stats->size = l1->shpool->end - (u_char *) l1->shpool;
     stats->free = free * NGX_OPTCACHE_L1_CELL;
     stats->used = (cells - free) * NGX_OPTCACHE_L1_CELL;
+}
+
+
+/* Under the lock of the shard.  Entries are queued in the order they came. */
+
+static void
+ngx_optcache_l1_stats_oldest(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_fifo_t *fifo, ngx_optcache_l1_stats_t *stats)
+{
+    time_t  date;
+
+    if (fifo->oldest == 0) {
+        return;
+    }
+
+    date = (time_t) ngx_optcache_l1_node(sh, fifo->oldest)->date;
+
+    if (stats->oldest == 0 || date < stats->oldest) {
+        stats->oldest = date;
+    }
 }
