@@ -306,6 +306,12 @@ function broken(before, now) {
 function remember() {
     const now = {t: performance.now(), counters: counters()};
 
+    /* no rate is known of answers that came at once */
+
+    if (samples.length && now.t - last().t < POLL / 4) {
+        return;
+    }
+
     if (samples.length && broken(last(), now)) {
         points.push({t: now.t});
         samples.length = 0;

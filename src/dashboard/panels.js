@@ -115,11 +115,24 @@ function showZones() {
                 ['oldest', time(zone.oldest)],
                 ['hit ratio', zone.requests
                     ? percent(ratio(path, MINUTE)) : null],
+                ['from Redis', fromRedis(path)],
                 ['waited for another', count(zone.coalesced)],
                 zone.attached === false
                     && ['attached', 'not to this worker', 'bad'],
             ]);
         });
+}
+
+/* hits whose response another host, or this one before, has left there */
+
+function fromRedis(path) {
+    const kinds = ['fresh', 'stale', 'updating', 'revalidated']
+        .map((name) => path + '/hits/l2/' + name)
+        .filter((name) => total(name) !== null);
+
+    return kinds.length ? grew(
+        kinds.reduce((n, name) => n + total(name), 0),
+        kinds.reduce((n, name) => n + rate(name), 0)) : null;
 }
 
 function grew(n, perS) {
@@ -254,7 +267,8 @@ function showRedis(el, redis, id) {
             : perSecond(rate(id + '/commands', 10))],
         bad('rejected'), bad('errors'), bad('timeouts'), bad('closed'),
         ['connects', count(host.connects)],
-        ['outages', count(host.outages), host.outages ? 'warn' : ''],
+        ['outages', count(host.outages),
+         rate(id + '/outages') ? 'warn' : ''],
         ...le.length ? [.5, .95, .99].map((q) =>
             [100 * q + '% below', quantileText(id, le, q)]) : [],
     ]);
@@ -295,6 +309,9 @@ function showStream() {
         stream && ['other hosts', stream.state === 'up' ? 'heard of'
                    : stream.state, stream.state === 'up' ? 'good' : 'bad'],
         stream && ['sign of life', milli(stream.heard)],
+        known.leases && ['waiting for other hosts', known.leases === 'up'
+                         ? 'works' : known.leases,
+                         known.leases === 'up' ? 'good' : 'bad'],
         ['events', count(known.events)],
         ['not in Redis yet', count(known.pending),
          known.pending ? 'warn' : ''],
