@@ -18,7 +18,7 @@ use Test::Nginx;
 my @ports = (8080, 8081);
 my @hosts = map { Test::Nginx->new() } @ports;
 
-$hosts[0]->has('http_proxy')->has_program('redis-server')->plan(29);
+$hosts[0]->has('http_proxy')->has_program('redis-server')->plan(34);
 
 for my $i (0 .. $#hosts) {
     $hosts[$i]->write_file_expand('nginx.conf', <<"EOF");
@@ -113,6 +113,20 @@ $redis->launch();
 
 ok(wait_for(sub { pending(0) == 0 }), 'is told when Redis is back');
 ok(wait_for(sub { stale(1, '/x') }), 'and purged there');
+
+# it is full: it answers, and takes nothing
+
+$redis->cmd('CONFIG', 'SET', 'maxmemory', 1);
+
+is(status(by_api('/x')), 202, 'a full Redis cannot be told');
+ok(wait_for(sub { health(0) eq 'degraded' }), 'which is known');
+like(http_get('/api/health', port => $ports[0]), qr/cannot be told of inv/,
+    'and why');
+
+$redis->cmd('CONFIG', 'SET', 'maxmemory', 0);
+
+ok(wait_for(sub { pending(0) == 0 }), 'is told when there is room');
+ok(wait_for(sub { health(0) eq 'healthy' }), 'is well again');
 
 cmp_ok($hosts[0]->log_count(qr/\[error\].*other hosts will be told/), '>=', 3,
     'is logged');

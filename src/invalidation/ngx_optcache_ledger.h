@@ -240,6 +240,10 @@ uint64_t ngx_optcache_ledger_events(ngx_optcache_ledger_t *ledger,
 
 ngx_uint_t ngx_optcache_ledger_pending(ngx_optcache_ledger_t *ledger);
 
+/* Those of them that Redis has refused, or did not answer for. */
+
+ngx_uint_t ngx_optcache_ledger_refused(ngx_optcache_ledger_t *ledger);
+
 /* Who reads the stream, and how it is. */
 
 ngx_keeper_t *ngx_optcache_ledger_keeper(ngx_optcache_ledger_t *ledger);

@@ -238,6 +238,43 @@ ngx_optcache_ledger_pending(ngx_optcache_ledger_t *ledger)
 
 
 ngx_uint_t
+ngx_optcache_ledger_refused(ngx_optcache_ledger_t *ledger)
+{
+    ngx_uint_t                    i, n, untold;
+    ngx_optcache_ledger_shctx_t  *sh;
+
+    sh = ledger->sh;
+
+    ngx_shmtx_lock(&ledger->shpool->mutex);
+
+    untold = (sh->overflow.state == NGX_OPTCACHE_LEDGER_UNTOLD);
+    n = sh->npending;
+
+    for (i = 0; n && i < NGX_OPTCACHE_LEDGER_PENDING; i++) {
+
+        switch (sh->pending[i].state) {
+
+        case NGX_OPTCACHE_LEDGER_FREE:
+            continue;
+
+        case NGX_OPTCACHE_LEDGER_UNTOLD:
+            untold++;
+            break;
+
+        default: /* NGX_OPTCACHE_LEDGER_SENT */
+            break;
+        }
+
+        n--;
+    }
+
+    ngx_shmtx_unlock(&ledger->shpool->mutex);
+
+    return untold;
+}
+
+
+ngx_uint_t
 ngx_optcache_ledger_awaits(ngx_optcache_ledger_shctx_t *sh, uint64_t mark,
     ngx_optcache_ledger_ticket_t *ticket)
 {

@@ -73,6 +73,15 @@ ngx_http_optcache_api_reasons(ngx_http_api_json_t *json,
         n++;
     }
 
+    if (omcf->redis && omcf->ledger
+        && ngx_optcache_ledger_refused(omcf->ledger))
+    {
+        ngx_http_api_json_text(json, NULL,
+                               "stream: other hosts cannot be told of "
+                               "invalidations");
+        n++;
+    }
+
     postgres = ngx_http_optcache_postgres_shm(omcf);
 
     if (postgres
