@@ -18,7 +18,7 @@ use Test::Nginx;
 my @ports = (8080, 8081);
 my @hosts = map { Test::Nginx->new() } @ports;
 
-$hosts[0]->has('http_proxy')->has_program('redis-server')->plan(34);
+$hosts[0]->has('http_proxy')->has_program('redis-server')->plan(35);
 
 for my $i (0 .. $#hosts) {
     $hosts[$i]->write_file_expand('nginx.conf', <<"EOF");
@@ -130,6 +130,9 @@ ok(wait_for(sub { health(0) eq 'healthy' }), 'is well again');
 
 cmp_ok($hosts[0]->log_count(qr/\[error\].*other hosts will be told/), '>=', 3,
     'is logged');
+cmp_ok($hosts[0]->log_count(
+    qr/\[error\].*redis "redis:.*" of "optcache_redis_server" is down/), '>', 0,
+    'for which directive Redis was down');
 
 ###############################################################################
 

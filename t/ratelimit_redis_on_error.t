@@ -114,7 +114,7 @@ is(status(http_get('/dry?a=6')), 200, 'a dry run denies nothing');
 
 $t->stop();
 
-my $count = () = $t->error_log() =~ /redis .* is down/g;
+my $count = () = $t->error_log() =~ /redis "redis:.*" of "ratelimit_redis_server" is down/g;
 is($count, 1, 'the outage is logged once');
 
 is($t->read_file('limits.log'), <<'EOF', 'variables');

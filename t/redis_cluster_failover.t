@@ -117,7 +117,7 @@ is(limit($of[1]), 'PASSED', 'and is not asked');
 
 my $port = $victim->port_number();
 
-is($t->log_count(qr/redis "redis:.*:(?!$port\b)\d+" is down/), 0,
+is($t->log_count(qr/redis "redis:.*:(?!$port\b)\d+" of ".*" is down/), 0,
     'no other server was down');
 
 ###############################################################################

@@ -94,9 +94,9 @@ ok(wait_for(sub {
 
 is(counted($old), 0, 'which was asked nothing');
 
-is($t->log_count(qr/\[error\].*redis "sentinel=mymaster" is down/), 1,
+is($t->log_count(qr/\[error\].*redis "sentinel=mymaster" of ".*" is down/), 1,
     'one outage');
-is($t->log_count(qr/\[notice\].*redis "sentinel=mymaster" is back/), 1,
+is($t->log_count(qr/\[notice\].*redis "sentinel=mymaster" of ".*" is back/), 1,
     'with one end');
 
 ###############################################################################

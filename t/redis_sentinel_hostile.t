@@ -162,7 +162,7 @@ sub with_both_and_alone {
 
     is(with($two), 'PASSED', "$name: the other one is asked");
 
-    my $lines = qr/\[error\].*redis "sentinel=mymaster" is down: .*$reason/;
+    my $lines = qr/\[error\].*redis "sentinel=mymaster" of ".*" is down: .*$reason/;
     my $n = $t->log_count($lines);
 
     my $status = with($one);

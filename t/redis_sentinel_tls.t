@@ -107,7 +107,7 @@ sub with {
 sub refused {
     my ($sentinel, $reason, $name) = @_;
 
-    my $lines = qr/\[error\].*redis "sentinel=mymaster" is down: .*$reason/;
+    my $lines = qr/\[error\].*redis "sentinel=mymaster" of ".*" is down: .*$reason/;
     my $n = $t->log_count($lines);
 
     with($sentinel);

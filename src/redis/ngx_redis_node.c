@@ -440,7 +440,8 @@ ngx_redis_node_down(ngx_redis_node_t *node, ngx_int_t rc,
         ngx_redis_metrics_count(node->stats, NGX_REDIS_METRICS_OUTAGES);
 
         ngx_log_error(NGX_LOG_ERR, node->log, 0,
-                      "redis \"%V\" is down: %V", &server->text, reason);
+                      "redis \"%V\" of \"%V\" is down: %V", &server->text,
+                      &node->conf->directive, reason);
     }
 
     if (node->breaker.state == NGX_REDIS_BREAKER_OPEN) {
@@ -460,7 +461,8 @@ ngx_redis_node_back(ngx_redis_node_t *node, ngx_int_t rc)
         t = &node->targets.elts[node->targets.current];
 
         ngx_log_error(NGX_LOG_NOTICE, node->log, 0,
-                      "redis \"%V\" is back after %Mms", &t->server->text,
+                      "redis \"%V\" of \"%V\" is back after %Mms",
+                      &t->server->text, &node->conf->directive,
                       node->breaker.closed - node->breaker.opened);
     }
 }
