@@ -15,10 +15,16 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::CacheHosts;
 
-my $fleet = Test::Nginx::CacheHosts->new(<<'CONF_END')->plan(11);
+my $fleet = Test::Nginx::CacheHosts->new(<<'CONF_END')->plan(13);
 
         location / {
             optcache c;
+            proxy_pass http://127.0.0.1:8085;
+        }
+
+        location /slow/ {
+            optcache c;
+            if ($http_x_slow) { set $limit_rate 1; }
             proxy_pass http://127.0.0.1:8085;
         }
 
@@ -49,7 +55,34 @@ $fleet->run();
 
 ###############################################################################
 
-stale('/page', '/killed', '/alone/b');
+my %others = map { $_ => 1 } entries();
+get('/slow/c');
+my ($name) = grep { !$others{$_} } entries();
+
+stale('/page', '/killed', '/alone/b', '/slow/c');
+
+# another host has the lease, and a client here is slow to take what is stale
+
+my ($port) = $fleet->ports();
+my $slow = $backend->count(qr{/slow/});
+my $evals = $fleet->redis()->calls('eval');
+
+$fleet->redis()->cmd('SET', "oc:l:{$name}", 'f' x 32, 'PX', 60000);
+
+my @s = http_get('/slow/c', port => $port, start => 1,
+                 headers => { 'X-Slow' => 1 });
+wait_for(sub { $fleet->redis()->calls('eval') > $evals });
+
+is($backend->count(qr{/slow/}), $slow, 'another host updates');
+
+$fleet->redis()->cmd('DEL', "oc:l:{$name}");
+
+http_get('/slow/c', port => $port);
+
+ok(wait_for(sub { $backend->count(qr{/slow/}) > $slow }),
+    'and when it does no longer, this one does, while the client is slow');
+
+close $_ for @s;
 
 my ($page, $alone, $killed) = map { $backend->count(qr{$_}) }
                                '/page', '/alone/', '/killed';
@@ -94,6 +127,11 @@ sub get {
     my ($uri) = @_;
     return map { http_get($uri, port => $_, keepalive => 1) }
            $fleet->ports();
+}
+
+
+sub entries {
+    return grep { !/\{/ } @{ $fleet->redis()->cmd('KEYS', 'oc:*') };
 }
 
 

@@ -140,6 +140,10 @@ ngx_http_optcache_lease(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         if (ctx->background) {
             /* it is being updated, and who asks next looks for it in Redis */
             ctx->found = 1;
+
+            /* the client whose pool this is of may be slow */
+            ngx_http_optcache_unlock(ctx, NGX_OPTCACHE_LOCK_FAILED);
+
             return NGX_OK;
         }
 
