@@ -52,6 +52,11 @@ my @cases = (
         "location /x { auth_basic off; $write }", $all],
     ['with a token', '', $zone,
         "location /x { token_required on; $write }", $all],
+    ['of which one may only read', '', $zone,
+        "location /x { limit_except GET { deny all; } $write }", $all],
+    ['limited in vain', qr/lets anybody/, $zone,
+        "location /x { limit_except GET { proxy_pass http://$here; } $write }",
+        $all],
     ['that is internal', '', $zone, "location /x { internal; $write }", $all],
 
     ['one user for all', qr/"optcache_user nobody" is the same user for all/,
@@ -92,7 +97,8 @@ my @cases = (
         "location /x { $lists }"],
 );
 
-my $t = Test::Nginx->new()->has(qw/ http_auth_basic http_access http_map /)
+my $t = Test::Nginx->new()
+    ->has(qw/ http_auth_basic http_access http_map http_proxy /)
     ->plan(@cases + 1);
 
 ###############################################################################

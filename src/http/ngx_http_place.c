@@ -17,6 +17,8 @@ typedef struct {
 } ngx_http_place_directive_t;
 
 
+static ngx_uint_t ngx_http_place_guarded(ngx_conf_t *cf,
+    ngx_http_place_t *place);
 static ngx_uint_t ngx_http_place_any(ngx_conf_t *cf, ngx_http_place_t *place,
     const ngx_http_place_directive_t *d);
 static ngx_uint_t ngx_http_place_told(ngx_conf_t *cf, ngx_http_place_t *place,
@@ -82,15 +84,28 @@ ngx_http_place_authenticated(ngx_conf_t *cf, ngx_http_place_t *place)
 ngx_uint_t
 ngx_http_place_open(ngx_conf_t *cf, ngx_http_place_t *place)
 {
+    ngx_http_place_t           writes;
     ngx_http_core_loc_conf_t  *clcf;
 
     clcf = place->loc_conf[ngx_http_core_module.ctx_index];
 
+    writes.srv_conf = place->srv_conf;
+    writes.loc_conf = clcf->limit_except ? clcf->limit_except_loc_conf
+                                         : place->loc_conf;
+
     return !clcf->internal
-           && !ngx_http_place_any(cf, place, ngx_http_place_users)
-           && !ngx_http_place_any(cf, place, ngx_http_place_addresses)
+           && !ngx_http_place_guarded(cf, place)
+           && !ngx_http_place_guarded(cf, &writes)
            && ngx_http_place_reached(cf,
                            place->srv_conf[ngx_http_core_module.ctx_index]);
+}
+
+
+static ngx_uint_t
+ngx_http_place_guarded(ngx_conf_t *cf, ngx_http_place_t *place)
+{
+    return ngx_http_place_any(cf, place, ngx_http_place_users)
+           || ngx_http_place_any(cf, place, ngx_http_place_addresses);
 }
 
 

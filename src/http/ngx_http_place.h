@@ -49,8 +49,8 @@ ngx_uint_t ngx_http_place_authenticated(ngx_conf_t *cf,
 
 /*
  * 1 if anybody may get there: it is not "internal", there are neither "allow"
- * nor "deny" nor any of the above, and its server listens on an address that
- * is not one of this host alone.
+ * nor "deny" nor any of the above, nor in its limit_except, and its server
+ * listens on an address that is not one of this host alone.
  */
 
 ngx_uint_t ngx_http_place_open(ngx_conf_t *cf, ngx_http_place_t *place);
