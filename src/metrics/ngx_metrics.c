@@ -36,6 +36,8 @@ struct ngx_metrics_shctx_s {
 };
 
 
+static ngx_int_t ngx_metrics_name(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *text);
 static ngx_int_t ngx_metrics_init_zone(ngx_shm_zone_t *shm_zone, void *data);
 static ngx_int_t ngx_metrics_init_shctx(ngx_metrics_t *metrics,
     ngx_shm_zone_t *shm_zone);
@@ -91,8 +93,10 @@ ngx_metrics_add(ngx_conf_t *cf, ngx_metrics_t *metrics, ngx_str_t *name,
     }
 
     block->n = ngx_min(n, NGX_METRICS_MAX);
-    block->name = *name;
-    block->name.len = ngx_min(name->len, NGX_METRICS_NAME);
+
+    if (ngx_metrics_name(cf, &block->name, name) != NGX_OK) {
+        return NULL;
+    }
 
     block->own = ngx_pcalloc(cf->pool, block->n * sizeof(uint64_t));
     if (block->own == NULL) {
@@ -107,6 +111,36 @@ ngx_metrics_add(ngx_conf_t *cf, ngx_metrics_t *metrics, ngx_str_t *name,
     *last = block;
 
     return block;
+}
+
+
+/* Two that are too long, and begin alike, are two names. */
+
+static ngx_int_t
+ngx_metrics_name(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *text)
+{
+    size_t  len;
+
+    if (text->len <= NGX_METRICS_NAME) {
+        *name = *text;
+        return NGX_OK;
+    }
+
+    name->len = NGX_METRICS_NAME;
+    name->data = ngx_pnalloc(cf->pool, NGX_METRICS_NAME);
+
+    if (name->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = NGX_METRICS_NAME - (sizeof("00000000") - 1);
+
+    ngx_memcpy(name->data, text->data, len);
+
+    (void) ngx_sprintf(name->data + len, "%08xD",
+                       ngx_crc32_long(text->data, text->len));
+
+    return NGX_OK;
 }
 
 

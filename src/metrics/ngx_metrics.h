@@ -34,7 +34,7 @@
 /* counters of one block */
 #define NGX_METRICS_MAX        64
 
-/* of a name; what is longer is cut off */
+/* of a name; of what is longer the end becomes a hash of all of it */
 #define NGX_METRICS_NAME       64
 
 /* workers at a time, those included that a reload lets finish */

@@ -463,20 +463,25 @@ test_other_version(void **state)
 }
 
 
-/* a name is cut, and more counters are not made */
+/* a name is cut, and is one of its own; more counters are not made */
 
 static void
 test_limits(void **state)
 {
     char                  name[NGX_METRICS_NAME + 8];
+    char                  like[NGX_METRICS_NAME + 8];
     worker_t              w;
-    ngx_metrics_block_t  *block;
+    ngx_metrics_block_t  *block, *other;
 
     ngx_memset(name, 'n', sizeof(name));
     name[sizeof(name) - 1] = '\0';
 
+    ngx_memcpy(like, name, sizeof(name));
+    like[sizeof(like) - 2] = 'm';
+
     configure(&w);
     block = add(&w, name, NGX_METRICS_MAX + 1);
+    other = add(&w, like, NGX_METRICS_MAX);
 
     assert_int_equal(block->n, NGX_METRICS_MAX);
     assert_int_equal(block->name.len, NGX_METRICS_NAME);
@@ -486,6 +491,7 @@ test_limits(void **state)
 
     ngx_metrics_count(block, 0);
     assert_int_equal(ngx_metrics_sum(block, 0), 1);
+    assert_int_equal(ngx_metrics_sum(other, 0), 0);
 }
 
 
