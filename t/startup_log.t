@@ -15,7 +15,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new(log => 'notice')->has_program('redis-server')
-    ->plan(16);
+    ->plan(18);
 
 $t->write_file('password', "secret1\n");
 $t->write_file_expand('nginx.conf', <<'EOF');
@@ -121,6 +121,17 @@ $kept->cmd('CONFIG', 'SET', 'maxmemory', 100_000_000,
 ok($t->reload(wait_old => 1), 'not allowed to ask');
 ok(wait_for(sub { $t->log_count($keeps) == 2 }), 'the other is asked');
 is($t->log_count($evicts), 1, 'nothing is said');
+
+# who closes the connection for it, as proxies may, is not asked for ever
+
+$kept->stop();
+
+my $fake = $t->run_fake_redis(port => 6380, only => 'INFO', half => 'close');
+
+$t->reload(wait_old => 1);
+
+ok(wait_for(sub { $fake->log('INFO') == 3 }, 30), 'three times');
+ok(!wait_for(sub { $fake->log('INFO') > 3 }, 2), 'and never again');
 
 ###############################################################################
 

@@ -16,6 +16,9 @@
 /* until a worker has been at work for so long, and from then on to wait */
 #define NGX_REDIS_MEMORY_DELAY       1000  /* ms */
 
+/* what is between may close the connection that it is asked on */
+#define NGX_REDIS_MEMORY_TRIES       3
+
 #define NGX_REDIS_MEMORY_MAX_POLICY  32
 
 
@@ -23,6 +26,7 @@ typedef struct {
     ngx_redis_client_t  *client;
     ngx_redis_server_t  *server;           /* the first that is configured */
     ngx_redis_memory_e   wanted;
+    ngx_uint_t           tries;            /* that were not answered */
     ngx_event_t          timer;
 } ngx_redis_memory_t;
 
@@ -101,7 +105,7 @@ ngx_redis_memory_handler(void *data, ngx_redis_result_e result,
 
     if (result == NGX_REDIS_TIMEOUT || result == NGX_REDIS_CLOSED) {
 
-        if (!ngx_exiting) {
+        if (!ngx_exiting && ++m->tries < NGX_REDIS_MEMORY_TRIES) {
             ngx_add_timer(&m->timer, NGX_REDIS_MEMORY_DELAY);
         }
 

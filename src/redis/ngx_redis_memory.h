@@ -10,8 +10,9 @@
  * revoked tokens are wrong when they are evicted; a cache that evicts nothing
  * stores nothing any more.
  *
- * It is asked by INFO, which may be refused, or answered in any way: then
- * nothing is said.  Of several servers it is the one that happens to answer.
+ * It is asked by INFO, which may be refused, or answered in any way, or, three
+ * times, not at all: then nothing is said.  Of several servers it is the one
+ * that happens to answer.
  */
 
 
