@@ -27,7 +27,7 @@ plan(skip_all => 'no make') unless grep { -x "$_/make" } split /:/, $ENV{PATH};
 # an outer make is none of this one's business
 delete @ENV{qw/ MAKEFLAGS MFLAGS MAKELEVEL DESTDIR MODULES_DIR /};
 
-plan(tests => 15);
+plan(tests => 17);
 
 # the modules are those that are tested, built already: not again
 
@@ -89,6 +89,25 @@ my $again = make("$tree/build", '-C', $tree, 'dist');
 
 is(compare($tarball, "$tree/build/optcache-$version.tar.gz"), 0,
     'made without git, byte by byte the same') or diag($again);
+
+# what is built anew of it may say so, and nothing else
+
+sub told {
+    my ($debian) = @_;
+
+    my $text = slurp("$root/debian/changelog");
+    $text =~ s/\A(optcache )\(.*?\)/$1($debian)/ or return;
+
+    open my $fh, '>', "$tree/debian/changelog" or die "$tree: $!\n";
+    print $fh $text;
+    close $fh;
+
+    return scalar qx{"$tree/misc/version.sh" 2>&1};
+}
+
+is(told("$version+1"), "$version\n", 'a package that is built anew');
+like(told("${version}1"), qr/^the version is "\Q$version\E" in .* "\+1"/,
+    'of another version');
 
 ###############################################################################
 
