@@ -17,7 +17,7 @@
 #define NGX_OPTCACHE_READER_TURN   100   /* ms, to see who reads */
 #define NGX_OPTCACHE_READER_LATE   1000  /* ms, then another worker does */
 #define NGX_OPTCACHE_READER_ASK    1000  /* ms, then it is asked anyway */
-#define NGX_OPTCACHE_READER_CUT    1000  /* ms, then it is logged */
+#define NGX_OPTCACHE_READER_CUT    1000  /* ms, then it is told */
 
 
 struct ngx_optcache_reader_s {
@@ -148,6 +148,18 @@ ngx_optcache_reader_trusted(ngx_optcache_ledger_t *ledger)
     return stream->up
            && ngx_redis_tracking_now() - stream->heard
               < NGX_REDIS_TRACKING_TRUST;
+}
+
+
+ngx_uint_t
+ngx_optcache_reader_cut(ngx_optcache_ledger_t *ledger)
+{
+    uint64_t  heard;
+
+    /* before the time is looked at, or it might be later */
+    heard = ngx_optcache_ledger_stream(ledger)->heard;
+
+    return ngx_redis_tracking_now() - heard >= NGX_OPTCACHE_READER_CUT;
 }
 
 

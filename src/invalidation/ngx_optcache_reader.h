@@ -53,5 +53,12 @@ void ngx_optcache_reader_close(ngx_optcache_reader_t *reader);
 
 ngx_uint_t ngx_optcache_reader_trusted(ngx_optcache_ledger_t *ledger);
 
+/*
+ * Whether it has not heard of them for a second, or never has: what operators
+ * are to know.  Shorter is a Redis or a host that was busy, or a reload.
+ */
+
+ngx_uint_t ngx_optcache_reader_cut(ngx_optcache_ledger_t *ledger);
+
 
 #endif /* _NGX_OPTCACHE_READER_H_INCLUDED_ */

@@ -65,7 +65,7 @@ ngx_http_optcache_api_reasons(ngx_http_api_json_t *json,
     }
 
     if (omcf->redis && omcf->ledger
-        && !ngx_optcache_reader_trusted(omcf->ledger))
+        && ngx_optcache_reader_cut(omcf->ledger))
     {
         ngx_http_api_json_text(json, NULL,
                                "stream: invalidations of other hosts are not "
