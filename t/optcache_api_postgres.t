@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Outbox;
 
-my $t = Test::Nginx->new()->has('debug')->has_program('postgres')->plan(13);
+my $t = Test::Nginx->new()->has('debug')->has_program('postgres')->plan(14);
 my $pg = $t->run_postgres();
 
 install($t, $pg);
@@ -35,7 +35,8 @@ $t->run();
 
 ###############################################################################
 
-ok(wait_for(sub { get('health')->{status} eq 'healthy' }), 'is read');
+ok(wait_for(sub { get('health')->{status} eq 'healthy' }), 'is there');
+ok(wait_for(sub { defined get('status')->{postgres}{heard} }), 'is read');
 
 my $p = get('status')->{postgres};
 

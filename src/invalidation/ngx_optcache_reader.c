@@ -141,13 +141,16 @@ ngx_optcache_reader_close(ngx_optcache_reader_t *reader)
 ngx_uint_t
 ngx_optcache_reader_trusted(ngx_optcache_ledger_t *ledger)
 {
+    uint64_t                       heard;
     ngx_optcache_ledger_stream_t  *stream;
 
     stream = ngx_optcache_ledger_stream(ledger);
 
+    /* before the time is looked at, or it might be later */
+    heard = stream->heard;
+
     return stream->up
-           && ngx_redis_tracking_now() - stream->heard
-              < NGX_REDIS_TRACKING_TRUST;
+           && ngx_redis_tracking_now() - heard < NGX_REDIS_TRACKING_TRUST;
 }
 
 
@@ -156,7 +159,6 @@ ngx_optcache_reader_cut(ngx_optcache_ledger_t *ledger)
 {
     uint64_t  heard;
 
-    /* before the time is looked at, or it might be later */
     heard = ngx_optcache_ledger_stream(ledger)->heard;
 
     return ngx_redis_tracking_now() - heard >= NGX_OPTCACHE_READER_CUT;

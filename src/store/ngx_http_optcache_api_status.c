@@ -30,6 +30,8 @@ static void ngx_http_optcache_api_leases(ngx_http_api_json_t *json,
     ngx_http_optcache_main_conf_t *omcf);
 static void ngx_http_optcache_api_known(ngx_http_api_json_t *json,
     const char *name, ngx_uint_t known, uint64_t n);
+static void ngx_http_optcache_api_heard(ngx_http_api_json_t *json,
+    uint64_t heard);
 static void ngx_http_optcache_api_postgres(ngx_http_api_json_t *json,
     ngx_http_optcache_main_conf_t *omcf);
 static void ngx_http_optcache_api_zones(ngx_http_api_json_t *json,
@@ -159,8 +161,7 @@ ngx_http_optcache_api_stream(ngx_http_api_json_t *json,
 
     ngx_http_optcache_api_known(json, "since", stream->since, stream->since);
     ngx_http_api_json_string(json, "position", &position);
-    ngx_http_optcache_api_known(json, "heard", stream->heard,
-                                ngx_redis_tracking_now() - stream->heard);
+    ngx_http_optcache_api_heard(json, stream->heard);
     ngx_http_api_json_number(json, "gaps", stream->gaps);
     ngx_http_api_json_number(json, "failed", stream->failed);
     ngx_http_api_json_end(json);
@@ -182,6 +183,20 @@ ngx_http_optcache_api_known(ngx_http_api_json_t *json, const char *name,
 }
 
 
+/* How long ago, of what another worker may set just now: it is read once. */
+
+static void
+ngx_http_optcache_api_heard(ngx_http_api_json_t *json, uint64_t heard)
+{
+    uint64_t  now;
+
+    now = ngx_redis_tracking_now();
+
+    ngx_http_optcache_api_known(json, "heard", heard != 0,
+                                (now > heard) ? now - heard : 0);
+}
+
+
 static void
 ngx_http_optcache_api_postgres(ngx_http_api_json_t *json,
     ngx_http_optcache_main_conf_t *omcf)
@@ -200,8 +215,7 @@ ngx_http_optcache_api_postgres(ngx_http_api_json_t *json,
                              ngx_optcache_postgres_state_name(
                                              ngx_optcache_postgres_now(sh)));
     ngx_http_optcache_api_known(json, "since", sh->since, sh->since);
-    ngx_http_optcache_api_known(json, "heard", sh->heard,
-                                ngx_redis_tracking_now() - sh->heard);
+    ngx_http_optcache_api_heard(json, sh->heard);
     ngx_http_api_json_number(json, "id", sh->id);
     ngx_http_api_json_number(json, "told", sh->told);
     ngx_http_api_json_number(json, "lag", sh->lag);
