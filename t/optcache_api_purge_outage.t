@@ -132,7 +132,8 @@ $redis->cmd('CONFIG', 'SET', 'maxmemory', 0);
 ok(wait_for(sub { pending(0) == 0 }), 'is told when there is room');
 ok(wait_for(sub { health(0) eq 'healthy' }), 'is well again');
 
-cmp_ok($hosts[0]->log_count(qr/\[error\].*other hosts will be told/), '>=', 3,
+cmp_ok($hosts[0]->log_count(
+    qr/\[error\].*redis has not taken it, .*other hosts will be told/), '>=', 3,
     'is logged');
 cmp_ok($hosts[0]->log_count(
     qr/\[error\].*redis "redis:.*" of "optcache_redis_server" is down/), '>', 0,

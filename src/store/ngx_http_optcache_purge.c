@@ -239,8 +239,8 @@ ngx_http_optcache_purge_answer(ngx_http_request_t *r,
 
     if (ctx->pending) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "redis does not answer, what was purged is purged on "
-                      "this host, other hosts will be told");
+                      "redis has not taken it, what was purged is purged "
+                      "on this host, other hosts will be told");
 
         status = NGX_HTTP_ACCEPTED;
 
