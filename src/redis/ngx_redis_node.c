@@ -371,6 +371,14 @@ ngx_redis_node_timedout(ngx_redis_node_t *node, ngx_redis_pipe_t *pipe)
     ngx_int_t  rc;
     ngx_str_t  reason;
 
+    if (node->conf->large
+        && pipe == &node->pipes[node->npipes - 1]
+        && ngx_redis_node_state(node) == NGX_REDIS_UP)
+    {
+        /* a way that is full; whether it answers is seen on the others */
+        return;
+    }
+
     reason.data = buf;
     reason.len = ngx_snprintf(buf, sizeof(buf), "no reply in %Mms",
                               node->conf->timeout)
