@@ -11,10 +11,9 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
-use Compress::Raw::Zlib ();
-
 use Test::More;
 use Test::Nginx;
+use Test::Nginx::XXH64 qw/ xxh64 /;
 
 my $t = Test::Nginx->new()->has('http_proxy')->has_program('redis-server')
         ->plan(10);
@@ -95,7 +94,7 @@ sub with {
 
     my $v = $value;
     substr $v, $at, length $bytes, $bytes;
-    substr $v, 4, 4, pack 'V', Compress::Raw::Zlib::crc32(substr $v, 8);
+    substr $v, 4, 4, pack 'V', xxh64(substr $v, 8) & 0xffffffff;
     return $v;
 }
 

@@ -11,10 +11,9 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
-use Compress::Raw::Zlib ();
-
 use Test::More;
 use Test::Nginx;
+use Test::Nginx::XXH64 qw/ xxh64 /;
 
 # for fields of the stored response, something of the same length
 
@@ -126,8 +125,8 @@ is_deeply(\@found, [], 'cut anywhere, with the right sum');
 
 is(found("${value}x"), 0, 'longer');
 is(found(sealed("${value}x")), 0, 'longer, with the right sum');
-is(found($value =~ s/OPC3/OPC4/r), 0, 'of another version');
-is(found(sealed($value =~ s/OPC3/OPC2/r)), 0, 'of a version before');
+is(found($value =~ s/OPC4/OPC5/r), 0, 'of another version');
+is(found(sealed($value =~ s/OPC4/OPC3/r)), 0, 'of a version before');
 is(found("GIF89a" . "\0" x 1000), 0, 'of something else');
 is(found('x' x 100000), 0, 'of something else, large');
 
@@ -233,7 +232,7 @@ sub found {
 sub sealed {
     my ($v) = @_;
 
-    substr $v, 4, 4, pack 'V', Compress::Raw::Zlib::crc32(substr $v, 8);
+    substr $v, 4, 4, pack 'V', xxh64(substr $v, 8) & 0xffffffff;
     return $v;
 }
 

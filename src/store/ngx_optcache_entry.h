@@ -7,10 +7,10 @@
 /*
  * A stored response: in memory as ngx_optcache_entry_t, in Redis as bytes.
  *
- * The bytes in Redis, version 3, numbers little-endian:
+ * The bytes in Redis, version 4, numbers little-endian:
  *
- *      0   4  "OPC3"
- *      4   4  CRC-32 of all that follows
+ *      0   4  "OPC4"
+ *      4   4  low bits of XXH64 of all that follows
  *      8   4  status
  *     12   4  age when it was received, seconds
  *     16   4  freshness lifetime, seconds

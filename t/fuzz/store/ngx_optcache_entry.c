@@ -15,6 +15,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include <ngx_optcache_entry.h>
 
 
@@ -36,7 +39,7 @@ static ngx_log_t  fuzz_log;
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint32_t   crc;
+    uint32_t   sum;
     ngx_str_t  value, key;
 
     ngx_pagesize = 4096;
@@ -54,9 +57,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_decode(&value, &key);
 
     if (size >= NGX_OPTCACHE_ENTRY_HEADER) {
-        crc = ngx_crc32_long(value.data + 8, size - 8);
+        sum = (uint32_t) XXH64(value.data + 8, size - 8, 0);
 
-        value.data[4] = (u_char) crc;
+        value.data[4] = (u_char) sum;
         value.data[5] = (u_char) (crc >> 8);
         value.data[6] = (u_char) (crc >> 16);
         value.data[7] = (u_char) (crc >> 24);
