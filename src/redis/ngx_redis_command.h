@@ -60,8 +60,8 @@ struct ngx_redis_command_s {
     ngx_int_t                   slot;      /* of its key, or -1 */
     ngx_uint_t                  hops;      /* how often it was sent on */
 
-    unsigned                    large:1;   /* it, or its reply */
     unsigned                    hurried:1;
+    unsigned                    large:1;   /* it, or its reply */
     unsigned                    asking:1;  /* "ASKING" is written before it */
     unsigned                    asked:1;   /* and has not been answered */
     unsigned                    retried:1; /* after a refusal */

@@ -124,19 +124,12 @@ ngx_redis_command_t *
 ngx_redis_node_send(ngx_redis_node_t *node, ngx_uint_t argc, ngx_str_t *argv,
     ngx_uint_t large, ngx_redis_reply_pt handler, void *data)
 {
-    ngx_redis_command_t  *cmd;
-
     if (!ngx_redis_node_may_connect(node)) {
         return NULL;
     }
 
-    cmd = ngx_redis_pipe_send(ngx_redis_node_choose(node, large), argc, argv,
-                              handler, data);
-    if (cmd) {
-        cmd->large = (large != 0);
-    }
-
-    return cmd;
+    return ngx_redis_pipe_send(ngx_redis_node_choose(node, large), argc, argv,
+                               handler, data);
 }
 
 

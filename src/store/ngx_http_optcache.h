@@ -63,6 +63,7 @@
  * many bytes may have more, and is asked for where nobody waits behind it.
  */
 #define NGX_HTTP_OPTCACHE_LARGE        65536
+#define NGX_HTTP_OPTCACHE_LARGE_LAST   "65535"  /* its last byte */
 
 /* optcache_headers: X-Cache, Cache-Status */
 #define NGX_HTTP_OPTCACHE_HEADERS_OFF   0

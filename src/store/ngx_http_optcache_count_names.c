@@ -15,6 +15,18 @@
 #include "ngx_http_optcache_count.h"
 
 
+/* a family of Prometheus; its label has these values, or there is none */
+
+typedef struct {
+    const char   *name;
+    const char   *help;
+    const char   *label;
+    const char  **values;
+    ngx_uint_t    answers;    /* counted in zone->answers, not in ->requests */
+    ngx_uint_t    first;      /* the counter of the first value */
+} ngx_http_optcache_count_family_t;
+
+
 static uint64_t ngx_http_optcache_count_sum(ngx_optcache_l1_t *zone,
     ngx_uint_t answers, ngx_uint_t i);
 static void ngx_http_optcache_count_statuses(ngx_optcache_l1_t *zone,
@@ -23,8 +35,7 @@ static void ngx_http_optcache_count_list(ngx_http_api_json_t *json,
     ngx_optcache_l1_t *zone, const char **names, ngx_uint_t answers,
     ngx_uint_t first);
 static void ngx_http_optcache_count_family(ngx_http_api_prometheus_t *p,
-    ngx_array_t *zones, const char *label, const char **names,
-    ngx_uint_t answers, ngx_uint_t first);
+    ngx_array_t *zones, ngx_http_optcache_count_family_t *family);
 static void ngx_http_optcache_count_requests(ngx_http_api_prometheus_t *p,
     ngx_array_t *zones);
 static void ngx_http_optcache_count_hits(ngx_http_api_prometheus_t *p,
@@ -75,6 +86,52 @@ static const char  *ngx_http_optcache_count_names[] = {
 };
 
 #define NGX_HTTP_OPTCACHE_COUNT_STATUSES  8
+
+
+static const char  *ngx_http_optcache_count_none[] = { "", NULL };
+
+static ngx_http_optcache_count_family_t  ngx_http_optcache_count_families[] = {
+
+    { "optcache_misses_total",
+      "Requests for which upstream was asked, by reason.",
+      "reason", ngx_http_optcache_count_misses, 0,
+      NGX_HTTP_OPTCACHE_MISS_ABSENT },
+
+    { "optcache_bypasses_total",
+      "Requests that were not looked up, by reason.",
+      "reason", ngx_http_optcache_count_bypasses, 0,
+      NGX_HTTP_OPTCACHE_BYPASS_METHOD },
+
+    { "optcache_stored_total",
+      "Answers that were stored, by layer.",
+      "layer", ngx_http_optcache_count_layers, 1,
+      NGX_HTTP_OPTCACHE_STORED_L1 },
+
+    { "optcache_refused_total",
+      "Answers that were not stored, by reason.",
+      "reason", ngx_http_optcache_count_refusals, 1,
+      NGX_HTTP_OPTCACHE_REFUSED },
+
+    { "optcache_l2_refused_total",
+      "Values of Redis that were refused, by reason.",
+      "reason", ngx_http_optcache_count_values, 1,
+      NGX_HTTP_OPTCACHE_VALUE },
+
+    { "optcache_waits_total",
+      "Waits for the answer to another request, by result.",
+      "result", ngx_http_optcache_count_waits, 0,
+      NGX_HTTP_OPTCACHE_WAITED_HOST },
+
+    { "optcache_leases_total",
+      "Leases of keys that this host has taken.",
+      NULL, ngx_http_optcache_count_none, 0, NGX_HTTP_OPTCACHE_LEASES },
+
+    { "optcache_updates_total",
+      "Background updates for which upstream was asked.",
+      NULL, ngx_http_optcache_count_none, 0, NGX_HTTP_OPTCACHE_UPDATES },
+
+    { NULL, NULL, NULL, NULL, 0, 0 }
+};
 
 
 static uint64_t
@@ -213,63 +270,21 @@ void
 ngx_http_optcache_count_prometheus(ngx_http_api_prometheus_t *p,
     ngx_array_t *zones)
 {
-    static const char  *none[] = { "", NULL };
+    ngx_http_optcache_count_family_t  *family;
 
     ngx_http_optcache_count_requests(p, zones);
     ngx_http_optcache_count_hits(p, zones);
 
-    ngx_http_api_prometheus_counter(p, "optcache_misses_total",
-                     "Requests for which upstream was asked, by reason.");
-    ngx_http_optcache_count_family(p, zones, "reason",
-                                   ngx_http_optcache_count_misses, 0,
-                                   NGX_HTTP_OPTCACHE_MISS_ABSENT);
-
-    ngx_http_api_prometheus_counter(p, "optcache_bypasses_total",
-                     "Requests that were not looked up, by reason.");
-    ngx_http_optcache_count_family(p, zones, "reason",
-                                   ngx_http_optcache_count_bypasses, 0,
-                                   NGX_HTTP_OPTCACHE_BYPASS_METHOD);
-
-    ngx_http_api_prometheus_counter(p, "optcache_stored_total",
-                     "Answers that were stored, by layer.");
-    ngx_http_optcache_count_family(p, zones, "layer",
-                                   ngx_http_optcache_count_layers, 1,
-                                   NGX_HTTP_OPTCACHE_STORED_L1);
-
-    ngx_http_api_prometheus_counter(p, "optcache_refused_total",
-                     "Answers that were not stored, by reason.");
-    ngx_http_optcache_count_family(p, zones, "reason",
-                                   ngx_http_optcache_count_refusals, 1,
-                                   NGX_HTTP_OPTCACHE_REFUSED);
-
-    ngx_http_api_prometheus_counter(p, "optcache_l2_refused_total",
-                     "Values of Redis that were refused, by reason.");
-    ngx_http_optcache_count_family(p, zones, "reason",
-                                   ngx_http_optcache_count_values, 1,
-                                   NGX_HTTP_OPTCACHE_VALUE);
-
-    ngx_http_api_prometheus_counter(p, "optcache_waits_total",
-                     "Waits for the answer to another request, by result.");
-    ngx_http_optcache_count_family(p, zones, "result",
-                                   ngx_http_optcache_count_waits, 0,
-                                   NGX_HTTP_OPTCACHE_WAITED_HOST);
-
-    ngx_http_api_prometheus_counter(p, "optcache_leases_total",
-                     "Leases of keys that this host has taken.");
-    ngx_http_optcache_count_family(p, zones, NULL, none, 0,
-                                   NGX_HTTP_OPTCACHE_LEASES);
-
-    ngx_http_api_prometheus_counter(p, "optcache_updates_total",
-                     "Background updates for which upstream was asked.");
-    ngx_http_optcache_count_family(p, zones, NULL, none, 0,
-                                   NGX_HTTP_OPTCACHE_UPDATES);
+    for (family = ngx_http_optcache_count_families; family->name; family++) {
+        ngx_http_api_prometheus_counter(p, family->name, family->help);
+        ngx_http_optcache_count_family(p, zones, family);
+    }
 }
 
 
 static void
 ngx_http_optcache_count_family(ngx_http_api_prometheus_t *p,
-    ngx_array_t *zones, const char *label, const char **names,
-    ngx_uint_t answers, ngx_uint_t first)
+    ngx_array_t *zones, ngx_http_optcache_count_family_t *family)
 {
     ngx_uint_t           i, k;
     ngx_optcache_l1_t  **zone;
@@ -277,16 +292,18 @@ ngx_http_optcache_count_family(ngx_http_api_prometheus_t *p,
     zone = zones->elts;
 
     for (k = 0; k < zones->nelts; k++) {
-        for (i = 0; names[i]; i++) {
+        for (i = 0; family->values[i]; i++) {
 
             ngx_http_api_prometheus_label(p, "zone", &zone[k]->name);
 
-            if (label) {
-                ngx_http_api_prometheus_text(p, label, names[i]);
+            if (family->label) {
+                ngx_http_api_prometheus_text(p, family->label,
+                                             family->values[i]);
             }
 
             ngx_http_api_prometheus_number(p,
-                    ngx_http_optcache_count_sum(zone[k], answers, first + i));
+                          ngx_http_optcache_count_sum(zone[k], family->answers,
+                                                      family->first + i));
         }
     }
 }

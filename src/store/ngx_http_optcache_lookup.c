@@ -257,7 +257,6 @@ static ngx_int_t
 ngx_http_optcache_lookup_ask(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_main_conf_t *omcf)
 {
-    u_char               last[NGX_SIZE_T_LEN];
     ngx_str_t            argv[4];
     ngx_pool_cleanup_t  *cln;
 
@@ -282,10 +281,7 @@ ngx_http_optcache_lookup_ask(ngx_http_request_t *r,
     } else {
         ngx_str_set(&argv[0], "GETRANGE");
         ngx_str_set(&argv[2], "0");
-
-        argv[3].data = last;
-        argv[3].len = ngx_sprintf(last, "%d", NGX_HTTP_OPTCACHE_LARGE - 1)
-                      - last;
+        ngx_str_set(&argv[3], NGX_HTTP_OPTCACHE_LARGE_LAST);
 
         ctx->command = ngx_redis_client_send(omcf->client, 4, argv, 1,
                                        ngx_http_optcache_reply_handler, ctx);
