@@ -10,15 +10,18 @@
 #include "ngx_http_rfc9110_date.h"
 
 
+#define NGX_HTTP_RFC9110_DATE_LEN  64
+
+
 static ngx_uint_t ngx_http_rfc9110_date_form(ngx_str_t *s, const char *form);
 static u_char *ngx_http_rfc9110_date_part(u_char *p, u_char *last, char part);
 
 
 /*
  * What a character of a form stands for: @ any letter, ~ the name of a month,
- * 0 any digit, * a weekday in full, _ a digit or a space, and itself
- * otherwise.  ngx_parse_http_time() looks at the numbers, but hardly at what
- * surrounds them: it takes "APR" for August.
+ * 0 any digit, * a weekday in full, _ a digit or a space, and itself, be it a
+ * capital or not, otherwise.  ngx_parse_http_time() looks at the numbers, but
+ * hardly at what surrounds them: it takes "APR" for August.
  */
 
 static const char  *ngx_http_rfc9110_date_forms[] = {
@@ -37,6 +40,7 @@ static const char  *ngx_http_rfc9110_date_months[] = {
 time_t
 ngx_http_rfc9110_date(ngx_str_t *value)
 {
+    u_char        buf[NGX_HTTP_RFC9110_DATE_LEN];
     ngx_str_t     s;
     const char  **form;
 
@@ -50,6 +54,15 @@ ngx_http_rfc9110_date(ngx_str_t *value)
     while (s.len && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) {
         s.len--;
     }
+
+    if (s.len > sizeof(buf)) {
+        return NGX_ERROR;
+    }
+
+    /* the name of a month is spelled as it should be, in a copy */
+
+    ngx_memcpy(buf, s.data, s.len);
+    s.data = buf;
 
     for (form = ngx_http_rfc9110_date_forms; *form; form++) {
 
@@ -99,8 +112,10 @@ ngx_http_rfc9110_date_part(u_char *p, u_char *last, char part)
     if (part == '~') {
 
         for (month = ngx_http_rfc9110_date_months; *month; month++) {
-            if (last - p >= 3 && ngx_strncmp(p, *month, 3) == 0) {
-                return p + 3;
+            if (last - p >= 3
+                && ngx_strncasecmp(p, (u_char *) *month, 3) == 0)
+            {
+                return ngx_cpymem(p, *month, 3);
             }
         }
 
@@ -123,6 +138,6 @@ ngx_http_rfc9110_date_part(u_char *p, u_char *last, char part)
         return (*p == ' ' || (*p >= '0' && *p <= '9')) ? p + 1 : NULL;
 
     default:
-        return (*p == (u_char) part) ? p + 1 : NULL;
+        return (ngx_tolower(*p) == ngx_tolower(part)) ? p + 1 : NULL;
     }
 }

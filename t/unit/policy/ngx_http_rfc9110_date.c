@@ -62,6 +62,32 @@ test_forms(void **state)
 }
 
 
+/* RFC 9111, 4.2: capitals or not */
+
+static void
+test_case(void **state)
+{
+    ngx_uint_t  i;
+
+    static const char  *rows[] = {
+        "Sun, 06 NOV 1994 08:49:37 GMT",
+        "SUN, 06 nov 1994 08:49:37 gmt",
+        "sunday, 06-noV-94 08:49:37 gMT",
+        "sun nOV  6 08:49:37 1994",
+    };
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (date(rows[i], strlen(rows[i])) != 784111777) {
+            fail_msg("\"%s\"", rows[i]);
+        }
+    }
+
+    assert_int_equal(date("Mon, 10 APR 2023 00:00:00 GMT", 29), 1681084800);
+    assert_int_equal(date("Thu, 10 AUG 2023 00:00:00 GMT", 29), 1691625600);
+    assert_int_equal(date("Sat, 10 JUN 2023 00:00:00 GMT", 29), 1686355200);
+}
+
+
 static void
 test_invalid(void **state)
 {
@@ -77,11 +103,13 @@ test_invalid(void **state)
         "Sun, 06 Nov 1994 08:49:37 ",
         "Sun, 06 Nov 1994 08:49:37 UTC",
         "Sun, 06 Nov 1994 08:49:37 EST",
-        "Sun, 06 Nov 1994 08:49:37 gmt",
+        "Sun, 06 Nov 1994 08:49:37 gms",
         "Sun, 06 Nov 1994 08:49:37 GMT+1",
         "Sun, 06 Nov 1994 08:49:37 +0000",
-        "Sun, 06 NOV 1994 08:49:37 GMT",
-        "Mon, 10 APR 2023 00:00:00 GMT",
+        "Mon, 10 AUR 2023 00:00:00 GMT",
+        "Aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, 06-Nov-94 08:49:37 "
+            "GMT",
+        "Mon, 10 Apr 2023 00:00:00 UTC",
         "Sun, 06 Nox 1994 08:49:37 GMT",
         "Sun, 6 Nov 1994 08:49:37 GMT",
         "Sun, 06 Nov 94 08:49:37 GMT",
@@ -156,6 +184,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_case),
         cmocka_unit_test(test_invalid),
         cmocka_unit_test(test_cuts),
     };
