@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(36);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(45);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -42,6 +42,7 @@ EOF
 
 my $modified = 'Mon, 01 Jan 2001 00:00:00 GMT';
 my $before = 'Sun, 31 Dec 2000 00:00:00 GMT';
+my $far = 'Fri, 01 Jan 2100 00:00:00 GMT';
 my $after = 'Tue, 02 Jan 2001 00:00:00 GMT';
 
 my $backend = $t->run_http_backend(8081, sub {
@@ -51,7 +52,8 @@ my $backend = $t->run_http_backend(8081, sub {
     my @fields = ('Cache-Control: max-age=60', 'X-Own: a');
 
     push @fields, 'ETag: "a"' unless $req->{uri} =~ /date/;
-    push @fields, "Last-Modified: $modified" unless $req->{uri} =~ /none/;
+    push @fields, 'Last-Modified: yesterday' if $req->{uri} =~ /bad/;
+    push @fields, "Last-Modified: $modified" unless $req->{uri} =~ /none|bad/;
 
     return [304, \@fields, ''] if ($h->{'if-none-match'} // '') eq '"a"';
     return [412, \@fields, 'failed'] if ($h->{'if-match'} // '') eq '"z"';
@@ -77,7 +79,7 @@ is(status($r) . body($r), '2000123456789', 'none of them was stored as it is')
 
 # conditions
 
-get($_) for '/a', '/none', '/date', '/404';
+get($_) for '/a', '/none', '/date', '/404', '/bad';
 
 is(status(get('/a', 'If-None-Match: "a"')), 304, 'ETag');
 is(status(get('/a', 'If-None-Match: W/"a"')), 304, 'weak ETag');
@@ -90,6 +92,29 @@ is(status(get('/a', "If-Modified-Since: $modified")), 304, 'date');
 is(status(get('/a', "If-Modified-Since: $before")), 200, 'before that');
 is(status(get('/none', "If-Modified-Since: $modified")), 200, 'of no date');
 is(status(get('/date', 'If-None-Match: "a"')), 200, 'of no ETag');
+
+# what has no Last-Modified has a Date
+
+$r = header(get('/none'), 'Date');
+
+is(status(get('/none', "If-Modified-Since: $r")), 304, 'the Date instead');
+is(status(get('/none', "If-Modified-Since: $far")), 304, 'or later');
+is(header(get('/none', "If-Modified-Since: $far"), 'Last-Modified'), undef,
+    'which is not told as another');
+is(header(get('/none', "If-Modified-Since: $far"), 'ETag'), '"a"',
+    'but the ETag');
+is(status(get('/none', "If-Modified-Since: $far", 'If-None-Match: "x"')), 200,
+    'which counts before it, too');
+is(status(get('/none', "If-Modified-Since: $far",
+              "If-Unmodified-Since: $modified")), 412,
+    'nor is it a Last-Modified');
+is(status(get('/none', 'Range: bytes=2-4', "If-Range: $far",
+              "If-Modified-Since: $far")), 200,
+    'or a strong one');
+is(status(get('/bad', "If-Modified-Since: $far")), 200,
+    'nor counts where Last-Modified is no date');
+is(status(get('/404', "If-Modified-Since: $far")), 404, 'or for an error');
+
 is(status(get('/404', 'If-None-Match: "a"')), 404, 'of an error');
 is(status(get('/a', 'If-Match: "x"')), 412, 'If-Match');
 is(status(get('/a', 'If-Match: "a"')), 200, 'that is met');

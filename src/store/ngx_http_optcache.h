@@ -16,6 +16,7 @@
  *     ngx_http_optcache_lock       does somebody ask for one already?
  *     ngx_http_optcache_lease      the same, of all hosts
  *     ngx_http_optcache_send       an entry becomes the response
+ *     ngx_http_optcache_since      unless it is not modified since a date
  *     ngx_http_optcache_fetch      upstream is asked, by our validators
  *     ngx_http_optcache_stale      what may be used though it is stale
  *     ngx_http_optcache_freshen    a 304 makes an entry fresh again

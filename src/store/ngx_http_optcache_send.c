@@ -11,12 +11,11 @@
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_count.h"
+#include "ngx_http_optcache_since.h"
 #include "ngx_http_rfc9110_encoding.h"
 #include "ngx_http_rfc9111_vary.h"
 
 
-static ngx_int_t ngx_http_optcache_send_since(ngx_http_request_t *r,
-    ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_http_optcache_send_gzip(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
 static ngx_int_t ngx_http_optcache_send_fields(ngx_http_request_t *r,
@@ -87,17 +86,17 @@ ngx_http_optcache_send_head(ngx_http_request_t *r,
         r->headers_in.if_modified_since = NULL;
     }
 
-    if (r->headers_in.if_modified_since
-        && ngx_http_optcache_send_since(r, e) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
     gzip = ngx_http_optcache_send_gzip(r, e);
 
     r->headers_out.status = e->status;
     r->headers_out.content_length_n = gzip ? e->gzip_len : e->body_len;
     r->headers_out.last_modified_time = e->last_modified;
+
+    if (r->headers_in.if_modified_since
+        && ngx_http_optcache_since(r, e) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     if (ngx_http_optcache_send_fields(r, e, &varies) != NGX_OK
         || ngx_http_optcache_send_age(r, e) != NGX_OK
@@ -117,46 +116,6 @@ ngx_http_optcache_send_head(ngx_http_request_t *r,
     }
 
     ctx->gzip = gzip;
-
-    return NGX_OK;
-}
-
-
-/*
- * RFC 9110, 13.1.3: what is as old as the date, or older, has not been modified
- * since.  nginx compares for "exact" by default, so it is shown the same.
- */
-
-static ngx_int_t
-ngx_http_optcache_send_since(ngx_http_request_t *r, ngx_optcache_entry_t *e)
-{
-    time_t                 since;
-    ngx_table_elt_t       *h;
-    ngx_optcache_field_t   field;
-
-    h = r->headers_in.if_modified_since;
-
-    since = ngx_parse_http_time(h->value.data, h->value.len);
-
-    if (since == NGX_ERROR
-        || e->last_modified == -1
-        || since <= e->last_modified
-        || ngx_optcache_entry_field(e, NGX_OPTCACHE_FIELD_LAST_MODIFIED,
-                                    &field)
-           != NGX_OK)
-    {
-        return NGX_OK;
-    }
-
-    h = ngx_palloc(r->pool, sizeof(ngx_table_elt_t));
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    *h = *r->headers_in.if_modified_since;
-    h->value = field.value;
-
-    r->headers_in.if_modified_since = h;
 
     return NGX_OK;
 }
