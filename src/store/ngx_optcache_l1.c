@@ -231,6 +231,17 @@ ngx_optcache_l1_remove(ngx_optcache_l1_t *l1, ngx_str_t *key)
 }
 
 
+uint64_t
+ngx_optcache_l1_linked(ngx_optcache_l1_t *l1, ngx_str_t *key)
+{
+    ngx_uint_t  i;
+
+    i = ngx_optcache_l1_shard_of(l1->sh, ngx_optcache_l1_hash(l1, key));
+
+    return __atomic_load_n(&l1->sh->shards[i].linked, __ATOMIC_ACQUIRE);
+}
+
+
 /* Keyed by a secret of the zone: clients choose URIs, not their hashes. */
 
 uint64_t

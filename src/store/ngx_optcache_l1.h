@@ -141,6 +141,15 @@ ngx_optcache_l1_compared(ngx_optcache_entry_t *e, uint64_t clock)
     }
 }
 
+/*
+ * A number that has grown if an entry may have been stored for an identity
+ * since it was read before: when it has not, a search that found nothing then
+ * would find nothing now.  Takes no lock, so what another worker stores at this
+ * very moment may be seen later.
+ */
+
+uint64_t ngx_optcache_l1_linked(ngx_optcache_l1_t *l1, ngx_str_t *key);
+
 /* Removes the entry of an identity, if there is one. */
 
 void ngx_optcache_l1_remove(ngx_optcache_l1_t *l1, ngx_str_t *key);

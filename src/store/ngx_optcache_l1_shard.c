@@ -74,6 +74,7 @@ ngx_optcache_l1_shard_rebuild(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i)
     ngx_optcache_l1_shard_each(sh, i, ngx_optcache_l1_shard_relink);
 
     shard->rebuilt++;
+    shard->linked++;
 
     ngx_optcache_l1_unlock(&sh->lock);
 }
@@ -252,9 +253,10 @@ void
 ngx_optcache_l1_shard_link(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
     uint32_t old)
 {
-    uint32_t                *bucket;
-    ngx_optcache_l1_node_t  *node, *last;
-    ngx_optcache_l1_queue_e  queue;
+    uint32_t                 *bucket;
+    ngx_optcache_l1_node_t   *node, *last;
+    ngx_optcache_l1_queue_e   queue;
+    ngx_optcache_l1_shard_t  *shard;
 
     node = ngx_optcache_l1_node(sh, cell);
     queue = ngx_optcache_l1_queue_first(sh, node->shard, node->hash);
@@ -283,7 +285,13 @@ ngx_optcache_l1_shard_link(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
 
     ngx_optcache_l1_queue_push(sh, cell, queue);
 
-    sh->shards[node->shard].entries++;
+    shard = &sh->shards[node->shard];
+
+    shard->entries++;
+
+    /* who reads it without the lock has seen the bucket as it was before */
+
+    __atomic_store_n(&shard->linked, shard->linked + 1, __ATOMIC_RELEASE);
 }
 
 

@@ -19,9 +19,9 @@
  *
  * All that is stored lies in cells.  A piece is a run of cells within a page,
  * or some whole pages, a chain is a list of pieces; no two of them need lie
- * side by side, so every cell that is free is of use to everybody.  A reference to a piece holds its
- * first cell, its length, and whether the piece starts with the reference to
- * the next one.
+ * side by side, so every cell that is free is of use to everybody.  A reference
+ * to a piece holds its first cell, its length, and whether the piece starts
+ * with the reference to the next one.
  *
  *     node       ngx_optcache_l1_node_t, identity, tags, head
  *     body       the bytes of the body
@@ -57,7 +57,7 @@
 
 
 #define NGX_OPTCACHE_L1_MAGIC      0x4c31434f       /* "OCL1" */
-#define NGX_OPTCACHE_L1_VERSION    5
+#define NGX_OPTCACHE_L1_VERSION    6
 
 #define NGX_OPTCACHE_L1_CELL       64               /* bytes */
 #define NGX_OPTCACHE_L1_CELLS      64               /* of a page */
@@ -209,7 +209,8 @@ typedef struct {
     ngx_uint_t                entries;
     ngx_uint_t                evicted;
     ngx_uint_t                rebuilt;    /* times */
-    ngx_uint_t                unused[2];  /* up to a pair of cache lines */
+    uint64_t                  linked;     /* nodes, ever */
+    ngx_uint_t                unused;     /* up to a pair of cache lines */
 } ngx_optcache_l1_shard_t;
 
 

@@ -121,6 +121,39 @@ test_identity(void **state)
 }
 
 
+/* It grows with what is stored, replaced or not, and with nothing else. */
+
+static void
+test_linked(void **state)
+{
+    zone_t                *z = *state;
+    uint64_t               before;
+    ngx_pool_t            *pool;
+    ngx_optcache_entry_t   e;
+
+    pool = ngx_create_pool(4096, &z->log);
+    assert_non_null(pool);
+
+    l1_fill(pool, &e, 1, 1, 10, 0);
+
+    before = ngx_optcache_l1_linked(z->l1, &e.key);
+
+    assert_false(l1_holds(z, 1, 1));
+    assert_int_equal(ngx_optcache_l1_linked(z->l1, &e.key), before);
+
+    assert_int_equal(ngx_optcache_l1_store(z->l1, &e), NGX_OK);
+    assert_true(ngx_optcache_l1_linked(z->l1, &e.key) > before);
+
+    before = ngx_optcache_l1_linked(z->l1, &e.key);
+
+    assert_true(l1_holds(z, 1, 1));
+    l1_remove(z, 1);
+    assert_int_equal(ngx_optcache_l1_linked(z->l1, &e.key), before);
+
+    ngx_destroy_pool(pool);
+}
+
+
 /* Up to where one request has compared it, the next one need not. */
 
 static void
@@ -787,6 +820,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
         cmocka_unit_test_setup_teardown(test_identity, setup_bad_hash,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_linked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_compared, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full, setup, teardown),
