@@ -31,7 +31,7 @@ http {
     optcache_lock_timeout 60s;
     optcache_headers all;
 
-    optcache_redis_server redis://127.0.0.1:6379 timeout=5s connect_timeout=5s;
+    optcache_redis_server %%REDIS%% timeout=5s connect_timeout=5s;
 
     # that of which host it is asked for is no part of it
     optcache_key $uri$is_args$args;
@@ -66,17 +66,21 @@ CONF_END
 
 # CacheHosts->new('location / { .. }', n => 2, http2 => 1): what is in the
 # server of each host, at port 8080, 8081 and 8082, and at 8070, 8071 and 8072
-# by HTTP/2.
+# by HTTP/2.  With cluster => 1 their Redis is a cluster.
 
 sub new {
     my ($class, $server, %o) = @_;
 
     my $n = $o{n} || 3;
     my $http2 = $o{http2} ? 'listen 127.0.0.1:8070 http2;' : '';
+    my $redis = $o{cluster}
+        ? 'redis://127.0.0.1:7000 redis://127.0.0.1:7001 cluster'
+        : 'redis://127.0.0.1:6379';
 
     my $self = bless {
         ports => [@ports[0 .. $n - 1]],
         hosts => [map { Test::Nginx->new(log => 'info') } 1 .. $n],
+        cluster => $o{cluster},
     }, $class;
 
     my $first = $self->{hosts}[0];
@@ -92,6 +96,7 @@ sub new {
 
         $text =~ s/%%SERVER%%/$server/;
         $text =~ s/%%HTTP2%%/$http2/;
+        $text =~ s/%%REDIS%%/$redis/;
         $text =~ s/127\.0\.0\.1:8080\b/127.0.0.1:$port/g;
         $text =~ s/127\.0\.0\.1:8070\b/127.0.0.1:@{[$port - 10]}/g;
         $text =~ s/127\.0\.0\.1:8090\b/127.0.0.1:$status{$port}/g;
@@ -115,7 +120,10 @@ sub redis { $_[0]->{redis} }
 sub run {
     my ($self, %o) = @_;
 
-    $self->{redis} = $self->{hosts}[0]->run_redis(%o);
+    my $first = $self->{hosts}[0];
+
+    $self->{redis} = $self->{cluster} ? $first->run_redis_cluster(%o)
+                                      : $first->run_redis(%o);
 
     $_->run() for $self->hosts();
     $self->ready();
@@ -187,6 +195,8 @@ sub working {
 
 sub leased {
     my ($self) = @_;
+
+    return $self->{redis}->keys('oc:l:{*') if $self->{cluster};
 
     return @{ $self->{redis}->cmd('KEYS', 'oc:l:{*') };
 }

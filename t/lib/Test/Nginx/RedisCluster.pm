@@ -175,6 +175,22 @@ sub keys {
 }
 
 
+# As of one Redis: what all nodes that run have executed, or have refused.
+
+sub calls { my ($self, $command) = @_; return $self->_sum('calls', $command) }
+sub errors { my ($self, $code) = @_; return $self->_sum('errors', $code) }
+
+
+sub _sum {
+    my ($self, $method, $name) = @_;
+
+    my $n = 0;
+    $n += $_->$method($name) for grep { $_->alive() } $self->nodes();
+
+    return $n;
+}
+
+
 # The steps of moving a slot: begin() makes one master import what another
 # has, move() moves the keys there are now, end() tells all masters.
 
