@@ -16,7 +16,7 @@ use Test::Nginx::Stream;
 
 my $s = Test::Nginx::Stream->new(
             redis => 'redis://127.0.0.1:7000 redis://127.0.0.1:7001 cluster'
-                     . ' timeout=5s connect_timeout=5s')->plan(5);
+                     . ' timeout=5s connect_timeout=5s')->plan(9);
 my $cluster = $s->host(0)->run_redis_cluster();
 
 $s->run();
@@ -29,6 +29,10 @@ ok($s->cached('/a'), 'cached');
 
 $master->cmd('XADD', 'oc:invalidate', '*', 'uri', '/a');
 ok($s->gone('/a'), 'told');
+
+# what is invalidated at one host, which the other one hears of
+
+told('/a', 'a host');
 
 ok($s->cached('/a'), 'cached');
 
@@ -44,5 +48,17 @@ wait_for(sub {
     eval { $replica->cmd('XADD', 'oc:invalidate', '*', 'uri', '/a') }
 }, 60);
 ok($s->gone('/a'), 'told to the promoted one');
+
+told('/a', 'a host, to the promoted one');
+
+###############################################################################
+
+sub told {
+    my ($uri, $who) = @_;
+
+    ok($s->cached($uri), 'cached');
+    http_request('DELETE', $uri, port => port(8080));
+    ok($s->gone($uri), "told by $who");
+}
 
 ###############################################################################

@@ -17,7 +17,7 @@ use Test::Nginx::Stream;
 my $s = Test::Nginx::Stream->new(
             redis => 'redis://127.0.0.1:26379 redis://127.0.0.1:26380'
                      . ' redis://127.0.0.1:26381 sentinel=mymaster'
-                     . ' timeout=5s connect_timeout=5s')->plan(4);
+                     . ' timeout=5s connect_timeout=5s')->plan(8);
 my $set = $s->host(0)->run_sentinels();
 my $old = $set->redis(0);
 
@@ -30,6 +30,10 @@ ok($s->cached('/a'), 'cached');
 $old->cmd('XADD', 'oc:invalidate', '*', 'uri', '/a');
 ok($s->gone('/a'), 'told');
 
+# what is invalidated at one host, which the other one hears of
+
+told('/a', 'a host');
+
 ok($s->cached('/a'), 'cached');
 $old->cmd('WAIT', 2, 20000);
 $old->kill();
@@ -38,5 +42,17 @@ my $new = $set->wait_other($old);
 
 $new->cmd('XADD', 'oc:invalidate', '*', 'uri', '/a');
 ok($s->gone('/a'), 'told to the promoted one');
+
+told('/a', 'a host, to the promoted one');
+
+###############################################################################
+
+sub told {
+    my ($uri, $who) = @_;
+
+    ok($s->cached($uri), 'cached');
+    http_request('DELETE', $uri, port => port(8080));
+    ok($s->gone($uri), "told by $who");
+}
 
 ###############################################################################
