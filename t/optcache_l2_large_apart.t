@@ -86,6 +86,19 @@ is($t->log_count(qr/is down/), 0, 'large ones that are late are no outage');
 
 $fake->set(delay => undef);
 
+# they are not asked for at once after that
+
+my $n = 0;
+
+wait_for(sub {
+    my $uri = '/late/100000?' . ++$n;
+
+    http_get($uri, port => 8090);
+    wait_for(sub { 8 + $n == grep { $_ > 100 } lengths() });
+
+    return (header(scalar http_get($uri), 'X-Layer') // '') eq 'L2';
+}, 20);
+
 # the reply is not coming
 
 $fake->set(stall_after => 0);
@@ -97,7 +110,8 @@ ok(wait_for(sub { $fake->log('GET') > $asked }),
 
 is(header(http_get('/10'), 'X-Layer'), 'L2', 'a small one comes meanwhile');
 is(header(http_get('/11'), 'X-Cache'), 'MISS', 'and what is not there');
-ok(wait_for(sub { 9 == grep { $_ > 100 } lengths() }), 'and is stored');
+ok(wait_for(sub { 9 + $n == grep { $_ > 100 } lengths() }),
+    'and is stored');
 
 is(length body(http_end($s)), 300000, 'nor is there an end to the large one');
 

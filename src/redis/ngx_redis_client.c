@@ -126,8 +126,17 @@ ngx_redis_command_t *
 ngx_redis_client_send_large(ngx_redis_client_t *client, ngx_uint_t argc,
     ngx_str_t *argv, ngx_uint_t key, ngx_redis_reply_pt handler, void *data)
 {
-    return ngx_redis_client_send_by(client, argc, argv, key, 1, handler,
-                                    data);
+    return ngx_redis_client_send_by(client, argc, argv, key,
+                                    NGX_REDIS_LARGE_SENT, handler, data);
+}
+
+
+ngx_redis_command_t *
+ngx_redis_client_read_large(ngx_redis_client_t *client, ngx_uint_t argc,
+    ngx_str_t *argv, ngx_uint_t key, ngx_redis_reply_pt handler, void *data)
+{
+    return ngx_redis_client_send_by(client, argc, argv, key,
+                                    NGX_REDIS_LARGE_READ, handler, data);
 }
 
 

@@ -28,6 +28,10 @@
 #include "ngx_redis_metrics.h"
 
 
+/* a longer argument is never taken, bytes: the command has others, too */
+#define NGX_REDIS_CLIENT_MAX  (32 * 1024 * 1024 - 4096)
+
+
 typedef struct ngx_redis_conf_s     ngx_redis_conf_t;
 typedef struct ngx_redis_client_s   ngx_redis_client_t;
 typedef struct ngx_redis_command_s  ngx_redis_command_t;
@@ -129,15 +133,18 @@ ngx_redis_command_t *ngx_redis_client_send(ngx_redis_client_t *client,
     ngx_redis_reply_pt handler, void *data);
 
 /*
- * The same for a command that is large, or the reply to which may be: it has a
- * connection of its own, made when there is something to send, if the client
- * was told to have one before its creation.  Commands here and there are in no
- * order.
+ * The same for a command that is large: it has a connection of its own, made
+ * when there is something to send, if the client was told to have one before
+ * its creation.  Commands here and there are in no order.  "read": the reply may
+ * be large, and is waited for; NULL, too, while none comes (ngx_redis_large.h).
  */
 
 void ngx_redis_conf_large(ngx_redis_conf_t *conf);
 
 ngx_redis_command_t *ngx_redis_client_send_large(ngx_redis_client_t *client,
+    ngx_uint_t argc, ngx_str_t *argv, ngx_uint_t key,
+    ngx_redis_reply_pt handler, void *data);
+ngx_redis_command_t *ngx_redis_client_read_large(ngx_redis_client_t *client,
     ngx_uint_t argc, ngx_str_t *argv, ngx_uint_t key,
     ngx_redis_reply_pt handler, void *data);
 

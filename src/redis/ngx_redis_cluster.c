@@ -185,7 +185,7 @@ ngx_redis_cluster_send(ngx_redis_cluster_t *cl, ngx_uint_t argc,
 
     if (cmd) {
         cmd->slot = slot;
-        cmd->large = (large != 0);
+        cmd->large = large;
     }
 
     return cmd;

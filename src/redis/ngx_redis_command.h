@@ -53,6 +53,7 @@ struct ngx_redis_command_s {
 
     ngx_str_t                   wire;      /* as hiredis formatted it */
     size_t                      copied;    /* of it to the connection */
+    ngx_uint_t                  large;     /* see ngx_redis_large.h */
 
     /* what follows is of clusters only */
 
@@ -61,7 +62,6 @@ struct ngx_redis_command_s {
     ngx_uint_t                  hops;      /* how often it was sent on */
 
     unsigned                    hurried:1;
-    unsigned                    large:1;   /* it, or its reply */
     unsigned                    asking:1;  /* "ASKING" is written before it */
     unsigned                    asked:1;   /* and has not been answered */
     unsigned                    retried:1; /* after a refusal */

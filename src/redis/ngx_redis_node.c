@@ -124,12 +124,21 @@ ngx_redis_command_t *
 ngx_redis_node_send(ngx_redis_node_t *node, ngx_uint_t argc, ngx_str_t *argv,
     ngx_uint_t large, ngx_redis_reply_pt handler, void *data)
 {
-    if (!ngx_redis_node_may_connect(node)) {
+    ngx_redis_command_t  *cmd;
+
+    if (!ngx_redis_node_may_connect(node)
+        || !ngx_redis_large_takes(node, large))
+    {
         return NULL;
     }
 
-    return ngx_redis_pipe_send(ngx_redis_node_choose(node, large), argc, argv,
-                               handler, data);
+    cmd = ngx_redis_pipe_send(ngx_redis_node_choose(node, large), argc, argv,
+                              handler, data);
+    if (cmd) {
+        cmd->large = large;
+    }
+
+    return cmd;
 }
 
 
@@ -137,7 +146,9 @@ ngx_int_t
 ngx_redis_node_take(ngx_redis_node_t *node, ngx_redis_command_t *cmd,
     ngx_uint_t asking)
 {
-    if (!ngx_redis_node_may_connect(node)) {
+    if (!ngx_redis_node_may_connect(node)
+        || !ngx_redis_large_takes(node, cmd->large))
+    {
         return NGX_DECLINED;
     }
 
@@ -364,10 +375,7 @@ ngx_redis_node_timedout(ngx_redis_node_t *node, ngx_redis_pipe_t *pipe)
     ngx_int_t  rc;
     ngx_str_t  reason;
 
-    if (node->conf->large
-        && pipe == &node->pipes[node->npipes - 1]
-        && ngx_redis_node_state(node) == NGX_REDIS_UP)
-    {
+    if (ngx_redis_large_apart(node, pipe)) {
         /* a way that is full; whether it answers is seen on the others */
         return;
     }
@@ -388,9 +396,11 @@ ngx_redis_node_lost(ngx_redis_node_t *node, ngx_redis_pipe_t *pipe,
     ngx_uint_t was_up)
 {
     ngx_int_t          rc;
+    ngx_uint_t         apart;
     ngx_redis_conn_t  *conn;
 
     conn = &pipe->conn;
+    apart = ngx_redis_large_apart(node, pipe);
 
     if (was_up) {
         ngx_log_error(NGX_LOG_INFO, node->log, 0, "redis: %V",
@@ -398,7 +408,7 @@ ngx_redis_node_lost(ngx_redis_node_t *node, ngx_redis_pipe_t *pipe,
 
         rc = NGX_DECLINED;
 
-        if (!pipe->leaving && !conn->moved
+        if (!pipe->leaving && !conn->moved && !apart
             && (pipe->all.n
                 || ngx_current_msec - conn->established
                    < NGX_REDIS_NODE_SHORT))
@@ -411,7 +421,8 @@ ngx_redis_node_lost(ngx_redis_node_t *node, ngx_redis_pipe_t *pipe,
         node->handlers->trouble(node->data, node, 1);
 
         return ngx_redis_node_may_connect(node)
-               && (!ngx_exiting || !ngx_queue_empty(&pipe->waiting));
+               && (!(ngx_exiting || apart)
+                   || !ngx_queue_empty(&pipe->waiting));
     }
 
     /* no address would have it */

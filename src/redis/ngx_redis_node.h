@@ -22,6 +22,7 @@
 
 #include "ngx_redis_breaker.h"
 #include "ngx_redis_client.h"
+#include "ngx_redis_large.h"
 #include "ngx_redis_pipe.h"
 
 
@@ -63,6 +64,7 @@ struct ngx_redis_node_s {
     ngx_uint_t                npipes;
 
     ngx_redis_breaker_t       breaker;
+    ngx_redis_large_t         large;       /* another, of large values */
     ngx_uint_t                refusals;    /* servers that refused to serve */
     ngx_msec_t                refused;     /* when the last one did */
 
@@ -98,8 +100,8 @@ void ngx_redis_node_close(ngx_redis_node_t *node);
 void ngx_redis_node_retire(ngx_redis_node_t *node);
 
 /*
- * As ngx_redis_client_send(), or _send_large(); NULL when the breaker is open,
- * too.
+ * As ngx_redis_client_send(), or with "large" (ngx_redis_large.h) as the others;
+ * NULL when the breaker is open, too.
  */
 
 ngx_redis_command_t *ngx_redis_node_send(ngx_redis_node_t *node,

@@ -303,6 +303,7 @@ ngx_redis_pipe_reply_handler(void *data, redisReply *reply)
     }
 
     ngx_redis_node_answered(pipe->node, pipe, reply);
+    ngx_redis_large_ended(pipe->node, pipe, cmd, NGX_REDIS_REPLY);
 
     result = (reply->type == REDIS_REPLY_ERROR) ? NGX_REDIS_REFUSED
                                                 : NGX_REDIS_REPLY;
@@ -398,6 +399,7 @@ ngx_redis_pipe_lost_handler(void *data, ngx_uint_t was_up)
             continue;
         }
 
+        ngx_redis_large_ended(pipe->node, pipe, cmd, NGX_REDIS_CLOSED);
         ngx_redis_command_end(cmd, NGX_REDIS_CLOSED, NULL);
     }
 
@@ -458,6 +460,7 @@ ngx_redis_pipe_expire(ngx_redis_pipe_t *pipe)
                        cmd->state, pipe->all.n);
 
         ngx_redis_node_timedout(pipe->node, pipe);
+        ngx_redis_large_ended(pipe->node, pipe, cmd, NGX_REDIS_TIMEOUT);
 
         if (cmd->state == NGX_REDIS_COMMAND_WAITING) {
             ngx_redis_command_end(cmd, NGX_REDIS_TIMEOUT, NULL);

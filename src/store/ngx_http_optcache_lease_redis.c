@@ -138,8 +138,9 @@ ngx_http_optcache_lease_eval(ngx_redis_client_t *client, ngx_str_t *script,
     ngx_str_t *name, u_char *token, ngx_msec_t time, ngx_uint_t large,
     ngx_redis_reply_pt handler, void *data)
 {
-    u_char     buf[NGX_INT64_LEN];
-    ngx_str_t  argv[6];
+    u_char                buf[NGX_INT64_LEN];
+    ngx_str_t             argv[6];
+    ngx_redis_command_t  *cmd;
 
     ngx_str_set(&argv[0], "EVAL");
     argv[1] = *script;
@@ -150,9 +151,14 @@ ngx_http_optcache_lease_eval(ngx_redis_client_t *client, ngx_str_t *script,
     argv[5].data = buf;
     argv[5].len = ngx_sprintf(buf, "%M", time) - buf;
 
-    return large
-           ? ngx_redis_client_send_large(client, 6, argv, 3, handler, data)
-           : ngx_redis_client_send(client, 6, argv, 3, handler, data);
+    cmd = large ? ngx_redis_client_send_large(client, 6, argv, 3, handler,
+                                              data)
+                : NULL;
+
+    /* where there is no room for more, what was stored is not told of either */
+
+    return cmd ? cmd : ngx_redis_client_send(client, 6, argv, 3, handler,
+                                             data);
 }
 
 

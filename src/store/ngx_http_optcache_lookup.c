@@ -275,7 +275,7 @@ ngx_http_optcache_lookup_ask(ngx_http_request_t *r,
     if (ctx->whole) {
         ngx_str_set(&argv[0], "GET");
 
-        ctx->command = ngx_redis_client_send_large(omcf->client, 2, argv, 1,
+        ctx->command = ngx_redis_client_read_large(omcf->client, 2, argv, 1,
                                        ngx_http_optcache_reply_handler, ctx);
 
     } else {
