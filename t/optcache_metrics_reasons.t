@@ -16,7 +16,7 @@ use Test::Nginx;
 use Test::Nginx::XXH64 qw/ xxh64 /;
 
 my $t = Test::Nginx->new()->has('http_proxy')->has_program('redis-server')
-    ->plan(36);
+    ->plan(40);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -58,6 +58,11 @@ http {
             proxy_pass http://127.0.0.1:8081;
         }
 
+        location /l2/big/ {
+            optcache_max_size 40m;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
         location /m/ {
             optcache off;
             optcache_api write=on;
@@ -95,6 +100,10 @@ $t->run_http_backend(8081, sub {
             . "Content-Length: 100\r\n\r\nshort";
         return undef;
     }
+
+    # as much as Redis is sent, or more
+
+    return [200, [$age], 'x' x $1] if $request->{uri} =~ m!/big/(\d+)!;
 
     return [200, [$age], 'body'];
 });
@@ -156,6 +165,20 @@ is(looked(), 'type', 'a list');
 my $zone = zone();
 cmp_ok($zone->{misses}{refused}, '==', 9, 'each of them a miss');
 
+# answers that Redis does not have: neither is there, nor is the other one all
+# of what is sent
+
+my $most = 32 * 1024 * 1024 - 4096;
+
+is(unstored("/l2/big/$most"), 'size', 'too large for Redis');
+is(unstored('/l2/big/' . ($most - 1000)), '', 'not too large');
+
+$redis->cmd('CONFIG', 'SET', 'maxmemory', 1);
+is(unstored('/l2/2'), 'failed', 'no room in Redis');
+
+$redis->kill();
+ok(wait_for(sub { unstored('/l2/' . rand()) eq 'rejected' }, 20), 'no Redis');
+
 # the log says so as often
 
 is($t->log_count(qr/optcache found no valid entry in Redis/), 9,
@@ -192,6 +215,28 @@ sub refused {
         $code->();
         wait_for(sub { total() > $before });
     }, sub { zone()->{refused} });
+}
+
+
+# By the time that the answer is there, or as soon as Redis has told.
+
+sub unstored {
+    my ($uri) = @_;
+
+    return diff(sub {
+        my $before = stored();
+        http_get($uri);
+        wait_for(sub { stored() > $before });
+    }, sub { zone()->{l2}{unstored} });
+}
+
+
+sub stored {
+    my $zone = zone();
+    my $n = $zone->{stored}{l2};
+
+    $n += $_ for values %{ $zone->{l2}{unstored} };
+    return $n;
 }
 
 

@@ -331,7 +331,8 @@ ngx_int_t ngx_http_optcache_store_name(ngx_http_optcache_main_conf_t *omcf,
 /*
  * Stores an entry in the second level alone, if there is one and any use for
  * the entry; with "replace" only where something is stored under its identity
- * still.  Memory is from "pool".  Returns 1 if it is sent as what is large.
+ * still.  Memory is from "pool".  Returns 1 if it is sent as what is large; what
+ * is larger than NGX_REDIS_CLIENT_MAX never is.
  */
 
 ngx_uint_t ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,

@@ -78,6 +78,10 @@ static const char  *ngx_http_optcache_count_values[] = {
     NULL
 };
 
+static const char  *ngx_http_optcache_count_unstored[] = {
+    "size", "rejected", "failed", NULL
+};
+
 /* X-Cache, and what is over before there is one */
 
 static const char  *ngx_http_optcache_count_names[] = {
@@ -116,6 +120,11 @@ static ngx_http_optcache_count_family_t  ngx_http_optcache_count_families[] = {
       "Values of Redis that were refused, by reason.",
       "reason", ngx_http_optcache_count_values, 1,
       NGX_HTTP_OPTCACHE_VALUE },
+
+    { "optcache_l2_unstored_total",
+      "Answers that Redis was to store and does not have, by reason.",
+      "reason", ngx_http_optcache_count_unstored, 1,
+      NGX_HTTP_OPTCACHE_UNSTORED_SIZE },
 
     { "optcache_waits_total",
       "Waits for the answer to another request, by result.",
@@ -247,6 +256,11 @@ ngx_http_optcache_count_json(ngx_http_api_json_t *json,
     ngx_http_api_json_object(json, "refused");
     ngx_http_optcache_count_list(json, zone, ngx_http_optcache_count_values,
                                  1, NGX_HTTP_OPTCACHE_VALUE);
+    ngx_http_api_json_end(json);
+
+    ngx_http_api_json_object(json, "unstored");
+    ngx_http_optcache_count_list(json, zone, ngx_http_optcache_count_unstored,
+                                 1, NGX_HTTP_OPTCACHE_UNSTORED_SIZE);
     ngx_http_api_json_end(json);
     ngx_http_api_json_end(json);
 }

@@ -18,6 +18,11 @@
 
 static void ngx_http_optcache_store_refused(ngx_http_optcache_ctx_t *ctx,
     ngx_optcache_entry_t *e, ngx_uint_t why);
+static ngx_redis_command_t *ngx_http_optcache_store_send(
+    ngx_http_optcache_main_conf_t *omcf, ngx_optcache_l1_t *counted,
+    ngx_str_t *argv, ngx_uint_t argc);
+static void ngx_http_optcache_store_unstored(ngx_optcache_l1_t *counted,
+    ngx_uint_t why);
 static void ngx_http_optcache_store_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 
@@ -110,22 +115,32 @@ ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
     ngx_optcache_l1_t *zone, ngx_pool_t *pool, ngx_optcache_entry_t *e,
     ngx_uint_t replace)
 {
-    time_t              use;
-    u_char              ttl[NGX_TIME_T_LEN];
-    ngx_str_t           argv[6];
-    ngx_uint_t          large;
-    ngx_optcache_l1_t  *counted;
-
-    if (omcf->client == NULL
-        || ngx_redis_client_state(omcf->client) == NGX_REDIS_DOWN)
-    {
-        return 0;
-    }
+    time_t                use;
+    u_char                ttl[NGX_TIME_T_LEN];
+    ngx_str_t             argv[6];
+    ngx_optcache_l1_t    *counted;
+    ngx_redis_command_t  *cmd;
 
     use = ngx_optcache_entry_use(e, ngx_time());
 
-    if (use <= 0) {
+    if (omcf->client == NULL || use <= 0) {
         /* Redis takes no EX 0 */
+        return 0;
+    }
+
+    /* what a thread has compressed is of an answer that is counted already */
+
+    counted = (replace || e->status == 0) ? NULL : zone;
+
+    if (ngx_redis_client_state(omcf->client) == NGX_REDIS_DOWN) {
+        ngx_http_optcache_store_unstored(counted,
+                                         NGX_HTTP_OPTCACHE_UNSTORED_REJECTED);
+        return 0;
+    }
+
+    if (ngx_optcache_entry_size(e) > NGX_REDIS_CLIENT_MAX) {
+        ngx_http_optcache_store_unstored(counted,
+                                         NGX_HTTP_OPTCACHE_UNSTORED_SIZE);
         return 0;
     }
 
@@ -147,28 +162,49 @@ ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
 
     ngx_str_set(&argv[5], "XX");
 
-    large = (argv[2].len >= NGX_HTTP_OPTCACHE_LARGE);
-
-    /* what a thread has compressed is of an answer that is counted already */
-
-    counted = (replace || e->status == 0) ? NULL : zone;
-
-    if (large) {
-        (void) ngx_redis_client_send_large(omcf->client, replace ? 6 : 5,
-                                           argv, 1,
-                                           ngx_http_optcache_store_handler,
-                                           counted);
-
-    } else {
-        (void) ngx_redis_client_send(omcf->client, replace ? 6 : 5, argv, 1,
-                                     ngx_http_optcache_store_handler, counted);
-    }
+    cmd = ngx_http_optcache_store_send(omcf, counted, argv, replace ? 6 : 5);
 
     /* the client has its own copy; a large one need not stay till the end */
 
     (void) ngx_pfree(pool, argv[2].data);
 
-    return large;
+    return cmd && argv[2].len >= NGX_HTTP_OPTCACHE_LARGE;
+}
+
+
+static ngx_redis_command_t *
+ngx_http_optcache_store_send(ngx_http_optcache_main_conf_t *omcf,
+    ngx_optcache_l1_t *counted, ngx_str_t *argv, ngx_uint_t argc)
+{
+    ngx_redis_command_t  *cmd;
+
+    if (argv[2].len >= NGX_HTTP_OPTCACHE_LARGE) {
+        cmd = ngx_redis_client_send_large(omcf->client, argc, argv, 1,
+                                          ngx_http_optcache_store_handler,
+                                          counted);
+
+    } else {
+        cmd = ngx_redis_client_send(omcf->client, argc, argv, 1,
+                                    ngx_http_optcache_store_handler, counted);
+    }
+
+    if (cmd == NULL) {
+        ngx_http_optcache_store_unstored(counted,
+                                         NGX_HTTP_OPTCACHE_UNSTORED_REJECTED);
+    }
+
+    return cmd;
+}
+
+
+/* It is in L1, perhaps; elsewhere it is a miss. */
+
+static void
+ngx_http_optcache_store_unstored(ngx_optcache_l1_t *counted, ngx_uint_t why)
+{
+    if (counted) {
+        ngx_metrics_count(counted->answers, why);
+    }
 }
 
 
@@ -196,5 +232,9 @@ ngx_http_optcache_store_handler(void *data, ngx_redis_result_e result,
 
     if (zone && result == NGX_REDIS_REPLY) {
         ngx_metrics_count(zone->answers, NGX_HTTP_OPTCACHE_STORED_L2);
+
+    } else {
+        ngx_http_optcache_store_unstored(zone,
+                                         NGX_HTTP_OPTCACHE_UNSTORED_FAILED);
     }
 }

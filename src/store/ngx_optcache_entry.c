@@ -156,6 +156,15 @@ ngx_optcache_entry_longer(uint32_t window, uint32_t more)
 }
 
 
+size_t
+ngx_optcache_entry_size(ngx_optcache_entry_t *e)
+{
+    return NGX_OPTCACHE_ENTRY_HEADER + e->key.len
+           + e->ntags * sizeof(uint64_t) + e->head.len
+           + e->body_len + e->gzip_len;
+}
+
+
 ngx_int_t
 ngx_optcache_entry_encode(ngx_pool_t *pool, ngx_optcache_entry_t *e,
     ngx_str_t *value)
@@ -163,9 +172,7 @@ ngx_optcache_entry_encode(ngx_pool_t *pool, ngx_optcache_entry_t *e,
     u_char      *p;
     ngx_uint_t   i;
 
-    value->len = NGX_OPTCACHE_ENTRY_HEADER + e->key.len
-                 + e->ntags * sizeof(uint64_t) + e->head.len
-                 + e->body_len + e->gzip_len;
+    value->len = ngx_optcache_entry_size(e);
 
     p = ngx_palloc(pool, value->len);
     if (p == NULL) {

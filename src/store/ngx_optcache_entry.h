@@ -136,6 +136,10 @@ time_t ngx_optcache_entry_use(ngx_optcache_entry_t *e, time_t now);
 
 void ngx_optcache_entry_soften(ngx_optcache_entry_t *e, time_t now);
 
+/* The bytes of an encoded entry. */
+
+size_t ngx_optcache_entry_size(ngx_optcache_entry_t *e);
+
 /*
  * Encodes an entry into one piece of memory from "pool"; NGX_ERROR when out of
  * memory.
