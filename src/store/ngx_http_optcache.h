@@ -18,6 +18,7 @@
  *     ngx_http_optcache_send       an entry becomes the response
  *     ngx_http_optcache_since      unless it is not modified since a date
  *     ngx_http_optcache_fetch      upstream is asked, by our validators
+ *     ngx_http_optcache_interim    what comes before the response
  *     ngx_http_optcache_stale      what may be used though it is stale
  *     ngx_http_optcache_freshen    a 304 makes an entry fresh again
  *     ngx_http_optcache_capture    the response becomes an entry
@@ -207,8 +208,9 @@ typedef struct {
 } ngx_http_optcache_place_t;
 
 
-typedef struct ngx_http_optcache_lock_s   ngx_http_optcache_lock_t;
-typedef struct ngx_http_optcache_lease_s  ngx_http_optcache_lease_t;
+typedef struct ngx_http_optcache_lock_s     ngx_http_optcache_lock_t;
+typedef struct ngx_http_optcache_lease_s    ngx_http_optcache_lease_t;
+typedef struct ngx_http_optcache_interim_s  ngx_http_optcache_interim_t;
 
 typedef struct {
     ngx_http_request_t           *request;
@@ -225,6 +227,7 @@ typedef struct {
     ngx_redis_command_t          *command;    /* the lookup under way */
     ngx_http_optcache_lock_t     *lock;       /* NULL: has no part in it */
     ngx_http_optcache_lease_t    *lease;      /* the same of all hosts */
+    ngx_http_optcache_interim_t  *interim;    /* what reads the response */
     ngx_http_optcache_place_t     other;      /* what all share, or the own */
     ngx_str_t                     body;       /* of a POST: SHA-256 in hex */
     ngx_str_t                     rule;       /* No-Vary-Search, if known */

@@ -10,6 +10,7 @@
 
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_fetch.h"
+#include "ngx_http_optcache_interim.h"
 #include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_stale.h"
 
@@ -63,6 +64,7 @@ ngx_http_optcache_ask(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     }
 
     if (ngx_http_optcache_fetch(r, ctx) != NGX_OK
+        || ngx_http_optcache_interim(r, ctx) != NGX_OK
         || ((ctx->held || ctx->hidden || ctx->background)
             && ngx_http_optcache_stale_keep(r, ctx) != NGX_OK))
     {
