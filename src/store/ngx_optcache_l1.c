@@ -63,7 +63,11 @@ ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
     hash = ngx_optcache_l1_hash(l1, key);
     i = ngx_optcache_l1_shard_of(l1->sh, hash);
 
-    ngx_optcache_l1_shard_prefetch(l1->sh, i, hash);
+    /* most of what is not there is known by this */
+
+    if (ngx_optcache_l1_shard_none(l1->sh, i, hash)) {
+        return NGX_DECLINED;
+    }
 
     pin = ngx_optcache_l1_worker_pin(l1);
     if (pin == NULL) {

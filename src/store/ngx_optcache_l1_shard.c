@@ -186,6 +186,29 @@ ngx_optcache_l1_shard_prefetch(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
 }
 
 
+ngx_uint_t
+ngx_optcache_l1_shard_none(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
+    uint64_t hash)
+{
+    uint32_t  cell;
+
+    cell = __atomic_load_n(ngx_optcache_l1_shard_bucket(sh, i,
+                                                        (uint32_t) hash),
+                           __ATOMIC_ACQUIRE);
+    if (cell == 0) {
+        return 1;
+    }
+
+    /* what a search ends with, and the identity */
+
+    __builtin_prefetch(ngx_optcache_l1_cell(sh, cell));
+    __builtin_prefetch(ngx_optcache_l1_cell(sh, cell + 1));
+    __builtin_prefetch(ngx_optcache_l1_cell(sh, cell + 2));
+
+    return 0;
+}
+
+
 uint32_t
 ngx_optcache_l1_shard_find(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
     ngx_str_t *key, uint64_t hash)
@@ -198,11 +221,6 @@ ngx_optcache_l1_shard_find(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
          cell = node->next)
     {
         node = ngx_optcache_l1_node(sh, cell);
-
-        /* what it ends in, and the identity */
-
-        __builtin_prefetch((u_char *) node + NGX_OPTCACHE_L1_CELL);
-        __builtin_prefetch((u_char *) node + 2 * NGX_OPTCACHE_L1_CELL);
 
         if (node->hash == (uint32_t) hash
             && node->key_len == key->len

@@ -457,6 +457,15 @@ ngx_optcache_l1_first(ngx_optcache_l1_node_t *node, size_t *size)
 ngx_optcache_l1_shard_t *ngx_optcache_l1_shard_lock(
     ngx_optcache_l1_shctx_t *sh, ngx_uint_t i);
 
+/*
+ * Whether there is no entry with such a hash, without the lock; a shard that
+ * is being made sound has none for a while.  If there may be one, its memory is
+ * on its way to the processor.
+ */
+
+ngx_uint_t ngx_optcache_l1_shard_none(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t i, uint64_t hash);
+
 /* Asks for the memory that a search begins with; without the lock. */
 
 void ngx_optcache_l1_shard_prefetch(ngx_optcache_l1_shctx_t *sh,
