@@ -26,8 +26,16 @@ static void ngx_optcache_l1_mem_mark(ngx_optcache_l1_shctx_t *sh,
 static void ngx_optcache_l1_mem_mark_node(ngx_optcache_l1_shctx_t *sh,
     uint32_t cell);
 static size_t ngx_optcache_l1_mem_size(ngx_optcache_entry_t *e);
+static uint32_t ngx_optcache_l1_mem_run(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t owner, ngx_optcache_entry_t *e, uint64_t cells);
+static uint32_t ngx_optcache_l1_mem_pieces(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t owner, ngx_optcache_entry_t *e, ngx_uint_t any,
+    ngx_uint_t *lacking);
 static uint32_t ngx_optcache_l1_mem_node(ngx_optcache_l1_shctx_t *sh,
     ngx_uint_t owner, size_t *size, ngx_uint_t any);
+static ngx_optcache_l1_node_t *ngx_optcache_l1_mem_begin(
+    ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner, uint32_t cell,
+    ngx_uint_t n);
 
 
 ngx_int_t
@@ -182,6 +190,7 @@ ngx_optcache_l1_mem_needs(ngx_optcache_entry_t *e)
 void
 ngx_optcache_l1_mem_free_node(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
 {
+    ngx_uint_t               changed;
     ngx_optcache_l1_page_t  *page;
     ngx_optcache_l1_node_t  *node;
 
@@ -193,9 +202,13 @@ ngx_optcache_l1_mem_free_node(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
     page = &sh->pages[cell / NGX_OPTCACHE_L1_CELLS];
     page->starts &= ~((uint64_t) 1 << cell % NGX_OPTCACHE_L1_CELLS);
 
-    ngx_optcache_l1_page_free(sh, node->body);
-    ngx_optcache_l1_page_free(sh, node->gzip);
-    ngx_optcache_l1_page_free(sh, ngx_optcache_l1_ref(cell, node->n, 1));
+    changed = 0;
+
+    ngx_optcache_l1_page_free(sh, node->body, &changed);
+    ngx_optcache_l1_page_free(sh, node->gzip, &changed);
+    ngx_optcache_l1_page_free(sh, ngx_optcache_l1_ref(cell, node->n, 1),
+                              &changed);
+    ngx_optcache_l1_page_free_done(sh, changed);
 }
 
 
@@ -203,26 +216,91 @@ uint32_t
 ngx_optcache_l1_mem_build(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
     ngx_optcache_entry_t *e, ngx_uint_t any, ngx_uint_t *lacking)
 {
+    uint32_t  cell;
+    uint64_t  n;
+
+    n = ngx_optcache_l1_mem_needs(e);
+
+    /*
+     * Read without the lock, it may be out of date, or what a worker left that
+     * died; with "any" the lock is taken, and makes it sound.
+     */
+
+    if (!any && sh->free < n) {
+        *lacking = n - sh->free;
+        return 0;
+    }
+
+    ngx_optcache_l1_mem_lock(sh);
+
+    cell = ngx_optcache_l1_mem_run(sh, owner, e, n);
+
+    if (cell == 0) {
+        cell = ngx_optcache_l1_mem_pieces(sh, owner, e, any, lacking);
+    }
+
+    ngx_optcache_l1_unlock(&sh->lock);
+
+    return cell;
+}
+
+
+/* All chains side by side, as they mostly fit: they will be freed so, too. */
+
+static uint32_t
+ngx_optcache_l1_mem_run(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
+    ngx_optcache_entry_t *e, uint64_t cells)
+{
+    uint32_t                 cell, at;
+    ngx_uint_t               n;
+    ngx_optcache_l1_node_t  *node;
+
+    if (cells > NGX_OPTCACHE_L1_CELLS) {
+        return 0;
+    }
+
+    cell = ngx_optcache_l1_page_take_run(sh, cells);
+
+    if (cell == 0) {
+        return 0;
+    }
+
+    n = ngx_optcache_l1_page_cells(ngx_optcache_l1_mem_size(e));
+
+    node = ngx_optcache_l1_mem_begin(sh, owner, cell, n);
+    node->cells = cells;
+
+    at = cell + n;
+
+    if (e->body_len) {
+        n = ngx_optcache_l1_page_cells(e->body_len);
+        node->body = ngx_optcache_l1_ref(at, n, 0);
+        at += n;
+    }
+
+    if (e->gzip_len) {
+        n = ngx_optcache_l1_page_cells(e->gzip_len);
+        node->gzip = ngx_optcache_l1_ref(at, n, 0);
+    }
+
+    return cell;
+}
+
+
+static uint32_t
+ngx_optcache_l1_mem_pieces(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
+    ngx_optcache_entry_t *e, ngx_uint_t any, ngx_uint_t *lacking)
+{
     size_t                   size, body, gzip;
     uint32_t                 cell;
-    ngx_uint_t               n;
+    uint64_t                 free;
     ngx_optcache_l1_node_t  *node;
 
     size = ngx_optcache_l1_mem_size(e);
     body = e->body_len;
     gzip = e->gzip_len;
 
-    n = ngx_optcache_l1_mem_needs(e);
-
-    ngx_optcache_l1_mem_lock(sh);
-
-    if (sh->free < n) {
-        *lacking = n - sh->free;
-        ngx_optcache_l1_unlock(&sh->lock);
-        return 0;
-    }
-
-    n = sh->free;
+    free = sh->free;
 
     cell = ngx_optcache_l1_mem_node(sh, owner, &size, any);
 
@@ -240,7 +318,7 @@ ngx_optcache_l1_mem_build(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
             cell = 0;
 
         } else {
-            node->cells = n - sh->free;
+            node->cells = free - sh->free;
         }
     }
 
@@ -249,8 +327,6 @@ ngx_optcache_l1_mem_build(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
     *lacking = 1 + ngx_optcache_l1_page_cells(size)
                + ngx_optcache_l1_page_cells(body)
                + ngx_optcache_l1_page_cells(gzip);
-
-    ngx_optcache_l1_unlock(&sh->lock);
 
     return cell;
 }
@@ -262,12 +338,10 @@ static uint32_t
 ngx_optcache_l1_mem_node(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
     size_t *size, ngx_uint_t any)
 {
-    size_t                   room;
-    uint32_t                 cell;
-    ngx_uint_t               least;
-    ngx_optcache_l1_ref_t    ref;
-    ngx_optcache_l1_page_t  *page;
-    ngx_optcache_l1_node_t  *node;
+    size_t                 room;
+    uint32_t               cell;
+    ngx_uint_t             least, n;
+    ngx_optcache_l1_ref_t  ref;
 
     least = ngx_optcache_l1_page_least(sh, *size, any);
     room = ngx_min(*size, NGX_OPTCACHE_L1_PAGE);
@@ -279,16 +353,32 @@ ngx_optcache_l1_mem_node(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
     }
 
     cell = ngx_optcache_l1_ref_cell(ref);
+    n = ngx_optcache_l1_ref_n(ref);
+
+    (void) ngx_optcache_l1_mem_begin(sh, owner, cell, n);
+
+    *size -= ngx_min(*size, n * NGX_OPTCACHE_L1_CELL);
+
+    return cell;
+}
+
+
+/* A node that is built in "n" cells, and will be freed if its worker dies. */
+
+static ngx_optcache_l1_node_t *
+ngx_optcache_l1_mem_begin(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
+    uint32_t cell, ngx_uint_t n)
+{
+    ngx_optcache_l1_page_t  *page;
+    ngx_optcache_l1_node_t  *node;
+
     node = ngx_optcache_l1_node(sh, cell);
 
     ngx_memzero(node, sizeof(ngx_optcache_l1_node_t));
 
     node->state = NGX_OPTCACHE_L1_BUILDING;
     node->owner = owner;
-    node->n = ngx_optcache_l1_ref_n(ref);
-
-    room = node->n * NGX_OPTCACHE_L1_CELL;
-    *size -= ngx_min(*size, room);
+    node->n = n;
 
     ngx_optcache_l1_fence();
     sh->slots[owner].building = cell;
@@ -297,7 +387,7 @@ ngx_optcache_l1_mem_node(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
     page = &sh->pages[cell / NGX_OPTCACHE_L1_CELLS];
     page->starts |= (uint64_t) 1 << cell % NGX_OPTCACHE_L1_CELLS;
 
-    return cell;
+    return node;
 }
 
 

@@ -24,6 +24,8 @@
 #define NGX_OPTCACHE_L1_SPARE_MAX  8192
 
 
+static uint32_t ngx_optcache_l1_page_cut(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t i, ngx_uint_t n);
 static ngx_optcache_l1_ref_t ngx_optcache_l1_page_take_whole(
     ngx_optcache_l1_shctx_t *sh, size_t size, ngx_uint_t i);
 static ngx_uint_t ngx_optcache_l1_page_run(uint64_t used);
@@ -137,13 +139,46 @@ ngx_optcache_l1_page_least(ngx_optcache_l1_shctx_t *sh, size_t size,
 }
 
 
+uint32_t
+ngx_optcache_l1_page_take_run(ngx_optcache_l1_shctx_t *sh, ngx_uint_t n)
+{
+    uint64_t  runs;
+
+    runs = sh->runs >> (n - 1);
+
+    return runs ? ngx_optcache_l1_page_cut(sh,
+                              sh->lists[n + __builtin_ctzll(runs)] - 1, n)
+                : 0;
+}
+
+
+/* The first of "n" cells of a page, which has such a run. */
+
+static uint32_t
+ngx_optcache_l1_page_cut(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
+    ngx_uint_t n)
+{
+    ngx_uint_t               pos;
+    ngx_optcache_l1_page_t  *page;
+
+    page = &sh->pages[i];
+    pos = __builtin_ctzll(ngx_optcache_l1_page_fit(page->used, n));
+
+    page->used |= ngx_optcache_l1_mask(n) << pos;
+    sh->free -= n;
+
+    ngx_optcache_l1_page_list(sh, i);
+
+    return i * NGX_OPTCACHE_L1_CELLS + pos;
+}
+
+
 ngx_optcache_l1_ref_t
 ngx_optcache_l1_page_take(ngx_optcache_l1_shctx_t *sh, size_t size,
     ngx_uint_t min)
 {
-    uint64_t                 runs;
-    ngx_uint_t               n, i, pos, more;
-    ngx_optcache_l1_page_t  *page;
+    uint64_t    runs;
+    ngx_uint_t  n, i, more;
 
     more = (size > NGX_OPTCACHE_L1_PAGE);
     n = more ? NGX_OPTCACHE_L1_CELLS
@@ -172,15 +207,7 @@ ngx_optcache_l1_page_take(ngx_optcache_l1_shctx_t *sh, size_t size,
         return 0;
     }
 
-    page = &sh->pages[i];
-    pos = __builtin_ctzll(ngx_optcache_l1_page_fit(page->used, n));
-
-    page->used |= ngx_optcache_l1_mask(n) << pos;
-    sh->free -= n;
-
-    ngx_optcache_l1_page_list(sh, i);
-
-    return ngx_optcache_l1_ref(i * NGX_OPTCACHE_L1_CELLS + pos, n, more);
+    return ngx_optcache_l1_ref(ngx_optcache_l1_page_cut(sh, i, n), n, more);
 }
 
 
@@ -333,7 +360,7 @@ ngx_optcache_l1_page_fit(uint64_t used, ngx_uint_t n)
 
 void
 ngx_optcache_l1_page_free(ngx_optcache_l1_shctx_t *sh,
-    ngx_optcache_l1_ref_t ref)
+    ngx_optcache_l1_ref_t ref, ngx_uint_t *changed)
 {
     size_t                 size;
     ngx_uint_t             i, n;
@@ -349,13 +376,31 @@ ngx_optcache_l1_page_free(ngx_optcache_l1_shctx_t *sh,
         sh->free += n;
 
         i = ngx_optcache_l1_ref_cell(piece) / NGX_OPTCACHE_L1_CELLS;
-        ngx_optcache_l1_page_list(sh, i);
 
-        for ( /* void */ ; n > NGX_OPTCACHE_L1_CELLS;
-             n -= NGX_OPTCACHE_L1_CELLS)
-        {
-            ngx_optcache_l1_page_list(sh, ++i);
+        for ( ;; ) {
+
+            if (*changed != i + 1) {
+                ngx_optcache_l1_page_free_done(sh, *changed);
+                *changed = i + 1;
+            }
+
+            if (n <= NGX_OPTCACHE_L1_CELLS) {
+                break;
+            }
+
+            n -= NGX_OPTCACHE_L1_CELLS;
+            i++;
         }
+    }
+}
+
+
+void
+ngx_optcache_l1_page_free_done(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t changed)
+{
+    if (changed) {
+        ngx_optcache_l1_page_list(sh, changed - 1);
     }
 }
 

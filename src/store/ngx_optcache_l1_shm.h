@@ -349,6 +349,14 @@ ngx_optcache_l1_ref_t ngx_optcache_l1_page_take(ngx_optcache_l1_shctx_t *sh,
     size_t size, ngx_uint_t min);
 
 /*
+ * The first of "n" cells, up to those of a page, that are free and lie side by
+ * side; 0 if there are none.
+ */
+
+uint32_t ngx_optcache_l1_page_take_run(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t n);
+
+/*
  * Allocates a chain for *size bytes; *ref is set while it grows.
  * NGX_DECLINED: no room for the *size that are left.
  */
@@ -361,10 +369,16 @@ ngx_int_t ngx_optcache_l1_page_alloc(ngx_optcache_l1_shctx_t *sh,
 void ngx_optcache_l1_page_map(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_ref_t ref, ngx_uint_t used);
 
-/* Frees a chain. */
+/*
+ * Frees a chain, or the next one; *changed is 0 at first.  What is freed lies
+ * side by side mostly, so a page is put into its list when all of it is done:
+ * by the next call that has to do with another page, or by _free_done().
+ */
 
 void ngx_optcache_l1_page_free(ngx_optcache_l1_shctx_t *sh,
-    ngx_optcache_l1_ref_t ref);
+    ngx_optcache_l1_ref_t ref, ngx_uint_t *changed);
+void ngx_optcache_l1_page_free_done(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t changed);
 
 /* Puts a page into the list it belongs to, when its map has changed. */
 

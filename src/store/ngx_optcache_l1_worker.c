@@ -167,8 +167,9 @@ static void
 ngx_optcache_l1_worker_release(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_slot_t *slot)
 {
-    uint32_t                cell;
-    ngx_optcache_l1_ref_t   pins;
+    uint32_t               cell;
+    ngx_uint_t             changed;
+    ngx_optcache_l1_ref_t  pins;
 
     /* what it led, it leads no more */
 
@@ -193,7 +194,10 @@ ngx_optcache_l1_worker_release(ngx_optcache_l1_shctx_t *sh,
 
     ngx_optcache_l1_fence();
 
-    ngx_optcache_l1_page_free(sh, pins);
+    changed = 0;
+
+    ngx_optcache_l1_page_free(sh, pins, &changed);
+    ngx_optcache_l1_page_free_done(sh, changed);
 
     ngx_optcache_l1_unlock(&sh->lock);
 }
