@@ -15,6 +15,12 @@
 #include "ngx_optcache_l1_shm.h"
 
 
+/* entries for which room is made at once, and the part of a zone it may be */
+
+#define NGX_OPTCACHE_L1_AHEAD  8
+#define NGX_OPTCACHE_L1_AHEAD_PART  256
+
+
 /* with the first buffers of both forms, which seldom have more */
 
 typedef struct {
@@ -32,6 +38,8 @@ static ngx_uint_t ngx_optcache_l1_has_body(ngx_optcache_l1_shctx_t *sh,
 static void ngx_optcache_l1_discard(ngx_optcache_l1_t *l1, uint32_t cell);
 static uint32_t ngx_optcache_l1_build(ngx_optcache_l1_t *l1,
     ngx_optcache_entry_t *e);
+static uint64_t ngx_optcache_l1_ahead(ngx_optcache_l1_shctx_t *sh,
+    uint64_t needs);
 static void ngx_optcache_l1_fill(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
     ngx_optcache_entry_t *e, uint64_t hash);
 static void ngx_optcache_l1_fill_chain(ngx_optcache_l1_shctx_t *sh,
@@ -262,6 +270,7 @@ ngx_optcache_l1_build(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
 {
     size_t                    size;
     uint32_t                  cell;
+    uint64_t                  needs, ahead;
     ngx_uint_t                owner, lacking, n, freed, any;
     ngx_optcache_l1_shctx_t  *sh;
 
@@ -272,12 +281,18 @@ ngx_optcache_l1_build(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
     if (e->key.len > NGX_OPTCACHE_KEY_MAX
         || e->ntags > NGX_OPTCACHE_MARK_TAGS
         || e->head.len > size
-        || e->body_len > size || e->gzip_len > size
-        || ngx_optcache_l1_mem_needs(e)
-           >= (uint64_t) sh->npages * NGX_OPTCACHE_L1_CELLS)
+        || e->body_len > size || e->gzip_len > size)
     {
         return 0;
     }
+
+    needs = ngx_optcache_l1_mem_needs(e);
+
+    if (needs >= (uint64_t) sh->npages * NGX_OPTCACHE_L1_CELLS) {
+        return 0;
+    }
+
+    ahead = ngx_optcache_l1_ahead(sh, needs);
 
     for (any = 0; any < 2; /* void */ ) {
         cell = ngx_optcache_l1_mem_build(sh, owner, e, any, &lacking);
@@ -287,7 +302,7 @@ ngx_optcache_l1_build(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
         }
 
         for (freed = 0; freed < lacking; freed += n) {
-            n = ngx_optcache_l1_queue_evict(sh);
+            n = ngx_optcache_l1_queue_evict(sh, lacking - freed + ahead);
 
             if (n == 0) {
                 /* all is pinned: then in whatever pieces are left */
@@ -298,6 +313,20 @@ ngx_optcache_l1_build(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
     }
 
     return 0;
+}
+
+
+/*
+ * Cells that are freed beside those an entry needs: room for some more like it,
+ * so that not each of them takes the locks to make its own.
+ */
+
+static uint64_t
+ngx_optcache_l1_ahead(ngx_optcache_l1_shctx_t *sh, uint64_t needs)
+{
+    return ngx_min(needs * NGX_OPTCACHE_L1_AHEAD,
+                   (uint64_t) sh->npages * NGX_OPTCACHE_L1_CELLS
+                   / NGX_OPTCACHE_L1_AHEAD_PART);
 }
 
 

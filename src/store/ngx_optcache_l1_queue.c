@@ -39,7 +39,13 @@
 
 #define NGX_OPTCACHE_L1_STEPS        128
 
+/* entries of a shard that leave at once, at most */
 
+#define NGX_OPTCACHE_L1_VICTIMS      16
+
+
+static ngx_uint_t ngx_optcache_l1_queue_evict_some(
+    ngx_optcache_l1_shctx_t *sh, ngx_uint_t i, uint64_t cells);
 static ngx_uint_t ngx_optcache_l1_queue_fullest(ngx_optcache_l1_shctx_t *sh);
 static uint32_t ngx_optcache_l1_queue_victim(ngx_optcache_l1_shctx_t *sh,
     ngx_uint_t i);
@@ -136,10 +142,9 @@ ngx_optcache_l1_queue_pull(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
 
 
 ngx_uint_t
-ngx_optcache_l1_queue_evict(ngx_optcache_l1_shctx_t *sh)
+ngx_optcache_l1_queue_evict(ngx_optcache_l1_shctx_t *sh, uint64_t cells)
 {
-    uint32_t                  cell;
-    ngx_uint_t                i, n, cells;
+    ngx_uint_t                i, n, freed;
     ngx_optcache_l1_shard_t  *shard;
 
     i = ngx_optcache_l1_queue_fullest(sh);
@@ -148,26 +153,70 @@ ngx_optcache_l1_queue_evict(ngx_optcache_l1_shctx_t *sh)
 
         shard = ngx_optcache_l1_shard_lock(sh, i);
 
-        cell = ngx_optcache_l1_queue_victim(sh, i);
-        cells = 0;
-
-        if (cell) {
-            cells = ngx_optcache_l1_node(sh, cell)->cells;
-            shard->evicted++;
-
-            ngx_optcache_l1_shard_unlink(sh, cell);
-        }
+        freed = ngx_optcache_l1_queue_evict_some(sh, i, cells);
 
         ngx_optcache_l1_unlock(&shard->lock);
 
-        if (cells) {
-            return cells;
+        if (freed) {
+            return freed;
         }
 
         i = (i + 1) & (sh->nshards - 1);
     }
 
     return 0;
+}
+
+
+/*
+ * Entries that have not been asked for are in no cache of the processor; what
+ * is met of one when it leaves is asked for while others are chosen.
+ */
+
+static ngx_uint_t
+ngx_optcache_l1_queue_evict_some(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
+    uint64_t cells)
+{
+    uint32_t                 victims[NGX_OPTCACHE_L1_VICTIMS];
+    ngx_uint_t               n, k, freed;
+    ngx_optcache_l1_node_t  *node;
+
+    freed = 0;
+
+    for (n = 0; n < NGX_OPTCACHE_L1_VICTIMS && freed < cells; n++) {
+
+        victims[n] = ngx_optcache_l1_queue_victim(sh, i);
+
+        if (victims[n] == 0) {
+            break;
+        }
+
+        node = ngx_optcache_l1_node(sh, victims[n]);
+        freed += node->cells;
+
+        ngx_optcache_l1_shard_prefetch(sh, i, node->hash);
+        ngx_optcache_l1_queue_pull(sh, victims[n]);
+    }
+
+    if (n == 0) {
+        return 0;
+    }
+
+    for (k = 0; k < n; k++) {
+        ngx_optcache_l1_shard_hide(sh, victims[k]);
+    }
+
+    sh->shards[i].evicted += n;
+
+    ngx_optcache_l1_mem_lock(sh);
+
+    for (k = 0; k < n; k++) {
+        ngx_optcache_l1_mem_free_node(sh, victims[k]);
+    }
+
+    ngx_optcache_l1_unlock(&sh->lock);
+
+    return freed;
 }
 
 

@@ -316,6 +316,19 @@ ngx_optcache_l1_shard_link(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
 void
 ngx_optcache_l1_shard_unlink(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
 {
+    ngx_optcache_l1_shard_hide(sh, cell);
+
+    if (ngx_optcache_l1_node(sh, cell)->refs == 0) {
+        ngx_optcache_l1_mem_lock(sh);
+        ngx_optcache_l1_mem_free_node(sh, cell);
+        ngx_optcache_l1_unlock(&sh->lock);
+    }
+}
+
+
+void
+ngx_optcache_l1_shard_hide(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
+{
     uint32_t                *p;
     ngx_optcache_l1_node_t  *node;
 
@@ -335,12 +348,6 @@ ngx_optcache_l1_shard_unlink(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
     ngx_optcache_l1_queue_pull(sh, cell);
 
     sh->shards[node->shard].entries--;
-
-    if (node->refs == 0) {
-        ngx_optcache_l1_mem_lock(sh);
-        ngx_optcache_l1_mem_free_node(sh, cell);
-        ngx_optcache_l1_unlock(&sh->lock);
-    }
 }
 
 

@@ -495,8 +495,12 @@ uint32_t ngx_optcache_l1_shard_find(ngx_optcache_l1_shctx_t *sh,
 void ngx_optcache_l1_shard_link(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
     uint32_t old);
 
-/* Lets it be found no more, and frees it unless it is pinned. */
+/*
+ * Lets it be found no more, and takes it out of its queue; _unlink frees it
+ * then, unless it is pinned.
+ */
 
+void ngx_optcache_l1_shard_hide(ngx_optcache_l1_shctx_t *sh, uint32_t cell);
 void ngx_optcache_l1_shard_unlink(ngx_optcache_l1_shctx_t *sh, uint32_t cell);
 
 /* Counts a hit and pins a node; what was in *pin is overwritten. */
@@ -530,11 +534,13 @@ void ngx_optcache_l1_queue_push(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
 void ngx_optcache_l1_queue_pull(ngx_optcache_l1_shctx_t *sh, uint32_t cell);
 
 /*
- * Lets an entry go, of whichever shard; takes locks.  Returns its cells, 0
- * when all that is left is pinned.
+ * Lets entries go, of whichever shard, until they had so many cells, or some
+ * of them if there are not as many; takes locks.  Returns their cells, 0 when
+ * all that is left is pinned.
  */
 
-ngx_uint_t ngx_optcache_l1_queue_evict(ngx_optcache_l1_shctx_t *sh);
+ngx_uint_t ngx_optcache_l1_queue_evict(ngx_optcache_l1_shctx_t *sh,
+    uint64_t cells);
 
 
 /* ngx_optcache_l1_worker.c: slots, pins */
