@@ -17,6 +17,11 @@
 #include "ngx_http_wait.h"
 
 
+/* a value that is copied rather than pinned: a part of a request's pool */
+
+#define NGX_HTTP_OPTCACHE_LOOKUP_SHORT  3072
+
+
 static ngx_int_t ngx_http_optcache_lookup_l1(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_layer_e layer);
 static ngx_int_t ngx_http_optcache_lookup_entry(ngx_http_request_t *r,
@@ -32,6 +37,10 @@ static void ngx_http_optcache_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static ngx_int_t ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, redisReply *reply);
+static ngx_int_t ngx_http_optcache_lookup_pin(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *value);
+static ngx_int_t ngx_http_optcache_lookup_copy(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *value);
 static void ngx_http_optcache_lookup_other(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, redisReply *reply);
 static ngx_int_t ngx_http_optcache_lookup_value(ngx_http_request_t *r,
@@ -40,8 +49,6 @@ static void ngx_http_optcache_lookup_refused(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_uint_t why);
 static ngx_uint_t ngx_http_optcache_lookup_newer(ngx_optcache_entry_t *e,
     ngx_optcache_entry_t *held);
-static ngx_int_t ngx_http_optcache_lookup_keep(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_str_t *value);
 static void ngx_http_optcache_lookup_cleanup(void *data);
 
 
@@ -351,19 +358,17 @@ ngx_http_optcache_reply_handler(void *data, ngx_redis_result_e result,
 
 
 /*
- * The entry goes to L1 and is served from there.  Only when L1 has no room is
- * the reply, which is freed when its handler returns, copied for the request.
- * NGX_AGAIN: Redis is asked for the answer that this request selects.
+ * The entry goes to L1.  NGX_AGAIN: Redis is asked for the answer that this
+ * request selects.
  */
 
 static ngx_int_t
 ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, redisReply *reply)
 {
-    u_char                *base;
-    ngx_int_t              rc;
-    ngx_str_t              value;
-    ngx_optcache_entry_t   e;
+    u_char     *base;
+    ngx_int_t   rc;
+    ngx_str_t   value;
 
     if (reply->type != REDIS_REPLY_STRING) {
         ngx_http_optcache_lookup_other(r, ctx, reply);
@@ -385,27 +390,16 @@ ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
               ngx_http_get_module_main_conf(r, ngx_http_optcache_module));
     }
 
-    rc = ngx_http_optcache_lookup_value(r, ctx, &value, &e);
-
-    if (rc != NGX_OK) {
-        return (rc == NGX_DECLINED) ? NGX_OK : rc;
-    }
-
-    if (ctx->held && !ngx_http_optcache_lookup_newer(&e, &ctx->entry)) {
-        /* what was found in L1, and would not do, is no older */
-        return NGX_OK;
-    }
-
     base = ctx->key.identity.data;
 
     rc = NGX_DECLINED;
 
-    if (ngx_optcache_l1_store(ctx->zone, &e) == NGX_OK) {
-        rc = ngx_http_optcache_lookup_l1(r, ctx, NGX_HTTP_OPTCACHE_L2);
+    if (value.len > NGX_HTTP_OPTCACHE_LOOKUP_SHORT) {
+        rc = ngx_http_optcache_lookup_pin(r, ctx, &value);
     }
 
     if (rc == NGX_DECLINED && ctx->key.identity.data == base) {
-        rc = ngx_http_optcache_lookup_keep(r, ctx, &value);
+        rc = ngx_http_optcache_lookup_copy(r, ctx, &value);
     }
 
     if (rc == NGX_ERROR) {
@@ -413,12 +407,69 @@ ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
     }
 
     if (!ctx->found && ctx->key.identity.data != base) {
-        rc = ngx_http_optcache_lookup_l2(r, ctx);
-    } else {
-        rc = NGX_OK;
+        return ngx_http_optcache_lookup_l2(r, ctx);
     }
 
-    return rc;
+    return NGX_OK;
+}
+
+
+/* What goes to L1 is served from there; NGX_DECLINED: L1 has no room. */
+
+static ngx_int_t
+ngx_http_optcache_lookup_pin(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *value)
+{
+    ngx_int_t             rc;
+    ngx_optcache_entry_t  e;
+
+    rc = ngx_http_optcache_lookup_value(r, ctx, value, &e);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : rc;
+    }
+
+    if (ngx_optcache_l1_store(ctx->zone, &e) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_optcache_lookup_l1(r, ctx, NGX_HTTP_OPTCACHE_L2);
+}
+
+
+/*
+ * The reply is freed when its handler returns.  To copy a short one for the
+ * request costs less than to find it in L1, to pin it, and to let go of it.
+ */
+
+static ngx_int_t
+ngx_http_optcache_lookup_copy(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *value)
+{
+    ngx_int_t             rc;
+    ngx_str_t             copy;
+    ngx_optcache_entry_t  e;
+
+    copy.len = value->len;
+    copy.data = ngx_pnalloc(r->pool, value->len);
+
+    if (copy.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(copy.data, value->data, value->len);
+
+    rc = ngx_http_optcache_lookup_value(r, ctx, &copy, &e);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (value->len <= NGX_HTTP_OPTCACHE_LOOKUP_SHORT) {
+        (void) ngx_optcache_l1_store(ctx->zone, &e);
+    }
+
+    return ngx_http_optcache_lookup_entry(r, ctx, &e, NGX_HTTP_OPTCACHE_L2);
 }
 
 
@@ -440,7 +491,7 @@ ngx_http_optcache_lookup_other(ngx_http_request_t *r,
 }
 
 
-/* NGX_DECLINED: there is no use for it, or it was invalidated. */
+/* NGX_DECLINED: no use for it, invalidated, or no newer than what L1 has. */
 
 static ngx_int_t
 ngx_http_optcache_lookup_value(ngx_http_request_t *r,
@@ -480,7 +531,17 @@ ngx_http_optcache_lookup_value(ngx_http_request_t *r,
         break;
     }
 
-    return (ngx_optcache_entry_use(e, now) > 0) ? NGX_OK : NGX_DECLINED;
+    if (!ngx_optcache_entry_fresh(e, now)
+        && ngx_optcache_entry_use(e, now) <= 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ctx->held && !ngx_http_optcache_lookup_newer(e, &ctx->entry)) {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -513,33 +574,6 @@ ngx_http_optcache_lookup_newer(ngx_optcache_entry_t *e,
 
     return ngx_optcache_entry_staleness(e, now)
            < ngx_optcache_entry_staleness(held, now);
-}
-
-
-static ngx_int_t
-ngx_http_optcache_lookup_keep(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_str_t *value)
-{
-    ngx_int_t             rc;
-    ngx_str_t             copy;
-    ngx_optcache_entry_t  e;
-
-    copy.len = value->len;
-    copy.data = ngx_pnalloc(r->pool, value->len);
-
-    if (copy.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(copy.data, value->data, value->len);
-
-    rc = ngx_http_optcache_lookup_value(r, ctx, &copy, &e);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    return ngx_http_optcache_lookup_entry(r, ctx, &e, NGX_HTTP_OPTCACHE_L2);
 }
 
 
