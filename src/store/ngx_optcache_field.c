@@ -322,13 +322,22 @@ ngx_optcache_field_check(ngx_str_t *head)
     while (p < last) {
         p = ngx_optcache_field_read(p, last, &field);
 
-        if (p == NULL || !ngx_optcache_field_valid(&field)) {
+        if (p == NULL) {
             return NGX_DECLINED;
         }
 
         id = ngx_optcache_field_id(&field.name);
 
         if (id == NGX_OPTCACHE_FIELD_NEVER) {
+            return NGX_DECLINED;
+        }
+
+        /* a name that is known is a token: its bytes need no second look */
+
+        if (id == NGX_OPTCACHE_FIELD_OTHER
+            ? !ngx_optcache_field_valid(&field)
+            : !ngx_optcache_field_valid_value(&field.value))
+        {
             return NGX_DECLINED;
         }
 
