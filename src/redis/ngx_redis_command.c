@@ -14,6 +14,8 @@
 
 #define NGX_REDIS_COMMAND_ASKING  "*1\r\n$6\r\nASKING\r\n"
 
+#define ngx_redis_command_behind(cmd)  ((u_char *) ((cmd) + 1))
+
 
 static void ngx_redis_command_take(ngx_redis_command_t *cmd);
 static void ngx_redis_command_calm(ngx_redis_command_t *cmd);
@@ -25,14 +27,38 @@ ngx_redis_command_t *
 ngx_redis_command_create(ngx_redis_commands_t *all, ngx_queue_t *queue,
     ngx_uint_t argc, ngx_str_t *argv, size_t max, ngx_log_t *log)
 {
-    ngx_redis_command_t  *cmd;
+    size_t                   size;
+    ngx_redis_command_t     *cmd;
+    const ngx_redis_form_t  *form;
 
-    cmd = ngx_calloc(sizeof(ngx_redis_command_t), log);
+    /* most are of a known form, and lie behind what is known of them */
+
+    form = ngx_redis_format_known(argc, argv, &size);
+
+    if (form == NULL) {
+        size = 0;
+    }
+
+    if (size > max - all->bytes) {
+        return NULL;
+    }
+
+    cmd = ngx_alloc(sizeof(ngx_redis_command_t) + size, log);
     if (cmd == NULL) {
         return NULL;
     }
 
-    if (ngx_redis_format(argc, argv, max - all->bytes, &cmd->wire) != NGX_OK) {
+    ngx_memzero(cmd, sizeof(ngx_redis_command_t));
+
+    if (form) {
+        cmd->wire.data = ngx_redis_command_behind(cmd);
+        cmd->wire.len = size;
+
+        ngx_redis_format_write(form, argv, cmd->wire.data);
+
+    } else if (ngx_redis_format(argc, argv, max - all->bytes, &cmd->wire)
+               != NGX_OK)
+    {
         ngx_free(cmd);
         return NULL;
     }
@@ -271,7 +297,10 @@ ngx_redis_command_free(ngx_redis_command_t *cmd)
 static void
 ngx_redis_command_destroy(ngx_redis_command_t *cmd)
 {
-    ngx_redis_format_free(&cmd->wire);
+    if (cmd->wire.data != ngx_redis_command_behind(cmd)) {
+        ngx_redis_format_free(&cmd->wire);
+    }
+
     ngx_free(cmd);
 }
 

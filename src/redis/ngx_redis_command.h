@@ -51,7 +51,7 @@ struct ngx_redis_command_s {
     ngx_msec_t                  deadline;
     uint64_t                    clock;     /* when sent: .._metrics.h */
 
-    ngx_str_t                   wire;      /* as hiredis formatted it */
+    ngx_str_t                   wire;      /* as hiredis formats it */
     size_t                      copied;    /* of it to the connection */
     ngx_uint_t                  large;     /* see ngx_redis_large.h */
 

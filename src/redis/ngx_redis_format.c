@@ -17,13 +17,13 @@
 #define NGX_REDIS_FORMAT_SIZE   1024
 
 
-typedef struct {
+struct ngx_redis_form_s {
     ngx_uint_t                argc;      /* 0: there is none */
     size_t                    len[NGX_REDIS_FORMAT_ARGS];
     size_t                    at[NGX_REDIS_FORMAT_ARGS];
     size_t                    size;
     u_char                    bytes[NGX_REDIS_FORMAT_SIZE];
-} ngx_redis_form_t;
+};
 
 
 static ngx_redis_form_t *ngx_redis_format_form(ngx_uint_t argc,
@@ -45,46 +45,64 @@ ngx_int_t
 ngx_redis_format(ngx_uint_t argc, const ngx_str_t *argv, size_t max,
     ngx_str_t *command)
 {
-    u_char            *p;
-    ngx_uint_t         i;
-    ngx_redis_form_t  *form;
+    size_t                   size;
+    u_char                  *p;
+    const ngx_redis_form_t  *form;
 
-    form = ngx_redis_format_form(argc, argv);
+    form = ngx_redis_format_known(argc, argv, &size);
 
-    if (form == NULL || !ngx_redis_format_fits(form, argc, argv)) {
-
-        if (ngx_redis_format_make(argc, argv, max, command) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        if (form) {
-            ngx_redis_format_learn(form, argc, argv, command);
-        }
-
-        return NGX_OK;
+    if (form == NULL) {
+        return ngx_redis_format_make(argc, argv, max, command);
     }
 
-    if (form->size > max) {
+    if (size > max) {
         return NGX_ERROR;
     }
 
     /* as hiredis does, for it is freed with its function */
 
-    p = malloc(form->size);
+    p = malloc(size);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memcpy(p, form->bytes, form->size);
-
-    for (i = 0; i < argc; i++) {
-        ngx_memcpy(p + form->at[i], argv[i].data, argv[i].len);
-    }
+    ngx_redis_format_write(form, argv, p);
 
     command->data = p;
-    command->len = form->size;
+    command->len = size;
 
     return NGX_OK;
+}
+
+
+const ngx_redis_form_t *
+ngx_redis_format_known(ngx_uint_t argc, const ngx_str_t *argv, size_t *size)
+{
+    ngx_redis_form_t  *form;
+
+    form = ngx_redis_format_form(argc, argv);
+
+    if (form == NULL || !ngx_redis_format_fits(form, argc, argv)) {
+        return NULL;
+    }
+
+    *size = form->size;
+
+    return form;
+}
+
+
+void
+ngx_redis_format_write(const ngx_redis_form_t *form, const ngx_str_t *argv,
+    u_char *p)
+{
+    ngx_uint_t  i;
+
+    ngx_memcpy(p, form->bytes, form->size);
+
+    for (i = 0; i < form->argc; i++) {
+        ngx_memcpy(p + form->at[i], argv[i].data, argv[i].len);
+    }
 }
 
 
@@ -141,11 +159,12 @@ static ngx_int_t
 ngx_redis_format_make(ngx_uint_t argc, const ngx_str_t *argv, size_t max,
     ngx_str_t *command)
 {
-    int          n;
-    char        *wire;
-    size_t       sum, len[NGX_REDIS_MAX_ARGS];
-    ngx_uint_t   i;
-    const char  *data[NGX_REDIS_MAX_ARGS];
+    int                n;
+    char              *wire;
+    size_t             sum, len[NGX_REDIS_MAX_ARGS];
+    ngx_uint_t         i;
+    const char        *data[NGX_REDIS_MAX_ARGS];
+    ngx_redis_form_t  *form;
 
     if (argc > NGX_REDIS_MAX_ARGS) {
         return NGX_ERROR;
@@ -180,6 +199,12 @@ ngx_redis_format_make(ngx_uint_t argc, const ngx_str_t *argv, size_t max,
 
     command->data = (u_char *) wire;
     command->len = n;
+
+    form = ngx_redis_format_form(argc, argv);
+
+    if (form) {
+        ngx_redis_format_learn(form, argc, argv, command);
+    }
 
     return NGX_OK;
 }
