@@ -8,6 +8,8 @@
  *
  *     run.mjs SUITE BUILD [TEST-ID ...]
  *
+ * SUITE is where the package is installed, or a checkout of the tests.
+ *
  * Prints a line for each test:
  *
  *     pass|FAIL|allow KIND ID [reason]
@@ -23,11 +25,16 @@ import http from 'http'
 import net from 'net'
 import os from 'os'
 import path from 'path'
+import { createRequire } from 'module'
 import { pathToFileURL } from 'url'
 
 const [suite, build, ...only] = process.argv.slice(2)
 const here = path.dirname(new URL(import.meta.url).pathname)
 const kinds = ['required', 'optimal', 'check']
+
+/* where a checkout has what is in the package's own directory */
+const engine = fs.existsSync(path.join(suite, 'test-engine')) ? 'test-engine/'
+  : ''
 
 
 async function main () {
@@ -63,8 +70,12 @@ async function main () {
 
 
 async function load () {
-  const all = [...(await part('tests/index.mjs')).default,
-    (await part('tests/surrogate-control.mjs')).default]
+  const all = [...(await part('tests/index.mjs')).default]
+
+  if (engine === '') {
+    all.push((await part('tests/surrogate-control.mjs')).default)
+  }
+
   const tests = all.flatMap(set => set.tests).filter(t => !t.browser_only)
 
   for (const id of only) {
@@ -87,9 +98,9 @@ function part (file) {
 async function startOrigin (dir) {
   const log = fs.createWriteStream(path.join(dir, 'origin.log'))
   const handlers = {
-    config: (await part('server/handle-config.mjs')).default,
-    state: (await part('server/handle-state.mjs')).default,
-    test: (await part('server/handle-test.mjs')).default
+    config: (await part(`${engine}server/handle-config.mjs`)).default,
+    state: (await part(`${engine}server/handle-state.mjs`)).default,
+    test: (await part(`${engine}server/handle-test.mjs`)).default
   }
 
   /* it tells of itself what is no result */
@@ -163,15 +174,32 @@ async function listening (port, nginx, dir) {
 }
 
 
+/*
+ * The package brings a fetch(); a checkout uses node's, and an undici of its
+ * own that has to be there first.
+ */
+
 async function run (tests, base) {
-  const { runTests, getResults } = await part('client/runner.mjs')
-  const fetch = (await import(pathToFileURL(path.join(suite,
-    '../node-fetch/lib/index.mjs')))).default
+  const brought = await installed(engine === '' ? 'node-fetch' : 'undici')
+  const { runTests, getResults } = await part(`${engine}client/runner.mjs`)
+  const fetch = engine === '' ? brought.default : globalThis.fetch
 
   if (only.length) for (const t of tests) t.dump = true
-  await runTests([{ tests }], fetch, false, base)
+  await runTests([{ tests }], ...(runTests.length > 3 ? [fetch] : []), false,
+    base)
 
   return getResults()
+}
+
+
+async function installed (name) {
+  const { resolve } = createRequire(path.join(suite, 'package.json'))
+
+  try {
+    return await import(pathToFileURL(resolve(name)))
+  } catch {
+    return undefined
+  }
 }
 
 

@@ -1,11 +1,12 @@
 #!/bin/sh
 #
 # The public tests of HTTP caches against nginx with our module.  They come
-# from npm, into the build directory.
+# from npm, into the build directory, unless SUITE says where newer ones are.
 #
 #   run.sh [TEST-ID ...]      all tests, or these
 #
 #   BUILD=DIR              where both .so are, and the tests go (default build)
+#   SUITE=DIR              a checkout of the tests, after "npm install" in it
 #   NGINX_BINARY=PATH      which nginx (default: the one in PATH or /usr/sbin)
 #
 # Fails when a required test fails that allow.txt does not name.
@@ -16,6 +17,11 @@ version=0.4.5
 here=$(cd "$(dirname "$0")" && pwd)
 build=${BUILD:-$here/../../build}
 PATH=$PATH:/usr/sbin:/sbin
+
+if [ -n "${SUITE:-}" ]; then
+    exec node --no-warnings "$here/run.mjs" "$(cd "$SUITE" && pwd)" \
+        "$(cd "$build" && pwd)" "$@"
+fi
 
 mkdir -p "$build/conformance"
 cd "$build/conformance"
