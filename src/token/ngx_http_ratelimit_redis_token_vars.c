@@ -33,6 +33,8 @@ static ngx_int_t ngx_http_ratelimit_redis_token_vars_claim(
     ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ratelimit_redis_token_vars_token(
     ngx_http_request_t *r, ngx_http_token_t **token);
+static ngx_int_t ngx_http_ratelimit_redis_token_vars_claims(
+    ngx_http_request_t *r, ngx_token_claims_t **claims);
 static void ngx_http_ratelimit_redis_token_vars_set(
     ngx_http_variable_value_t *v, ngx_str_t *text);
 
@@ -123,6 +125,34 @@ ngx_http_ratelimit_redis_token_vars_token(ngx_http_request_t *r,
 }
 
 
+/* What it says if it was verified, or NULL: no token is looked for then. */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_vars_claims(ngx_http_request_t *r,
+    ngx_token_claims_t **claims)
+{
+    ngx_http_token_t                     *token;
+    ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
+
+    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_ratelimit_redis_module);
+
+    *claims = NULL;
+
+    if (rlcf->token_jwt == NULL) {
+        /* nothing is verified here: $token_exp is asked for by each answer */
+        return NGX_OK;
+    }
+
+    if (ngx_http_ratelimit_redis_token_vars_token(r, &token) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    *claims = ngx_http_ratelimit_redis_token_claims(r, token);
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_ratelimit_redis_token_vars_digest(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
@@ -173,15 +203,13 @@ ngx_http_ratelimit_redis_token_vars_said(ngx_http_request_t *r,
 {
     u_char              *p;
     ngx_str_t            text;
-    ngx_http_token_t    *token;
     ngx_token_claims_t  *claims;
 
-    if (ngx_http_ratelimit_redis_token_vars_token(r, &token) != NGX_OK) {
+    if (ngx_http_ratelimit_redis_token_vars_claims(r, &claims) != NGX_OK) {
         return NGX_ERROR;
     }
 
     ngx_str_null(&text);
-    claims = ngx_http_ratelimit_redis_token_claims(r, token);
 
     if (claims == NULL) {
         v->not_found = 1;
@@ -229,14 +257,11 @@ ngx_http_ratelimit_redis_token_vars_claim(ngx_http_request_t *r,
     ngx_str_t  *name = (ngx_str_t *) data;
 
     ngx_str_t            rest, text;
-    ngx_http_token_t    *token;
     ngx_token_claims_t  *claims;
 
-    if (ngx_http_ratelimit_redis_token_vars_token(r, &token) != NGX_OK) {
+    if (ngx_http_ratelimit_redis_token_vars_claims(r, &claims) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    claims = ngx_http_ratelimit_redis_token_claims(r, token);
 
     if (claims == NULL) {
         v->not_found = 1;
