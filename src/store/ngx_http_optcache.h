@@ -120,7 +120,7 @@ typedef struct {
     ngx_optcache_reader_t       *reader;      /* of this worker, if redis */
     ngx_http_optcache_value_t    key;         /* the defaults */
     ngx_http_optcache_value_t    user;
-    ngx_http_complex_value_t     until;       /* value.data NULL: none */
+    ngx_int_t                    until;       /* index of $token_exp, or -1 */
     size_t                       max_size;    /* the largest of all */
     ngx_array_t                  places;      /* ngx_http_place_t, to look at
                                                  when all is read */

@@ -15,8 +15,6 @@
 #include "ngx_http_place.h"
 
 
-static ngx_int_t ngx_http_optcache_conf_compile(ngx_conf_t *cf, char *text,
-    ngx_http_complex_value_t *cv);
 static char *ngx_http_optcache_conf_merge_zone(ngx_conf_t *cf,
     ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf);
 
@@ -60,7 +58,6 @@ ngx_http_optcache_conf_create_main(ngx_conf_t *cf)
      *     omcf->ledger = NULL;
      *     omcf->teller = NULL;
      *     omcf->reader = NULL;
-     *     omcf->until = { { 0, NULL } };
      *     omcf->max_size = 0;
      *     omcf->threads = NULL;
      *     omcf->gzip = 0;
@@ -89,6 +86,7 @@ ngx_http_optcache_conf_init_main(ngx_conf_t *cf, void *conf)
 
     static ngx_str_t  key = ngx_string("$scheme://$host$request_uri");
     static ngx_str_t  user = ngx_string("$http_authorization");
+    static ngx_str_t  until = ngx_string("token_exp");
 
     if (omcf->prefix.data == NULL) {
         ngx_str_set(&omcf->prefix, "oc:");
@@ -102,34 +100,17 @@ ngx_http_optcache_conf_init_main(ngx_conf_t *cf, void *conf)
 
     /* given by the other module, which need not be there */
 
-    if (ngx_http_optcache_conf_has_variable(cf, "token_exp")
-        && ngx_http_optcache_conf_compile(cf, "$token_exp", &omcf->until)
-           != NGX_OK)
-    {
-        return NGX_CONF_ERROR;
+    omcf->until = -1;
+
+    if (ngx_http_optcache_conf_has_variable(cf, "token_exp")) {
+        omcf->until = ngx_http_get_variable_index(cf, &until);
+
+        if (omcf->until == NGX_ERROR) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     return NGX_CONF_OK;
-}
-
-
-static ngx_int_t
-ngx_http_optcache_conf_compile(ngx_conf_t *cf, char *text,
-    ngx_http_complex_value_t *cv)
-{
-    ngx_str_t                         value;
-    ngx_http_compile_complex_value_t  ccv;
-
-    value.data = (u_char *) text;
-    value.len = ngx_strlen(text);
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value;
-    ccv.complex_value = cv;
-
-    return ngx_http_compile_complex_value(&ccv);
 }
 
 

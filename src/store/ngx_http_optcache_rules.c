@@ -43,24 +43,35 @@ ngx_http_optcache_rules_left(ngx_http_request_t *r,
 {
     time_t                          until;
     ngx_str_t                       value;
-    ngx_http_complex_value_t       *cv;
+    ngx_http_variable_value_t      *vv;
     ngx_http_optcache_main_conf_t  *omcf;
 
     *left = NGX_HTTP_RFC9111_DELTA_MAX;
 
-    cv = olcf->until;
+    if (olcf->until) {
 
-    if (cv == NULL) {
+        if (ngx_http_complex_value(r, olcf->until, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+    } else {
         omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
-        cv = &omcf->until;
 
-        if (cv->value.data == NULL) {
+        if (omcf->until < 0) {
             return NGX_OK;
         }
-    }
 
-    if (ngx_http_complex_value(r, cv, &value) != NGX_OK) {
-        return NGX_ERROR;
+        vv = ngx_http_get_flushed_variable(r, omcf->until);
+        if (vv == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (vv->not_found) {
+            return NGX_OK;
+        }
+
+        value.len = vv->len;
+        value.data = vv->data;
     }
 
     until = ngx_http_optcache_rules_time(&value);
