@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(17);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(23);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -27,6 +27,12 @@ http {
 
     optcache_zone c:1m;
 
+    # it is not what a field says
+
+    map $arg_who $http_team {
+        default $arg_who;
+    }
+
     server {
         listen 127.0.0.1:8080;
 
@@ -39,6 +45,17 @@ http {
 
         location /several {
             optcache_user "$http_x_tenant:$http_x_user";
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /team {
+            optcache_user $http_team;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /tenant {
+            optcache_user $http_tenant;
+            optcache_key $uri;
             proxy_pass http://127.0.0.1:8081;
         }
 
@@ -102,6 +119,24 @@ my $several = { 'X-Tenant' => 't', 'X-User' => 'u' };
 is(twice('/several', headers => $several), 'HIT', 'a user of several values');
 is(cache(http_get('/several', headers => { %$several, 'X-Tenant' => 'tt' })),
     'MISS', 'of which one differs');
+
+# a variable that is named like one of a field
+
+is(cache(http_get('/team?who=a', headers => { Team => 'x' })), 'MISS',
+    'a variable of the configuration');
+is(cache(http_get('/team?who=a', headers => { Team => 'y' })), 'HIT',
+    'that tells, not the field');
+
+# fields, however they are written
+
+is(twice('/tenant', headers => { TENANT => 'a' }), 'HIT', 'a field');
+is(cache(http_get('/tenant', headers => { tenant => 'a' })), 'HIT',
+    'its name in lower case');
+is(cache(http_get('/tenant', headers => { Tenant => 'A' })), 'MISS',
+    'another value');
+is(cache(http_get('/tenant', headers => { 'Tenan' => 'a', 'Tenants' => 'a',
+                                          'X-Tenant' => 'a' })), 'MISS',
+    'no field of this name');
 
 # the shared partition for all
 

@@ -11,10 +11,23 @@
 #include "ngx_http_optcache_value.h"
 
 
+#define ngx_http_optcache_value_is(name, other)                               \
+    ((name)->len == (other)->len                                              \
+     && ngx_strncasecmp((name)->data, (other)->data, (other)->len) == 0)
+
+
 static ngx_int_t ngx_http_optcache_value_parse(ngx_conf_t *cf,
     ngx_str_t *text, ngx_http_optcache_value_t *value);
 static u_char *ngx_http_optcache_value_name(u_char *p, u_char *last,
     ngx_str_t *name);
+static void ngx_http_optcache_value_know(ngx_conf_t *cf,
+    ngx_http_optcache_value_part_t *part);
+static ngx_uint_t ngx_http_optcache_value_known(ngx_http_request_t *r,
+    ngx_http_optcache_value_part_t *part, ngx_http_variable_value_t *vv);
+static ngx_uint_t ngx_http_optcache_value_field(ngx_http_request_t *r,
+    ngx_http_optcache_value_part_t *part, ngx_http_variable_value_t *vv);
+static void ngx_http_optcache_value_keep(ngx_http_variable_value_t *vv,
+    size_t len, u_char *data);
 static ngx_int_t ngx_http_optcache_value_join(ngx_http_request_t *r,
     ngx_str_t *parts, ngx_uint_t n, ngx_str_t *result);
 
@@ -61,6 +74,7 @@ ngx_http_optcache_value_parse(ngx_conf_t *cf, ngx_str_t *text,
         }
 
         part = &value->parts[n];
+        part->known = NGX_HTTP_OPTCACHE_VALUE_OTHER;
 
         if (*p != '$') {
             part->index = -1;
@@ -85,6 +99,8 @@ ngx_http_optcache_value_parse(ngx_conf_t *cf, ngx_str_t *text,
         if (part->index == NGX_ERROR) {
             return NGX_ERROR;
         }
+
+        ngx_http_optcache_value_know(cf, part);
     }
 
     value->nparts = n;
@@ -120,6 +136,60 @@ ngx_http_optcache_value_name(u_char *p, u_char *last, ngx_str_t *name)
     name->len = p - name->data;
 
     return p;
+}
+
+
+/*
+ * Nobody can give the first three another meaning.  A field's variable can be
+ * made by "set", "map" or a module, further on in the configuration: it is
+ * nginx's own if it has this handler when it is asked for.
+ */
+
+static void
+ngx_http_optcache_value_know(ngx_conf_t *cf,
+    ngx_http_optcache_value_part_t *part)
+{
+    ngx_str_t                  *name;
+    ngx_uint_t                  i;
+    ngx_http_variable_t        *v;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    static ngx_str_t  scheme = ngx_string("scheme");
+    static ngx_str_t  host = ngx_string("host");
+    static ngx_str_t  uri = ngx_string("request_uri");
+    static ngx_str_t  field = ngx_string("http_");
+
+    name = &part->text;
+
+    if (ngx_http_optcache_value_is(name, &scheme)) {
+        part->known = NGX_HTTP_OPTCACHE_VALUE_SCHEME;
+
+    } else if (ngx_http_optcache_value_is(name, &host)) {
+        part->known = NGX_HTTP_OPTCACHE_VALUE_HOST;
+
+    } else if (ngx_http_optcache_value_is(name, &uri)) {
+        part->known = NGX_HTTP_OPTCACHE_VALUE_URI;
+
+    } else if (name->len > field.len
+               && ngx_strncasecmp(name->data, field.data, field.len) == 0)
+    {
+        name->data += field.len;
+        name->len -= field.len;
+
+        cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+        v = cmcf->prefix_variables.elts;
+
+        for (i = 0; i < cmcf->prefix_variables.nelts; i++) {
+
+            if (ngx_http_optcache_value_is(&v[i].name, &field)
+                && ngx_strlchr(name->data, name->data + name->len, '_')
+                   == NULL)
+            {
+                part->known = NGX_HTTP_OPTCACHE_VALUE_FIELD;
+                part->field = v[i].get_handler;
+            }
+        }
+    }
 }
 
 
@@ -173,11 +243,17 @@ ngx_http_optcache_value(ngx_http_request_t *r,
             continue;
         }
 
-        vv = ngx_http_get_flushed_variable(r, part->index);
+        vv = &r->variables[part->index];
 
-        if (vv == NULL) {
-            /* not the same as empty, which is nobody */
-            return NGX_ERROR;
+        if (vv->valid || vv->not_found || part->known == 0
+            || !ngx_http_optcache_value_known(r, part, vv))
+        {
+            vv = ngx_http_get_flushed_variable(r, part->index);
+
+            if (vv == NULL) {
+                /* not the same as empty, which is nobody */
+                return NGX_ERROR;
+            }
         }
 
         parts[i].len = vv->not_found ? 0 : vv->len;
@@ -190,6 +266,125 @@ ngx_http_optcache_value(ngx_http_request_t *r,
     }
 
     return ngx_http_optcache_value_join(r, parts, value->nparts, result);
+}
+
+
+/* Zero: nginx is to tell it. */
+
+static ngx_uint_t
+ngx_http_optcache_value_known(ngx_http_request_t *r,
+    ngx_http_optcache_value_part_t *part, ngx_http_variable_value_t *vv)
+{
+    switch (part->known) {
+
+    case NGX_HTTP_OPTCACHE_VALUE_SCHEME:
+
+#if (NGX_HTTP_SSL)
+        if (r->connection->ssl) {
+            ngx_http_optcache_value_keep(vv, sizeof("https") - 1,
+                                         (u_char *) "https");
+            return 1;
+        }
+#endif
+
+        ngx_http_optcache_value_keep(vv, sizeof("http") - 1,
+                                     (u_char *) "http");
+        return 1;
+
+    case NGX_HTTP_OPTCACHE_VALUE_HOST:
+
+        if (r->headers_in.server.len == 0) {
+            return 0;
+        }
+
+        ngx_http_optcache_value_keep(vv, r->headers_in.server.len,
+                                     r->headers_in.server.data);
+        return 1;
+
+    case NGX_HTTP_OPTCACHE_VALUE_URI:
+
+        if (r->unparsed_uri.len == 0) {
+            return 0;
+        }
+
+        ngx_http_optcache_value_keep(vv, r->unparsed_uri.len,
+                                     r->unparsed_uri.data);
+        return 1;
+
+    default: /* NGX_HTTP_OPTCACHE_VALUE_FIELD */
+        return ngx_http_optcache_value_field(r, part, vv);
+    }
+}
+
+
+/*
+ * What several lines of one name are is for nginx to say: the first of them, or
+ * all, by its version.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_value_field(ngx_http_request_t *r,
+    ngx_http_optcache_value_part_t *part, ngx_http_variable_value_t *vv)
+{
+    ngx_uint_t                  i;
+    ngx_list_part_t            *list;
+    ngx_table_elt_t            *h, *found;
+    ngx_http_variable_t        *v;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+    v = cmcf->variables.elts;
+
+    if (v[part->index].get_handler != part->field) {
+        return 0;
+    }
+
+    found = NULL;
+
+    for (list = &r->headers_in.headers.part; list; list = list->next) {
+        h = list->elts;
+
+        for (i = 0; i < list->nelts; i++) {
+
+            if (h[i].key.len != part->text.len
+                || h[i].hash == 0
+                || ngx_strncasecmp(h[i].key.data, part->text.data,
+                                   part->text.len)
+                   != 0)
+            {
+                continue;
+            }
+
+            if (found) {
+                return 0;
+            }
+
+            found = &h[i];
+        }
+    }
+
+    if (found == NULL) {
+        vv->not_found = 1;
+        return 1;
+    }
+
+    ngx_http_optcache_value_keep(vv, found->value.len, found->value.data);
+
+    return 1;
+}
+
+
+/* As nginx would remember it, for whoever asks for the variable next. */
+
+static void
+ngx_http_optcache_value_keep(ngx_http_variable_value_t *vv, size_t len,
+    u_char *data)
+{
+    vv->len = len;
+    vv->valid = 1;
+    vv->no_cacheable = 0;
+    vv->not_found = 0;
+    vv->data = data;
 }
 
 

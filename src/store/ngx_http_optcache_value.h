@@ -8,6 +8,10 @@
  * A complex value that is wanted for each request: read once, at
  * configuration, into texts and variables.  What nginx compiled is used for
  * the rest (captures, many parts).
+ *
+ * Of the variables, those that a key is mostly made of are known here: $scheme,
+ * $host, $request_uri and $http_NAME.  They are told as nginx tells them, and
+ * kept where it keeps them, but by fewer calls.
  */
 
 
@@ -23,9 +27,20 @@
 #define NGX_HTTP_OPTCACHE_VALUE_PARTS  8
 
 
+typedef enum {
+    NGX_HTTP_OPTCACHE_VALUE_OTHER = 0,
+    NGX_HTTP_OPTCACHE_VALUE_SCHEME,
+    NGX_HTTP_OPTCACHE_VALUE_HOST,
+    NGX_HTTP_OPTCACHE_VALUE_URI,
+    NGX_HTTP_OPTCACHE_VALUE_FIELD         /* one without a "_" in its name */
+} ngx_http_optcache_value_e;
+
+
 typedef struct {
-    ngx_str_t                 text;
-    ngx_int_t                 index;      /* of a variable, or -1: the text */
+    ngx_str_t                        text;     /* or the name of the field */
+    ngx_int_t                        index;    /* of a variable, -1: a text */
+    ngx_http_optcache_value_e        known;
+    ngx_http_get_variable_pt         field;    /* of all fields */
 } ngx_http_optcache_value_part_t;
 
 
