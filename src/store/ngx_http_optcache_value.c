@@ -22,10 +22,13 @@ static u_char *ngx_http_optcache_value_name(u_char *p, u_char *last,
     ngx_str_t *name);
 static void ngx_http_optcache_value_know(ngx_conf_t *cf,
     ngx_http_optcache_value_part_t *part);
+static ngx_uint_t ngx_http_optcache_value_plain(ngx_str_t *name);
 static ngx_uint_t ngx_http_optcache_value_known(ngx_http_request_t *r,
     ngx_http_optcache_value_part_t *part, ngx_http_variable_value_t *vv);
 static ngx_uint_t ngx_http_optcache_value_field(ngx_http_request_t *r,
     ngx_http_optcache_value_part_t *part, ngx_http_variable_value_t *vv);
+static ngx_uint_t ngx_http_optcache_value_named(ngx_table_elt_t *h,
+    ngx_str_t *name);
 static void ngx_http_optcache_value_keep(ngx_http_variable_value_t *vv,
     size_t len, u_char *data);
 static ngx_int_t ngx_http_optcache_value_join(ngx_http_request_t *r,
@@ -182,14 +185,33 @@ ngx_http_optcache_value_know(ngx_conf_t *cf,
         for (i = 0; i < cmcf->prefix_variables.nelts; i++) {
 
             if (ngx_http_optcache_value_is(&v[i].name, &field)
-                && ngx_strlchr(name->data, name->data + name->len, '_')
-                   == NULL)
+                && ngx_http_optcache_value_plain(name))
             {
                 part->known = NGX_HTTP_OPTCACHE_VALUE_FIELD;
                 part->field = v[i].get_handler;
             }
         }
     }
+}
+
+
+/* A "_" is also a "-", and nginx writes a name in lower case. */
+
+static ngx_uint_t
+ngx_http_optcache_value_plain(ngx_str_t *name)
+{
+    size_t  i;
+
+    for (i = 0; i < name->len; i++) {
+
+        if ((name->data[i] < 'a' || name->data[i] > 'z')
+            && (name->data[i] < '0' || name->data[i] > '9'))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -348,9 +370,7 @@ ngx_http_optcache_value_field(ngx_http_request_t *r,
 
             if (h[i].key.len != part->text.len
                 || h[i].hash == 0
-                || ngx_strncasecmp(h[i].key.data, part->text.data,
-                                   part->text.len)
-                   != 0)
+                || !ngx_http_optcache_value_named(&h[i], &part->text))
             {
                 continue;
             }
@@ -371,6 +391,21 @@ ngx_http_optcache_value_field(ngx_http_request_t *r,
     ngx_http_optcache_value_keep(vv, found->value.len, found->value.data);
 
     return 1;
+}
+
+
+/* Of equal length; a module may have added a field with no more than a key. */
+
+static ngx_uint_t
+ngx_http_optcache_value_named(ngx_table_elt_t *h, ngx_str_t *name)
+{
+    if (h->lowcase_key
+        && ngx_memcmp(h->lowcase_key, name->data, name->len) == 0)
+    {
+        return 1;
+    }
+
+    return ngx_strncasecmp(h->key.data, name->data, name->len) == 0;
 }
 
 

@@ -32,7 +32,7 @@ typedef enum {
     NGX_HTTP_OPTCACHE_VALUE_SCHEME,
     NGX_HTTP_OPTCACHE_VALUE_HOST,
     NGX_HTTP_OPTCACHE_VALUE_URI,
-    NGX_HTTP_OPTCACHE_VALUE_FIELD         /* one without a "_" in its name */
+    NGX_HTTP_OPTCACHE_VALUE_FIELD         /* whose name is plain */
 } ngx_http_optcache_value_e;
 
 
