@@ -205,6 +205,7 @@ typedef struct {
     ngx_str_t                     base;
     ngx_str_t                     vary;
     u_char                        number[NGX_OPTCACHE_ENTRY_NUMBER];
+    ngx_optcache_l1_absent_t      absent;
 } ngx_http_optcache_place_t;
 
 
@@ -220,6 +221,7 @@ typedef struct {
     ngx_str_t                     base;       /* the identity without Vary */
     ngx_str_t                     vary;       /* names, NULL: does not */
     u_char                        number[NGX_OPTCACHE_ENTRY_NUMBER];
+    ngx_optcache_l1_absent_t      absent;     /* from L1, or key is NULL */
     ngx_optcache_entry_t          entry;      /* what was found */
     ngx_http_optcache_hidden_t   *hidden;
     ngx_http_optcache_capture_t  *capture;    /* what is being stored */
@@ -303,6 +305,10 @@ ngx_int_t ngx_http_optcache_lookup(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_optcache_lookup_again(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
+
+/* Whether that is known to find nothing, and to change nothing in ctx. */
+
+ngx_uint_t ngx_http_optcache_lookup_absent(ngx_http_optcache_ctx_t *ctx);
 
 /*
  * Asks the second level, as it is asked in a lookup, for ctx->key.  Returns as

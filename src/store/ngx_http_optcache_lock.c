@@ -232,7 +232,12 @@ ngx_http_optcache_lock_take(ngx_http_request_t *r,
 
     /* what it depends on may not have been known before */
 
-    ngx_optcache_lock_init(lk->zone, &ctx->key.identity, &lk->lock);
+    if (ctx->absent.key == ctx->key.identity.data) {
+        ngx_optcache_lock_init_hash(&lk->lock, ctx->absent.hash);
+
+    } else {
+        ngx_optcache_lock_init(lk->zone, &ctx->key.identity, &lk->lock);
+    }
 
     rc = ngx_optcache_lock_take(lk->zone, &lk->lock, lk->may_lead,
                                 ngx_waker_number(ngx_http_optcache_lock_waker),

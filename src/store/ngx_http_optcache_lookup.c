@@ -77,6 +77,10 @@ ngx_int_t
 ngx_http_optcache_lookup_again(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
+    if (ngx_http_optcache_lookup_absent(ctx)) {
+        return NGX_DECLINED;
+    }
+
     if (ctx->searching && ctx->rule.len == 0
         && ngx_http_optcache_search_select(r, ctx) != NGX_OK)
     {
@@ -92,6 +96,24 @@ ngx_http_optcache_lookup_again(ngx_http_request_t *r,
 }
 
 
+/*
+ * What was looked up is what would be looked up: not one of several answers,
+ * nor by a rule that may be another one by now.
+ */
+
+ngx_uint_t
+ngx_http_optcache_lookup_absent(ngx_http_optcache_ctx_t *ctx)
+{
+    return ctx->absent.key
+           && ctx->absent.key == ctx->base.data
+           && ctx->key.identity.data == ctx->base.data
+           && ctx->vary.data == NULL
+           && !ctx->searching
+           && ctx->zone->slot
+           && !ngx_optcache_l1_changed(ctx->zone, &ctx->absent);
+}
+
+
 /* Also what L2 gave is looked up here, once it has been stored. */
 
 static ngx_int_t
@@ -103,7 +125,8 @@ ngx_http_optcache_lookup_l1(ngx_http_request_t *r,
 
     ngx_memzero(&e, sizeof(ngx_optcache_entry_t));
 
-    rc = ngx_optcache_l1_lookup(ctx->zone, &ctx->key.identity, r->pool, &e);
+    rc = ngx_optcache_l1_search(ctx->zone, &ctx->key.identity, r->pool, &e,
+                                &ctx->absent);
 
     if (rc != NGX_OK) {
         return rc;

@@ -13,6 +13,8 @@
 #include "ngx_http_optcache_public.h"
 
 
+static ngx_int_t ngx_http_optcache_public_own(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_public_wanted(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_public_switch(ngx_http_request_t *r,
@@ -75,6 +77,42 @@ ngx_int_t
 ngx_http_optcache_public_again(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx)
 {
+    ngx_http_optcache_ctx_t  before;
+
+    /* mostly nothing was there, and nothing has been stored since */
+
+    if ((ctx->held || !ngx_http_optcache_lookup_absent(ctx))
+        && ngx_http_optcache_public_own(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ctx->found || !ngx_http_optcache_public_wanted(r, olcf, ctx)) {
+        return NGX_OK;
+    }
+
+    before = *ctx;
+
+    if (ngx_http_optcache_public_switch(r, ctx) != NGX_OK
+        || ngx_http_optcache_lookup_again(r, ctx) == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!ctx->found || !ngx_http_optcache_public_entry(&ctx->entry)) {
+        *ctx = before;
+    }
+
+    return NGX_OK;
+}
+
+
+/* In the partition of the request. */
+
+static ngx_int_t
+ngx_http_optcache_public_own(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
     ngx_int_t                rc;
     ngx_http_optcache_ctx_t  before;
 
@@ -95,25 +133,7 @@ ngx_http_optcache_public_again(ngx_http_request_t *r,
 
     ngx_http_optcache_marks_forget(r, ctx);
 
-    if (rc == NGX_ERROR || ctx->found
-        || !ngx_http_optcache_public_wanted(r, olcf, ctx))
-    {
-        return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
-    }
-
-    before = *ctx;
-
-    if (ngx_http_optcache_public_switch(r, ctx) != NGX_OK
-        || ngx_http_optcache_lookup_again(r, ctx) == NGX_ERROR)
-    {
-        return NGX_ERROR;
-    }
-
-    if (!ctx->found || !ngx_http_optcache_public_entry(&ctx->entry)) {
-        *ctx = before;
-    }
-
-    return NGX_OK;
+    return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -157,11 +177,13 @@ ngx_http_optcache_public_switch(ngx_http_request_t *r,
     place.base = ctx->base;
     place.vary = ctx->vary;
     ngx_memcpy(place.number, ctx->number, NGX_OPTCACHE_ENTRY_NUMBER);
+    place.absent = ctx->absent;
 
     ctx->key = ctx->other.key;
     ctx->base = ctx->other.base;
     ctx->vary = ctx->other.vary;
     ngx_memcpy(ctx->number, ctx->other.number, NGX_OPTCACHE_ENTRY_NUMBER);
+    ctx->absent = ctx->other.absent;
 
     ctx->other = place;
 

@@ -55,6 +55,15 @@ ngx_int_t
 ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
     ngx_pool_t *pool, ngx_optcache_entry_t *e)
 {
+    return ngx_optcache_l1_search(l1, key, pool, e, NULL);
+}
+
+
+ngx_int_t
+ngx_optcache_l1_search(ngx_optcache_l1_t *l1, ngx_str_t *key,
+    ngx_pool_t *pool, ngx_optcache_entry_t *e,
+    ngx_optcache_l1_absent_t *absent)
+{
     uint32_t                    cell;
     uint64_t                    hash;
     ngx_uint_t                  i;
@@ -63,6 +72,10 @@ ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
     ngx_optcache_l1_node_t     *node;
     ngx_optcache_l1_shard_t    *shard;
     ngx_optcache_l1_cleanup_t  *up;
+
+    if (absent) {
+        absent->key = NULL;
+    }
 
     if (l1->slot == NULL) {
         return NGX_DECLINED;
@@ -88,6 +101,11 @@ ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
 
     if (cell) {
         ngx_optcache_l1_shard_pin(l1->sh, cell, pin);
+
+    } else if (absent) {
+        absent->key = key->data;
+        absent->hash = hash;
+        absent->linked = shard->linked;
     }
 
     ngx_optcache_l1_unlock(&shard->lock);
@@ -243,14 +261,18 @@ ngx_optcache_l1_remove(ngx_optcache_l1_t *l1, ngx_str_t *key)
 }
 
 
-uint64_t
-ngx_optcache_l1_linked(ngx_optcache_l1_t *l1, ngx_str_t *key)
+ngx_uint_t
+ngx_optcache_l1_changed(ngx_optcache_l1_t *l1,
+    ngx_optcache_l1_absent_t *absent)
 {
+    uint64_t    linked;
     ngx_uint_t  i;
 
-    i = ngx_optcache_l1_shard_of(l1->sh, ngx_optcache_l1_hash(l1, key));
+    i = ngx_optcache_l1_shard_of(l1->sh, absent->hash);
 
-    return __atomic_load_n(&l1->sh->shards[i].linked, __ATOMIC_ACQUIRE);
+    linked = __atomic_load_n(&l1->sh->shards[i].linked, __ATOMIC_ACQUIRE);
+
+    return linked != absent->linked;
 }
 
 

@@ -54,6 +54,15 @@ typedef struct {
 } ngx_optcache_l1_t;
 
 
+/* a search that found nothing */
+
+typedef struct {
+    u_char                   *key;         /* the bytes of the identity */
+    uint64_t                  hash;        /* of it */
+    uint64_t                  linked;      /* into its shard, by then */
+} ngx_optcache_l1_absent_t;
+
+
 /* what is in a zone, of the whole host; bytes but for the last three */
 
 typedef struct {
@@ -108,6 +117,15 @@ ngx_int_t ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
     ngx_pool_t *pool, ngx_optcache_entry_t *e);
 
 /*
+ * The same, which remembers that it has found nothing; absent->key is NULL if
+ * it has, or could not look at all.  "absent" may be NULL.
+ */
+
+ngx_int_t ngx_optcache_l1_search(ngx_optcache_l1_t *l1, ngx_str_t *key,
+    ngx_pool_t *pool, ngx_optcache_entry_t *e,
+    ngx_optcache_l1_absent_t *absent);
+
+/*
  * Stores a copy of an entry, in place of the one with its identity; others,
  * that are not asked for, leave to make room.  NGX_DECLINED when there is no
  * room: the entry is larger than the zone, or all of it is pinned.
@@ -142,13 +160,14 @@ ngx_optcache_l1_compared(ngx_optcache_entry_t *e, uint64_t clock)
 }
 
 /*
- * A number that has grown if an entry may have been stored for an identity
- * since it was read before: when it has not, a search that found nothing then
- * would find nothing now.  Takes no lock, so what another worker stores at this
- * very moment may be seen later.
+ * Whether an entry may have been stored for an identity since a search found
+ * none: if not, to search again would find none either.  Takes no lock: what
+ * another worker stores at this very moment may be seen later, but what it had
+ * stored when it released a mutex that this one has taken since is seen.
  */
 
-uint64_t ngx_optcache_l1_linked(ngx_optcache_l1_t *l1, ngx_str_t *key);
+ngx_uint_t ngx_optcache_l1_changed(ngx_optcache_l1_t *l1,
+    ngx_optcache_l1_absent_t *absent);
 
 /* Removes the entry of an identity, if there is one. */
 

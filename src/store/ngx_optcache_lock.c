@@ -7,9 +7,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "ngx_optcache_l1_shm.h"
 #include "ngx_optcache_lock.h"
 
@@ -150,9 +147,7 @@ void
 ngx_optcache_lock_init(ngx_optcache_l1_t *l1, ngx_str_t *key,
     ngx_optcache_lock_t *lock)
 {
-    lock->hash = XXH3_64bits_withSeed(key->data, key->len, l1->sh->seed);
-    lock->lead = 0;
-    lock->way = NULL;
+    ngx_optcache_lock_init_hash(lock, ngx_optcache_l1_hash(l1, key));
 }
 
 

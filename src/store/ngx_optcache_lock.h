@@ -89,6 +89,16 @@ ngx_optcache_locks_t *ngx_optcache_lock_create(ngx_slab_pool_t *shpool,
 void ngx_optcache_lock_init(ngx_optcache_l1_t *l1, ngx_str_t *key,
     ngx_optcache_lock_t *lock);
 
+/* The same for one whose hash in the zone is known, from a search. */
+
+static ngx_inline void
+ngx_optcache_lock_init_hash(ngx_optcache_lock_t *lock, uint64_t hash)
+{
+    lock->hash = hash;
+    lock->lead = 0;
+    lock->way = NULL;
+}
+
 /*
  * Takes the lock, if "lead", or waits: worker "number" is to be woken; -1: it
  * cannot be.  The time is in milliseconds of a clock that all workers share.

@@ -121,34 +121,49 @@ test_identity(void **state)
 }
 
 
-/* It grows with what is stored, replaced or not, and with nothing else. */
+/* What was not found may be there when something has been stored since. */
 
 static void
-test_linked(void **state)
+test_absent(void **state)
 {
-    zone_t                *z = *state;
-    uint64_t               before;
-    ngx_pool_t            *pool;
-    ngx_optcache_entry_t   e;
+    zone_t                    *z = *state;
+    ngx_pool_t                *pool;
+    ngx_optcache_entry_t       e, found;
+    ngx_optcache_l1_absent_t   absent;
 
     pool = ngx_create_pool(4096, &z->log);
     assert_non_null(pool);
 
     l1_fill(pool, &e, 1, 1, 10, 0);
 
-    before = ngx_optcache_l1_linked(z->l1, &e.key);
+    assert_int_equal(ngx_optcache_l1_search(z->l1, &e.key, pool, &found,
+                                            &absent),
+                     NGX_DECLINED);
+    assert_ptr_equal(absent.key, e.key.data);
+    assert_true(absent.hash == ngx_optcache_l1_hash(z->l1, &e.key));
 
-    assert_false(l1_holds(z, 1, 1));
-    assert_int_equal(ngx_optcache_l1_linked(z->l1, &e.key), before);
+    ngx_optcache_l1_remove(z->l1, &e.key);
+    assert_false(ngx_optcache_l1_changed(z->l1, &absent));
 
     assert_int_equal(ngx_optcache_l1_store(z->l1, &e), NGX_OK);
-    assert_true(ngx_optcache_l1_linked(z->l1, &e.key) > before);
+    assert_true(ngx_optcache_l1_changed(z->l1, &absent));
 
-    before = ngx_optcache_l1_linked(z->l1, &e.key);
+    assert_int_equal(ngx_optcache_l1_search(z->l1, &e.key, pool, &found,
+                                            &absent),
+                     NGX_OK);
+    assert_null(absent.key);
 
-    assert_true(l1_holds(z, 1, 1));
     l1_remove(z, 1);
-    assert_int_equal(ngx_optcache_l1_linked(z->l1, &e.key), before);
+
+    assert_int_equal(ngx_optcache_l1_search(z->l1, &e.key, pool, &found,
+                                            &absent),
+                     NGX_DECLINED);
+
+    /* it is replaced, and removed */
+
+    assert_int_equal(ngx_optcache_l1_store(z->l1, &e), NGX_OK);
+    l1_remove(z, 1);
+    assert_true(ngx_optcache_l1_changed(z->l1, &absent));
 
     ngx_destroy_pool(pool);
 }
@@ -820,7 +835,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
         cmocka_unit_test_setup_teardown(test_identity, setup_bad_hash,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_linked, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_absent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_compared, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full, setup, teardown),
