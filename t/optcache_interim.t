@@ -16,7 +16,7 @@ use Test::Nginx;
 use Time::HiRes qw/ sleep /;
 
 my $t = Test::Nginx->new()
-    ->has(qw/ http_proxy http_ssi http_v2 rewrite /)->plan(40);
+    ->has(qw/ http_proxy http_ssi http_v2 rewrite /)->plan(42);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -41,6 +41,11 @@ http {
         keepalive 4;
     }
 
+    upstream two {
+        server 127.0.0.1:8081 max_fails=0;
+        server 127.0.0.1:8081 max_fails=0;
+    }
+
     server {
         listen 127.0.0.1:8080;
         listen 127.0.0.1:8082 http2;
@@ -54,6 +59,10 @@ http {
             optcache_valid 1m;
             proxy_buffering off;
             proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /next/ {
+            proxy_pass http://two;
         }
 
         location /named/ {
@@ -111,7 +120,7 @@ my $backend = $t->run_http_backend(8081, sub {
     print $s "HTTP/1.1 102 Wait\r\n\r\n" x $many if $uri =~ /many/;
     print $s "HTTP/1.1 102 Wait\r\n\r\n" if $uri =~ /more/;
     print $s "HTTP/1.1 102 Wait\r\nX-A: " . ('a' x 9000) if $uri =~ /large/;
-    return undef if $uri =~ /cut/;
+    return undef if $uri =~ /cut/ || $uri =~ /next/ && $req->{count} == 1;
 
     return [503, [], 'sorry'] if $uri =~ /named\//;
     return [200, \@fields, "of $uri"];
@@ -181,6 +190,10 @@ is(status(final(http_get('/102/cut/r'))), 502, 'with nothing behind it');
 
 $r = final(http_get('/named/102/s'));
 is(status($r) . body($r), '200other', 'before an error page');
+
+$r = final(http_get('/next/102/u'));
+is(status($r) . body($r), '200of /next/102/u', 'of the next server');
+is(header(http_get('/next/102/u'), 'X-Cache'), 'HIT', 'is stored');
 
 # what nobody waits for
 

@@ -24,17 +24,18 @@
 struct ngx_http_optcache_interim_s {
     ngx_http_handler_pt    content;
     ngx_int_t            (*header)(ngx_http_request_t *r);
+    ngx_int_t            (*reinit)(ngx_http_request_t *r);
     ngx_uint_t             count;
 };
 
 
 static ngx_int_t ngx_http_optcache_interim_content(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_interim_header(ngx_http_request_t *r);
+static ngx_int_t ngx_http_optcache_interim_reinit(ngx_http_request_t *r);
 static void ngx_http_optcache_interim_wrap(ngx_http_upstream_t *u,
     ngx_http_optcache_interim_t *interim);
 static ngx_uint_t ngx_http_optcache_interim_is(ngx_http_upstream_t *u);
-static ngx_int_t ngx_http_optcache_interim_reset(ngx_http_request_t *r,
-    ngx_http_optcache_interim_t *interim);
+static ngx_int_t ngx_http_optcache_interim_reset(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_interim_send(ngx_http_request_t *r);
 static u_char *ngx_http_optcache_interim_write(ngx_http_upstream_t *u,
     u_char *p, size_t *len);
@@ -173,7 +174,7 @@ ngx_http_optcache_interim_header(ngx_http_request_t *r)
         }
 
         if (ngx_http_optcache_interim_send(r) == NGX_ERROR
-            || ngx_http_optcache_interim_reset(r, interim) != NGX_OK)
+            || ngx_http_optcache_interim_reset(r) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -181,10 +182,37 @@ ngx_http_optcache_interim_header(ngx_http_request_t *r)
 }
 
 
+/* For another interim response, or another server to try. */
+
+static ngx_int_t
+ngx_http_optcache_interim_reinit(ngx_http_request_t *r)
+{
+    ngx_int_t                 rc;
+    ngx_http_optcache_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    if (ctx == NULL || ctx->interim == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ctx->interim->reinit(r);
+
+    ngx_http_optcache_interim_wrap(r->upstream, ctx->interim);
+
+    return rc;
+}
+
+
 static void
 ngx_http_optcache_interim_wrap(ngx_http_upstream_t *u,
     ngx_http_optcache_interim_t *interim)
 {
+    if (u->reinit_request != ngx_http_optcache_interim_reinit) {
+        interim->reinit = u->reinit_request;
+        u->reinit_request = ngx_http_optcache_interim_reinit;
+    }
+
     if (u->process_header != ngx_http_optcache_interim_header) {
         interim->header = u->process_header;
         u->process_header = ngx_http_optcache_interim_header;
@@ -206,8 +234,7 @@ ngx_http_optcache_interim_is(ngx_http_upstream_t *u)
 /* As before the interim response, but for what was read behind it. */
 
 static ngx_int_t
-ngx_http_optcache_interim_reset(ngx_http_request_t *r,
-    ngx_http_optcache_interim_t *interim)
+ngx_http_optcache_interim_reset(ngx_http_request_t *r)
 {
     ngx_http_upstream_t  *u;
 
@@ -216,8 +243,6 @@ ngx_http_optcache_interim_reset(ngx_http_request_t *r,
     if (u->reinit_request(r) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    ngx_http_optcache_interim_wrap(u, interim);
 
     u->keepalive = 0;
 
