@@ -85,26 +85,33 @@ static const uint32_t  ngx_optcache_field_tokens[] = {
 #define NGX_OPTCACHE_FIELD_NAMES                                              \
     (sizeof(ngx_optcache_field_names) / sizeof(ngx_optcache_field_name_t))
 
+/* the case of letters does not count; so no two names share one */
+
+#define NGX_OPTCACHE_FIELD_BUCKETS  128
+
 #define ngx_optcache_field_bucket(name)                                       \
-    ((ngx_tolower((name)->data[0]) + 8 * (name)->len) % 64)
+    ((((name)->data[0] | 0x20)                                                \
+      + 2 * ((name)->data[(name)->len - 1] | 0x20)                            \
+      + 7 * (name)->len)                                                      \
+     % NGX_OPTCACHE_FIELD_BUCKETS)
 
 
+static ngx_optcache_field_e ngx_optcache_field_caseless(ngx_str_t *name);
 static void ngx_optcache_field_index(void);
 static ngx_uint_t ngx_optcache_field_same(u_char *a, u_char *b, size_t len);
-static ngx_uint_t ngx_optcache_field_printable(u_char *p);
+static ngx_uint_t ngx_optcache_field_bytes(ngx_str_t *value);
+static uint64_t ngx_optcache_field_controls(u_char *p);
 
 
-/* of this process: numbers of names from 1, by first letter and length */
+/* of this process: numbers of names from 1, by two letters and the length */
 
-static u_char  ngx_optcache_field_first[64];
+static u_char  ngx_optcache_field_first[NGX_OPTCACHE_FIELD_BUCKETS];
 static u_char  ngx_optcache_field_next[NGX_OPTCACHE_FIELD_NAMES + 1];
 
 
 ngx_optcache_field_e
 ngx_optcache_field_id(ngx_str_t *name)
 {
-    u_char                      ch;
-    ngx_str_t                  *prefix;
     ngx_uint_t                  n;
     ngx_optcache_field_name_t  *known;
 
@@ -123,10 +130,35 @@ ngx_optcache_field_id(ngx_str_t *name)
         known = &ngx_optcache_field_names[n - 1];
 
         if (known->name.len == name->len
-            && (ngx_optcache_field_same(known->name.data, name->data,
-                                        name->len)
-                || ngx_strncasecmp(known->name.data, name->data, name->len)
-                   == 0))
+            && ngx_optcache_field_same(known->name.data, name->data,
+                                       name->len))
+        {
+            return known->id;
+        }
+    }
+
+    return ngx_optcache_field_caseless(name);
+}
+
+
+/* A name that is not known, or is written in other letters. */
+
+static ngx_optcache_field_e
+ngx_optcache_field_caseless(ngx_str_t *name)
+{
+    u_char                      ch;
+    ngx_str_t                  *prefix;
+    ngx_uint_t                  n;
+    ngx_optcache_field_name_t  *known;
+
+    for (n = ngx_optcache_field_first[ngx_optcache_field_bucket(name)];
+         n;
+         n = ngx_optcache_field_next[n])
+    {
+        known = &ngx_optcache_field_names[n - 1];
+
+        if (known->name.len == name->len
+            && ngx_strncasecmp(known->name.data, name->data, name->len) == 0)
         {
             return known->id;
         }
@@ -171,6 +203,7 @@ ngx_optcache_field_index(void)
 static ngx_uint_t
 ngx_optcache_field_same(u_char *a, u_char *b, size_t len)
 {
+    size_t    i;
     uint64_t  x, y;
 
     if (len < 8) {
@@ -188,23 +221,21 @@ ngx_optcache_field_same(u_char *a, u_char *b, size_t len)
 
     /* the last ones may be among those before them, too */
 
-    for ( ;; ) {
-        ngx_memcpy(&x, a, 8);
-        ngx_memcpy(&y, b, 8);
+    len -= 8;
+
+    for (i = 0; i < len; i += 8) {
+        ngx_memcpy(&x, a + i, 8);
+        ngx_memcpy(&y, b + i, 8);
 
         if (x != y) {
             return 0;
         }
-
-        if (len == 8) {
-            return 1;
-        }
-
-        len -= 8;
-        a += ngx_min(len, 8);
-        b += ngx_min(len, 8);
-        len = ngx_max(len, 8);
     }
+
+    ngx_memcpy(&x, a + len, 8);
+    ngx_memcpy(&y, b + len, 8);
+
+    return x == y;
 }
 
 
@@ -233,27 +264,41 @@ ngx_optcache_field_valid(ngx_optcache_field_t *field)
 ngx_uint_t
 ngx_optcache_field_valid_value(ngx_str_t *value)
 {
-    u_char  *p, *last, ch;
+    u_char    *p, *last;
+    uint64_t   controls;
+
+    if (value->len < 8) {
+        return ngx_optcache_field_bytes(value);
+    }
+
+    /* all at once: the last ones may be among those before them, too */
+
+    p = value->data;
+    last = p + value->len - 8;
+
+    controls = ngx_optcache_field_controls(last);
+
+    while (p < last) {
+        controls |= ngx_optcache_field_controls(p);
+        p += 8;
+    }
+
+    return (controls & NGX_OPTCACHE_FIELD_BYTES(0x80)) == 0
+           || ngx_optcache_field_bytes(value);
+}
+
+
+static ngx_uint_t
+ngx_optcache_field_bytes(ngx_str_t *value)
+{
+    u_char  *p, *last;
 
     p = value->data;
     last = p + value->len;
 
-    while (p < last) {
+    for ( /* void */ ; p < last; p++) {
 
-        if (last - p >= 8 && ngx_optcache_field_printable(p)) {
-            p += 8;
-            continue;
-        }
-
-        if (value->len >= 8 && last - p < 8
-            && ngx_optcache_field_printable(last - 8))
-        {
-            return 1;
-        }
-
-        ch = *p++;
-
-        if ((ch < 0x20 && ch != '\t') || ch == 0x7f) {
+        if ((*p < 0x20 && *p != '\t') || *p == 0x7f) {
             return 0;
         }
     }
@@ -263,12 +308,12 @@ ngx_optcache_field_valid_value(ngx_str_t *value)
 
 
 /*
- * Whether none of 8 bytes is below 0x20, or 0x7f.  A borrow comes only from a
- * byte that is, so 1 is always true; 0 may be so for a tab.
+ * No high bit is set if none of 8 bytes is below 0x20, or 0x7f: a borrow comes
+ * only from a byte that is.  One may be set for a tab, too.
  */
 
-static ngx_uint_t
-ngx_optcache_field_printable(u_char *p)
+static uint64_t
+ngx_optcache_field_controls(u_char *p)
 {
     uint64_t  x, del;
 
@@ -276,9 +321,8 @@ ngx_optcache_field_printable(u_char *p)
 
     del = x ^ NGX_OPTCACHE_FIELD_BYTES(0x7f);
 
-    return (((x - NGX_OPTCACHE_FIELD_BYTES(0x20)) & ~x)
-            | ((del - NGX_OPTCACHE_FIELD_BYTES(0x01)) & ~del))
-           & NGX_OPTCACHE_FIELD_BYTES(0x80) ? 0 : 1;
+    return ((x - NGX_OPTCACHE_FIELD_BYTES(0x20)) & ~x)
+           | ((del - NGX_OPTCACHE_FIELD_BYTES(0x01)) & ~del);
 }
 
 
