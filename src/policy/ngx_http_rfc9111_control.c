@@ -39,7 +39,7 @@ typedef struct {
 
 
 static void ngx_http_rfc9111_control_take(ngx_http_rfc9111_control_t *cc,
-    ngx_http_rfc9111_directive_e id, ngx_str_t *arg);
+    ngx_http_rfc9111_directive_e id, int64_t *seconds, ngx_str_t *arg);
 static ngx_http_rfc9111_directive_e ngx_http_rfc9111_control_id(
     ngx_str_t *name);
 static void ngx_http_rfc9111_control_set(ngx_http_rfc9111_control_t *cc,
@@ -56,21 +56,22 @@ static u_char *ngx_http_rfc9111_control_end(u_char *p, u_char *last);
 static u_char *ngx_http_rfc9111_control_quote(u_char *p, u_char *last);
 
 
+/* those that are seen most are found first */
+
 static ngx_http_rfc9111_directive_t  ngx_http_rfc9111_directives[] = {
 
-    { ngx_string("no-store"), NGX_HTTP_RFC9111_CC_NO_STORE },
-    { ngx_string("no-cache"), NGX_HTTP_RFC9111_CC_NO_CACHE },
+    { ngx_string("max-age"), NGX_HTTP_RFC9111_CC_MAX_AGE },
     { ngx_string("private"), NGX_HTTP_RFC9111_CC_PRIVATE },
     { ngx_string("public"), NGX_HTTP_RFC9111_CC_PUBLIC },
+    { ngx_string("no-cache"), NGX_HTTP_RFC9111_CC_NO_CACHE },
+    { ngx_string("no-store"), NGX_HTTP_RFC9111_CC_NO_STORE },
+    { ngx_string("s-maxage"), NGX_HTTP_RFC9111_CC_S_MAXAGE },
     { ngx_string("must-revalidate"), NGX_HTTP_RFC9111_CC_MUST_REVALIDATE },
     { ngx_string("proxy-revalidate"), NGX_HTTP_RFC9111_CC_PROXY_REVALIDATE },
     { ngx_string("must-understand"), NGX_HTTP_RFC9111_CC_MUST_UNDERSTAND },
     { ngx_string("no-transform"), NGX_HTTP_RFC9111_CC_NO_TRANSFORM },
     { ngx_string("immutable"), NGX_HTTP_RFC9111_CC_IMMUTABLE },
     { ngx_string("only-if-cached"), NGX_HTTP_RFC9111_CC_ONLY_IF_CACHED },
-
-    { ngx_string("max-age"), NGX_HTTP_RFC9111_CC_MAX_AGE },
-    { ngx_string("s-maxage"), NGX_HTTP_RFC9111_CC_S_MAXAGE },
     { ngx_string("stale-while-revalidate"),
       NGX_HTTP_RFC9111_CC_STALE_WHILE_REVALIDATE },
     { ngx_string("stale-if-error"), NGX_HTTP_RFC9111_CC_STALE_IF_ERROR },
@@ -99,6 +100,7 @@ void
 ngx_http_rfc9111_control_parse(ngx_str_t *line, ngx_http_rfc9111_control_t *cc)
 {
     u_char                        *p, *last;
+    int64_t                       *seconds;
     ngx_str_t                      name, arg;
     ngx_http_rfc9111_directive_e   id;
 
@@ -109,15 +111,14 @@ ngx_http_rfc9111_control_parse(ngx_str_t *line, ngx_http_rfc9111_control_t *cc)
         p = ngx_http_rfc9111_control_next(p, last, &name, &arg);
 
         id = ngx_http_rfc9111_control_id(&name);
+        seconds = ngx_http_rfc9111_control_seconds(cc, id);
 
-        if (arg.data && arg.data[-1] != '"'
-            && ngx_http_rfc9111_control_seconds(cc, id) == NULL)
-        {
+        if (seconds == NULL && arg.data && arg.data[-1] != '"') {
             /* "private=true" speaks of all fields, not of one */
             ngx_str_null(&arg);
         }
 
-        ngx_http_rfc9111_control_take(cc, id, &arg);
+        ngx_http_rfc9111_control_take(cc, id, seconds, &arg);
     }
 }
 
@@ -126,18 +127,20 @@ void
 ngx_http_rfc9111_control_add(ngx_http_rfc9111_control_t *cc, ngx_str_t *name,
     ngx_str_t *arg)
 {
-    ngx_http_rfc9111_control_take(cc, ngx_http_rfc9111_control_id(name), arg);
+    ngx_http_rfc9111_directive_e  id;
+
+    id = ngx_http_rfc9111_control_id(name);
+
+    ngx_http_rfc9111_control_take(cc, id,
+                                  ngx_http_rfc9111_control_seconds(cc, id),
+                                  arg);
 }
 
 
 static void
 ngx_http_rfc9111_control_take(ngx_http_rfc9111_control_t *cc,
-    ngx_http_rfc9111_directive_e id, ngx_str_t *arg)
+    ngx_http_rfc9111_directive_e id, int64_t *seconds, ngx_str_t *arg)
 {
-    int64_t  *seconds;
-
-    seconds = ngx_http_rfc9111_control_seconds(cc, id);
-
     if (seconds) {
         *seconds = ngx_http_rfc9111_control_number(*seconds, arg, id);
         return;
@@ -406,8 +409,12 @@ ngx_http_rfc9111_control_next(u_char *p, u_char *last, ngx_str_t *name,
 
     name->data = p;
 
-    while (p < last && *p != ',' && *p != '=' && *p != ';' && *p != ' '
-           && *p != '\t')
+    /* no letter ends it, all of which are greater than "=" */
+
+    while (p < last
+           && (*p > '='
+               || (*p != ',' && *p != '=' && *p != ';' && *p != ' '
+                   && *p != '\t')))
     {
         p++;
     }
@@ -500,8 +507,11 @@ ngx_http_rfc9111_delta(u_char *data, size_t len)
             return -1;
         }
 
-        delta = ngx_min(delta * 10 + (data[i] - '0'),
-                        NGX_HTTP_RFC9111_DELTA_MAX);
+        delta = delta * 10 + (data[i] - '0');
+
+        if (delta > NGX_HTTP_RFC9111_DELTA_MAX) {
+            delta = NGX_HTTP_RFC9111_DELTA_MAX;
+        }
     }
 
     return delta;
