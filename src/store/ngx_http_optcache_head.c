@@ -21,13 +21,11 @@ typedef struct {
     ngx_http_request_t           *request;
     ngx_http_optcache_response_t *response;
     u_char                       *p;
-    size_t                        size;           /* at most */
-    ngx_uint_t                    hops;           /* Connection names fields */
     ngx_uint_t                    n;              /* fields that were seen */
 } ngx_http_optcache_head_t;
 
 
-static void ngx_http_optcache_head_size(ngx_table_elt_t *h, void *data);
+static size_t ngx_http_optcache_head_size(ngx_list_t *headers);
 static void ngx_http_optcache_head_made(ngx_http_optcache_head_t *head,
     ngx_str_t *type, ngx_str_t *date);
 static void ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data);
@@ -35,8 +33,6 @@ static ngx_optcache_field_e ngx_http_optcache_head_id(
     ngx_http_optcache_head_t *head, ngx_table_elt_t *h);
 static ngx_int_t ngx_http_optcache_head_type(ngx_http_request_t *r,
     ngx_str_t *type);
-static ngx_uint_t ngx_http_optcache_head_hops(ngx_http_request_t *r);
-static void ngx_http_optcache_head_names(ngx_table_elt_t *h, void *data);
 static ngx_uint_t ngx_http_optcache_head_hop(ngx_http_request_t *r,
     ngx_str_t *name);
 static void ngx_http_optcache_head_connection(ngx_table_elt_t *h, void *data);
@@ -48,6 +44,7 @@ ngx_int_t
 ngx_http_optcache_head_write(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp, ngx_str_t *head)
 {
+    size_t                    size;
     ngx_str_t                 type, made;
     ngx_http_optcache_head_t  h;
 
@@ -65,26 +62,21 @@ ngx_http_optcache_head_write(ngx_http_request_t *r,
         made.len = ngx_cached_http_time.len;
     }
 
-    ngx_memzero(&h, sizeof(ngx_http_optcache_head_t));
+    size = 2 * NGX_OPTCACHE_FIELD_HEADER
+           + sizeof("Date") - 1 + made.len
+           + sizeof("Content-Type") - 1 + type.len
+           + ngx_http_optcache_head_size(&r->headers_out.headers);
 
-    h.request = r;
-    h.response = resp;
-    h.hops = ngx_http_optcache_head_hops(r);
-
-    h.size = 2 * NGX_OPTCACHE_FIELD_HEADER
-             + sizeof("Date") - 1 + made.len
-             + sizeof("Content-Type") - 1 + type.len;
-
-    ngx_http_optcache_response_each(&r->headers_out.headers,
-                                    ngx_http_optcache_head_size, &h);
-
-    head->data = ngx_pnalloc(r->pool, h.size);
+    head->data = ngx_pnalloc(r->pool, size);
 
     if (head->data == NULL) {
         return NGX_ERROR;
     }
 
+    h.request = r;
+    h.response = resp;
     h.p = head->data;
+    h.n = 0;
 
     ngx_http_optcache_head_made(&h, &type, &made);
     ngx_http_optcache_response_each(&r->headers_out.headers,
@@ -96,14 +88,27 @@ ngx_http_optcache_head_write(ngx_http_request_t *r,
 }
 
 
-/* What a field may take; not all are stored. */
+/* What the fields may take; not all are stored. */
 
-static void
-ngx_http_optcache_head_size(ngx_table_elt_t *h, void *data)
+static size_t
+ngx_http_optcache_head_size(ngx_list_t *headers)
 {
-    ngx_http_optcache_head_t *head = data;
+    size_t            size;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *last;
 
-    head->size += NGX_OPTCACHE_FIELD_HEADER + h->key.len + h->value.len;
+    size = 0;
+
+    for (part = &headers->part; part; part = part->next) {
+        h = part->elts;
+        last = h + part->nelts;
+
+        for ( /* void */ ; h < last; h++) {
+            size += NGX_OPTCACHE_FIELD_HEADER + h->key.len + h->value.len;
+        }
+    }
+
+    return size;
 }
 
 
@@ -171,7 +176,7 @@ ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data)
 
     /* RFC 9111, 3.1: fields that Connection names are of that hop alone */
 
-    if ((head->hops
+    if ((head->response->hops
          && ngx_http_optcache_head_hop(head->request, &field.name))
         || ngx_http_optcache_response_omits(head->response, &field.name))
     {
@@ -233,40 +238,20 @@ ngx_http_optcache_head_type(ngx_http_request_t *r, ngx_str_t *type)
 }
 
 
-/* Whether a Connection field names others at all: seldom. */
-
-static ngx_uint_t
-ngx_http_optcache_head_hops(ngx_http_request_t *r)
-{
-    ngx_uint_t  found;
-
-    found = 0;
-
-    if (r->upstream) {
-        ngx_http_optcache_response_each(&r->upstream->headers_in.headers,
-                                        ngx_http_optcache_head_names, &found);
-    }
-
-    return found;
-}
-
-
 /* Keep-Alive is never stored, and Close is no field (RFC 9110, 18.4). */
 
-static void
-ngx_http_optcache_head_names(ngx_table_elt_t *h, void *data)
+ngx_uint_t
+ngx_http_optcache_head_names(ngx_table_elt_t *h)
 {
-    ngx_uint_t *found = data;
-
     if (!ngx_http_optcache_response_is(h, "Connection")) {
-        return;
+        return 0;
     }
 
     if (h->value.len == sizeof("close") - 1
         && ngx_strncasecmp(h->value.data, (u_char *) "close", h->value.len)
            == 0)
     {
-        return;
+        return 0;
     }
 
     if (h->value.len == sizeof("keep-alive") - 1
@@ -275,10 +260,10 @@ ngx_http_optcache_head_names(ngx_table_elt_t *h, void *data)
                                h->value.len)
                == 0))
     {
-        return;
+        return 0;
     }
 
-    *found = 1;
+    return 1;
 }
 
 

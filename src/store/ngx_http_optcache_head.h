@@ -27,5 +27,9 @@
 ngx_int_t ngx_http_optcache_head_write(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp, ngx_str_t *head);
 
+/* Whether a field is a Connection that names others: seldom. */
+
+ngx_uint_t ngx_http_optcache_head_names(ngx_table_elt_t *h);
+
 
 #endif /* _NGX_HTTP_OPTCACHE_HEAD_H_INCLUDED_ */

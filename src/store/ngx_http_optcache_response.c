@@ -25,6 +25,8 @@ static ngx_uint_t ngx_http_optcache_response_no_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static void ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data);
+static void ngx_http_optcache_response_never(ngx_table_elt_t *h,
+    ngx_http_optcache_response_t *resp);
 static void ngx_http_optcache_response_hidden(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp);
 static void ngx_http_optcache_response_upstream(ngx_http_request_t *r,
@@ -187,26 +189,6 @@ ngx_http_optcache_response_somebody(ngx_http_request_t *r)
 }
 
 
-void
-ngx_http_optcache_response_each(ngx_list_t *headers,
-    ngx_http_optcache_field_pt handler, void *data)
-{
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    for (part = &headers->part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (h[i].hash) {
-                handler(&h[i], data);
-            }
-        }
-    }
-}
-
-
 /* RFC 9111, 5.2.1.5: a client may ask that nothing be stored, too */
 
 static ngx_uint_t
@@ -286,11 +268,7 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
         break;
 
     case NGX_OPTCACHE_FIELD_NEVER:
-
-        if (ngx_http_optcache_response_is(h, "Age")) {
-            ngx_http_rfc9111_age(&resp->freshness, &h->value);
-        }
-
+        ngx_http_optcache_response_never(h, resp);
         return;
 
     default:
@@ -321,6 +299,32 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
 }
 
 
+/* What is never stored may say something all the same. */
+
+static void
+ngx_http_optcache_response_never(ngx_table_elt_t *h,
+    ngx_http_optcache_response_t *resp)
+{
+    switch (h->key.len) {
+
+    case sizeof("Age") - 1:
+
+        if (ngx_http_optcache_response_is(h, "Age")) {
+            ngx_http_rfc9111_age(&resp->freshness, &h->value);
+        }
+
+        break;
+
+    case sizeof("Connection") - 1:
+        resp->hops |= ngx_http_optcache_head_names(h);
+        break;
+
+    default:
+        break;
+    }
+}
+
+
 /*
  * Also what nginx does not pass on counts: Date, and what is hidden.  It keeps
  * the order, so a line that is passed on, and has been read, is the next one.
@@ -330,44 +334,41 @@ static void
 ngx_http_optcache_response_hidden(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp)
 {
-    ngx_uint_t        i, n;
     ngx_list_part_t  *part, *passed;
-    ngx_table_elt_t  *h, *out;
+    ngx_table_elt_t  *h, *last, *out, *end;
 
-    n = 0;
     passed = &r->headers_out.headers.part;
+    out = passed->elts;
+    end = out + passed->nelts;
 
     for (part = &r->upstream->headers_in.headers.part;
          part;
          part = part->next)
     {
         h = part->elts;
+        last = h + part->nelts;
 
-        for (i = 0; i < part->nelts; i++) {
+        for ( /* void */ ; h < last; h++) {
 
-            while (passed && n == passed->nelts) {
+            while (out == end && passed->next) {
                 passed = passed->next;
-                n = 0;
+                out = passed->elts;
+                end = out + passed->nelts;
             }
 
-            if (passed) {
-                out = passed->elts;
-                out += n;
+            if (out != end && out->key.data == h->key.data) {
+                out++;
 
-                if (out->key.data == h[i].key.data) {
-                    n++;
-
-                    if (out->hash
-                        && out->value.data == h[i].value.data
-                        && out->value.len == h[i].value.len)
-                    {
-                        continue;
-                    }
+                if (out[-1].hash
+                    && out[-1].value.data == h->value.data
+                    && out[-1].value.len == h->value.len)
+                {
+                    continue;
                 }
             }
 
-            if (h[i].hash) {
-                ngx_http_optcache_response_upstream(r, resp, &h[i]);
+            if (h->hash) {
+                ngx_http_optcache_response_upstream(r, resp, h);
             }
         }
     }
@@ -407,11 +408,7 @@ ngx_http_optcache_response_upstream(ngx_http_request_t *r,
         break;
 
     case NGX_OPTCACHE_FIELD_NEVER:
-
-        if (ngx_http_optcache_response_is(h, "Age")) {
-            ngx_http_rfc9111_age(&resp->freshness, &h->value);
-        }
-
+        ngx_http_optcache_response_never(h, resp);
         break;
 
     case NGX_OPTCACHE_FIELD_OTHER:

@@ -57,6 +57,7 @@ typedef struct {
     unsigned                      part:1;         /* says Content-Range */
     unsigned                      streaming:1;    /* text/event-stream */
     unsigned                      invalid:1;      /* a field not to be kept */
+    unsigned                      hops:1;         /* Connection names fields */
 
     ngx_uint_t                    nfields;        /* the first ones */
     ngx_http_optcache_response_field_t
@@ -129,10 +130,30 @@ ngx_int_t ngx_http_optcache_response_entry(ngx_http_request_t *r,
 ngx_uint_t ngx_http_optcache_response_omits(
     ngx_http_optcache_response_t *resp, ngx_str_t *name);
 
-/* Calls the handler for each field of a list that is not deleted. */
+/*
+ * Calls the handler for each field of a list that is not deleted; the handler
+ * adds none.  Here, so that a handler that is known becomes part of the loop.
+ */
 
-void ngx_http_optcache_response_each(ngx_list_t *headers,
-    ngx_http_optcache_field_pt handler, void *data);
+static ngx_inline void
+ngx_http_optcache_response_each(ngx_list_t *headers,
+    ngx_http_optcache_field_pt handler, void *data)
+{
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *last;
+
+    for (part = &headers->part; part; part = part->next) {
+        h = part->elts;
+        last = h + part->nelts;
+
+        for ( /* void */ ; h < last; h++) {
+            if (h->hash) {
+                handler(h, data);
+            }
+        }
+    }
+}
+
 
 /* Whether this is the name of a field, in any case; the same is found first. */
 
