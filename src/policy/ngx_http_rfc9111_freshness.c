@@ -18,14 +18,14 @@ static ngx_uint_t ngx_http_rfc9111_heuristic_status(ngx_uint_t status);
 void
 ngx_http_rfc9111_freshness_init(ngx_http_rfc9111_freshness_t *f)
 {
-    ngx_memzero(f, sizeof(ngx_http_rfc9111_freshness_t));
-
     ngx_http_rfc9111_control_init(&f->cc);
 
     f->date = -1;
     f->expires = -1;
     f->last_modified = -1;
     f->age = -1;
+    f->age_seen = 0;
+    f->pragma = 0;
 }
 
 

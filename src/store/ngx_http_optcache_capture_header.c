@@ -24,6 +24,8 @@
 #include "ngx_http_optcache_vary.h"
 
 
+static ngx_int_t ngx_http_optcache_capture_read(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_capture_decide(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
 static ngx_int_t ngx_http_optcache_capture_begin(ngx_http_request_t *r,
@@ -40,8 +42,7 @@ ngx_int_t
 ngx_http_optcache_capture_header(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
-    ngx_int_t                     rc;
-    ngx_http_optcache_response_t  resp;
+    ngx_int_t  rc;
 
     if ((r->method != NGX_HTTP_GET && ctx->body.len == 0)
         || (r->header_only && r == r->main))
@@ -49,15 +50,30 @@ ngx_http_optcache_capture_header(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    rc = ngx_http_optcache_capture_decide(r, ctx, &resp);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_optcache_capture_begin(r, ctx, &resp);
-    }
+    rc = ctx->store ? ngx_http_optcache_capture_read(r, ctx) : NGX_DECLINED;
 
     if (rc == NGX_DECLINED) {
         ngx_http_optcache_count_refused(ctx);
         return NGX_OK;
+    }
+
+    return rc;
+}
+
+
+/* As it is decided, NGX_OK: it is captured. */
+
+static ngx_int_t
+ngx_http_optcache_capture_read(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_int_t                     rc;
+    ngx_http_optcache_response_t  resp;
+
+    rc = ngx_http_optcache_capture_decide(r, ctx, &resp);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_optcache_capture_begin(r, ctx, &resp);
     }
 
     return rc;
@@ -72,10 +88,6 @@ ngx_http_optcache_capture_decide(ngx_http_request_t *r,
 {
     ngx_int_t                      rc;
     ngx_http_optcache_loc_conf_t  *olcf;
-
-    if (!ctx->store) {
-        return NGX_DECLINED;
-    }
 
     if (r->err_status) {
         /*
@@ -141,7 +153,8 @@ ngx_http_optcache_capture_begin(ngx_http_request_t *r,
 
     if (ctx->capture->entry.head.len <= NGX_OPTCACHE_HEAD_MAX) {
         ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_KEY;
-        rc = ngx_http_optcache_search_respond(r, ctx, 0);
+        rc = ctx->searching ? ngx_http_optcache_search_respond(r, ctx, 0)
+                            : NGX_OK;
     }
 
     if (rc == NGX_OK) {

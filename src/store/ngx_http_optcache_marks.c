@@ -55,7 +55,7 @@ ngx_http_optcache_marks_path(ngx_http_request_t *r, ngx_str_t *path)
 
     *path = r->unparsed_uri;
 
-    p = ngx_strlchr(path->data, path->data + path->len, '#');
+    p = memchr(path->data, '#', path->len);
     if (p) {
         path->len = p - path->data;
     }

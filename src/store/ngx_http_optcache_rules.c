@@ -152,7 +152,11 @@ ngx_http_optcache_rules_never(ngx_http_request_t *r,
 
     for (i = 0; i < olcf->bypass->nelts; i++) {
 
-        if (ngx_http_complex_value(r, &cv[i], &value) != NGX_OK) {
+        if (cv[i].lengths == NULL) {
+            /* a text, as "1" mostly is */
+            value = cv[i].value;
+
+        } else if (ngx_http_complex_value(r, &cv[i], &value) != NGX_OK) {
             return NGX_ERROR;
         }
 

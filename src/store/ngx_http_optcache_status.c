@@ -61,7 +61,7 @@ ngx_http_optcache_send_status(ngx_http_request_t *r,
 
     if ((olcf->headers & NGX_HTTP_OPTCACHE_HEADERS_X)
         && ngx_http_compat_push_header(r, &x_cache,
-                                  ngx_http_optcache_status_name(ctx->status))
+                                  &ngx_http_optcache_status_names[ctx->status])
            == NULL)
     {
         return NGX_ERROR;
