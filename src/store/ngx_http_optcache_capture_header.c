@@ -164,8 +164,13 @@ ngx_http_optcache_capture_begin(ngx_http_request_t *r,
 
     if (rc == NGX_OK) {
         ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_VARY;
-        rc = ngx_http_optcache_vary_respond(r, ctx, &resp->vary,
-                                            &ctx->capture->entry);
+
+        /* as mostly, there is one answer to all */
+
+        rc = (ctx->vary.data || resp->varies)
+             ? ngx_http_optcache_vary_respond(r, ctx, &resp->vary,
+                                              &ctx->capture->entry)
+             : NGX_OK;
     }
 
     if (rc == NGX_DECLINED) {

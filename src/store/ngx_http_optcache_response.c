@@ -18,6 +18,7 @@
 #include "ngx_http_optcache_rules.h"
 #include "ngx_http_optcache_tags.h"
 #include "ngx_http_rfc9110_date.h"
+#include "ngx_http_rfc9111_recall.h"
 
 
 static ngx_uint_t ngx_http_optcache_response_somebody(ngx_http_request_t *r);
@@ -81,9 +82,12 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
 
     resp->no_transform = resp->freshness.cc.no_transform;
 
-    resp->personal = ngx_http_optcache_public_varies(&resp->vary);
+    resp->personal = resp->varies
+                     && ngx_http_optcache_public_varies(&resp->vary);
 
-    ngx_http_optcache_rules_ignore(olcf, resp);
+    if (olcf->ignore != NGX_HTTP_OPTCACHE_IGNORE_UNSET) {
+        ngx_http_optcache_rules_ignore(olcf, resp);
+    }
 
     if (resp->targeted
         && !(olcf->ignore & NGX_HTTP_OPTCACHE_IGNORE_CACHE_CONTROL)
@@ -92,8 +96,10 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    resp->public = ngx_http_optcache_public_response(r, olcf, ctx, resp);
-    resp->shared |= resp->public;
+    if (olcf->share_public) {
+        resp->public = ngx_http_optcache_public_response(r, olcf, ctx, resp);
+        resp->shared |= resp->public;
+    }
 
     ngx_http_optcache_response_lifetime(r, ctx, resp);
 
@@ -238,7 +244,15 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
     switch (id) {
 
     case NGX_OPTCACHE_FIELD_CACHE_CONTROL:
-        ngx_http_rfc9111_control_parse(&h->value, &resp->freshness.cc);
+
+        if (resp->controlled) {
+            ngx_http_rfc9111_control_parse(&h->value, &resp->freshness.cc);
+
+        } else {
+            resp->controlled = 1;
+            ngx_http_rfc9111_recall(&h->value, &resp->freshness.cc);
+        }
+
         break;
 
     case NGX_OPTCACHE_FIELD_EXPIRES:
@@ -389,6 +403,16 @@ ngx_http_optcache_response_upstream(ngx_http_request_t *r,
         return;
     }
 
+    if (h == in->date) {
+        resp->date = h->value;
+        return;
+    }
+
+    if (h == in->connection) {
+        resp->hops |= ngx_http_optcache_head_names(h);
+        return;
+    }
+
     switch (ngx_optcache_field_id(&h->key)) {
 
     case NGX_OPTCACHE_FIELD_DATE:
@@ -419,15 +443,6 @@ ngx_http_optcache_response_upstream(ngx_http_request_t *r,
     default:
         break;
     }
-}
-
-
-ngx_uint_t
-ngx_http_optcache_response_omits(ngx_http_optcache_response_t *resp,
-    ngx_str_t *name)
-{
-    return ngx_http_rfc9111_control_omits(&resp->freshness.cc, name,
-                                          resp->shared);
 }
 
 

@@ -47,6 +47,7 @@ typedef struct {
     unsigned                      validator:1;    /* ETag, Last-Modified */
     unsigned                      set_cookie:1;
     unsigned                      keep_cookie:1;  /* is stored with it */
+    unsigned                      controlled:1;   /* says Cache-Control */
     unsigned                      varies:1;       /* says Vary */
     unsigned                      shared:1;       /* the partition is */
     unsigned                      public:1;       /* shared for that reason */
@@ -127,8 +128,15 @@ ngx_int_t ngx_http_optcache_response_entry(ngx_http_request_t *r,
  * no-cache names it (RFC 9111, 5.2.2.4 and 5.2.2.7).
  */
 
-ngx_uint_t ngx_http_optcache_response_omits(
-    ngx_http_optcache_response_t *resp, ngx_str_t *name);
+static ngx_inline ngx_uint_t
+ngx_http_optcache_response_omits(ngx_http_optcache_response_t *resp,
+    ngx_str_t *name)
+{
+    return resp->freshness.cc.nfields
+           && ngx_http_rfc9111_control_omits(&resp->freshness.cc, name,
+                                             resp->shared);
+}
+
 
 /*
  * Calls the handler for each field of a list that is not deleted; the handler

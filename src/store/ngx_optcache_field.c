@@ -85,7 +85,7 @@ static const uint32_t  ngx_optcache_field_tokens[] = {
 #define NGX_OPTCACHE_FIELD_NAMES                                              \
     (sizeof(ngx_optcache_field_names) / sizeof(ngx_optcache_field_name_t))
 
-/* the case of letters does not count; so no two names share one */
+/* the case of letters does not count; no two of the names share one */
 
 #define NGX_OPTCACHE_FIELD_BUCKETS  128
 
@@ -119,14 +119,9 @@ ngx_optcache_field_id(ngx_str_t *name)
         return NGX_OPTCACHE_FIELD_OTHER;
     }
 
-    if (ngx_optcache_field_next[0] == 0) {
-        ngx_optcache_field_index();
-    }
+    n = ngx_optcache_field_first[ngx_optcache_field_bucket(name)];
 
-    for (n = ngx_optcache_field_first[ngx_optcache_field_bucket(name)];
-         n;
-         n = ngx_optcache_field_next[n])
-    {
+    if (n) {
         known = &ngx_optcache_field_names[n - 1];
 
         if (known->name.len == name->len
@@ -141,7 +136,10 @@ ngx_optcache_field_id(ngx_str_t *name)
 }
 
 
-/* A name that is not known, or is written in other letters. */
+/*
+ * A name that is not known, or is written in other letters, or the first of
+ * all in this process.
+ */
 
 static ngx_optcache_field_e
 ngx_optcache_field_caseless(ngx_str_t *name)
@@ -150,6 +148,10 @@ ngx_optcache_field_caseless(ngx_str_t *name)
     ngx_str_t                  *prefix;
     ngx_uint_t                  n;
     ngx_optcache_field_name_t  *known;
+
+    if (ngx_optcache_field_next[0] == 0) {
+        ngx_optcache_field_index();
+    }
 
     for (n = ngx_optcache_field_first[ngx_optcache_field_bucket(name)];
          n;
@@ -330,26 +332,6 @@ size_t
 ngx_optcache_field_size(ngx_optcache_field_t *field)
 {
     return NGX_OPTCACHE_FIELD_HEADER + field->name.len + field->value.len;
-}
-
-
-u_char *
-ngx_optcache_field_write(u_char *p, ngx_optcache_field_t *field)
-{
-    uint32_t  len;
-
-    len = (uint32_t) field->value.len;
-
-    *p++ = (u_char) field->id;
-    *p++ = (u_char) field->name.len;
-    *p++ = (u_char) len;
-    *p++ = (u_char) (len >> 8);
-    *p++ = (u_char) (len >> 16);
-    *p++ = (u_char) (len >> 24);
-
-    p = ngx_cpymem(p, field->name.data, field->name.len);
-
-    return ngx_cpymem(p, field->value.data, field->value.len);
 }
 
 

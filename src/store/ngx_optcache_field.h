@@ -84,7 +84,25 @@ size_t ngx_optcache_field_size(ngx_optcache_field_t *field);
  * the name has at most NGX_OPTCACHE_NAME_MAX bytes.
  */
 
-u_char *ngx_optcache_field_write(u_char *p, ngx_optcache_field_t *field);
+static ngx_inline u_char *
+ngx_optcache_field_write(u_char *p, ngx_optcache_field_t *field)
+{
+    uint32_t  len;
+
+    len = (uint32_t) field->value.len;
+
+    *p++ = (u_char) field->id;
+    *p++ = (u_char) field->name.len;
+    *p++ = (u_char) len;
+    *p++ = (u_char) (len >> 8);
+    *p++ = (u_char) (len >> 16);
+    *p++ = (u_char) (len >> 24);
+
+    p = ngx_cpymem(p, field->name.data, field->name.len);
+
+    return ngx_cpymem(p, field->value.data, field->value.len);
+}
+
 
 /*
  * Reads the field at p, of a head that ends at "last"; the parts point into
