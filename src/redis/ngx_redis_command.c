@@ -17,10 +17,32 @@
 #define ngx_redis_command_behind(cmd)  ((u_char *) ((cmd) + 1))
 
 
+/* of a short one, with its wire */
+
+#define NGX_REDIS_COMMAND_SHORT   512
+
+/* of these, those that are kept; with a sanitizer all are to be seen freed */
+
+#if defined(__SANITIZE_ADDRESS__)
+#define NGX_REDIS_COMMAND_SPARES  0
+#else
+#define NGX_REDIS_COMMAND_SPARES  64
+#endif
+
+
+static ngx_redis_command_t *ngx_redis_command_alloc(size_t size,
+    ngx_log_t *log);
+static void ngx_redis_command_give(ngx_redis_command_t *cmd);
 static void ngx_redis_command_take(ngx_redis_command_t *cmd);
 static void ngx_redis_command_calm(ngx_redis_command_t *cmd);
 static void ngx_redis_command_orphan(ngx_redis_command_t *cmd);
 static void ngx_redis_command_destroy(ngx_redis_command_t *cmd);
+
+
+/* of this process: linked by "data" */
+
+static ngx_redis_command_t  *ngx_redis_command_spares;
+static ngx_uint_t            ngx_redis_command_nspares;
 
 
 ngx_redis_command_t *
@@ -43,12 +65,10 @@ ngx_redis_command_create(ngx_redis_commands_t *all, ngx_queue_t *queue,
         return NULL;
     }
 
-    cmd = ngx_alloc(sizeof(ngx_redis_command_t) + size, log);
+    cmd = ngx_redis_command_alloc(size, log);
     if (cmd == NULL) {
         return NULL;
     }
-
-    ngx_memzero(cmd, sizeof(ngx_redis_command_t));
 
     if (form) {
         cmd->wire.data = ngx_redis_command_behind(cmd);
@@ -59,7 +79,7 @@ ngx_redis_command_create(ngx_redis_commands_t *all, ngx_queue_t *queue,
     } else if (ngx_redis_format(argc, argv, max - all->bytes, &cmd->wire)
                != NGX_OK)
     {
-        ngx_free(cmd);
+        ngx_redis_command_give(cmd);
         return NULL;
     }
 
@@ -74,6 +94,55 @@ ngx_redis_command_create(ngx_redis_commands_t *all, ngx_queue_t *queue,
     ngx_redis_metrics_count(all->stats, NGX_REDIS_METRICS_COMMANDS);
 
     return cmd;
+}
+
+
+/* Zeroed, with room for its wire; malloc() has few of a size at hand. */
+
+static ngx_redis_command_t *
+ngx_redis_command_alloc(size_t size, ngx_log_t *log)
+{
+    ngx_uint_t            is_short;
+    ngx_redis_command_t  *cmd;
+
+    size += sizeof(ngx_redis_command_t);
+    is_short = (size <= NGX_REDIS_COMMAND_SHORT);
+
+    if (is_short && ngx_redis_command_spares) {
+        cmd = ngx_redis_command_spares;
+
+        ngx_redis_command_spares = cmd->data;
+        ngx_redis_command_nspares--;
+
+    } else {
+        cmd = ngx_alloc(ngx_max(size, NGX_REDIS_COMMAND_SHORT), log);
+        if (cmd == NULL) {
+            return NULL;
+        }
+    }
+
+    ngx_memzero(cmd, sizeof(ngx_redis_command_t));
+
+    cmd->is_short = is_short;
+
+    return cmd;
+}
+
+
+static void
+ngx_redis_command_give(ngx_redis_command_t *cmd)
+{
+    if (!cmd->is_short
+        || ngx_redis_command_nspares == NGX_REDIS_COMMAND_SPARES)
+    {
+        ngx_free(cmd);
+        return;
+    }
+
+    cmd->data = ngx_redis_command_spares;
+
+    ngx_redis_command_spares = cmd;
+    ngx_redis_command_nspares++;
 }
 
 
@@ -301,7 +370,7 @@ ngx_redis_command_destroy(ngx_redis_command_t *cmd)
         ngx_redis_format_free(&cmd->wire);
     }
 
-    ngx_free(cmd);
+    ngx_redis_command_give(cmd);
 }
 
 

@@ -6,8 +6,8 @@
 
 /*
  * A command, from being sent until its reply was taken, and the queues it is
- * in.  Memory is allocated for each and freed with it: nothing stays of a
- * busy time.
+ * in.  Memory is allocated for each and freed with it: of a busy time nothing
+ * stays but a few short pieces, for the next ones.
  */
 
 
@@ -66,6 +66,7 @@ struct ngx_redis_command_s {
     unsigned                    asked:1;   /* and has not been answered */
     unsigned                    retried:1; /* after a refusal */
     unsigned                    abandoned:1;
+    unsigned                    is_short:1;
 };
 
 
