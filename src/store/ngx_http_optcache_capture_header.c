@@ -143,7 +143,8 @@ static ngx_int_t
 ngx_http_optcache_capture_begin(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp)
 {
-    ngx_int_t  rc;
+    ngx_int_t                      rc;
+    ngx_http_optcache_loc_conf_t  *olcf;
 
     static ngx_str_t  vary = ngx_string("Vary");
     static ngx_str_t  accept_encoding = ngx_string("Accept-Encoding");
@@ -157,7 +158,9 @@ ngx_http_optcache_capture_begin(ngx_http_request_t *r,
                             : NGX_OK;
     }
 
-    if (rc == NGX_OK) {
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    if (rc == NGX_OK && (resp->tagged || ctx->searching || olcf->tags)) {
         ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_TAGS;
         rc = ngx_http_optcache_tags(r, resp, &ctx->capture->entry, NULL);
     }

@@ -231,14 +231,16 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
 {
     ngx_http_optcache_response_t *resp = data;
 
-    ngx_optcache_field_e  id;
-    ngx_optcache_field_t  field;
+    ngx_optcache_field_e                 id;
+    ngx_optcache_field_t                 field;
+    ngx_http_optcache_response_field_t  *known;
 
     id = ngx_optcache_field_id(&h->key);
 
     if (resp->nfields < NGX_HTTP_OPTCACHE_RESPONSE_FIELDS) {
-        resp->fields[resp->nfields].header = h;
-        resp->fields[resp->nfields++].id = id;
+        known = &resp->fields[resp->nfields++];
+        known->header = h;
+        known->id = id;
     }
 
     switch (id) {
