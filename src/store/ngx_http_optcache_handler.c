@@ -171,7 +171,9 @@ ngx_http_optcache_start(ngx_http_request_t *r,
         }
     }
 
-    if (ngx_http_optcache_body_digest(r, olcf, ctx) != NGX_OK) {
+    if (r->request_body
+        && ngx_http_optcache_body_digest(r, olcf, ctx) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -18,8 +18,7 @@
 static ngx_http_rfc9111_control_t *ngx_http_optcache_request_asked(
     ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_request_post(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_str_t *user, ngx_str_t *value,
-    ngx_optcache_key_t *key);
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *identity);
 static ngx_int_t ngx_http_optcache_request_uri(ngx_http_request_t *r,
     ngx_str_t *uri);
 
@@ -221,7 +220,9 @@ ngx_int_t
 ngx_http_optcache_request_key(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_key_t *key)
 {
-    ngx_str_t                       user, value, uri;
+    ngx_str_t                       user, uri;
+    ngx_str_t                       parts[NGX_HTTP_OPTCACHE_VALUE_PARTS];
+    ngx_uint_t                      n;
     ngx_http_optcache_ctx_t        *ctx;
     ngx_optcache_key_kind_e         kind;
     ngx_http_optcache_main_conf_t  *omcf;
@@ -231,8 +232,8 @@ ngx_http_optcache_request_key(ngx_http_request_t *r,
     if (ngx_http_optcache_value(r, olcf->user ? olcf->user : &omcf->user,
                                 &user)
             != NGX_OK
-        || ngx_http_optcache_value(r, olcf->key ? olcf->key : &omcf->key,
-                                   &value)
+        || ngx_http_optcache_value_parts(r, olcf->key ? olcf->key : &omcf->key,
+                                         parts, &n)
             != NGX_OK)
     {
         return NGX_ERROR;
@@ -240,48 +241,52 @@ ngx_http_optcache_request_key(ngx_http_request_t *r,
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
+    ngx_str_null(&uri);
+
     if (ctx->body.len) {
-        return ngx_http_optcache_request_post(r, ctx, &user, &value, key);
-    }
+        kind = NGX_OPTCACHE_KEY_POST;
 
-    if (r == r->main && !r->internal) {
-        return ngx_optcache_key_create(r->pool, &user, NGX_OPTCACHE_KEY_MAIN,
-                                       NULL, &value, key);
-    }
+        if (ngx_http_optcache_request_post(r, ctx, &uri) != NGX_OK) {
+            return NGX_ERROR;
+        }
 
-    if (r == r->main) {
-        kind = NGX_OPTCACHE_KEY_INTERNAL;
+    } else if (r == r->main && !r->internal) {
+        kind = NGX_OPTCACHE_KEY_MAIN;
 
     } else {
-        kind = r->header_only ? NGX_OPTCACHE_KEY_HEADER
-                              : NGX_OPTCACHE_KEY_SUBREQUEST;
+
+        if (r == r->main) {
+            kind = NGX_OPTCACHE_KEY_INTERNAL;
+
+        } else {
+            kind = r->header_only ? NGX_OPTCACHE_KEY_HEADER
+                                  : NGX_OPTCACHE_KEY_SUBREQUEST;
+        }
+
+        if (ngx_http_optcache_request_uri(r, &uri) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
-    if (ngx_http_optcache_request_uri(r, &uri) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_optcache_key_create(r->pool, &user, kind, &uri, &value, key);
+    return ngx_optcache_key_join(r->pool, &user, kind, &uri, parts, n, key);
 }
 
 
+/* What tells one POST from another, in place of the URI. */
+
 static ngx_int_t
 ngx_http_optcache_request_post(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_str_t *user, ngx_str_t *value,
-    ngx_optcache_key_t *key)
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *identity)
 {
-    ngx_str_t  uri, body;
+    ngx_str_t  uri;
 
     ngx_str_null(&uri);
 
-    if ((r->internal && ngx_http_optcache_request_uri(r, &uri) != NGX_OK)
-        || ngx_http_optcache_body_identity(r, ctx, &uri, &body) != NGX_OK)
-    {
+    if (r->internal && ngx_http_optcache_request_uri(r, &uri) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    return ngx_optcache_key_create(r->pool, user, NGX_OPTCACHE_KEY_POST,
-                                   &body, value, key);
+    return ngx_http_optcache_body_identity(r, ctx, &uri, identity);
 }
 
 

@@ -248,13 +248,33 @@ ngx_int_t
 ngx_http_optcache_value(ngx_http_request_t *r,
     ngx_http_optcache_value_t *value, ngx_str_t *result)
 {
-    ngx_str_t                        parts[NGX_HTTP_OPTCACHE_VALUE_PARTS];
+    ngx_str_t   parts[NGX_HTTP_OPTCACHE_VALUE_PARTS];
+    ngx_uint_t  n;
+
+    if (ngx_http_optcache_value_parts(r, value, parts, &n) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (n == 1) {
+        *result = parts[0];
+        return NGX_OK;
+    }
+
+    return ngx_http_optcache_value_join(r, parts, n, result);
+}
+
+
+ngx_int_t
+ngx_http_optcache_value_parts(ngx_http_request_t *r,
+    ngx_http_optcache_value_t *value, ngx_str_t *parts, ngx_uint_t *n)
+{
     ngx_uint_t                       i;
     ngx_http_variable_value_t       *vv;
     ngx_http_optcache_value_part_t  *part;
 
     if (value->nparts == 0) {
-        return ngx_http_complex_value(r, &value->complex, result);
+        *n = 1;
+        return ngx_http_complex_value(r, &value->complex, &parts[0]);
     }
 
     for (i = 0; i < value->nparts; i++) {
@@ -282,12 +302,9 @@ ngx_http_optcache_value(ngx_http_request_t *r,
         parts[i].data = vv->data;
     }
 
-    if (value->nparts == 1) {
-        *result = parts[0];
-        return NGX_OK;
-    }
+    *n = value->nparts;
 
-    return ngx_http_optcache_value_join(r, parts, value->nparts, result);
+    return NGX_OK;
 }
 
 

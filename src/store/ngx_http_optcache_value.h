@@ -73,5 +73,13 @@ char *ngx_http_optcache_value_slot(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_int_t ngx_http_optcache_value(ngx_http_request_t *r,
     ngx_http_optcache_value_t *value, ngx_str_t *result);
 
+/*
+ * The same for who is going to join the parts himself: there are at most
+ * NGX_HTTP_OPTCACHE_VALUE_PARTS of them.
+ */
+
+ngx_int_t ngx_http_optcache_value_parts(ngx_http_request_t *r,
+    ngx_http_optcache_value_t *value, ngx_str_t *parts, ngx_uint_t *n);
+
 
 #endif /* _NGX_HTTP_OPTCACHE_VALUE_H_INCLUDED_ */

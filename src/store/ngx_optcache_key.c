@@ -21,10 +21,24 @@ ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
     ngx_optcache_key_kind_e kind, ngx_str_t *uri, ngx_str_t *value,
     ngx_optcache_key_t *key)
 {
-    size_t   len;
-    u_char  *p;
+    return ngx_optcache_key_join(pool, user, kind, uri, value, 1, key);
+}
 
-    len = 2 + value->len;
+
+ngx_int_t
+ngx_optcache_key_join(ngx_pool_t *pool, ngx_str_t *user,
+    ngx_optcache_key_kind_e kind, ngx_str_t *uri, ngx_str_t *parts,
+    ngx_uint_t n, ngx_optcache_key_t *key)
+{
+    size_t       len;
+    u_char      *p;
+    ngx_uint_t   i;
+
+    len = 2;
+
+    for (i = 0; i < n; i++) {
+        len += parts[i].len;
+    }
 
     if (user->len) {
         len += NGX_OPTCACHE_DIGEST_LEN;
@@ -66,7 +80,9 @@ ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
         p = ngx_cpymem(p, uri->data, uri->len);
     }
 
-    ngx_memcpy(p, value->data, value->len);
+    for (i = 0; i < n; i++) {
+        p = ngx_cpymem(p, parts[i].data, parts[i].len);
+    }
 
     return NGX_OK;
 }

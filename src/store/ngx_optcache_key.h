@@ -73,6 +73,12 @@ ngx_int_t ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
     ngx_optcache_key_kind_e kind, ngx_str_t *uri, ngx_str_t *value,
     ngx_optcache_key_t *key);
 
+/* The same for a value that is in "n" parts. */
+
+ngx_int_t ngx_optcache_key_join(ngx_pool_t *pool, ngx_str_t *user,
+    ngx_optcache_key_kind_e kind, ngx_str_t *uri, ngx_str_t *parts,
+    ngx_uint_t n, ngx_optcache_key_t *key);
+
 /*
  * Makes the key of a user, in place, that of the same request in the shared
  * partition; what the identity was is left as it is.  NGX_ERROR when out of

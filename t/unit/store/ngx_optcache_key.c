@@ -192,6 +192,52 @@ test_too_long(void **state)
 }
 
 
+/* A value in parts is that value. */
+
+static void
+test_parts(void **state)
+{
+    ngx_str_t            user, uri, none, value;
+    ngx_pool_t          *pool = *state;
+    ngx_optcache_key_t   one, two;
+
+    ngx_str_t  parts[] = {
+        ngx_string("http"), ngx_string("://"), ngx_null_string,
+        ngx_string("a/b")
+    };
+
+    ngx_str_null(&none);
+    ngx_str_set(&user, "abc");
+    ngx_str_set(&uri, "/u?");
+    ngx_str_set(&value, "http://a/b");
+
+    assert_int_equal(ngx_optcache_key_join(pool, &user,
+                                           NGX_OPTCACHE_KEY_INTERNAL, &uri,
+                                           parts, 4, &one),
+                     NGX_OK);
+    assert_int_equal(ngx_optcache_key_create(pool, &user,
+                                             NGX_OPTCACHE_KEY_INTERNAL, &uri,
+                                             &value, &two),
+                     NGX_OK);
+
+    assert_int_equal(one.identity.len, two.identity.len);
+    assert_memory_equal(one.identity.data, two.identity.data,
+                        one.identity.len);
+
+    assert_int_equal(ngx_optcache_key_join(pool, &none, NGX_OPTCACHE_KEY_MAIN,
+                                           &none, parts, 0, &one),
+                     NGX_OK);
+    assert_int_equal(one.identity.len, 2);
+    assert_memory_equal(one.identity.data, "sm", 2);
+
+    parts[0].len = NGX_OPTCACHE_KEY_MAX;
+
+    assert_int_equal(ngx_optcache_key_join(pool, &none, NGX_OPTCACHE_KEY_MAIN,
+                                           &none, parts, 4, &one),
+                     NGX_DECLINED);
+}
+
+
 /* What looks alike when written one after the other. */
 
 static void
@@ -500,6 +546,7 @@ main(void)
         cmocka_unit_test(test_share),
         cmocka_unit_test(test_uri_of_main),
         cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_parts),
         cmocka_unit_test(test_look_alikes),
         cmocka_unit_test(test_no_collision),
         cmocka_unit_test(test_user_is_not_kept),
