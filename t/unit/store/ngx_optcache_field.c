@@ -378,6 +378,16 @@ test_check_content(void **state)
     assert_int_equal(field_check_one(0, "", "c"), NGX_DECLINED);
     assert_int_equal(field_check_one(0, ":status", "500"), NGX_DECLINED);
 
+    /* a name that is known says nothing of the value */
+
+    assert_int_equal(field_check_one(NGX_OPTCACHE_FIELD_ETAG, "etag", "b"),
+                     NGX_OK);
+    assert_int_equal(field_check_one(NGX_OPTCACHE_FIELD_ETAG, "etag",
+                                     "b\r\nSet-Cookie: c"),
+                     NGX_DECLINED);
+    assert_int_equal(field_check_one(NGX_OPTCACHE_FIELD_ETAG, "etag", "\x7f"),
+                     NGX_DECLINED);
+
     /* whatever id they pretend to have */
 
     for (i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
