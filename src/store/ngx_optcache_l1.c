@@ -84,9 +84,22 @@ ngx_optcache_l1_search(ngx_optcache_l1_t *l1, ngx_str_t *key,
     hash = ngx_optcache_l1_hash(l1, key);
     i = ngx_optcache_l1_shard_of(l1->sh, hash);
 
+    if (absent) {
+        /* before it is looked for: what is linked from now on makes it grow */
+
+        absent->hash = hash;
+        absent->linked = __atomic_load_n(&l1->sh->shards[i].linked,
+                                         __ATOMIC_ACQUIRE);
+    }
+
     /* most of what is not there is known by this */
 
     if (ngx_optcache_l1_shard_none(l1->sh, i, hash)) {
+
+        if (absent) {
+            absent->key = key->data;
+        }
+
         return NGX_DECLINED;
     }
 
@@ -104,8 +117,6 @@ ngx_optcache_l1_search(ngx_optcache_l1_t *l1, ngx_str_t *key,
 
     } else if (absent) {
         absent->key = key->data;
-        absent->hash = hash;
-        absent->linked = shard->linked;
     }
 
     ngx_optcache_l1_unlock(&shard->lock);
