@@ -144,6 +144,11 @@ ngx_optcache_ledger_verdict_e ngx_optcache_ledger_check_l2(
     ngx_optcache_ledger_t *ledger, ngx_optcache_marks_t *marks,
     ngx_optcache_position_t position);
 
+/* Whether any URI was invalidated at a later position. */
+
+ngx_uint_t ngx_optcache_ledger_uris(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_position_t position);
+
 /*
  * Applies an event.  "id": where in the stream it was read; NULL: it is of
  * this host, and Redis does not have it yet.  In force when it returns.

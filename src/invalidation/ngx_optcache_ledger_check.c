@@ -99,6 +99,32 @@ ngx_optcache_ledger_check_l2(ngx_optcache_ledger_t *ledger,
 }
 
 
+ngx_uint_t
+ngx_optcache_ledger_uris(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_position_t position)
+{
+    ngx_uint_t                   kind;
+    ngx_optcache_ledger_check_t  check;
+
+    check.sh = ledger->sh;
+    check.since = position;
+    check.l2 = 1;
+
+    for (kind = NGX_OPTCACHE_MARK_URI;
+         kind <= NGX_OPTCACHE_MARK_URI_HOST_USER;
+         kind++)
+    {
+        for (check.soft = 0; check.soft < 2; check.soft++) {
+            if (ngx_optcache_ledger_kind(&check, kind)) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
 static ngx_optcache_ledger_verdict_e
 ngx_optcache_ledger_verdict(ngx_optcache_ledger_check_t *check)
 {

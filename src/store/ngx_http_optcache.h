@@ -266,6 +266,7 @@ typedef struct {
     unsigned                      sharing:1;  /* looked for what is public */
     unsigned                      shared:1;   /* and have found or not */
     unsigned                      searching:1; /* rules of queries count */
+    unsigned                      apart:1;    /* L1 is not to have the entry */
 
     /* to be counted, see ngx_http_optcache_count.h */
 

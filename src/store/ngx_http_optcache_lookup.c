@@ -381,8 +381,8 @@ ngx_http_optcache_reply_handler(void *data, ngx_redis_result_e result,
 
 
 /*
- * The entry goes to L1.  NGX_AGAIN: Redis is asked for the answer that this
- * request selects.
+ * The entry goes to L1, if it may.  NGX_AGAIN: Redis is asked for the answer
+ * that this request selects.
  */
 
 static ngx_int_t
@@ -437,7 +437,7 @@ ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
 }
 
 
-/* What goes to L1 is served from there; NGX_DECLINED: L1 has no room. */
+/* What goes to L1 is served from there; NGX_DECLINED: it does not go there. */
 
 static ngx_int_t
 ngx_http_optcache_lookup_pin(ngx_http_request_t *r,
@@ -452,7 +452,7 @@ ngx_http_optcache_lookup_pin(ngx_http_request_t *r,
         return (rc == NGX_DECLINED) ? NGX_OK : rc;
     }
 
-    if (ngx_optcache_l1_store(ctx->zone, &e) != NGX_OK) {
+    if (ctx->apart || ngx_optcache_l1_store(ctx->zone, &e) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -488,7 +488,7 @@ ngx_http_optcache_lookup_copy(ngx_http_request_t *r,
         return rc;
     }
 
-    if (value->len <= NGX_HTTP_OPTCACHE_LOOKUP_SHORT) {
+    if (value->len <= NGX_HTTP_OPTCACHE_LOOKUP_SHORT && !ctx->apart) {
         (void) ngx_optcache_l1_store(ctx->zone, &e);
     }
 

@@ -19,6 +19,8 @@ static void ngx_http_optcache_marks_of(ngx_optcache_entry_t *e,
 static ngx_int_t ngx_http_optcache_marks_asked(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e,
     ngx_optcache_marks_t *marks);
+static ngx_uint_t ngx_http_optcache_marks_other(ngx_http_optcache_ctx_t *ctx,
+    ngx_optcache_entry_t *e, ngx_optcache_marks_t *marks);
 
 
 ngx_int_t
@@ -128,10 +130,10 @@ ngx_optcache_ledger_verdict_e
 ngx_http_optcache_marks_check(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e)
 {
-    uint64_t                        clock;
+    uint64_t                        clock, since;
     ngx_optcache_marks_t            marks;
     ngx_optcache_moment_t           now;
-    ngx_optcache_ledger_verdict_e   verdict;
+    ngx_optcache_ledger_verdict_e   verdict, other;
     ngx_http_optcache_main_conf_t  *omcf;
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
@@ -153,6 +155,19 @@ ngx_http_optcache_marks_check(ngx_http_request_t *r,
                    "optcache ledger, clock:%uL of %uL verdict:%ui",
                    e->moment.clock, now.clock, (ngx_uint_t) verdict);
 
+    if (ngx_optcache_key_searched(&e->key)) {
+
+        /* the clock stays: it is to be compared for other URIs since then */
+
+        if (ngx_http_optcache_marks_other(ctx, e, &marks)) {
+            since = e->moment.clock;
+            other = ngx_optcache_ledger_check(omcf->ledger, &marks, &since);
+            verdict = ngx_max(verdict, other);
+        }
+
+        return verdict;
+    }
+
     if (clock != e->moment.clock) {
         ngx_optcache_l1_compared(e, clock);
     }
@@ -168,6 +183,7 @@ ngx_http_optcache_marks_check_l2(ngx_http_request_t *r,
     ngx_optcache_marks_t            marks;
     ngx_optcache_moment_t           now;
     ngx_optcache_position_t         position;
+    ngx_optcache_ledger_verdict_e   verdict, other;
     ngx_http_optcache_main_conf_t  *omcf;
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
@@ -184,7 +200,23 @@ ngx_http_optcache_marks_check_l2(ngx_http_request_t *r,
         return NGX_OPTCACHE_LEDGER_GONE;
     }
 
-    return ngx_optcache_ledger_check_l2(omcf->ledger, &marks, position);
+    verdict = ngx_optcache_ledger_check_l2(omcf->ledger, &marks, position);
+
+    if (!ngx_optcache_key_searched(&e->key)) {
+        ctx->apart = 0;
+        return verdict;
+    }
+
+    /* L1 knows the clock only, which is later than what others may ask of */
+
+    ctx->apart = ngx_optcache_ledger_uris(omcf->ledger, position);
+
+    if (ngx_http_optcache_marks_other(ctx, e, &marks)) {
+        other = ngx_optcache_ledger_check_l2(omcf->ledger, &marks, position);
+        verdict = ngx_max(verdict, other);
+    }
+
+    return verdict;
 }
 
 
@@ -202,6 +234,12 @@ ngx_http_optcache_marks_renew(ngx_http_optcache_main_conf_t *omcf,
     ngx_http_optcache_marks_of(e, &marks);
 
     clock = e->moment.clock;
+
+    if (now.clock != clock && ngx_optcache_key_searched(&e->key)) {
+        /* another URI may have been invalidated that it is found by */
+        return NGX_OPTCACHE_LEDGER_GONE;
+    }
+
     verdict = ngx_optcache_ledger_check(omcf->ledger, &marks, &clock);
 
     if (verdict == NGX_OPTCACHE_LEDGER_VALID) {
@@ -249,6 +287,28 @@ ngx_http_optcache_marks_asked(ngx_http_request_t *r,
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Whether an entry of several URIs (No-Vary-Search) was stored for another one
+ * than it is asked for by; then the marks are what that one is of.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_marks_other(ngx_http_optcache_ctx_t *ctx,
+    ngx_optcache_entry_t *e, ngx_optcache_marks_t *marks)
+{
+    if (e->origin.uri == ctx->origin.uri && e->origin.host == ctx->origin.host)
+    {
+        return 0;
+    }
+
+    marks->origin = ctx->origin;
+    marks->path = ctx->path;
+    marks->ntags = 0;
+
+    return 1;
 }
 
 

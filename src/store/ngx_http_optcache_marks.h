@@ -53,7 +53,9 @@ ngx_int_t ngx_http_optcache_marks_set(ngx_http_request_t *r,
 
 /*
  * Compares an entry of L1, or one to be stored, with what was invalidated
- * since e->moment.clock, and moves that on.  Out of memory, it is gone.
+ * since e->moment.clock, and moves that on.  Out of memory, it is gone.  One
+ * that is found by several URIs (No-Vary-Search) is compared with what was
+ * invalidated of that which it was stored for and of that which is asked for.
  */
 
 ngx_optcache_ledger_verdict_e ngx_http_optcache_marks_check(
@@ -62,7 +64,8 @@ ngx_optcache_ledger_verdict_e ngx_http_optcache_marks_check(
 
 /*
  * The same for what Redis gave, by e->moment.position; then the entry has the
- * clock up to which it was compared, as that of L1 has.
+ * clock up to which it was compared, as that of L1 has.  ctx->apart: it is not
+ * to be stored there, since it was not compared for all URIs that find it.
  */
 
 ngx_optcache_ledger_verdict_e ngx_http_optcache_marks_check_l2(
@@ -71,7 +74,8 @@ ngx_optcache_ledger_verdict_e ngx_http_optcache_marks_check_l2(
 
 /*
  * The same for an entry of L1 when there is no request any more, which is to
- * be stored again: on VALID its moment is that of now.
+ * be stored again: on VALID its moment is that of now.  One of several URIs is
+ * gone if anything was invalidated.
  */
 
 ngx_optcache_ledger_verdict_e ngx_http_optcache_marks_renew(

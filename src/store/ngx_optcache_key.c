@@ -16,6 +16,9 @@
 #define NGX_OPTCACHE_KEY_VARY  (1 + 8 + sizeof(uint32_t))
 
 
+static u_char *ngx_optcache_key_base(ngx_str_t *identity);
+
+
 ngx_int_t
 ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
     ngx_optcache_key_kind_e kind, ngx_str_t *uri, ngx_str_t *value,
@@ -122,14 +125,42 @@ ngx_optcache_key_user(ngx_str_t *identity)
 {
     u_char  *p, *last;
 
-    p = identity->data;
-    last = p + identity->len;
-
-    if (p < last && *p == 'v') {
-        p += ngx_min(NGX_OPTCACHE_KEY_VARY, identity->len);
-    }
+    last = identity->data + identity->len;
+    p = ngx_optcache_key_base(identity);
 
     return (last - p > NGX_OPTCACHE_DIGEST_LEN && *p == 'u') ? p + 1 : NULL;
+}
+
+
+ngx_uint_t
+ngx_optcache_key_searched(ngx_str_t *identity)
+{
+    u_char  *p, *last;
+
+    last = identity->data + identity->len;
+    p = ngx_optcache_key_user(identity);
+
+    if (p) {
+        p += NGX_OPTCACHE_DIGEST_LEN;
+        return p < last && *p == NGX_OPTCACHE_KEY_SEARCH;
+    }
+
+    p = ngx_optcache_key_base(identity);
+
+    return last - p > 1 && p[1] == NGX_OPTCACHE_KEY_SEARCH;
+}
+
+
+/* Behind what Vary has put before it. */
+
+static u_char *
+ngx_optcache_key_base(ngx_str_t *identity)
+{
+    if (identity->len == 0 || *identity->data != 'v') {
+        return identity->data;
+    }
+
+    return identity->data + ngx_min(NGX_OPTCACHE_KEY_VARY, identity->len);
 }
 
 

@@ -95,6 +95,13 @@ ngx_int_t ngx_optcache_key_share(ngx_pool_t *pool, ngx_optcache_key_t *key);
 u_char *ngx_optcache_key_user(ngx_str_t *identity);
 
 /*
+ * Whether an identity, or one that Vary has made of it, is of several URIs
+ * between which there is no difference: of kind NGX_OPTCACHE_KEY_SEARCH.
+ */
+
+ngx_uint_t ngx_optcache_key_searched(ngx_str_t *identity);
+
+/*
  * The name of an entry in Redis: prefix, zone, ":" and the SHA-256 of the
  * identity in hex.  Allocated from "pool"; NGX_ERROR when out of memory.
  */

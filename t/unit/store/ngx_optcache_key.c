@@ -538,6 +538,51 @@ key_holds(ngx_str_t *text, ngx_str_t *part)
 }
 
 
+/* What several URIs find, also as one of the responses that Vary tells apart. */
+
+static void
+test_searched(void **state)
+{
+    ngx_pool_t          *pool = *state;
+    size_t               i, k;
+    u_char               vary[13 + 128];
+    ngx_str_t            varied;
+    ngx_optcache_key_t   key;
+
+    static const ngx_optcache_key_kind_e  kinds[] = {
+        NGX_OPTCACHE_KEY_SEARCH, NGX_OPTCACHE_KEY_MAIN,
+        NGX_OPTCACHE_KEY_INTERNAL, NGX_OPTCACHE_KEY_RULE
+    };
+
+    static const char  *users[] = { "", "q" };
+
+    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        for (k = 0; k < 2; k++) {
+            key = key_create(pool, users[k], kinds[i], "params", "qqq");
+
+            assert_int_equal(ngx_optcache_key_searched(&key.identity),
+                             kinds[i] == NGX_OPTCACHE_KEY_SEARCH);
+
+            ngx_memset(vary, 'q', sizeof(vary));
+            vary[0] = 'v';
+            ngx_memcpy(vary + 13, key.identity.data, key.identity.len);
+
+            varied.data = vary;
+            varied.len = 13 + key.identity.len;
+
+            assert_int_equal(ngx_optcache_key_searched(&varied),
+                             kinds[i] == NGX_OPTCACHE_KEY_SEARCH);
+        }
+    }
+
+    /* nothing behind its end is looked at */
+
+    for (varied.len = 0; varied.len <= 14; varied.len++) {
+        assert_false(ngx_optcache_key_searched(&varied));
+    }
+}
+
+
 int
 main(void)
 {
@@ -551,6 +596,7 @@ main(void)
         cmocka_unit_test(test_no_collision),
         cmocka_unit_test(test_user_is_not_kept),
         cmocka_unit_test(test_name),
+        cmocka_unit_test(test_searched),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
