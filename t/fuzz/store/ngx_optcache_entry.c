@@ -6,7 +6,7 @@
 
 /*
  * What Redis may answer to a lookup: the input is the value, once as it is
- * and once with its CRC made right and asked for by its own key, so that what
+ * and once with its sum made right and asked for by its own key, so that what
  * lies behind is reached.  An entry that is accepted stays within the value,
  * has header fields only, and is written as the same bytes again.
  */
@@ -60,9 +60,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         sum = (uint32_t) XXH64(value.data + 8, size - 8, 0);
 
         value.data[4] = (u_char) sum;
-        value.data[5] = (u_char) (crc >> 8);
-        value.data[6] = (u_char) (crc >> 16);
-        value.data[7] = (u_char) (crc >> 24);
+        value.data[5] = (u_char) (sum >> 8);
+        value.data[6] = (u_char) (sum >> 16);
+        value.data[7] = (u_char) (sum >> 24);
 
         key.data = value.data + NGX_OPTCACHE_ENTRY_HEADER;
         key.len = ngx_min(fuzz_get32(value.data + 64),
