@@ -197,6 +197,8 @@ ngx_http_optcache_start(ngx_http_request_t *r,
 
     ctx->base = ctx->key.identity;
 
+    ngx_optcache_l1_expect(ctx->zone, &ctx->key.identity, &ctx->absent);
+
     if (!ngx_http_optcache_request_cacheable(r, olcf, ctx)) {
         return NGX_DECLINED;
     }

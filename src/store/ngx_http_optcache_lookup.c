@@ -15,6 +15,7 @@
 #include "ngx_http_optcache_vary.h"
 #include "ngx_http_rfc9111_freshness.h"
 #include "ngx_http_wait.h"
+#include "ngx_optcache_lock.h"
 
 
 /* a value that is copied rather than pinned: a part of a request's pool */
@@ -123,10 +124,12 @@ ngx_http_optcache_lookup_l1(ngx_http_request_t *r,
     ngx_int_t             rc;
     ngx_optcache_entry_t  e;
 
-    ngx_memzero(&e, sizeof(ngx_optcache_entry_t));
-
     rc = ngx_optcache_l1_search(ctx->zone, &ctx->key.identity, r->pool, &e,
                                 &ctx->absent);
+
+    if (rc == NGX_DECLINED && ctx->absent.key) {
+        ngx_optcache_lock_prefetch(ctx->zone, ctx->absent.hash);
+    }
 
     if (rc != NGX_OK) {
         return rc;

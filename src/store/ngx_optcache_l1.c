@@ -59,6 +59,20 @@ ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
 }
 
 
+void
+ngx_optcache_l1_expect(ngx_optcache_l1_t *l1, ngx_str_t *key,
+    ngx_optcache_l1_absent_t *absent)
+{
+    absent->key = NULL;
+    absent->hash = ngx_optcache_l1_hash(l1, key);
+    absent->hashed = key->data;
+
+    ngx_optcache_l1_shard_prefetch(l1->sh,
+                              ngx_optcache_l1_shard_of(l1->sh, absent->hash),
+                              absent->hash);
+}
+
+
 ngx_int_t
 ngx_optcache_l1_search(ngx_optcache_l1_t *l1, ngx_str_t *key,
     ngx_pool_t *pool, ngx_optcache_entry_t *e,
@@ -81,13 +95,15 @@ ngx_optcache_l1_search(ngx_optcache_l1_t *l1, ngx_str_t *key,
         return NGX_DECLINED;
     }
 
-    hash = ngx_optcache_l1_hash(l1, key);
+    hash = (absent && absent->hashed == key->data)
+           ? absent->hash : ngx_optcache_l1_hash(l1, key);
     i = ngx_optcache_l1_shard_of(l1->sh, hash);
 
     if (absent) {
         /* before it is looked for: what is linked from now on makes it grow */
 
         absent->hash = hash;
+        absent->hashed = NULL;
         absent->linked = __atomic_load_n(&l1->sh->shards[i].linked,
                                          __ATOMIC_ACQUIRE);
     }
@@ -186,15 +202,18 @@ ngx_optcache_l1_put(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e,
         return NGX_DECLINED;
     }
 
+    hash = ngx_optcache_l1_hash(l1, &e->key);
+    i = ngx_optcache_l1_shard_of(l1->sh, hash);
+
+    ngx_optcache_l1_shard_prefetch(l1->sh, i, hash);
+    ngx_optcache_l1_queue_prefetch(l1->sh, i, hash);
+
     cell = ngx_optcache_l1_build(l1, e);
     if (cell == 0) {
         return NGX_DECLINED;
     }
 
     /* nobody else sees the node yet: it is filled without a lock */
-
-    hash = ngx_optcache_l1_hash(l1, &e->key);
-    i = ngx_optcache_l1_shard_of(l1->sh, hash);
 
     ngx_optcache_l1_fill(l1->sh, cell, e, hash);
 

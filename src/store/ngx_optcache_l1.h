@@ -58,6 +58,7 @@ typedef struct {
 
 typedef struct {
     u_char                   *key;         /* the bytes of the identity */
+    u_char                   *hashed;      /* the same, or NULL */
     uint64_t                  hash;        /* of it */
     uint64_t                  linked;      /* into its shard, by then */
 } ngx_optcache_l1_absent_t;
@@ -123,6 +124,14 @@ ngx_int_t ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,
 
 ngx_int_t ngx_optcache_l1_search(ngx_optcache_l1_t *l1, ngx_str_t *key,
     ngx_pool_t *pool, ngx_optcache_entry_t *e,
+    ngx_optcache_l1_absent_t *absent);
+
+/*
+ * Says that an identity is to be searched for next: its hash is known then, and
+ * the memory that the search begins with is on its way to the processor.
+ */
+
+void ngx_optcache_l1_expect(ngx_optcache_l1_t *l1, ngx_str_t *key,
     ngx_optcache_l1_absent_t *absent);
 
 /*

@@ -56,6 +56,14 @@ static uint32_t *ngx_optcache_l1_queue_ghost(ngx_optcache_l1_shctx_t *sh,
     ngx_uint_t i, uint32_t hash);
 
 
+void
+ngx_optcache_l1_queue_prefetch(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
+    uint64_t hash)
+{
+    __builtin_prefetch(ngx_optcache_l1_queue_ghost(sh, i, (uint32_t) hash));
+}
+
+
 ngx_optcache_l1_queue_e
 ngx_optcache_l1_queue_first(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
     uint32_t hash)

@@ -165,8 +165,12 @@ typedef struct {
 
     ngx_optcache_l1_ref_t     body;
     ngx_optcache_l1_ref_t     gzip;
-    uint32_t                  body_len;
-    uint32_t                  gzip_len;
+    uint32_t                  cells;      /* of all its chains */
+
+    /* to here, a cache line: all that is looked at of what has to leave */
+
+    uint16_t                  status;
+    uint16_t                  owner;      /* while it is built */
 
     uint64_t                  clock;      /* compared with the ledger to it */
     ngx_optcache_origin_t     origin;
@@ -178,9 +182,8 @@ typedef struct {
     uint32_t                  max_stale;
     uint32_t                  stale_while_revalidate;
     uint32_t                  stale_if_error;
-    uint32_t                  cells;      /* of all its chains */
-    uint16_t                  status;
-    uint16_t                  owner;      /* while it is built */
+    uint32_t                  body_len;
+    uint32_t                  gzip_len;
 } ngx_optcache_l1_node_t;
 
 
@@ -520,6 +523,11 @@ void ngx_optcache_l1_shard_unpin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
 
 
 /* ngx_optcache_l1_queue.c: what stays and what leaves */
+
+/* Asks for the memory by which _first() decides. */
+
+void ngx_optcache_l1_queue_prefetch(ngx_optcache_l1_shctx_t *sh,
+    ngx_uint_t i, uint64_t hash);
 
 /* The queue that an entry of this hash starts in. */
 

@@ -151,6 +151,20 @@ ngx_optcache_lock_init(ngx_optcache_l1_t *l1, ngx_str_t *key,
 }
 
 
+void
+ngx_optcache_lock_prefetch(ngx_optcache_l1_t *l1, uint64_t hash)
+{
+    ngx_uint_t                i;
+    ngx_optcache_lock_way_t  *way;
+
+    way = l1->sh->locks->sets[hash & (l1->sh->locks->nsets - 1)].ways;
+
+    for (i = 0; i < NGX_OPTCACHE_LOCK_WAYS; i++) {
+        __builtin_prefetch(&way[i]);
+    }
+}
+
+
 ngx_int_t
 ngx_optcache_lock_take(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
     ngx_uint_t lead, ngx_int_t number, uint64_t now)

@@ -99,6 +99,10 @@ ngx_optcache_lock_init_hash(ngx_optcache_lock_t *lock, uint64_t hash)
     lock->way = NULL;
 }
 
+/* Asks for the memory that taking the lock of such a hash begins with. */
+
+void ngx_optcache_lock_prefetch(ngx_optcache_l1_t *l1, uint64_t hash);
+
 /*
  * Takes the lock, if "lead", or waits: worker "number" is to be woken; -1: it
  * cannot be.  The time is in milliseconds of a clock that all workers share.
