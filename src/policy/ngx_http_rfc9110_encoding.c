@@ -44,7 +44,8 @@ ngx_http_rfc9110_accepts(ngx_str_t *line, ngx_str_t *coding)
         name = ngx_http_rfc9110_encoding_name(&name);
 
         if (name.len == asked.len
-            && ngx_strncasecmp(name.data, asked.data, name.len) == 0)
+            && (ngx_memcmp(name.data, asked.data, name.len) == 0
+                || ngx_strncasecmp(name.data, asked.data, name.len) == 0))
         {
             return taken;
         }
