@@ -16,7 +16,7 @@ use Test::Nginx;
 use Time::HiRes qw/ sleep /;
 
 my $t = Test::Nginx->new()
-    ->has(qw/ http_proxy http_ssi http_v2 rewrite /)->plan(42);
+    ->has(qw/ http_proxy http_ssi http_v2 rewrite /)->plan(43);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -57,6 +57,12 @@ http {
 
         location /plain/ {
             optcache_valid 1m;
+            proxy_buffering off;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /slow/ {
+            limit_rate 200;
             proxy_buffering off;
             proxy_pass http://127.0.0.1:8081;
         }
@@ -169,6 +175,9 @@ like(http_get('/many/i'), qr{^(?:HTTP/1\.1 102 Wait\r\n\r\n){16}HTTP/1\.1 200},
      'many');
 like(http_get('/102/split/j'),
      qr{^(?:HTTP/1\.1 102 (?:.+\r\n)+\r\n){2}HTTP/1\.1 200}, 'two');
+
+is(body(final(http_get('/slow/102/v'))), 'of /slow/102/v',
+     'where a limit of the rate delays what is written next');
 
 # not all of it is for the client
 

@@ -269,13 +269,18 @@ ngx_http_optcache_interim_reset(ngx_http_request_t *r)
 /*
  * What does not get out at once goes with the response.  Nobody waits for the
  * answer to a background update or a part of a page.
+ *
+ * No limit of the rate applies: it delays what is written next, and who writes
+ * a response that is not buffered does not wait for the end of a delay.
  */
 
 static ngx_int_t
 ngx_http_optcache_interim_send(ngx_http_request_t *r)
 {
-    size_t                len;
+    size_t                len, limit_rate;
     ngx_buf_t            *b;
+    ngx_int_t             rc;
+    ngx_uint_t            limit_rate_set;
     ngx_chain_t           out;
     ngx_http_upstream_t  *u;
 
@@ -303,7 +308,18 @@ ngx_http_optcache_interim_send(ngx_http_request_t *r)
     out.buf = b;
     out.next = NULL;
 
-    return ngx_http_write_filter(r, &out);
+    limit_rate = r->limit_rate;
+    limit_rate_set = r->limit_rate_set;
+
+    r->limit_rate = 0;
+    r->limit_rate_set = 1;
+
+    rc = ngx_http_write_filter(r, &out);
+
+    r->limit_rate = limit_rate;
+    r->limit_rate_set = limit_rate_set;
+
+    return rc;
 }
 
 
