@@ -16,7 +16,7 @@ use Test::Nginx;
 use Time::HiRes qw/ sleep /;
 
 my $t = Test::Nginx->new()
-    ->has(qw/ http_proxy http_ssi http_v2 rewrite /)->plan(43);
+    ->has(qw/ http_proxy http_ssi http_v2 rewrite /)->plan(45);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -125,6 +125,8 @@ my $backend = $t->run_http_backend(8081, sub {
 
     print $s "HTTP/1.1 102 Wait\r\n\r\n" x $many if $uri =~ /many/;
     print $s "HTTP/1.1 102 Wait\r\n\r\n" if $uri =~ /more/;
+    print $s ("HTTP/1.1 103 Hint\r\nLink: " . 'a' x 3000 . "\r\n\r\n") x 8
+        if $uri =~ /long/;
     print $s "HTTP/1.1 102 Wait\r\nX-A: " . ('a' x 9000) if $uri =~ /large/;
     return undef if $uri =~ /cut/ || $uri =~ /next/ && $req->{count} == 1;
 
@@ -162,7 +164,7 @@ is(body($r), 'of /102/a', 'and body');
 # whatever there is, and however it comes
 
 for my $uri ('/103/b', '/split/c', '/102/split/d', '/many/e', '/plain/102/f',
-             '/fields/g')
+             '/fields/g', '/long/w')
 {
     $r = final(http_get($uri));
     is(status($r) . body($r), "200of $uri", $uri);

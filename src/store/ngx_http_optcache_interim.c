@@ -231,14 +231,25 @@ ngx_http_optcache_interim_is(ngx_http_upstream_t *u)
 }
 
 
-/* As before the interim response, but for what was read behind it. */
+/*
+ * As before the interim response, but for what was read behind it, which gets
+ * the room: all that was read of it was copied, and is not looked at again.
+ */
 
 static ngx_int_t
 ngx_http_optcache_interim_reset(ngx_http_request_t *r)
 {
+    size_t                len;
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
+
+    len = u->buffer.last - u->buffer.pos;
+
+    ngx_memmove(u->buffer.start, u->buffer.pos, len);
+
+    u->buffer.pos = u->buffer.start;
+    u->buffer.last = u->buffer.start + len;
 
     if (u->reinit_request(r) != NGX_OK) {
         return NGX_ERROR;
