@@ -217,17 +217,20 @@ ngx_optcache_l1_mem_build(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
     ngx_optcache_entry_t *e, ngx_uint_t any, ngx_uint_t *lacking)
 {
     uint32_t  cell;
-    uint64_t  n;
+    uint64_t  n, free;
 
     n = ngx_optcache_l1_mem_needs(e);
 
     /*
      * Read without the lock, it may be out of date, or what a worker left that
-     * died; with "any" the lock is taken, and makes it sound.
+     * died; with "any" the lock is taken, and makes it sound.  Once: were it
+     * read again, and had grown, there would be no end of what is lacking.
      */
 
-    if (!any && sh->free < n) {
-        *lacking = n - sh->free;
+    free = __atomic_load_n(&sh->free, __ATOMIC_RELAXED);
+
+    if (!any && free < n) {
+        *lacking = n - free;
         return 0;
     }
 
