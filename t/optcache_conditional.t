@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(45);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(46);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -30,6 +30,12 @@ http {
 
     server {
         listen 127.0.0.1:8080;
+
+        location /none/expires {
+            optcache c;
+            expires modified 1h;
+            proxy_pass http://127.0.0.1:8081;
+        }
 
         location / {
             optcache c;
@@ -94,6 +100,11 @@ is(status(get('/none', "If-Modified-Since: $modified")), 200, 'of no date');
 is(status(get('/date', 'If-None-Match: "a"')), 200, 'of no ETag');
 
 # what has no Last-Modified has a Date
+
+get('/none/expires');
+
+unlike(get('/none/expires', "If-Modified-Since: $far"),
+       qr/^Expires: .* 2100 /m, 'not that of the client');
 
 $r = header(get('/none'), 'Date');
 

@@ -61,7 +61,8 @@ ngx_http_optcache_since(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 /*
  * RFC 9111, 4.3.2: where there is no Last-Modified, the Date counts instead.
  * nginx is told a time to compare with, and that a line tells it already, so
- * that it does not make one up.
+ * that it does not make one up.  It is the Date on both sides: what a client
+ * names would be that of "expires modified".
  */
 
 static ngx_int_t
@@ -69,6 +70,7 @@ ngx_http_optcache_since_date(ngx_http_request_t *r,
     ngx_optcache_entry_t *e, time_t since)
 {
     time_t                 date;
+    u_char                *p;
     ngx_table_elt_t       *h;
     ngx_optcache_field_t   field;
 
@@ -93,13 +95,21 @@ ngx_http_optcache_since_date(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    h = ngx_pcalloc(r->pool, sizeof(ngx_table_elt_t));
-    if (h == NULL) {
+    h = ngx_pcalloc(r->pool, 2 * sizeof(ngx_table_elt_t));
+    p = ngx_pnalloc(r->pool, sizeof("Mon, 28 Sep 1970 06:00:00 GMT") - 1);
+
+    if (h == NULL || p == NULL) {
         return NGX_ERROR;
     }
 
+    h[1] = *r->headers_in.if_modified_since;
+    h[1].value.data = p;
+    h[1].value.len = ngx_http_time(p, date) - p;
+
+    r->headers_in.if_modified_since = &h[1];
+
     r->headers_out.last_modified = h;
-    r->headers_out.last_modified_time = since;
+    r->headers_out.last_modified_time = date;
 
     return NGX_OK;
 }
