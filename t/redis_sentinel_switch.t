@@ -76,7 +76,9 @@ cmp_ok(counted($new) - $n, '>=', 5, 'and counted there');
 ok(wait_for(sub { trickle(); $old->info('role') eq 'slave' }, 60),
     'the old master is a replica');
 
-is(counted($old), $before, 'and was asked nothing');
+# Redis was seen to take back one of those it had counted
+
+cmp_ok(counted($old), '<=', $before, 'and was asked nothing');
 
 # a request at a time: one at most was under way
 
