@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Outbox;
 
-my $t = Test::Nginx->new()->has('debug')->has_program('postgres')->plan(15);
+my $t = Test::Nginx->new()->has('debug')->has_program('postgres')->plan(17);
 my $pg = $t->run_postgres();
 my $line = line($t, $pg, 5433);
 
@@ -27,6 +27,7 @@ my $conninfo = $pg->conninfo() =~ s/port=\d+/'port=' . port(5433)/er;
 gateway($t, postgres => "$conninfo sslmode=disable");
 
 my $deaf = qr/\[warn\].*does not deliver notifications, is there a pooler/;
+my $pooler = qr/\[warn\].*is behind a pooler, which may lose notifications/;
 my $again = qr/\[notice\].*delivers notifications again after \d+ms/;
 
 ###############################################################################
@@ -73,16 +74,19 @@ ok(wait_for(sub { $t->log_count($again) == 2 }), 'notified');
 
 # the server is not who it said it was
 
+is($t->log_count($pooler), 0, 'no pooler yet');
+
 my $n = $t->log_count(qr/optcache postgres reads from/);
 cut();
 $line->set('pool');
 ok(listens($t, $n + 1), 'a pooler');
+is($t->log_count($pooler), 1, 'which is told');
 
 my $looks = $t->log_count(qr/optcache postgres looks/);
 ok(wait_for(sub {
     $t->log_count(qr/optcache postgres looks/) >= $looks + 3
 }, 4), 'is not trusted to notify');
-is($t->log_count($deaf), 2, 'which is not warned of');
+is($t->log_count($deaf), 2, 'nothing is known to be lost');
 
 ###############################################################################
 

@@ -58,8 +58,9 @@ ngx_optcache_postgres_server_handler(void *data, PGresult *result)
 {
     ngx_optcache_postgres_t *op = data;
 
-    ngx_int_t  pid;
-    ngx_str_t  value;
+    ngx_int_t   pid;
+    ngx_str_t   value;
+    ngx_uint_t  pooled;
 
     if (ngx_pgsql_conn_result(op->conn, result) != NGX_OK) {
         return;
@@ -78,8 +79,16 @@ ngx_optcache_postgres_server_handler(void *data, PGresult *result)
 
     pid = ngx_atoi(value.data, value.len);
 
-    op->shm->pooled = (pid < 0
-                       || (ngx_uint_t) pid != ngx_pgsql_conn_pid(op->conn));
+    pooled = (pid < 0 || (ngx_uint_t) pid != ngx_pgsql_conn_pid(op->conn));
+
+    if (pooled && !op->shm->pooled) {
+        ngx_log_error(NGX_LOG_WARN, op->log, 0,
+                      "postgres of \"optcache_postgres\" is behind a pooler, "
+                      "which may lose notifications: it is asked each second, "
+                      "too");
+    }
+
+    op->shm->pooled = pooled;
 
     ngx_optcache_postgres_query(op, "LISTEN optcache", 0, NULL,
                                 ngx_optcache_postgres_listen_handler);
