@@ -21,9 +21,9 @@
 
 #define NGX_REDIS_COMMAND_SHORT   512
 
-/* of these, those that are kept; with a sanitizer all are to be seen freed */
+/* of these, those that are kept; a sanitizer is to see all of them freed */
 
-#if defined(__SANITIZE_ADDRESS__)
+#if (NGX_DEBUG_PALLOC)
 #define NGX_REDIS_COMMAND_SPARES  0
 #else
 #define NGX_REDIS_COMMAND_SPARES  64
