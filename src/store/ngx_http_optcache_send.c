@@ -26,7 +26,6 @@ static void ngx_http_optcache_send_type(ngx_http_request_t *r,
     ngx_str_t *type);
 static ngx_int_t ngx_http_optcache_send_coding(ngx_http_request_t *r,
     ngx_uint_t varies, ngx_uint_t gzip);
-static ngx_int_t ngx_http_optcache_send_weak(ngx_http_request_t *r);
 static void ngx_http_optcache_send_ranges(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_http_optcache_send_if_range(ngx_http_request_t *r,
@@ -335,40 +334,7 @@ ngx_http_optcache_send_coding(ngx_http_request_t *r, ngx_uint_t varies,
 
     r->headers_out.content_encoding = h;
 
-    return ngx_http_optcache_send_weak(r);
-}
-
-
-/* As ngx_http_weak_etag(), with two bytes in place of ngx_sprintf(). */
-
-static ngx_int_t
-ngx_http_optcache_send_weak(ngx_http_request_t *r)
-{
-    u_char     *p;
-    ngx_str_t  *value;
-
-    if (r->headers_out.etag == NULL) {
-        return NGX_OK;
-    }
-
-    value = &r->headers_out.etag->value;
-
-    if (value->len == 0 || value->data[0] != '"') {
-        ngx_http_weak_etag(r);
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(r->pool, value->len + 2);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    p[0] = 'W';
-    p[1] = '/';
-    ngx_memcpy(p + 2, value->data, value->len);
-
-    value->data = p;
-    value->len += 2;
+    ngx_http_weak_etag(r);
 
     return NGX_OK;
 }
