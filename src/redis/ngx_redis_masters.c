@@ -309,14 +309,17 @@ ngx_redis_masters_info_handler(void *data, ngx_redis_result_e result,
     m = w->masters;
     w->asked_info = NULL;
 
-    good = (result == NGX_REDIS_REPLY
-            && ngx_redis_nodes_info(reply, &info) == NGX_OK);
+    good = 0;
 
-    if (good && !m->promised) {
-        w->info = info;
+    if (result == NGX_REDIS_REPLY
+        && ngx_redis_nodes_info(reply, &info) == NGX_OK)
+    {
+        if (!m->promised) {
+            w->info = info;
+        }
+
+        good = ngx_redis_nodes_info_same(&w->info, &info);
     }
-
-    good = good && ngx_redis_nodes_info_same(&w->info, &info);
 
     ngx_redis_masters_refused(m, result, reply);
     ngx_redis_masters_answered(m, good);
