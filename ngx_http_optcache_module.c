@@ -195,6 +195,13 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
       offsetof(ngx_http_optcache_loc_conf_t, no_vary_search),
       NULL },
 
+    { ngx_string("optcache_close_delimited"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_optcache_loc_conf_t, close_delimited),
+      NULL },
+
     { ngx_string("optcache_ignore"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_optcache_conf_ignore,

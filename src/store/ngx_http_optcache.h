@@ -22,6 +22,7 @@
  *     ngx_http_optcache_stale      what may be used though it is stale
  *     ngx_http_optcache_freshen    a 304 makes an entry fresh again
  *     ngx_http_optcache_capture    the response becomes an entry
+ *     ngx_http_optcache_whole      if it has come to its end
  *     ngx_http_optcache_compress   the gzip form of a large one, by a thread
  *     ngx_http_optcache_store      both levels are written
  *     ngx_http_optcache_count      what is counted of all this
@@ -152,6 +153,7 @@ typedef struct {
     ngx_int_t                    min_uses;
     ngx_flag_t                   share_public;
     ngx_flag_t                   no_vary_search;
+    ngx_flag_t                   close_delimited;
     ngx_uint_t                   use_stale;   /* a mask */
     ngx_flag_t                   revalidate;
     ngx_flag_t                   invalidate_on_write;
@@ -186,6 +188,7 @@ typedef struct {
     size_t                       limit;
     unsigned                     later:1;     /* compressed by a thread */
     unsigned                     lent:1;      /* the body is not a copy */
+    unsigned                     close_delimited:1;  /* is stored */
 } ngx_http_optcache_capture_t;
 
 

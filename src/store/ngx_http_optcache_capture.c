@@ -12,6 +12,7 @@
 #include "ngx_http_optcache_compress.h"
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_lock.h"
+#include "ngx_http_optcache_whole.h"
 
 
 #define NGX_HTTP_OPTCACHE_BUF_MIN  4096
@@ -30,8 +31,6 @@ static ngx_int_t ngx_http_optcache_capture_file(ngx_http_request_t *r,
     ngx_buf_t *b, off_t pos, u_char *p, size_t size);
 static void ngx_http_optcache_capture_done(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
-static ngx_uint_t ngx_http_optcache_capture_whole(ngx_http_request_t *r,
-    ngx_http_optcache_capture_t *cap);
 static void ngx_http_optcache_capture_gzip(ngx_http_optcache_capture_t *cap);
 static void ngx_http_optcache_capture_no_gzip(
     ngx_http_optcache_capture_t *cap);
@@ -298,7 +297,9 @@ ngx_http_optcache_capture_done(ngx_http_request_t *r,
 
     cap = ctx->capture;
 
-    if (!ngx_http_optcache_capture_whole(r, cap)) {
+    /* RFC 9111, 3.3: an incomplete response is not stored */
+
+    if (!ngx_http_optcache_whole(r, cap)) {
         ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "optcache response not known to be whole");
         ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_INCOMPLETE;
@@ -323,40 +324,6 @@ ngx_http_optcache_capture_done(ngx_http_request_t *r,
     }
 
     ngx_http_optcache_capture_drop(ctx);
-}
-
-
-/*
- * RFC 9111, 3.3: an incomplete response is not stored.  The end of a response
- * that is delimited by the end of its connection (RFC 9112, 6.3) looks the
- * same whether the sender finished or died, so it never counts as complete.
- */
-
-static ngx_uint_t
-ngx_http_optcache_capture_whole(ngx_http_request_t *r,
-    ngx_http_optcache_capture_t *cap)
-{
-    ngx_http_upstream_t  *u;
-
-    if (cap->expected >= 0) {
-        return cap->expected == (off_t) cap->entry.body_len;
-    }
-
-    u = r->upstream;
-
-    if (u == NULL || !u->header_sent) {
-        /* made within nginx: its last buffer is the last */
-        return 1;
-    }
-
-    if (u->headers_in.chunked) {
-        return 1;
-    }
-
-    /* FastCGI and the like say themselves when they have finished */
-
-    return u->buffering ? (u->pipe && u->pipe->upstream_done)
-                        : u->length == 0;
 }
 
 

@@ -219,6 +219,7 @@ ngx_http_optcache_capture_create(ngx_http_request_t *r,
     cap->last = &cap->entry.body;
     cap->expected = r->headers_out.content_length_n;
     cap->limit = olcf->max_size;
+    cap->close_delimited = olcf->close_delimited;
 
     if (ngx_http_optcache_response_entry(r, ctx, resp, &cap->entry)
         != NGX_OK)

@@ -154,6 +154,7 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
     conf->min_uses = NGX_CONF_UNSET;
     conf->share_public = NGX_CONF_UNSET;
     conf->no_vary_search = NGX_CONF_UNSET;
+    conf->close_delimited = NGX_CONF_UNSET;
     conf->revalidate = NGX_CONF_UNSET;
     conf->invalidate_on_write = NGX_CONF_UNSET;
     conf->redis = NGX_CONF_UNSET;

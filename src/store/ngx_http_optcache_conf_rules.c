@@ -57,6 +57,7 @@ ngx_http_optcache_conf_merge_rules(ngx_conf_t *cf,
     ngx_conf_merge_value(conf->min_uses, prev->min_uses, 1);
     ngx_conf_merge_value(conf->share_public, prev->share_public, 0);
     ngx_conf_merge_value(conf->no_vary_search, prev->no_vary_search, 0);
+    ngx_conf_merge_value(conf->close_delimited, prev->close_delimited, 0);
     ngx_conf_merge_value(conf->invalidate_on_write, prev->invalidate_on_write,
                          1);
     ngx_conf_merge_ptr_value(conf->tags, prev->tags, NULL);
