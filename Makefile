@@ -36,6 +36,10 @@ jobs = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
 export BUILD CC CLANG JOBS NGINX_SRC TEST_JOBS
 
+# nginx would take these in place of its own, which have its warnings
+unexport CFLAGS
+MAKEOVERRIDES :=
+
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 
