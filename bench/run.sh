@@ -5,8 +5,8 @@
 # several rounds, so that what disturbs the machine disturbs all of them.
 # Prints medians: requests per second; CPU time of the worker per request (user
 # + system), and of Redis; commands per request, and per read of Redis.  A share
-# is the baseline's figure by the variant's: of CPU time, which depends less on
-# the load of the machine than the requests per second do.
+# is the baseline's figure by the variant's in the same round: of CPU time, which
+# depends less on the load of the machine than the requests per second do.
 #
 #   BUILD=DIR  BENCH_ROUNDS=5  BENCH_SECONDS=2  BENCH_CONNECTIONS=64
 #   BENCH_ONLY=REGEX     variants with such a path: /gif is the limiter,
@@ -66,6 +66,11 @@ variants() {
     variant 'optcache BYPASS'          a /via/avoid/1k        200 'X-Cache: BYPASS' n
     variant 'optcache MISS'            a /via/store/1k        200 'X-Cache: MISS' n
     variant 'proxy_cache MISS'         a /via/cache/1k        200 'X-Cache: MISS' n
+
+    variant '[proxy_pass, as it is]'   a /via/tcp/plain/1k    200 . n
+    variant 'optcache BYPASS'          a /via/tcp/avoid/1k    200 'X-Cache: BYPASS' n
+    variant 'optcache MISS'            a /via/tcp/store/1k    200 'X-Cache: MISS' n
+    variant 'proxy_cache MISS'         a /via/tcp/cache/1k    200 'X-Cache: MISS' n
 
     [ "$lua" = no ] ||
     variant '[Lua + GET]'              a /two/lua/1k          200 'X-Cache: HIT' p
@@ -167,8 +172,8 @@ start() {
     await redis-cli -s redis.sock ping
     sed -i "s/@SHA@/$(redis-cli -s redis.sock -x script load \
                           <windows.lua)/" script.lua
-    start_nginx a
     start_nginx b
+    start_nginx a
     start_nginx c
     start_nginx d
     [ $haproxy = no ] || start_haproxy
@@ -198,6 +203,7 @@ start_nginx() {
     sed -e "s|@BUILD@|$(cd "$build" && pwd)|; s|@MODULES@|$modules|" \
         -e "s|@USER@|$user|; s|@CPU@|1|; s|@NAME@|$1|; s|@DIR@|$dir|" \
         -e "s|@REDIS@|$socket|; s|@PORT@|$port|; s|@1K@|$(tr -d '\n' <data/1k)|" \
+        -e "s|@ORIGIN@|${url_b:-http://127.0.0.1:$port}|" \
         "$here/nginx.conf" >"$1.conf"
     [ $lua = yes ] || sed -i '/# lua$/d' "$1.conf"
     sed -i "s/ cache levels=/ cache-$1 levels=/" "$1.conf"
@@ -365,7 +371,7 @@ measure() {
     asked_after=$(asked)
 
     awk -v cpu=$((after - before)) -v status="$4" \
-        -v redis=$((redis_after - redis_before)) \
+        -v redis=$((redis_after - redis_before)) -v round="$round" \
         -v asked="$asked_before $asked_after" '
         BEGIN {
             split(asked, v)
@@ -382,7 +388,7 @@ measure() {
         END {
             if (n > 0 && (status == 200 ? other == 0 : other >= n - 1000))
                 print rate, cpu / n / 1000, redis / n / 1000, asked / n,
-                    asked / reads
+                    asked / reads, round
         }' wrk.out >>"samples.$number"
 }
 
@@ -479,7 +485,7 @@ table() {
 
 
 row() {
-    local rate cpu redis asked packed
+    local rate cpu redis asked packed share more
 
     [ -e "samples.$number" ] || return
     read -r rate cpu redis asked packed < <(for column in 1 2 3 4 5; do
@@ -488,15 +494,29 @@ row() {
     done | paste -sd' ')
     [ -n "$rate" ] || { echo "$1: no sample"; return; }
 
-    [[ $1 != \[* ]] || { base_cpu=$cpu; echo; }
+    [[ $1 != \[* ]] || { baseline=samples.$number; echo; }
+    share=$(beside '$2 ? base[$6] / $2 : 0')
+    more=$(beside '$2 - base[$6]')
     awk -v name="$1" -v rate="$rate" -v cpu="$cpu" -v redis="$redis" \
-        -v base_cpu="$base_cpu" -v asked="$asked" -v packed="$packed" 'BEGIN {
+        -v share="$share" -v more="$more" -v asked="$asked" \
+        -v packed="$packed" 'BEGIN {
         printf "%-24s %10d %6.2f %10.2f %+10.2f %10s %9s %9s\n", name, rate,
-            base_cpu / cpu, cpu, cpu - base_cpu,
+            share, cpu, more,
             redis < 0.05 ? "" : sprintf("%.2f", redis),
             asked < 0.001 ? "" : sprintf("%.3f", asked),
             asked < 0.001 ? "" : sprintf("%.1f", packed)
     }'
+}
+
+
+# The median, over the rounds, of an expression of $2, the CPU time of this
+# variant, and base[$6], that of the baseline in the same round: both have met
+# the machine as it was then.
+
+beside() {
+    awk "NR == FNR { base[\$6] = \$2; next } \$6 in base { print $1 }" \
+        "$baseline" "samples.$number" | sort -g \
+        | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
 
