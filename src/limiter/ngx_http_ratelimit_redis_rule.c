@@ -16,6 +16,10 @@
 #include "ngx_http_ratelimit_redis.h"
 
 
+static char *ngx_http_ratelimit_redis_conf_rule_level(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_http_ratelimit_redis_loc_conf_t *rlcf);
+static char *ngx_http_ratelimit_redis_conf_rule_zone(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_http_ratelimit_redis_loc_conf_t *rlcf);
 static char *ngx_http_ratelimit_redis_conf_rule_arg(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_str_t *value,
     ngx_http_ratelimit_redis_rule_t *rule);
@@ -32,44 +36,15 @@ ngx_http_ratelimit_redis_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd,
     char                                  *rv;
     ngx_str_t                             *value;
     ngx_uint_t                             i;
-    ngx_http_ratelimit_redis_rule_t       *rules, *rule, *all;
+    ngx_http_ratelimit_redis_rule_t       *rule, *all;
     ngx_http_ratelimit_redis_main_conf_t  *rmcf;
 
     value = cf->args->elts;
 
-    if (rlcf->rules == NGX_CONF_UNSET_PTR) {
-        rlcf->rules = ngx_array_create(cf->pool, 2,
-                                      sizeof(ngx_http_ratelimit_redis_rule_t));
-        if (rlcf->rules == NULL) {
-            return NGX_CONF_ERROR;
-        }
+    rv = ngx_http_ratelimit_redis_conf_rule_level(cf, cmd, rlcf);
 
-    } else if (rlcf->rules->nelts == 0
-               || ngx_strcmp(value[1].data, "off") == 0)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V off\" must be the only one on its level",
-                           &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-
-        if (cf->args->nelts != 2) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\" after \"%V off\"",
-                               &value[2], &cmd->name);
-            return NGX_CONF_ERROR;
-        }
-
-        return NGX_CONF_OK;
-    }
-
-    if (rlcf->rules->nelts == NGX_LIMITER_MAX_ZONES) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "too many \"%V\" on one level, at most %d",
-                           &cmd->name, NGX_LIMITER_MAX_ZONES);
-        return NGX_CONF_ERROR;
+    if (rv != NGX_CONF_OK || ngx_strcmp(value[1].data, "off") == 0) {
+        return rv;
     }
 
     rule = ngx_array_push(rlcf->rules);
@@ -91,22 +66,10 @@ ngx_http_ratelimit_redis_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd,
         }
     }
 
-    if (rule->shm_zone == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" must have \"zone\" parameter or be \"off\"",
-                           &cmd->name);
-        return NGX_CONF_ERROR;
-    }
+    rv = ngx_http_ratelimit_redis_conf_rule_zone(cf, cmd, rlcf);
 
-    rules = rlcf->rules->elts;
-
-    for (i = 0; i < rlcf->rules->nelts - 1; i++) {
-        if (rules[i].shm_zone == rule->shm_zone) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" has zone \"%V\" twice on one level",
-                               &cmd->name, &rule->shm_zone->shm.name);
-            return NGX_CONF_ERROR;
-        }
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     rmcf = ngx_http_conf_get_module_main_conf(cf,
@@ -122,6 +85,82 @@ ngx_http_ratelimit_redis_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     *all = *rule;
+
+    return NGX_CONF_OK;
+}
+
+
+/* Whether one more may stand on its level, which it may be the first of. */
+
+static char *
+ngx_http_ratelimit_redis_conf_rule_level(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf)
+{
+    ngx_str_t   *value;
+    ngx_uint_t   off;
+
+    value = cf->args->elts;
+    off = (ngx_strcmp(value[1].data, "off") == 0);
+
+    if (rlcf->rules == NGX_CONF_UNSET_PTR) {
+        rlcf->rules = ngx_array_create(cf->pool, 2,
+                                      sizeof(ngx_http_ratelimit_redis_rule_t));
+        if (rlcf->rules == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+    } else if (rlcf->rules->nelts == 0 || off) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V off\" must be the only one on its level",
+                           &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (off && cf->args->nelts != 2) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" after \"%V off\"",
+                           &value[2], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (rlcf->rules->nelts == NGX_LIMITER_MAX_ZONES) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "too many \"%V\" on one level, at most %d",
+                           &cmd->name, NGX_LIMITER_MAX_ZONES);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* The last one names a zone, which none before it on its level does. */
+
+static char *
+ngx_http_ratelimit_redis_conf_rule_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf)
+{
+    ngx_uint_t                        i;
+    ngx_http_ratelimit_redis_rule_t  *rules, *rule;
+
+    rules = rlcf->rules->elts;
+    rule = &rules[rlcf->rules->nelts - 1];
+
+    if (rule->shm_zone == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" must have \"zone\" parameter or be \"off\"",
+                           &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 0; i < rlcf->rules->nelts - 1; i++) {
+        if (rules[i].shm_zone == rule->shm_zone) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" has zone \"%V\" twice on one level",
+                               &cmd->name, &rule->shm_zone->shm.name);
+            return NGX_CONF_ERROR;
+        }
+    }
 
     return NGX_CONF_OK;
 }

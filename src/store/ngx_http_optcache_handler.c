@@ -30,6 +30,8 @@
 #include "ngx_http_optcache_stale.h"
 
 
+static ngx_int_t ngx_http_optcache_begin(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf);
 static ngx_int_t ngx_http_optcache_start(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf);
 
@@ -64,25 +66,13 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
     if (ctx == NULL) {
-        rc = ngx_http_optcache_body_read(r, olcf);
+        rc = ngx_http_optcache_begin(r, olcf);
 
         if (rc != NGX_OK) {
             return rc;
         }
 
-        rc = ngx_http_optcache_start(r, olcf);
-
         ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
-
-        if (ctx && !ctx->found
-            && ngx_http_optcache_count_watch(r, ctx) != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        if (rc != NGX_OK) {
-            return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
-        }
     }
 
     if (ctx->waiting) {
@@ -136,6 +126,36 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
     ngx_http_finalize_request(r, ctx->background
                                  ? NGX_OK : ngx_http_optcache_send(r, ctx));
     return NGX_DONE;
+}
+
+
+/*
+ * Once for a request, when its body is there: NGX_OK: go on with the context;
+ * else what the phase returns.
+ */
+
+static ngx_int_t
+ngx_http_optcache_begin(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    ngx_int_t                 rc;
+    ngx_http_optcache_ctx_t  *ctx;
+
+    rc = ngx_http_optcache_body_read(r, olcf);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_http_optcache_start(r, olcf);
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    if (ctx && !ctx->found && ngx_http_optcache_count_watch(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
 }
 
 

@@ -21,6 +21,8 @@
 #include "ngx_http_rfc9111_recall.h"
 
 
+static ngx_int_t ngx_http_optcache_response_storage(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
 static ngx_uint_t ngx_http_optcache_response_somebody(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_optcache_response_no_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
@@ -47,8 +49,6 @@ ngx_int_t
 ngx_http_optcache_response_read(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp)
 {
-    ngx_http_rfc9111_storage_t     storage;
-    ngx_http_rfc9111_storage_e     reason;
     ngx_http_optcache_loc_conf_t  *olcf;
 
     ngx_memzero(resp, offsetof(ngx_http_optcache_response_t, fields));
@@ -115,6 +115,22 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     resp->lifetime = ngx_min(resp->lifetime, resp->age + resp->left);
 
     resp->keep_cookie = (olcf->set_cookie == NGX_HTTP_OPTCACHE_COOKIE_KEEP);
+
+    return ngx_http_optcache_response_storage(r, ctx, resp);
+}
+
+
+/* RFC 9111, 3: whether it may be stored, now that all of it has been read. */
+
+static ngx_int_t
+ngx_http_optcache_response_storage(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp)
+{
+    ngx_http_rfc9111_storage_t     storage;
+    ngx_http_rfc9111_storage_e     reason;
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
 
     ngx_memzero(&storage, sizeof(ngx_http_rfc9111_storage_t));
 
