@@ -68,9 +68,9 @@ two_users() {
     step 'Alice and Bob log in'
     login alice
     login bob
-    say 'A backend checked the passwords and signed a token for each.  Nginx' \
-        'does not' 'verify signatures yet; the backends do, on every request' \
-        'they see.'
+    say 'A backend checked the passwords and signed a token for each.  In this' \
+        'demo the backends verify signatures, on every request they see; nginx' \
+        'would, with "token_jwt_keys".'
 }
 
 
