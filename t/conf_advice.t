@@ -12,6 +12,7 @@ use lib "$FindBin::Bin/lib";
 
 use Test::More;
 use Test::Nginx;
+use Test::Nginx::Token;
 
 my $zone = 'optcache_zone c:1m;';
 my $all = '0.0.0.0:' . port(8080);
@@ -21,6 +22,9 @@ my $limits = 'ratelimit_redis_api write=on;';
 my $addr = 'ratelimit_redis_zone %s zone=a:1m rate=1r/s;';
 my $user = 'optcache c; optcache_user nobody;';
 my $lists = 'token_blacklist on;';
+my $claims = 'token_jwt_require iss=a;';
+my $unverified = qr{" in location "/x" does nothing, tokens are not verified};
+my $revoked = 'ratelimit_redis_server redis://127.0.0.1:6379;';
 my $nothing = qr/"token_blacklist" has nothing to refuse/;
 
 my @cases = (
@@ -95,11 +99,25 @@ my @cases = (
     ['of Redis', '',
         'token_zone 1m; ratelimit_redis_server redis://127.0.0.1:6379;',
         "location /x { $lists }"],
+
+    ['claims of nothing', qr/"token_jwt_require$unverified/, $claims,
+        'token_required on; location /x { } location /y { }'],
+    ['algorithms', qr/"token_jwt_algorithms$unverified/, '',
+        'location /x { token_required on; token_jwt_algorithms RS256; }'],
+    ['a time of nobody', qr/"token_blacklist_since_key$unverified/, $revoked,
+        "location /x { $lists token_blacklist_since_key a:\$token_sub; }"],
+    ['where nobody looks', '', $claims, 'location /x { }'],
+    ['with keys', '', $claims, 'token_required on;'
+        . ' location /x { token_jwt_keys keys.json; }'],
+    ['without, and meant', '', $claims,
+        'location /x { token_required on; token_jwt_keys off; }'],
 );
 
 my $t = Test::Nginx->new()
     ->has(qw/ http_auth_basic http_access http_map http_proxy /)
     ->plan(@cases + 1);
+
+$t->write_file('keys.json', jwks(Test::Nginx::Token->new('HS256')));
 
 ###############################################################################
 

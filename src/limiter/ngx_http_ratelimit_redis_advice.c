@@ -26,6 +26,10 @@ static const char  *ngx_http_ratelimit_redis_claimed[] = {
 };
 
 
+static ngx_uint_t ngx_http_ratelimit_redis_advice_unverified(ngx_conf_t *cf,
+    ngx_http_place_t *place);
+
+
 void
 ngx_http_ratelimit_redis_advice_key(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *key)
@@ -61,6 +65,7 @@ ngx_http_ratelimit_redis_advice_merge(ngx_conf_t *cf,
 
     if (conf->api == NGX_HTTP_RATELIMIT_REDIS_API_OFF
         && !conf->token_blacklist
+        && !conf->token_required
         && !conf->token_revoke)
     {
         return NGX_OK;
@@ -77,12 +82,13 @@ void
 ngx_http_ratelimit_redis_advice(ngx_conf_t *cf,
     ngx_http_ratelimit_redis_main_conf_t *rmcf)
 {
-    ngx_uint_t                            i, open, asked, revoked;
+    ngx_uint_t                            i, open, asked, revoked, unverified;
     ngx_http_place_t                     *place;
     ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
 
     open = 0;
     asked = 0;
+    unverified = 0;
     revoked = (rmcf->redis != NULL);
     place = rmcf->places.elts;
 
@@ -91,6 +97,11 @@ ngx_http_ratelimit_redis_advice(ngx_conf_t *cf,
 
         asked |= (rlcf->token_blacklist != 0);
         revoked |= (rlcf->token_revoke != 0);
+
+        if (!unverified) {
+            unverified = ngx_http_ratelimit_redis_advice_unverified(cf,
+                                                                    &place[i]);
+        }
 
         if (rlcf->api != NGX_HTTP_RATELIMIT_REDIS_API_WRITE) {
             continue;
@@ -115,6 +126,51 @@ ngx_http_ratelimit_redis_advice(ngx_conf_t *cf,
                       "neither \"ratelimit_redis_server\" nor "
                       "\"token_revoke\" nor \"ratelimit_redis_api write=on\"");
     }
+}
+
+
+/* 1 when warned of what is said of tokens where none is ever verified */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_advice_unverified(ngx_conf_t *cf,
+    ngx_http_place_t *place)
+{
+    char                                 *directive;
+    ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
+
+    rlcf = place->loc_conf[ngx_http_ratelimit_redis_module.ctx_index];
+
+    /*
+     * "token_jwt_keys off" has data, and says that it is meant.  A server as a
+     * whole has no name: its locations may have the keys.
+     */
+
+    if (rlcf->token_jwt_file.data || ngx_http_place_name(place)->len == 0) {
+        return 0;
+    }
+
+    if (rlcf->token_blacklist && rlcf->token_since) {
+        directive = "token_blacklist_since_key";
+
+    } else if (!rlcf->token_blacklist && !rlcf->token_required) {
+        return 0;
+
+    } else if (rlcf->token_jwt_require) {
+        directive = "token_jwt_require";
+
+    } else if (rlcf->token_jwt_algorithms) {
+        directive = "token_jwt_algorithms";
+
+    } else {
+        return 0;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                  "\"%s\" in location \"%V\" does nothing, tokens are not "
+                  "verified there: expected \"token_jwt_keys\"",
+                  directive, ngx_http_place_name(place));
+
+    return 1;
 }
 
 
