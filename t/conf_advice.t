@@ -73,6 +73,17 @@ my @cases = (
     ['each', '', $zone, 'location /x { auth_basic a; optcache c;'
         . ' optcache_user $remote_user; }'],
 
+    ['a user of no token', qr/"\$token_sub" of "optcache_user" is always empty/,
+        "$zone optcache_user \$token_sub;",
+        'location /x { optcache c; } location /y { optcache c; }'],
+    ['a part of one', qr/"\$token_claim_a" of .* in location "\/x", where/,
+        "$zone optcache_user \$http_a:\${token_claim_a};",
+        'optcache c; location /x { }'],
+    ['of a verified one', '', "$zone optcache_user \$token_user;",
+        'optcache c; location /x { token_jwt_keys keys.json; }'],
+    ['of any token', '', "$zone optcache_user \$token_digest;",
+        'location /x { optcache c; }'],
+
     ['one answer', qr/"optcache_key \$host" is the same for all/, $zone,
         'location /x { optcache c; optcache_key $host; }'],
     ['of one address', '', $zone,

@@ -42,6 +42,12 @@ static const ngx_http_place_directive_t  ngx_http_place_users[] = {
 };
 
 
+static const ngx_http_place_directive_t  ngx_http_place_keys[] = {
+    { "ngx_http_ratelimit_redis_module", "token_jwt_keys" },
+    { NULL, NULL }
+};
+
+
 static const ngx_http_place_directive_t  ngx_http_place_addresses[] = {
     { "ngx_http_access_module", "allow" },
     { NULL, NULL }
@@ -78,6 +84,13 @@ ngx_uint_t
 ngx_http_place_authenticated(ngx_conf_t *cf, ngx_http_place_t *place)
 {
     return ngx_http_place_any(cf, place, ngx_http_place_users);
+}
+
+
+ngx_uint_t
+ngx_http_place_verified(ngx_conf_t *cf, ngx_http_place_t *place)
+{
+    return ngx_http_place_any(cf, place, ngx_http_place_keys);
 }
 
 

@@ -48,6 +48,13 @@ ngx_uint_t ngx_http_place_authenticated(ngx_conf_t *cf,
     ngx_http_place_t *place);
 
 /*
+ * 1 if tokens are verified there, so that $token_sub and the like may have a
+ * value.
+ */
+
+ngx_uint_t ngx_http_place_verified(ngx_conf_t *cf, ngx_http_place_t *place);
+
+/*
  * 1 if anybody may get there: it is not "internal", there are neither "allow"
  * nor "deny" nor any of the above, nor in its limit_except, and its server
  * listens on an address that is not one of this host alone.

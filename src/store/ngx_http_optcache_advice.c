@@ -17,6 +17,8 @@
 
 static ngx_uint_t ngx_http_optcache_advice_user(ngx_conf_t *cf,
     ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
+static ngx_uint_t ngx_http_optcache_advice_nobody(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
 static ngx_uint_t ngx_http_optcache_advice_target(ngx_conf_t *cf,
     ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
 static ngx_uint_t ngx_http_optcache_advice_host(ngx_conf_t *cf,
@@ -35,12 +37,19 @@ typedef ngx_uint_t (*ngx_http_optcache_advice_pt)(ngx_conf_t *cf,
 
 static ngx_http_optcache_advice_pt  ngx_http_optcache_advices[] = {
     ngx_http_optcache_advice_user,
+    ngx_http_optcache_advice_nobody,
     ngx_http_optcache_advice_target,
     ngx_http_optcache_advice_host,
     ngx_http_optcache_advice_api,
     NULL
 };
 
+
+/* what only a verified token says */
+
+static const char  *ngx_http_optcache_verified[] = {
+    "token_sub", "token_user", "token_claim_*", NULL
+};
 
 /* what tells nothing of the resource that is asked for */
 
@@ -119,6 +128,48 @@ ngx_http_optcache_advice_user(ngx_conf_t *cf, ngx_http_place_t *place,
                   ngx_http_place_name(place));
 
     return 1;
+}
+
+
+/* The user of a token that nobody verifies: all are in the shared partition. */
+
+static ngx_uint_t
+ngx_http_optcache_advice_nobody(ngx_conf_t *cf, ngx_http_place_t *place,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    size_t      pos;
+    ngx_str_t  *name, variable;
+
+    /* a server as a whole has no name: its locations may have the keys */
+
+    name = ngx_http_place_name(place);
+
+    if (olcf->zone == NULL
+        || olcf->user == NULL
+        || name->len == 0
+        || ngx_http_place_verified(cf, place))
+    {
+        return 0;
+    }
+
+    pos = 0;
+
+    while (ngx_http_place_variable(&olcf->user->complex.value, &pos, &variable)
+           == NGX_OK)
+    {
+        if (!ngx_http_place_listed(&variable, ngx_http_optcache_verified)) {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "\"$%V\" of \"optcache_user\" is always empty in "
+                      "location \"%V\", where no token is verified: expected "
+                      "\"token_jwt_keys\"", &variable, name);
+
+        return 1;
+    }
+
+    return 0;
 }
 
 
