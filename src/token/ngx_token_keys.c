@@ -255,6 +255,12 @@ ngx_token_keys_add(ngx_token_keys_t *keys, ngx_uint_t allowed,
         }
     }
 
+    if (reason == ngx_token_keys_no_memory) {
+        /* a set without it would refuse good tokens until the next reload */
+        ngx_token_key_free(key);
+        return NGX_ERROR;
+    }
+
     if (reason) {
         ngx_token_key_free(key);
 

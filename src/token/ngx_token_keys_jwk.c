@@ -17,13 +17,17 @@ static const char *ngx_token_keys_jwk_material(ngx_pool_t *temp,
     const ngx_input_json_t *json, ngx_token_key_t *key);
 static const char *ngx_token_keys_jwk_secret(ngx_pool_t *temp,
     const ngx_input_json_t *json, ngx_token_key_t *key);
-static ngx_int_t ngx_token_keys_jwk_bytes(ngx_pool_t *temp,
-    const ngx_input_json_t *json, const char *name, ngx_str_t *bytes);
+static const char *ngx_token_keys_jwk_bytes(ngx_pool_t *temp,
+    const ngx_input_json_t *json, const char *name, const char *missing,
+    ngx_str_t *bytes);
 static const char *ngx_token_keys_jwk_purpose(const ngx_input_json_t *json);
 static const char *ngx_token_keys_jwk_algorithm(const ngx_input_json_t *json,
     ngx_token_key_t *key);
 static const char *ngx_token_keys_jwk_kid(ngx_pool_t *pool,
     const ngx_input_json_t *json, ngx_token_key_t *key);
+
+
+const char  ngx_token_keys_no_memory[] = "no memory";
 
 
 const char *
@@ -65,7 +69,8 @@ static const char *
 ngx_token_keys_jwk_material(ngx_pool_t *temp, const ngx_input_json_t *json,
     ngx_token_key_t *key)
 {
-    ngx_str_t  kty, crv, one, two;
+    ngx_str_t    kty, crv, one, two;
+    const char  *err;
 
     if (ngx_input_json_string(ngx_input_json_member(json, "kty"), &kty)
         != NGX_OK)
@@ -79,10 +84,16 @@ ngx_token_keys_jwk_material(ngx_pool_t *temp, const ngx_input_json_t *json,
 
     if (ngx_strcmp(kty.data, "RSA") == 0) {
 
-        if (ngx_token_keys_jwk_bytes(temp, json, "n", &one) != NGX_OK
-            || ngx_token_keys_jwk_bytes(temp, json, "e", &two) != NGX_OK)
-        {
-            return "no \"n\" or no \"e\", in base64url";
+        err = ngx_token_keys_jwk_bytes(temp, json, "n",
+                                       "no \"n\", in base64url", &one);
+        if (err) {
+            return err;
+        }
+
+        err = ngx_token_keys_jwk_bytes(temp, json, "e",
+                                       "no \"e\", in base64url", &two);
+        if (err) {
+            return err;
         }
 
         return ngx_token_key_rsa(key, &one, &two);
@@ -98,16 +109,20 @@ ngx_token_keys_jwk_material(ngx_pool_t *temp, const ngx_input_json_t *json,
         return "no \"crv\"";
     }
 
-    if (ngx_token_keys_jwk_bytes(temp, json, "x", &one) != NGX_OK) {
-        return "no \"x\", in base64url";
+    err = ngx_token_keys_jwk_bytes(temp, json, "x",
+                                   "no \"x\", in base64url", &one);
+    if (err) {
+        return err;
     }
 
     if (kty.len == 3) {
         return ngx_token_key_okp(key, &crv, &one);
     }
 
-    if (ngx_token_keys_jwk_bytes(temp, json, "y", &two) != NGX_OK) {
-        return "no \"y\", in base64url";
+    err = ngx_token_keys_jwk_bytes(temp, json, "y",
+                                   "no \"y\", in base64url", &two);
+    if (err) {
+        return err;
     }
 
     return ngx_token_key_ec(key, &crv, &one, &two);
@@ -123,8 +138,10 @@ ngx_token_keys_jwk_secret(ngx_pool_t *temp, const ngx_input_json_t *json,
     ngx_str_t    secret, text;
     const char  *err;
 
-    if (ngx_token_keys_jwk_bytes(temp, json, "k", &secret) != NGX_OK) {
-        return "no \"k\", in base64url";
+    err = ngx_token_keys_jwk_bytes(temp, json, "k",
+                                   "no \"k\", in base64url", &secret);
+    if (err) {
+        return err;
     }
 
     err = ngx_token_key_secret(key, &secret);
@@ -138,9 +155,11 @@ ngx_token_keys_jwk_secret(ngx_pool_t *temp, const ngx_input_json_t *json,
 }
 
 
-static ngx_int_t
+/* NULL; or "missing", if there is no such member; or that there is no memory */
+
+static const char *
 ngx_token_keys_jwk_bytes(ngx_pool_t *temp, const ngx_input_json_t *json,
-    const char *name, ngx_str_t *bytes)
+    const char *name, const char *missing, ngx_str_t *bytes)
 {
     ngx_str_t  text;
 
@@ -149,15 +168,15 @@ ngx_token_keys_jwk_bytes(ngx_pool_t *temp, const ngx_input_json_t *json,
                               &text)
         != NGX_OK)
     {
-        return NGX_DECLINED;
+        return missing;
     }
 
     bytes->data = ngx_pnalloc(temp, ngx_token_base64_size(text.len));
     if (bytes->data == NULL) {
-        return NGX_DECLINED;
+        return ngx_token_keys_no_memory;
     }
 
-    return ngx_token_base64_decode(&text, bytes);
+    return (ngx_token_base64_decode(&text, bytes) == NGX_OK) ? NULL : missing;
 }
 
 
@@ -247,7 +266,7 @@ ngx_token_keys_jwk_kid(ngx_pool_t *pool, const ngx_input_json_t *json,
     key->kid.data = ngx_pnalloc(pool, kid.len + 1);
 
     if (key->kid.data == NULL) {
-        return "no memory";
+        return ngx_token_keys_no_memory;
     }
 
     ngx_memcpy(key->kid.data, kid.data, kid.len);
