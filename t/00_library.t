@@ -15,7 +15,7 @@ use Test::More;
 use Test::Nginx;
 use Time::HiRes qw/ time /;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(42);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(43);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -178,6 +178,8 @@ like(verdict('kill 9, $t->worker_pids();'
     qr/^not ok 1 - nothing left/m, 'a crash fails a test');
 like(verdict('$t->write_file("sanitizer.1", "a.c:1: runtime error: x\n")'),
     qr/^not ok 1 - nothing left/m, 'a sanitizer report fails a test');
+like(verdict('$t->append_file("error.log", "a.c:1:2: runtime error: x\n")'),
+    qr/^not ok 1 - nothing left/m, 'and one in the log does');
 
 ###############################################################################
 

@@ -640,7 +640,8 @@ sub _look_at_logs {
 
     for my $line (@lines) {
         next unless $line =~ m{^[\d/]+ [\d:]+ \[(alert|emerg)\] }
-                    || $line =~ /(Address|Leak|UndefinedBehavior)Sanitizer:/;
+                    || $line =~ /(Address|Leak|UndefinedBehavior)Sanitizer:/
+                    || $line =~ /: runtime error: /;
         next if grep { $line =~ $_ } @{ $self->{expected} };
 
         $self->_fault($line);
