@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(25);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(27);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -99,6 +99,14 @@ is(cache($head), 'HIT', 'HEAD is answered from a stored GET');
 is(body($head), '', 'without its body');
 is(header($head, 'Content-Length'), 5, 'with its length');
 is_deeply([names($head)], [names($get)], 'and with its fields');
+
+# a range is of a GET only (RFC 9110, 14.2)
+
+$head = http_head('/a', headers => { Range => 'bytes=0-1' });
+is(status($head) . ' ' . header($head, 'Content-Length'), '200 5',
+    'a HEAD has no range');
+is(status(http_head('/a', headers => { Range => 'bytes=9-' })), 200,
+    'nor one that is not there');
 
 http_get('/get/');
 is(cache(http_get('/get/')), 'HIT', 'methods: GET only');

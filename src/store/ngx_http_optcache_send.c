@@ -86,6 +86,11 @@ ngx_http_optcache_send_head(ngx_http_request_t *r,
         r->headers_in.if_modified_since = NULL;
     }
 
+    if (r->method != NGX_HTTP_GET) {
+        /* RFC 9110, 14.2: it has a meaning for GET only; nginx minds HEAD */
+        r->headers_in.range = NULL;
+    }
+
     gzip = ngx_http_optcache_send_gzip(r, e);
 
     r->headers_out.status = e->status;
