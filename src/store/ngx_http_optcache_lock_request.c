@@ -13,6 +13,7 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_lock.h"
+#include "ngx_http_optcache_request.h"
 
 
 static ngx_int_t ngx_http_optcache_lock_no_store(ngx_http_request_t *r,
@@ -33,7 +34,8 @@ ngx_http_optcache_lock_applies(ngx_http_request_t *r,
         || ctx->status == NGX_HTTP_OPTCACHE_BYPASS
         || ctx->zone->slot == NULL
         || (r->method != NGX_HTTP_GET && ctx->body.len == 0)
-        || (r->header_only && r == r->main))
+        || (r->header_only && r == r->main)
+        || ngx_http_optcache_request_for_origin(r))
     {
         return NGX_DECLINED;
     }

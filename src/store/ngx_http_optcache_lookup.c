@@ -11,6 +11,7 @@
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_marks.h"
+#include "ngx_http_optcache_request.h"
 #include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_vary.h"
 #include "ngx_http_rfc9111_freshness.h"
@@ -33,7 +34,7 @@ static void ngx_http_optcache_lookup_found(ngx_http_request_t *r,
 static ngx_int_t ngx_http_optcache_lookup_ask(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_main_conf_t *omcf);
 static ngx_http_rfc9111_reuse_e ngx_http_optcache_lookup_reuse(
-    ngx_http_optcache_ctx_t *ctx, time_t now);
+    ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx, time_t now);
 static void ngx_http_optcache_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static ngx_int_t ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
@@ -214,7 +215,7 @@ ngx_http_optcache_lookup_found(ngx_http_request_t *r,
         return;
     }
 
-    switch (ngx_http_optcache_lookup_reuse(ctx, now)) {
+    switch (ngx_http_optcache_lookup_reuse(r, ctx, now)) {
 
     case NGX_HTTP_RFC9111_FRESH:
         ctx->status = NGX_HTTP_OPTCACHE_HIT;
@@ -242,10 +243,15 @@ ngx_http_optcache_lookup_found(ngx_http_request_t *r,
 /* Fresh, and fresh enough for this client, or as stale as it says. */
 
 static ngx_http_rfc9111_reuse_e
-ngx_http_optcache_lookup_reuse(ngx_http_optcache_ctx_t *ctx, time_t now)
+ngx_http_optcache_lookup_reuse(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, time_t now)
 {
     ngx_optcache_entry_t        *e;
     ngx_http_rfc9111_control_t   response;
+
+    if (ngx_http_optcache_request_for_origin(r)) {
+        return NGX_HTTP_RFC9111_REFUSED;
+    }
 
     e = &ctx->entry;
 

@@ -169,6 +169,14 @@ ngx_http_optcache_request_asked(ngx_http_request_t *r,
 }
 
 
+ngx_uint_t
+ngx_http_optcache_request_for_origin(ngx_http_request_t *r)
+{
+    return r == r->main
+           && (r->headers_in.if_match || r->headers_in.if_unmodified_since);
+}
+
+
 /*
  * RFC 9112, 3.2.2: when the request line has a host, Host means nothing.  But
  * upstream may be told it, and would answer for a host that is not in the key.

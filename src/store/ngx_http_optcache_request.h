@@ -51,6 +51,14 @@ ngx_uint_t ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
 ngx_int_t ngx_http_optcache_request_control(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
+/*
+ * Whether the client has a condition that a cache must not evaluate, and that
+ * is passed on therefore (RFC 9111, 4.3.2): If-Match or If-Unmodified-Since.
+ * A subrequest has none of its own.
+ */
+
+ngx_uint_t ngx_http_optcache_request_for_origin(ngx_http_request_t *r);
+
 /* Whether Host names another host than the request line (RFC 9112, 3.2.2). */
 
 ngx_uint_t ngx_http_optcache_request_two_hosts(ngx_http_request_t *r);

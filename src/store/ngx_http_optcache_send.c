@@ -86,6 +86,11 @@ ngx_http_optcache_send_head(ngx_http_request_t *r,
         r->headers_in.if_modified_since = NULL;
     }
 
+    /* what is sent in place of an error: RFC 9110, 13.1.1, lets ignore them */
+
+    r->headers_in.if_match = NULL;
+    r->headers_in.if_unmodified_since = NULL;
+
     if (r->method != NGX_HTTP_GET) {
         /* RFC 9110, 14.2: it has a meaning for GET only; nginx minds HEAD */
         r->headers_in.range = NULL;

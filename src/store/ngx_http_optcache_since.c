@@ -75,7 +75,6 @@ ngx_http_optcache_since_date(ngx_http_request_t *r,
     ngx_optcache_field_t   field;
 
     if (r->headers_in.if_range
-        || r->headers_in.if_unmodified_since
         || ngx_optcache_entry_field(e, NGX_OPTCACHE_FIELD_LAST_MODIFIED,
                                     &field)
            == NGX_OK)
