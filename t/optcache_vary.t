@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 /)->plan(56);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 /)->plan(59);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -85,7 +85,7 @@ my $backend = $t->run_http_backend(8081, sub {
     }
 
     if ($uri =~ /coding/) {
-        my ($coding) = ($h->{'accept-encoding'} // '') =~ /\b(br|gzip)\b/;
+        my ($coding) = ($h->{'accept-encoding'} // '') =~ /\b(br|gzip|zz)\b/;
         push @fields, 'Vary: Accept-Encoding';
         push @fields, "Content-Encoding: $coding" if $coding;
     }
@@ -176,6 +176,14 @@ is(get('/coding'), 'MISS ;3', 'none');
 is(get('/coding', 'Accept-Encoding: gzip;q=0'), 'HIT ;3', 'none, in words');
 is(get('/coding', 'Accept-Encoding: br'), 'HIT accept-encoding=br;2',
     'br again');
+
+# one that is not known
+
+is(get('/coding/own', 'Accept-Encoding: zz'), 'MISS accept-encoding=zz;1',
+    'a coding of its own');
+is(get('/coding/own', 'Accept-Encoding: zz'), 'HIT accept-encoding=zz;1',
+    'for who takes it');
+is(get('/coding/own'), 'MISS ;2', 'and nobody else');
 
 is(get('/plain', 'Accept-Encoding: gzip'), 'MISS accept-encoding=gzip;1',
     'an upstream that does not compress');

@@ -60,10 +60,13 @@ ngx_http_rfc9110_accepts(ngx_str_t *line, ngx_str_t *coding)
 
 
 ngx_uint_t
-ngx_http_rfc9110_acceptable(ngx_str_t *line, ngx_str_t *codings)
+ngx_http_rfc9110_acceptable(ngx_str_t *line, ngx_str_t *codings,
+    ngx_uint_t varies)
 {
     u_char     *p, *last;
     ngx_str_t   coding, name;
+
+    static ngx_str_t  identity = ngx_string("identity");
 
     p = codings->data;
     last = p + codings->len;
@@ -72,7 +75,9 @@ ngx_http_rfc9110_acceptable(ngx_str_t *line, ngx_str_t *codings)
 
         name = ngx_http_rfc9110_encoding_name(&coding);
 
-        if (ngx_http_rfc9110_list_has(&ngx_http_rfc9110_codings, &name)
+        if ((varies ? !ngx_http_rfc9110_list_has(&identity, &name)
+                    : ngx_http_rfc9110_list_has(&ngx_http_rfc9110_codings,
+                                                &name))
             && !ngx_http_rfc9110_accepts(line, &coding))
         {
             return 0;

@@ -27,10 +27,12 @@ ngx_uint_t ngx_http_rfc9110_accepts(ngx_str_t *line, ngx_str_t *coding);
  * Whether a response with this Content-Encoding field value may be sent to
  * such a client: it takes all codings of the list that are commonly known.
  * One that is not would be asked for by nobody; who got it got the only form
- * there is.  Pure.
+ * there is.  Where the response "varies" on Accept-Encoding, there are others,
+ * and it has been asked for.  Pure.
  */
 
-ngx_uint_t ngx_http_rfc9110_acceptable(ngx_str_t *line, ngx_str_t *codings);
+ngx_uint_t ngx_http_rfc9110_acceptable(ngx_str_t *line, ngx_str_t *codings,
+    ngx_uint_t varies);
 
 
 #endif /* _NGX_HTTP_RFC9110_ENCODING_H_INCLUDED_ */

@@ -400,12 +400,12 @@ ngx_int_t ngx_http_optcache_send_status(ngx_http_request_t *r,
 ngx_str_t *ngx_http_optcache_status_name(ngx_http_optcache_status_e status);
 
 /*
- * Whether an entry can be sent as it is to this client, who may not take the
+ * Whether ctx->entry can be sent as it is to this client, who may not take the
  * content coding it has (RFC 9110, 12.5.3).
  */
 
 ngx_uint_t ngx_http_optcache_acceptable(ngx_http_request_t *r,
-    ngx_optcache_entry_t *e);
+    ngx_http_optcache_ctx_t *ctx);
 
 /*
  * Decides from the header whether the response is to be stored; then

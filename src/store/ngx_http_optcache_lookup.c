@@ -194,22 +194,21 @@ static void
 ngx_http_optcache_lookup_found(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_layer_e layer)
 {
-    time_t                 now;
-    ngx_optcache_entry_t  *e;
+    time_t  now;
 
     now = ngx_time();
-    e = &ctx->entry;
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "optcache l%ui entry, status:%ui age:%T lifetime:%uD",
-                   (ngx_uint_t) layer, e->status,
-                   ngx_optcache_entry_age(e, now), e->lifetime);
+                   (ngx_uint_t) layer, ctx->entry.status,
+                   ngx_optcache_entry_age(&ctx->entry, now),
+                   ctx->entry.lifetime);
 
     ctx->layer = layer;
     ctx->held = 0;
     ctx->refused = 0;
 
-    if (!ngx_http_optcache_acceptable(r, e)) {
+    if (!ngx_http_optcache_acceptable(r, ctx)) {
         ctx->status = NGX_HTTP_OPTCACHE_NONE;
         ctx->miss = NGX_HTTP_OPTCACHE_MISS_CODING;
         return;

@@ -492,14 +492,15 @@ ngx_http_optcache_send_body(ngx_http_request_t *r,
 
 
 ngx_uint_t
-ngx_http_optcache_acceptable(ngx_http_request_t *r, ngx_optcache_entry_t *e)
+ngx_http_optcache_acceptable(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
 {
     u_char                *last;
     ngx_int_t              rc;
     ngx_str_t              head;
     ngx_optcache_field_t   field;
 
-    head = e->head;
+    head = ctx->entry.head;
     last = head.data + head.len;
 
     /* there may be several: a coding for each line */
@@ -510,7 +511,9 @@ ngx_http_optcache_acceptable(ngx_http_request_t *r, ngx_optcache_entry_t *e)
            == NGX_OK)
     {
         if (!ngx_http_rfc9110_acceptable(ngx_http_optcache_accept_encoding(r),
-                                         &field.value))
+                                         &field.value,
+                                         ngx_http_optcache_send_varies(
+                                                                &ctx->vary)))
         {
             return 0;
         }

@@ -265,7 +265,7 @@ test_acceptable(void **state)
         codings.data = (u_char *) rows[i].codings;
         codings.len = strlen(rows[i].codings);
 
-        if (ngx_http_rfc9110_acceptable(&line, &codings)
+        if (ngx_http_rfc9110_acceptable(&line, &codings, 0)
             != rows[i].acceptable)
         {
             fail_msg("\"%s\" to \"%s\"", rows[i].codings, rows[i].line);
@@ -273,10 +273,20 @@ test_acceptable(void **state)
     }
 
     ngx_str_set(&codings, "gzip");
-    assert_false(ngx_http_rfc9110_acceptable(NULL, &codings));
+    assert_false(ngx_http_rfc9110_acceptable(NULL, &codings, 0));
 
     ngx_str_set(&codings, "x");
-    assert_true(ngx_http_rfc9110_acceptable(NULL, &codings));
+    assert_true(ngx_http_rfc9110_acceptable(NULL, &codings, 0));
+
+    /* that somebody has asked for */
+
+    assert_false(ngx_http_rfc9110_acceptable(NULL, &codings, 1));
+
+    ngx_str_set(&line, "gzip, x");
+    assert_true(ngx_http_rfc9110_acceptable(&line, &codings, 1));
+
+    ngx_str_set(&codings, "identity");
+    assert_true(ngx_http_rfc9110_acceptable(NULL, &codings, 1));
 }
 
 
