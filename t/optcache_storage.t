@@ -54,6 +54,8 @@ my @cases = (
     ['private; with a wrong mark', 200,
         ['Cache-Control: max-age=60, private; x=1'], 0, 1],
     ['no-cache', 200, ['Cache-Control: no-cache, max-age=60'], 0, 0],
+    ['no-cache and a status that says nothing of it', 302,
+        ['Cache-Control: no-cache', 'ETag: "a"'], 0, 0],
     ['no-cache="field"', 200, ['Cache-Control: no-cache="a", max-age=60'],
         1, 1],
     ['no-cache="no field"', 200, ['Cache-Control: no-cache="a b", max-age=60'],

@@ -12,9 +12,6 @@
 #include "ngx_http_rfc9111_freshness.h"
 
 
-static ngx_uint_t ngx_http_rfc9111_heuristic_status(ngx_uint_t status);
-
-
 void
 ngx_http_rfc9111_freshness_init(ngx_http_rfc9111_freshness_t *f)
 {
@@ -85,7 +82,7 @@ ngx_http_rfc9111_heuristic(ngx_http_rfc9111_freshness_t *f, ngx_uint_t status,
 
 /* RFC 9110, 15.1; without 206, which is not stored */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_rfc9111_heuristic_status(ngx_uint_t status)
 {
     switch (status) {

@@ -71,6 +71,10 @@ int64_t ngx_http_rfc9111_lifetime(ngx_http_rfc9111_freshness_t *f,
 int64_t ngx_http_rfc9111_heuristic(ngx_http_rfc9111_freshness_t *f,
     ngx_uint_t status, time_t now);
 
+/* Whether a status is cacheable by default (RFC 9110, 15.1).  Pure. */
+
+ngx_uint_t ngx_http_rfc9111_heuristic_status(ngx_uint_t status);
+
 /*
  * The age in seconds that a response has when it is received: the
  * corrected_initial_age of RFC 9111, 4.2.3.  "requested" is when the request

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_rfc9111_freshness.h"
 #include "ngx_http_rfc9111_storage.h"
 
 
@@ -61,7 +62,10 @@ ngx_http_rfc9111_storage(ngx_http_rfc9111_storage_t *s)
         return NGX_HTTP_RFC9111_VARY;
     }
 
-    if (s->cc.no_cache) {
+    if (s->cc.no_cache
+        && (s->cc.pub || s->cc.priv
+            || ngx_http_rfc9111_heuristic_status(s->status)))
+    {
         /* RFC 9111, 5.2.2.4: its lifetime does not matter */
         return NGX_HTTP_RFC9111_STORE;
     }

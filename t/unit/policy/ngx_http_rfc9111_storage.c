@@ -84,6 +84,27 @@ test_no_store(void **state)
         assert_int_equal(ngx_http_rfc9111_storage(&s),
                          NGX_HTTP_RFC9111_NO_CACHE);
 
+        /* with a validator it matters what may be stored at all */
+
+        s.validator = 1;
+        s.unknown = 1;
+        s.lifetime = 0;
+        assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+
+        s.status = 302;
+        assert_int_equal(ngx_http_rfc9111_storage(&s),
+                         NGX_HTTP_RFC9111_FRESHNESS);
+
+        s.unknown = 0;
+        assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+
+        s.unknown = 1;
+        s.cc.pub = 1;
+        assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+
+        storage_init(&s, shared);
+        s.cc.no_cache = 1;
+
         /* nothing makes up for it */
 
         s.cc.pub = 1;
