@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Time::HiRes qw/ sleep time /;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 rewrite /)->plan(53);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 rewrite /)->plan(54);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -178,7 +178,8 @@ is(told($r) . header($r, 'X-Cond'), 'HIT answer 2', 'upstream sees none');
 $r = get('/head');
 $r = http_head('/head');
 is(header($r, 'X-Cache'), 'UPDATING', 'HEAD');
-is(fresh('/head'), 'HIT answer 2', 'is updated by a GET');
+ok(wait_for(sub { $backend->count(qr{^GET /head}) == 2 }), 'asks by a GET');
+is(fresh('/head'), 'HIT answer 2', 'that updates');
 
 # where it may not be sent
 

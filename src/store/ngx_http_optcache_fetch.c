@@ -340,6 +340,12 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
+    if (r->method == NGX_HTTP_HEAD) {
+        /* what is stored is the answer to a GET */
+        sr->method = NGX_HTTP_GET;
+        sr->method_name = ngx_http_core_get_method;
+    }
+
     update->request = sr;
     update->conf = ctx->conf;
     update->key = ctx->key;
