@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(5);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(7);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -40,6 +40,11 @@ http {
 EOF
 
 $t->run_http_backend(8081, sub {
+    my ($req) = @_;
+
+    return [304, ['ETag: "a"'], ''] if $req->{headers}{'if-none-match'};
+    return [200, ['Cache-Control: max-age=0', 'ETag: "a"'], 'SEE-THIS']
+        if $req->{uri} =~ /stale/;
     return [200, ['Cache-Control: max-age=60'], 'SEE-THIS'];
 });
 
@@ -60,5 +65,12 @@ is(header(http_get('/a'), 'X-Cache'), 'MISS', 'in a second line');
 
 http_get('/b', headers => { 'Cache-Control' => 'x="no-store"' });
 is(header(http_get('/b'), 'X-Cache'), 'HIT', 'not within quotes');
+
+# nor is anything removed that others have stored
+
+http_get('/stale');
+is(header(http_get('/stale', headers => { 'Cache-Control' => 'no-store' }),
+          'X-Cache'), 'REVALIDATED', 'what is stored is used');
+is(header(http_get('/stale'), 'X-Cache'), 'REVALIDATED', 'and stays');
 
 ###############################################################################

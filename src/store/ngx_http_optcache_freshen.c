@@ -82,7 +82,12 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 
     if (rc == NGX_DECLINED) {
         ngx_http_optcache_count_refused(ctx);
-        ngx_http_optcache_remove(r, ctx);
+
+        /* who wants nothing stored says nothing of what is (5.2.1.5) */
+
+        if (!ngx_http_optcache_response_no_store(r, ctx)) {
+            ngx_http_optcache_remove(r, ctx);
+        }
     }
 
     ctx->entry = e;

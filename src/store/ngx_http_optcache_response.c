@@ -24,8 +24,6 @@
 static ngx_int_t ngx_http_optcache_response_storage(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
 static ngx_uint_t ngx_http_optcache_response_somebody(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_optcache_response_no_store(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
 static void ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_never(ngx_table_elt_t *h,
@@ -213,7 +211,7 @@ ngx_http_optcache_response_somebody(ngx_http_request_t *r)
 
 /* RFC 9111, 5.2.1.5: a client may ask that nothing be stored, too */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_optcache_response_no_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {

@@ -115,6 +115,14 @@ ngx_int_t ngx_http_optcache_response_read(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
 
 /*
+ * Whether the client has asked that nothing of the response be stored
+ * (RFC 9111, 5.2.1.5).
+ */
+
+ngx_uint_t ngx_http_optcache_response_no_store(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+/*
  * What is kept of a response beside its body and its identity; the head is
  * from r->pool.  NGX_ERROR when out of memory.
  */
