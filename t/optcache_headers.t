@@ -14,7 +14,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_ssi /)
-        ->has_program('redis-server')->plan(45);
+        ->has_program('redis-server')->plan(47);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -111,6 +111,7 @@ $t->run_http_backend(8081, sub {
     push @fields, 'Vary: X-A' if $uri =~ /vary/;
     push @fields, 'ETag: "x"' if $uri =~ /etag/;
 
+    return undef if ($req->{headers}{'x-fail'} // '') eq 'dead';
     return [503, {}, ''] if $req->{headers}{'x-fail'};
     return [304, \@fields, ''] if $req->{headers}{'if-none-match'};
     return [404, \@fields, 'none'] if $uri =~ /missing/;
@@ -178,6 +179,12 @@ asked('/failing', 'X-Control' => 'max-age=1, stale-if-error=1000');
 ok(wait_for(sub { ($got = asked('/failing', 'X-Fail' => 1)) !~ /; hit/ }),
     'stale');
 is($got, 'Optcache; fwd=stale; fwd-status=503', 'in place of an error');
+is(asked('/failing', 'X-Fail' => 'dead'),
+    'Optcache; fwd=stale; fwd-status=502', 'and of no answer');
+
+asked('/etag/no', 'X-Control' => 'max-age=0');
+is(asked('/etag/no', 'X-Control' => 'no-store'),
+    'Optcache; fwd=stale; fwd-status=304', 'validated, and not stored');
 
 asked('/vary', 'X-A' => 1);
 is(asked('/vary', 'X-A' => 2),

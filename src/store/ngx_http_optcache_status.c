@@ -10,6 +10,7 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_stale.h"
 #include "ngx_http_optcache_status.h"
 
 
@@ -151,15 +152,21 @@ ngx_http_optcache_status_fwd(u_char *p, ngx_http_request_t *r,
 
     p = ngx_sprintf(p, "; fwd=%s", ngx_http_optcache_status_reason(r, ctx));
 
-    status = (r->upstream && r->upstream->headers_in.status_n)
-             ? r->upstream->headers_in.status_n : r->headers_out.status;
+    /* of an upstream that has not answered it is what that would have made */
+
+    if (r->upstream && r->upstream->headers_in.status_n) {
+        status = r->upstream->headers_in.status_n;
+
+    } else {
+        status = (ctx->status == NGX_HTTP_OPTCACHE_STALE)
+                 ? ngx_http_optcache_stale_status(r) : r->headers_out.status;
+    }
 
     if (status >= 100 && status <= 999) {
         p = ngx_sprintf(p, "; fwd-status=%ui", status);
     }
 
-    return (ctx->capture || ctx->status == NGX_HTTP_OPTCACHE_REVALIDATED)
-           ? ngx_sprintf(p, "; stored") : p;
+    return (ctx->capture || ctx->stored) ? ngx_sprintf(p, "; stored") : p;
 }
 
 
