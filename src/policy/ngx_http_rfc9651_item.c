@@ -278,7 +278,10 @@ ngx_http_rfc9651_token(u_char *p, u_char *last)
 }
 
 
-/* RFC 9651, 4.2.7; what is missing at the end of base64 is not asked for */
+/*
+ * RFC 9651, 4.2.7; what is missing at the end of base64 is not asked for, but
+ * what fills it up is nowhere else.
+ */
 
 static u_char *
 ngx_http_rfc9651_bytes(u_char *p, u_char *last)
@@ -287,6 +290,10 @@ ngx_http_rfc9651_bytes(u_char *p, u_char *last)
 
         if (*p == ':') {
             return p + 1;
+        }
+
+        if (p[-1] == '=' && *p != '=') {
+            return NULL;
         }
 
         if (!ngx_http_rfc9651_alpha(*p) && !ngx_http_rfc9651_digit(*p)
