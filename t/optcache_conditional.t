@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(47);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(49);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -55,7 +55,8 @@ my $backend = $t->run_http_backend(8081, sub {
     my ($req) = @_;
 
     my $h = $req->{headers};
-    my @fields = ('Cache-Control: max-age=60', 'X-Own: a');
+    my @fields = ('Cache-Control: max-age=60', 'X-Own: a',
+                  'Content-Digest: sha-256=:YQ==:');
 
     push @fields, 'Cache-Control: stale-if-error=60';
     push @fields, 'ETag: "a"' unless $req->{uri} =~ /date/;
@@ -164,6 +165,8 @@ $r = get('/a', 'Range: bytes=2-4');
 is(header($r, 'Content-Range'), 'bytes 2-4/10', 'what it is a range of');
 is(scalar(() = header($r, 'Accept-Ranges')), 0, 'is said there');
 is(scalar(() = header(get('/a'), 'Accept-Ranges')), 1, 'and once elsewhere');
+is(header($r, 'Content-Digest'), undef, 'a digest of all is not said of it');
+is(header(get('/a'), 'Content-Digest'), 'sha-256=:YQ==:', 'but elsewhere');
 
 ###############################################################################
 

@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(34);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(36);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -103,6 +103,7 @@ $t->run_http_backend(8081, sub {
     my @fields = ('Cache-Control: max-age=60' . ($more ? ", $more" : ''));
 
     push @fields, "Content-Type: $type" if $type;
+    push @fields, "$1: sha-256=:YQ==:" if $req->{uri} =~ /digest=([^&]+)/;
 
     my $body = $req->{uri} =~ /noise/ ? $noise
                : substr $words, 0, $size // 4000;
@@ -141,6 +142,8 @@ is(coding('/?type=text/html&size=500&chunked'), 'gzip', 'of unknown length');
 is(coding('/?type=text/html&size=0'), 'plain', 'nothing');
 
 is(coding('/?type=text/html&more=no-transform'), 'plain', 'no-transform');
+is(coding("/?type=text/html&digest=$_"), 'plain', $_)
+    for qw/ Content-Digest repr-digest /;
 is(coding('/?type=text/html&noise'), 'plain', 'what does not get smaller');
 is(coding('/?type=text/html&noise&chunked'), 'plain', 'of any length');
 

@@ -15,7 +15,7 @@ use POSIX qw/ strftime /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy /)->plan(45);
+my $t = Test::Nginx->new()->has(qw/ http_proxy /)->plan(46);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -75,7 +75,8 @@ my %said = (
     lines => [@fresh, 'X-Line: 3', 'X-Line: 4', 'X-Line: 5'],
     date => [@fresh, 'Date: Mon, 01 Jan 2035 00:00:00 GMT'],
     age => [@fresh, 'Age: 30'],
-    coding => [@fresh, 'Content-Encoding: gzip', 'Content-MD5: x'],
+    coding => [@fresh, 'Content-Encoding: gzip', 'Content-MD5: x',
+               'Content-Digest: sha-256=:eA==:'],
     length => [@fresh, 'Content-Length: 3'],
     type => [@fresh, 'Content-Type: text/css; charset=utf-8'],
     expires => ['Expires: Mon, 01 Jan 2035 00:00:00 GMT'],
@@ -146,6 +147,7 @@ cmp_ok(header(get('age'), 'Age'), '>=', 30, 'Age of the 304');
 $r = twice('coding');
 is(header($r, 'Content-Encoding'), 'zz', 'its coding');
 is(header($r, 'Content-MD5'), undef, 'no digest of something else');
+is(header($r, 'Content-Digest'), undef, 'nor a newer one');
 $r = get('coding');
 is(header($r, 'Content-Encoding'), 'zz', 'neither is stored');
 

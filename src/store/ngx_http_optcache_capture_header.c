@@ -252,6 +252,7 @@ ngx_http_optcache_capture_compressible(ngx_http_request_t *r,
     return olcf->gzip
            && !r->header_only
            && !resp->no_transform
+           && !resp->digest
            && (r->headers_out.content_encoding == NULL
                || r->headers_out.content_encoding->value.len == 0)
            && (r->headers_out.content_length_n == -1

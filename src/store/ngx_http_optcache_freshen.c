@@ -225,6 +225,7 @@ ngx_http_optcache_freshen_protect(ngx_table_elt_t *h, void *data)
         ngx_string("Content-Encoding"),
         ngx_string("Content-Range"),
         ngx_string("Content-MD5"),
+        ngx_string("Content-Digest"),
         ngx_null_string
     };
 

@@ -26,6 +26,7 @@ static ngx_int_t ngx_http_optcache_response_storage(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_optcache_response_somebody(ngx_http_request_t *r);
 static void ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data);
+static ngx_uint_t ngx_http_optcache_response_digest(ngx_table_elt_t *h);
 static void ngx_http_optcache_response_never(ngx_table_elt_t *h,
     ngx_http_optcache_response_t *resp);
 static void ngx_http_optcache_response_hidden(ngx_http_request_t *r,
@@ -310,6 +311,7 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
 
         resp->targeted |= ngx_http_optcache_targeted(h);
         resp->tagged |= ngx_http_optcache_tags_field(h);
+        resp->digest |= ngx_http_optcache_response_digest(h);
 
         field.name = h->key;
         field.value = h->value;
@@ -325,6 +327,29 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
 
     if (!ngx_optcache_field_valid_value(&h->value)) {
         resp->invalid = 1;
+    }
+}
+
+
+/* RFC 9530: a digest of what has a coding is another one. */
+
+static ngx_uint_t
+ngx_http_optcache_response_digest(ngx_table_elt_t *h)
+{
+    switch (h->key.len) {
+
+    case sizeof("Content-Digest") - 1:
+        return ngx_http_optcache_response_is(h, "Content-Digest");
+
+    case sizeof("Repr-Digest") - 1:     /* and that of Content-MD5 */
+        return ngx_http_optcache_response_is(h, "Repr-Digest")
+               || ngx_http_optcache_response_is(h, "Content-MD5");
+
+    case sizeof("Digest") - 1:
+        return ngx_http_optcache_response_is(h, "Digest");
+
+    default:
+        return 0;
     }
 }
 

@@ -53,6 +53,7 @@ typedef struct {
     unsigned                      public:1;       /* shared for that reason */
     unsigned                      personal:1;     /* varies on credentials */
     unsigned                      no_transform:1;
+    unsigned                      digest:1;       /* of its bytes as they are */
     unsigned                      targeted:1;     /* has such a field */
     unsigned                      tagged:1;       /* has a field of tags */
     unsigned                      part:1;         /* says Content-Range */

@@ -20,6 +20,7 @@ static ngx_uint_t ngx_http_optcache_send_gzip(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
 static ngx_int_t ngx_http_optcache_send_fields(ngx_http_request_t *r,
     ngx_optcache_entry_t *e, ngx_uint_t *varies);
+static ngx_uint_t ngx_http_optcache_send_whole(ngx_optcache_field_t *field);
 static ngx_int_t ngx_http_optcache_send_field(ngx_http_request_t *r,
     ngx_optcache_field_t *field);
 static void ngx_http_optcache_send_type(ngx_http_request_t *r,
@@ -180,10 +181,9 @@ ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e,
             continue;
         }
 
-        if (field.id == NGX_OPTCACHE_FIELD_CONTENT_RANGE
-            && r->headers_in.range)
+        if (r->headers_in.range
+            && ngx_http_optcache_send_whole(&field))
         {
-            /* the answer may get one of its own */
             continue;
         }
 
@@ -200,6 +200,36 @@ ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e,
     }
 
     return NGX_OK;
+}
+
+
+/* What is said of a whole body, and is wrong of a part (RFC 9530, 2). */
+
+static ngx_uint_t
+ngx_http_optcache_send_whole(ngx_optcache_field_t *field)
+{
+    ngx_str_t  *name;
+
+    static ngx_str_t  names[] = {
+        ngx_string("Content-Digest"),
+        ngx_string("Content-MD5"),
+        ngx_null_string
+    };
+
+    if (field->id == NGX_OPTCACHE_FIELD_CONTENT_RANGE) {
+        /* the answer may get one of its own */
+        return 1;
+    }
+
+    for (name = names; name->len; name++) {
+        if (name->len == field->name.len
+            && ngx_strncasecmp(name->data, field->name.data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
