@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(27);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(31);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -76,6 +76,18 @@ my $backend = $t->run_http_backend(8081, sub {
         return undef;
     }
 
+    if ($req->{uri} =~ m{^/head-(.*)}) {
+        my $new = $req->{method} eq 'HEAD' ? $1 : 'same';
+
+        return [200, ['Cache-Control: max-age=60',
+                      $new eq 'etag' ? 'ETag: "b"' : 'ETag: "a"',
+                      $new eq 'length' ? 'Content-Length: 5'
+                                       : 'Content-Length: 4',
+                      'Last-Modified: Mon, 01 Jan 200'
+                      . ($new eq 'date' ? '7' : '1') . ' 00:00:00 GMT'],
+                $req->{method} eq 'HEAD' ? '' : 'body'];
+    }
+
     return "$req->{method} $req->{count}" . ($req->{body} // '');
 });
 
@@ -107,6 +119,15 @@ is(status($head) . ' ' . header($head, 'Content-Length'), '200 5',
     'a HEAD has no range');
 is(status(http_head('/a', headers => { Range => 'bytes=9-' })), 200,
     'nor one that is not there');
+
+# one that tells of another body (RFC 9111, 4.3.5)
+
+for my $head ('etag', 'length', 'date', 'same') {
+    http_get("/head-$head");
+    http_head("/head-$head", headers => { 'Cache-Control' => 'no-cache' });
+    is(cache(http_get("/head-$head")), $head eq 'same' ? 'HIT' : 'MISS',
+        "HEAD with another $head");
+}
 
 http_get('/get/');
 is(cache(http_get('/get/')), 'HIT', 'methods: GET only');

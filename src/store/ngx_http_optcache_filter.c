@@ -87,6 +87,10 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
         return ngx_http_optcache_replaced(r, ctx);
     }
 
+    if (ctx->held) {
+        ngx_http_optcache_freshen_head(r, ctx);
+    }
+
     /* RFC 9111, 4.4: a non-error answer to an unsafe method invalidates */
 
     if (ctx->invalidate

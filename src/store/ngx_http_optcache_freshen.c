@@ -282,3 +282,47 @@ ngx_http_optcache_freshen_find(ngx_table_elt_t *h, void *data)
         f->found = 1;
     }
 }
+
+
+void
+ngx_http_optcache_freshen_head(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_uint_t             other;
+    ngx_optcache_entry_t  *e;
+    ngx_optcache_field_t   etag;
+
+    e = &ctx->entry;
+
+    /* what is stale is asked about in any case */
+
+    if (r->method != NGX_HTTP_HEAD
+        || !ctx->refused
+        || r->headers_out.status != NGX_HTTP_OK
+        || e->status != NGX_HTTP_OK)
+    {
+        return;
+    }
+
+    other = r->headers_out.content_length_n != -1
+            && r->headers_out.content_length_n != (off_t) e->body_len;
+
+    other |= r->headers_out.last_modified_time != -1
+             && e->last_modified != -1
+             && r->headers_out.last_modified_time != e->last_modified;
+
+    if (r->headers_out.etag
+        && ngx_optcache_entry_field(e, NGX_OPTCACHE_FIELD_ETAG, &etag)
+           == NGX_OK)
+    {
+        other |= etag.value.len != r->headers_out.etag->value.len
+                 || ngx_memcmp(etag.value.data,
+                               r->headers_out.etag->value.data,
+                               etag.value.len)
+                    != 0;
+    }
+
+    if (other) {
+        ngx_http_optcache_remove(r, ctx);
+    }
+}

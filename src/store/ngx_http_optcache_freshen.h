@@ -26,5 +26,13 @@
 ngx_int_t ngx_http_optcache_freshen(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
+/*
+ * Removes ctx->entry, which is fresh, when the answer to a HEAD tells of
+ * another body: it is not to be used without asking then (RFC 9111, 4.3.5).
+ */
+
+void ngx_http_optcache_freshen_head(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
 
 #endif /* _NGX_HTTP_OPTCACHE_FRESHEN_H_INCLUDED_ */
