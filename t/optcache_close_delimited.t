@@ -17,7 +17,7 @@ use Test::Nginx::Gate;
 
 my $t = Test::Nginx->new()
     ->has(qw/ http_proxy http_uwsgi http_scgi http_stub_status /)
-    ->has_program('redis-server')->plan(56);
+    ->has_program('redis-server')->plan(58);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -101,6 +101,8 @@ http {
 
     server {
         listen 127.0.0.1:8090;
+
+        optcache_headers all;
 
         location / {
             proxy_pass http://127.0.0.1:8081;
@@ -227,6 +229,22 @@ for my $way (qw{ / /unbuffered/ /uwsgi/ }) {
     is(join('', map { header($_, 'X-Cache') } @r), 'MISS' . 'HIT' x 5,
         'all get it');
     is(scalar(grep { told($_) =~ / 1$/ } @r), 6, 'and all of it');
+}
+
+# but nobody waits for what is known not to be stored
+
+{
+    my @s = (http_get('/alone/gate', port => 8090, start => 1));
+    $gate->busy(1);
+    push @s, map { http_get('/alone/gate', port => 8090, start => 1) }
+        1 .. 5;
+
+    my $here = IO::Select->new(@s);
+    ok(wait_for(sub { $here->can_read(0) == 6 }, 20), 'all get a part of it');
+
+    my @r = $gate->opened(@s);
+    is(scalar(grep { header($_, 'Cache-Status') =~ /stored/ } @r), 0,
+        'which is not said to be stored');
 }
 
 # an update in the background

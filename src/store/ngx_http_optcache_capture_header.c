@@ -22,6 +22,7 @@
 #include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_tags.h"
 #include "ngx_http_optcache_vary.h"
+#include "ngx_http_optcache_whole.h"
 
 
 static ngx_int_t ngx_http_optcache_capture_read(ngx_http_request_t *r,
@@ -122,6 +123,13 @@ ngx_http_optcache_capture_decide(ngx_http_request_t *r,
 
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    if (!r->header_only
+        && ngx_http_optcache_whole_never(r, olcf->close_delimited))
+    {
+        ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_INCOMPLETE;
+        return NGX_DECLINED;
     }
 
     if (resp->public && ngx_http_optcache_public_store(r, ctx) != NGX_OK) {

@@ -30,6 +30,8 @@ static void ngx_http_optcache_whole_codings(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_whole_coding(
     ngx_http_optcache_codings_t *codings, ngx_str_t *member);
 static ngx_uint_t ngx_http_optcache_whole_closed(ngx_http_upstream_t *u);
+static ngx_uint_t ngx_http_optcache_whole_closes(ngx_http_upstream_t *u);
+static ngx_uint_t ngx_http_optcache_whole_tells(ngx_http_upstream_t *u);
 static ngx_uint_t ngx_http_optcache_whole_module(ngx_http_upstream_t *u,
     const char *name);
 
@@ -66,6 +68,30 @@ ngx_http_optcache_whole(ngx_http_request_t *r,
     }
 
     return cap->close_delimited && ngx_http_optcache_whole_closed(u);
+}
+
+
+ngx_uint_t
+ngx_http_optcache_whole_never(ngx_http_request_t *r, ngx_uint_t closed)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (u == NULL || u->cleanup == NULL) {
+        /* made within nginx, maybe in place of what an upstream said */
+        return 0;
+    }
+
+    if (r->headers_out.content_length_n >= 0
+        || r->headers_out.status == NGX_HTTP_NO_CONTENT
+        || ngx_http_optcache_whole_chunked(u))
+    {
+        return 0;
+    }
+
+    return ngx_http_optcache_whole_closes(u)
+           && !(closed && ngx_http_optcache_whole_tells(u));
 }
 
 
@@ -196,19 +222,14 @@ ngx_http_optcache_whole_coding(ngx_http_optcache_codings_t *codings,
 
 /*
  * RFC 9112, 8: such a response is complete unless the connection says there was
- * an error.  A length that is no number (RFC 9112, 6.3) is one.  Over TLS it
- * takes a close_notify (RFC 9112, 9.8), but nginx asks OpenSSL to take a bare
- * end for one, so it cannot be told.
+ * an error.
  */
 
 static ngx_uint_t
 ngx_http_optcache_whole_closed(ngx_http_upstream_t *u)
 {
-    if (u->ssl
-        || u->headers_in.content_length
-        || !(ngx_http_optcache_whole_module(u, "proxy")
-             || ngx_http_optcache_whole_module(u, "uwsgi")
-             || ngx_http_optcache_whole_module(u, "scgi")))
+    if (!ngx_http_optcache_whole_closes(u)
+        || !ngx_http_optcache_whole_tells(u))
     {
         return 0;
     }
@@ -235,6 +256,30 @@ ngx_http_optcache_whole_closed(ngx_http_upstream_t *u)
      */
 
     return u->length == -1;
+}
+
+
+/* Whether it has no other end than that of its connection. */
+
+static ngx_uint_t
+ngx_http_optcache_whole_closes(ngx_http_upstream_t *u)
+{
+    return ngx_http_optcache_whole_module(u, "proxy")
+           || ngx_http_optcache_whole_module(u, "uwsgi")
+           || ngx_http_optcache_whole_module(u, "scgi");
+}
+
+
+/*
+ * Whether that end tells anything.  A length that is no number (RFC 9112, 6.3)
+ * is an error.  Over TLS it takes a close_notify (RFC 9112, 9.8), but nginx
+ * asks OpenSSL to take a bare end for one, so it cannot be told.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_whole_tells(ngx_http_upstream_t *u)
+{
+    return !u->ssl && u->headers_in.content_length == NULL;
 }
 
 

@@ -27,6 +27,15 @@
 
 
 /*
+ * Whether the header of a response, before it is sent, tells already that it
+ * will not be known to be whole, since it ends with its connection, and that
+ * does not count: "closed" is what optcache_close_delimited says.
+ */
+
+ngx_uint_t ngx_http_optcache_whole_never(ngx_http_request_t *r,
+    ngx_uint_t closed);
+
+/*
  * Whether what was captured is known to be all of the response, and to be in
  * no transfer coding any more (RFC 9111, 3.3; RFC 9112, 6.1 and 6.3).  To be
  * called with the last buffer, or when as many bytes as "expected" are here.
