@@ -17,7 +17,7 @@ use Test::Nginx::Gate;
 
 my $t = Test::Nginx->new()
     ->has(qw/ http_proxy http_uwsgi http_scgi http_stub_status /)
-    ->has_program('redis-server')->plan(58);
+    ->has_program('redis-server')->plan(60);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -106,6 +106,15 @@ http {
 
         location / {
             proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /alone/ {
+            proxy_http_version 1.0;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /uwsgi/alone/ {
+            uwsgi_pass 127.0.0.1:8083;
         }
 
         location /nested/on/ {
@@ -233,14 +242,14 @@ for my $way (qw{ / /unbuffered/ /uwsgi/ }) {
 
 # but nobody waits for what is known not to be stored
 
-{
-    my @s = (http_get('/alone/gate', port => 8090, start => 1));
+for my $way (qw{ /alone/ /uwsgi/alone/ }) {
+    my @s = (http_get("${way}gate", port => 8090, start => 1));
     $gate->busy(1);
-    push @s, map { http_get('/alone/gate', port => 8090, start => 1) }
-        1 .. 5;
+    push @s, map { http_get("${way}gate", port => 8090, start => 1) } 1 .. 5;
 
     my $here = IO::Select->new(@s);
-    ok(wait_for(sub { $here->can_read(0) == 6 }, 20), 'all get a part of it');
+    ok(wait_for(sub { my @here = $here->can_read(0); @here == 6 }, 20),
+        "$way all get a part of it");
 
     my @r = $gate->opened(@s);
     is(scalar(grep { header($_, 'Cache-Status') =~ /stored/ } @r), 0,

@@ -90,8 +90,18 @@ ngx_http_optcache_whole_never(ngx_http_request_t *r, ngx_uint_t closed)
         return 0;
     }
 
-    return ngx_http_optcache_whole_closes(u)
-           && !(closed && ngx_http_optcache_whole_tells(u));
+    if (closed && ngx_http_optcache_whole_tells(u)) {
+        return 0;
+    }
+
+    /*
+     * HTTP/1.0, or "Connection: close"; without, it may be HTTP/2, which says
+     * itself when it has finished
+     */
+
+    return ngx_http_optcache_whole_module(u, "proxy")
+           ? u->headers_in.connection_close
+           : ngx_http_optcache_whole_closes(u);
 }
 
 
