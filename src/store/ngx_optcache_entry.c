@@ -17,10 +17,15 @@
 
 #define NGX_OPTCACHE_ENTRY_KEEP  3600
 
+/* how far the clock of another host may be ahead, seconds */
+
+#define NGX_OPTCACHE_ENTRY_AHEAD  5
+
 
 static uint32_t ngx_optcache_entry_longer(uint32_t window, uint32_t more);
 static ngx_uint_t ngx_optcache_entry_status(ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_optcache_entry_marks(ngx_optcache_entry_t *e);
+static void ngx_optcache_entry_date(ngx_optcache_entry_t *e, time_t now);
 static ngx_int_t ngx_optcache_entry_tags(ngx_pool_t *pool, u_char *p,
     ngx_optcache_entry_t *e);
 static u_char *ngx_optcache_chain_copy(u_char *p, ngx_chain_t *cl);
@@ -292,7 +297,7 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
         return NGX_DECLINED;
     }
 
-    e->date = ngx_min(e->date, now);
+    ngx_optcache_entry_date(e, now);
 
     if (ngx_optcache_entry_tags(pool, e->key.data + e->key.len, e) != NGX_OK) {
         return NGX_ERROR;
@@ -386,6 +391,26 @@ ngx_optcache_entry_marks(ngx_optcache_entry_t *e)
            && e->origin.uri
            && e->moment.position != NGX_OPTCACHE_POSITION_UNKNOWN
            && e->ntags <= NGX_OPTCACHE_MARK_TAGS;
+}
+
+
+/*
+ * Of a host whose clock is ahead it is not known how old it is, but that it may
+ * be as old as Redis lets it get: it is not fresh, whenever it is read.
+ */
+
+static void
+ngx_optcache_entry_date(ngx_optcache_entry_t *e, time_t now)
+{
+    if (e->date <= now) {
+        return;
+    }
+
+    if (e->status && e->date - now > NGX_OPTCACHE_ENTRY_AHEAD) {
+        e->age = ngx_max(e->age, e->lifetime);
+    }
+
+    e->date = now;
 }
 
 

@@ -151,9 +151,10 @@ ngx_int_t ngx_optcache_entry_encode(ngx_pool_t *pool, ngx_optcache_entry_t *e,
 /*
  * Decodes what Redis gave, which may be anything: a value of another version,
  * cut short, changed, with header fields that are no header fields
- * (RFC 9110, 5.1 and 5.5), or of another key than "key" is declined, and one
- * from the future is taken as received "now".  The entry points into "value";
- * its chains and its tags are from "pool".
+ * (RFC 9110, 5.1 and 5.5), or of another key than "key" is declined.  One from
+ * the future is taken as received "now", and is stale if that is more than a
+ * few seconds ahead.  The entry points into "value"; its chains and its tags are
+ * from "pool".
  *
  * Returns NGX_OK, NGX_DECLINED or, when out of memory, NGX_ERROR.
  */

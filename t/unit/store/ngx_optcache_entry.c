@@ -516,22 +516,48 @@ test_numbers(void **state)
 static void
 test_future(void **state)
 {
+    size_t                 i;
     ngx_str_t              value;
     ngx_pool_t            *pool = *state;
     ngx_optcache_entry_t   in, out;
 
-    entry_init(pool, &in);
-    in.date = NOW + 100000;
-    in.age = 59;
-    value = entry_encode(pool, &in);
+    struct {
+        time_t      ahead;
+        ngx_uint_t  status;
+        ngx_uint_t  fresh;
+    } rows[] = {
+        { 0, 200, 1 },
+        { 5, 200, 1 },
+        { 6, 200, 0 },
+        { 100000, 200, 0 },
+        { 100000, 0, 1 },     /* what answers depend on does not get old */
+    };
 
-    assert_int_equal(ngx_optcache_entry_decode(pool, &value, &in.key, NOW,
-                                               &out),
-                     NGX_OK);
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        entry_init(pool, &in);
+        in.date = NOW + rows[i].ahead;
+        in.age = 59;
 
-    assert_int_equal(out.date, NOW);
-    assert_true(ngx_optcache_entry_fresh(&out, NOW));
-    assert_false(ngx_optcache_entry_fresh(&out, NOW + 1));
+        if (rows[i].status == 0) {
+            in.status = 0;
+            in.gzip_len = 0;
+            in.gzip = NULL;
+            in.body_len = NGX_OPTCACHE_ENTRY_NUMBER;
+            in.body = entry_chain(pool, "12345678", 8, 8);
+
+            entry_head(pool, &in, NGX_OPTCACHE_FIELD_VARY, "Vary", "a");
+        }
+
+        value = entry_encode(pool, &in);
+
+        assert_int_equal(ngx_optcache_entry_decode(pool, &value, &in.key, NOW,
+                                                   &out),
+                         NGX_OK);
+
+        assert_int_equal(out.date, NOW);
+        assert_int_equal(ngx_optcache_entry_fresh(&out, NOW), rows[i].fresh);
+        assert_false(ngx_optcache_entry_fresh(&out, NOW + 1));
+    }
 }
 
 
