@@ -17,7 +17,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 http_rewrite /)
-        ->has_program('redis-server')->plan(88);
+        ->has_program('redis-server')->plan(91);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -178,6 +178,12 @@ is(cache(post('/a', 'one', 'Content-Type' => 'text/html')), 'MISS',
     'another type');
 is(cache(post('/a', 'one', 'Content-Encoding' => 'text/plain')), 'MISS',
     'a coding');
+is(cache(post('/a', 'one', 'Content-Language' => 'text/plain')), 'MISS',
+    'a language');
+is(cache(post('/a', 'one', 'content-language' => 'text/plain')), 'HIT',
+    'the same language');
+is(cache(post('/a', 'one', 'Content-Language' => 'de')), 'MISS',
+    'another language');
 is(cache(post('/a', 'one', 'Content-Type' => '')), 'MISS', 'an empty type');
 is(cache(post('/a', 'one')), 'HIT', 'none at all');
 

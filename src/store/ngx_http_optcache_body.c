@@ -28,6 +28,7 @@ static ngx_int_t ngx_http_optcache_body_hash_file(ngx_http_request_t *r,
 static off_t ngx_http_optcache_body_size(ngx_http_request_t *r);
 static u_char *ngx_http_optcache_body_fields(ngx_http_request_t *r,
     u_char *p, size_t *size);
+static u_char ngx_http_optcache_body_field(ngx_str_t *name);
 
 
 ngx_int_t
@@ -247,7 +248,10 @@ ngx_http_optcache_body_identity(ngx_http_request_t *r,
 }
 
 
-/* All lines: 't' or 'e', the value, and a zero byte, which no value has. */
+/*
+ * What the body is (RFC 9110, 8.3 to 8.5), all lines: the letter of the field,
+ * the value, and a zero byte, which no value has.
+ */
 
 static u_char *
 ngx_http_optcache_body_fields(ngx_http_request_t *r, u_char *p, size_t *size)
@@ -261,23 +265,9 @@ ngx_http_optcache_body_fields(ngx_http_request_t *r, u_char *p, size_t *size)
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
+            type = ngx_http_optcache_body_field(&h[i].key);
 
-            if (h[i].key.len == sizeof("Content-Type") - 1
-                && ngx_strncasecmp(h[i].key.data, (u_char *) "Content-Type",
-                                   h[i].key.len)
-                   == 0)
-            {
-                type = 't';
-
-            } else if (h[i].key.len == sizeof("Content-Encoding") - 1
-                       && ngx_strncasecmp(h[i].key.data,
-                                          (u_char *) "Content-Encoding",
-                                          h[i].key.len)
-                          == 0)
-            {
-                type = 'e';
-
-            } else {
+            if (type == 0) {
                 continue;
             }
 
@@ -293,6 +283,37 @@ ngx_http_optcache_body_fields(ngx_http_request_t *r, u_char *p, size_t *size)
     }
 
     return p;
+}
+
+
+/* Zero: of any other field. */
+
+static u_char
+ngx_http_optcache_body_field(ngx_str_t *name)
+{
+    ngx_uint_t  i;
+
+    static struct {
+        ngx_str_t  name;
+        u_char     type;
+    }  fields[] = {
+        { ngx_string("Content-Type"), 't' },
+        { ngx_string("Content-Encoding"), 'e' },
+        { ngx_string("Content-Language"), 'l' },
+        { ngx_null_string, 0 }
+    };
+
+    for (i = 0; fields[i].name.len; i++) {
+
+        if (name->len == fields[i].name.len
+            && ngx_strncasecmp(name->data, fields[i].name.data, name->len)
+               == 0)
+        {
+            break;
+        }
+    }
+
+    return fields[i].type;
 }
 
 
