@@ -17,7 +17,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 http_rewrite /)
-        ->has_program('redis-server')->plan(91);
+        ->has_program('redis-server')->plan(95);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -265,6 +265,14 @@ is(cache(post('/valid/', 'one')), 'HIT', 'one of the configuration');
 post('/no', 'one', 'X-Control' => 'no-store');
 is(cache(post('/no', 'one', 'X-Control' => 'no-store')), 'MISS', 'no-store');
 
+# of no use without being validated
+
+for my $control ('no-cache', 'public, no-cache', 'max-age=0') {
+    post('/never', 'one', 'X-Control' => $control);
+    is(cache(post('/never', 'one', 'X-Control' => $control)), 'MISS',
+        "$control: not stored");
+}
+
 # what is public
 
 my $public = 'public, max-age=60';
@@ -294,6 +302,12 @@ like(body(post('/early/', 'two')), answer('two'), 'a variable known too early');
 http_get('/get/');
 is(cache(post('/get/', 'one')), 'BYPASS', 'not among the methods');
 is(cache(http_get('/get/')), 'MISS', 'it invalidates');
+
+# another method that is not safe
+
+post('/write', 'one');
+http_request('PUT', '/write', body => 'two');
+is(cache(post('/write', 'one')), 'MISS', 'a PUT invalidates it');
 
 # read by another module, or sent once in vain
 

@@ -139,7 +139,10 @@ ngx_http_optcache_response_storage(ngx_http_request_t *r,
     storage.lifetime = resp->lifetime - resp->age;
     storage.shared = resp->shared;
     storage.unknown = (resp->lifetime <= 0 && !resp->explicit_lifetime);
-    storage.validator = (olcf->revalidate && resp->validator)
+    /* a POST is not validated: RFC 9110, 13.2.1, leaves conditions to GET */
+
+    storage.validator = (olcf->revalidate && resp->validator
+                         && ctx->body.len == 0)
                         || ngx_http_optcache_response_stale(resp);
     storage.authorization = (r->headers_in.authorization != NULL);
     storage.cookie = (olcf->user == NULL
