@@ -233,6 +233,11 @@ ngx_optcache_l1_put(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e,
 
     ngx_optcache_l1_unlock(&shard->lock);
 
+    /* the next one is mostly as large */
+
+    ngx_optcache_l1_queue_expect(l1->sh, &l1->next);
+    ngx_optcache_l1_page_prefetch(l1->sh, ngx_optcache_l1_mem_needs(e));
+
     return rc;
 }
 
@@ -354,7 +359,8 @@ ngx_optcache_l1_build(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
         }
 
         for (freed = 0; freed < lacking; freed += n) {
-            n = ngx_optcache_l1_queue_evict(sh, lacking - freed + ahead);
+            n = ngx_optcache_l1_queue_evict(sh, &l1->next,
+                                            lacking - freed + ahead);
 
             if (n == 0) {
                 /* all is pinned: then in whatever pieces are left */

@@ -40,6 +40,15 @@ typedef struct ngx_optcache_l1_slot_s   ngx_optcache_l1_slot_t;
 typedef struct ngx_optcache_locks_s     ngx_optcache_locks_t;
 
 
+/* whom a process expects to leave next: only a guess */
+
+typedef struct {
+    uint32_t                  shard;
+    uint32_t                  cell;        /* of a node, 0: none */
+    ngx_uint_t                chosen;      /* shard is known */
+} ngx_optcache_l1_next_t;
+
+
 /* one zone as one process sees it */
 
 typedef struct {
@@ -47,6 +56,7 @@ typedef struct {
     ngx_slab_pool_t          *shpool;
     ngx_optcache_l1_slot_t   *slot;        /* this worker's place */
     uint64_t                 *pins;        /* of it, that are not in use */
+    ngx_optcache_l1_next_t    next;
     time_t                    tried;       /* to get a slot, epoch seconds */
     ngx_str_t                 name;
     ngx_metrics_block_t      *requests;    /* NULL: nobody counts here */

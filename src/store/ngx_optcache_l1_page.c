@@ -23,6 +23,10 @@
 #define NGX_OPTCACHE_L1_SPARE      32
 #define NGX_OPTCACHE_L1_SPARE_MAX  8192
 
+/* cells that are worth to be asked for before they are written */
+
+#define NGX_OPTCACHE_L1_PREFETCH   32
+
 
 static uint32_t ngx_optcache_l1_page_cut(ngx_optcache_l1_shctx_t *sh,
     ngx_uint_t i, ngx_uint_t n);
@@ -149,6 +153,50 @@ ngx_optcache_l1_page_take_run(ngx_optcache_l1_shctx_t *sh, ngx_uint_t n)
     return runs ? ngx_optcache_l1_page_cut(sh,
                               sh->lists[n + __builtin_ctzll(runs)] - 1, n)
                 : 0;
+}
+
+
+/* What is read here without the lock may be true no longer. */
+
+void
+ngx_optcache_l1_page_prefetch(ngx_optcache_l1_shctx_t *sh, uint64_t n)
+{
+    u_char      *p, *last;
+    uint32_t     i;
+    uint64_t     runs, fit;
+
+    if (n > NGX_OPTCACHE_L1_PREFETCH) {
+        return;
+    }
+
+    runs = __atomic_load_n(&sh->runs, __ATOMIC_RELAXED) >> (n - 1);
+
+    if (runs == 0) {
+        return;
+    }
+
+    i = __atomic_load_n(&sh->lists[n + __builtin_ctzll(runs)],
+                        __ATOMIC_RELAXED);
+
+    if (i == 0 || i > sh->npages) {
+        return;
+    }
+
+    fit = ngx_optcache_l1_page_fit(__atomic_load_n(&sh->pages[i - 1].used,
+                                                   __ATOMIC_RELAXED), n);
+    if (fit == 0) {
+        return;
+    }
+
+    p = ngx_optcache_l1_cell(sh, (i - 1) * NGX_OPTCACHE_L1_CELLS
+                                 + __builtin_ctzll(fit));
+
+    for (last = p + n * NGX_OPTCACHE_L1_CELL;
+         p < last;
+         p += NGX_OPTCACHE_L1_CELL)
+    {
+        __builtin_prefetch(p, 1);
+    }
 }
 
 

@@ -39,6 +39,10 @@
 
 #define NGX_OPTCACHE_L1_STEPS        128
 
+/* a zone has no need of them yet while such a part of it is free */
+
+#define NGX_OPTCACHE_L1_ROOM         16
+
 /* entries of a shard that leave at once, at most */
 
 #define NGX_OPTCACHE_L1_VICTIMS      16
@@ -150,12 +154,14 @@ ngx_optcache_l1_queue_pull(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
 
 
 ngx_uint_t
-ngx_optcache_l1_queue_evict(ngx_optcache_l1_shctx_t *sh, uint64_t cells)
+ngx_optcache_l1_queue_evict(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_next_t *next, uint64_t cells)
 {
     ngx_uint_t                i, n, freed;
     ngx_optcache_l1_shard_t  *shard;
 
-    i = ngx_optcache_l1_queue_fullest(sh);
+    i = next->chosen ? next->shard : ngx_optcache_l1_queue_fullest(sh);
+    next->chosen = 0;
 
     for (n = 0; n < sh->nshards; n++) {
 
@@ -173,6 +179,53 @@ ngx_optcache_l1_queue_evict(ngx_optcache_l1_shctx_t *sh, uint64_t cells)
     }
 
     return 0;
+}
+
+
+/*
+ * One step: from one of them to the next, and what will be met of it.  A node
+ * is read here that may be somebody's body by now, so that what it says need
+ * not be true, but must be a cell.
+ */
+
+void
+ngx_optcache_l1_queue_expect(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_next_t *next)
+{
+    uint32_t                  hash;
+    uint64_t                  all;
+    ngx_optcache_l1_node_t   *node;
+
+    all = (uint64_t) sh->npages * NGX_OPTCACHE_L1_CELLS;
+
+    if (__atomic_load_n(&sh->free, __ATOMIC_RELAXED)
+        > all / NGX_OPTCACHE_L1_ROOM)
+    {
+        return;
+    }
+
+    if (!next->chosen) {
+        next->shard = ngx_optcache_l1_queue_fullest(sh);
+        next->cell = ngx_optcache_l1_queue_oldest(&sh->shards[next->shard]);
+        next->chosen = 1;
+
+    } else if (next->cell) {
+        node = ngx_optcache_l1_node(sh, next->cell);
+        hash = __atomic_load_n(&node->hash, __ATOMIC_RELAXED);
+
+        ngx_optcache_l1_shard_prefetch(sh, next->shard, hash);
+        ngx_optcache_l1_queue_prefetch(sh, next->shard, hash);
+
+        next->cell = __atomic_load_n(&node->newer, __ATOMIC_RELAXED);
+    }
+
+    if (next->cell >= all) {
+        next->cell = 0;
+    }
+
+    if (next->cell) {
+        __builtin_prefetch(ngx_optcache_l1_node(sh, next->cell), 1);
+    }
 }
 
 

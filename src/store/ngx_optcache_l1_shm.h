@@ -360,6 +360,13 @@ uint32_t ngx_optcache_l1_page_take_run(ngx_optcache_l1_shctx_t *sh,
     ngx_uint_t n);
 
 /*
+ * Asks for the memory where an entry of "n" cells would be written next, so
+ * that it is there by then; takes no lock.
+ */
+
+void ngx_optcache_l1_page_prefetch(ngx_optcache_l1_shctx_t *sh, uint64_t n);
+
+/*
  * Allocates a chain for *size bytes; *ref is set while it grows.
  * NGX_DECLINED: no room for the *size that are left.
  */
@@ -542,13 +549,23 @@ void ngx_optcache_l1_queue_push(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
 void ngx_optcache_l1_queue_pull(ngx_optcache_l1_shctx_t *sh, uint32_t cell);
 
 /*
- * Lets entries go, of whichever shard, until they had so many cells, or some
- * of them if there are not as many; takes locks.  Returns their cells, 0 when
- * all that is left is pinned.
+ * Called after each entry that is stored: asks for the memory of one of those
+ * that are to leave after some more of them, which is in no cache of the
+ * processor, as nobody has asked for them.  Takes no lock, "next" is of this
+ * process.
+ */
+
+void ngx_optcache_l1_queue_expect(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_next_t *next);
+
+/*
+ * Lets entries go, of the shard that is expected to or of any, until they had
+ * so many cells, or some of them if there are not as many; takes locks.
+ * Returns their cells, 0 when all that is left is pinned.
  */
 
 ngx_uint_t ngx_optcache_l1_queue_evict(ngx_optcache_l1_shctx_t *sh,
-    uint64_t cells);
+    ngx_optcache_l1_next_t *next, uint64_t cells);
 
 
 /* ngx_optcache_l1_worker.c: slots, pins */

@@ -279,7 +279,7 @@ ngx_optcache_l1_worker_pins(ngx_optcache_l1_t *l1)
             break;
         }
 
-        if (ngx_optcache_l1_queue_evict(l1->sh, 1) == 0) {
+        if (ngx_optcache_l1_queue_evict(l1->sh, &l1->next, 1) == 0) {
             return NGX_ERROR;
         }
     }

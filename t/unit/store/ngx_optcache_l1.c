@@ -302,6 +302,44 @@ test_scan(void **state)
 }
 
 
+/* a guess who leaves next can end in a body, which says what clients like */
+
+static void
+test_guess(void **state)
+{
+    zone_t                   *z = *state;
+    uint64_t                  all;
+    ngx_uint_t                i, guesses, given_up;
+    ngx_optcache_l1_node_t   *node;
+    ngx_optcache_l1_shctx_t  *sh;
+
+    sh = z->l1->sh;
+    all = (uint64_t) sh->npages * NGX_OPTCACHE_L1_CELLS;
+
+    for (i = 0; i < 2000; i++) {
+        assert_int_equal(l1_store(z, i, 1, 1000, 0), NGX_OK);
+    }
+
+    guesses = 0;
+    given_up = 0;
+
+    for (i = 2000; i < 6000; i++) {
+        z->l1->next.cell = i * 2654435761u % all;
+        node = ngx_optcache_l1_node(sh, z->l1->next.cell);
+
+        guesses += z->l1->next.chosen;
+        given_up += z->l1->next.chosen && node->newer >= all;
+
+        assert_int_equal(l1_store(z, i, 1, 1000, 0), NGX_OK);
+        assert_in_range(z->l1->next.cell, 0, all - 1);
+    }
+
+    assert_in_range(given_up, 1, guesses - 1);
+
+    assert_sound(z);
+}
+
+
 /* what returns soon after it left is not new */
 
 static void
@@ -840,6 +878,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scan, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_guess, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ghost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pinned_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_all_sizes, setup, teardown),
