@@ -91,6 +91,18 @@ ngx_optcache_l1_init_zone(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_OK;
     }
 
+#ifdef MADV_HUGEPAGE
+
+    /*
+     * Entries lie all over a zone, so that the processor looks up more pages
+     * than it remembers.  Where the host does not allow for larger ones, it
+     * stays as it is.
+     */
+
+    (void) madvise(shm_zone->shm.addr, shm_zone->shm.size, MADV_HUGEPAGE);
+
+#endif
+
     if (ngx_optcache_l1_format(l1) != NGX_OK) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                       "optcache_zone \"%V\" is too small", &l1->name);
