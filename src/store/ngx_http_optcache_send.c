@@ -16,8 +16,14 @@
 #include "ngx_http_rfc9111_vary.h"
 
 
+/* of a body; the processor sees by itself that what is longer goes on */
+
+#define NGX_HTTP_OPTCACHE_SEND_PREFETCH  2048
+
+
 static ngx_uint_t ngx_http_optcache_send_gzip(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
+static void ngx_http_optcache_send_prefetch(ngx_chain_t *body);
 static ngx_int_t ngx_http_optcache_send_fields(ngx_http_request_t *r,
     ngx_optcache_entry_t *e, ngx_uint_t *varies);
 static ngx_uint_t ngx_http_optcache_send_whole(ngx_optcache_field_t *field);
@@ -99,6 +105,8 @@ ngx_http_optcache_send_head(ngx_http_request_t *r,
 
     gzip = ngx_http_optcache_send_gzip(r, e);
 
+    ngx_http_optcache_send_prefetch(gzip ? e->gzip : e->body);
+
     r->headers_out.status = e->status;
     r->headers_out.content_length_n = gzip ? e->gzip_len : e->body_len;
     r->headers_out.last_modified_time = e->last_modified;
@@ -147,6 +155,29 @@ ngx_http_optcache_send_gzip(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 
     return ngx_http_rfc9110_accepts(ngx_http_optcache_accept_encoding(r),
                                     &ngx_http_optcache_gzip_coding);
+}
+
+
+/*
+ * The kernel copies the body, for which it waits, as it is in no cache of the
+ * processor; so it comes while the header is made.
+ */
+
+static void
+ngx_http_optcache_send_prefetch(ngx_chain_t *body)
+{
+    u_char  *p, *last;
+
+    if (body == NULL) {
+        return;
+    }
+
+    p = body->buf->pos;
+    last = p + ngx_min(body->buf->last - p, NGX_HTTP_OPTCACHE_SEND_PREFETCH);
+
+    for ( /* void */ ; p < last; p += NGX_CPU_CACHE_LINE) {
+        __builtin_prefetch(p);
+    }
 }
 
 

@@ -11,6 +11,11 @@
 #include "ngx_optcache_l1_shm.h"
 
 
+/* cells of what may have been found that are asked for at once */
+
+#define NGX_OPTCACHE_L1_PREFETCH  5
+
+
 static void ngx_optcache_l1_shard_rebuild(ngx_optcache_l1_shctx_t *sh,
     ngx_uint_t i);
 static void ngx_optcache_l1_shard_count(ngx_optcache_l1_shctx_t *sh,
@@ -190,7 +195,8 @@ ngx_uint_t
 ngx_optcache_l1_shard_none(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
     uint64_t hash)
 {
-    uint32_t  cell;
+    uint32_t     cell;
+    ngx_uint_t   n;
 
     cell = __atomic_load_n(ngx_optcache_l1_shard_bucket(sh, i,
                                                         (uint32_t) hash),
@@ -199,11 +205,11 @@ ngx_optcache_l1_shard_none(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
         return 1;
     }
 
-    /* what a search ends with, and the identity */
+    /* what a search ends with, the identity, and a head that is not long */
 
-    __builtin_prefetch(ngx_optcache_l1_cell(sh, cell));
-    __builtin_prefetch(ngx_optcache_l1_cell(sh, cell + 1));
-    __builtin_prefetch(ngx_optcache_l1_cell(sh, cell + 2));
+    for (n = 0; n < NGX_OPTCACHE_L1_PREFETCH; n++) {
+        __builtin_prefetch(ngx_optcache_l1_cell(sh, cell + n));
+    }
 
     return 0;
 }
