@@ -36,7 +36,7 @@ my @cases = (
 );
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_auth_request /)
-        ->has_program('redis-server')->plan(4 * @cases + 32);
+        ->has_program('redis-server')->plan(4 * @cases + 42);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -93,6 +93,23 @@ http {
             proxy_pass http://127.0.0.1:8081;
         }
 
+        location /strip/ {
+            optcache_set_cookie strip;
+            optcache_key $arg_key;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /keep/ {
+            optcache_key $arg_key;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /strip/hidden/ {
+            optcache_set_cookie strip;
+            proxy_hide_header Set-Cookie;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
         location /asking/ {
             auth_request /decides;
             proxy_pass http://127.0.0.1:8081;
@@ -120,6 +137,10 @@ $t->run_http_backend(8081, sub {
 
     @fields = @{ $cases[$1]->[0] } if $req->{uri} =~ m{/n(\d+)$};
     push @fields, 'Vary: Cookie' if $req->{uri} =~ /vary/;
+    push @fields, 'Set-Cookie: a=b' if $req->{uri} =~ /strip/;
+    push @fields, 'ETag: "a"' if $req->{uri} =~ /etag/;
+
+    return [304, \@fields, ''] if $h->{'if-none-match'};
 
     return [($user eq 'evil') ? 403 : 204, \@fields, '']
         if $req->{uri} =~ /decides/;
@@ -205,6 +226,26 @@ is(asked('/vary/', 'A'), 'HIT A', 'in his own it does not');
 http_get('/cookie/', headers => { Cookie => 'session=A' });
 is(body(http_get('/cookie/', headers => { Cookie => 'session=B' })),
     'session=A', 'users of another kind');
+
+# what was sent with a cookie is for no user but who was sent it, though others
+# without a user may get it
+
+for my $uri ('/strip/?key=s', '/strip/hidden/') {
+    asked($uri);
+    is(asked($uri), 'HIT nobody', "$uri: nobody");
+    is(asked($uri, 'A'), 'MISS A', "$uri: a user");
+}
+
+my $r = http_get('/keep/?key=s');
+is(body($r), 'nobody', 'where cookies are kept');
+is(scalar(my @cookies = header($r, 'Set-Cookie')), 0, 'there is none');
+is(asked('/keep/?key=s', 'B'), 'MISS B', 'which is still known');
+
+asked('/strip/?key=etag', undef, 'public, max-age=0');
+$r = http_get('/strip/?key=etag');
+is(header($r, 'X-Cache'), 'REVALIDATED', 'validated');
+is(join('|', header($r, 'Set-Cookie')), 'a=b', 'with the cookie of the 304');
+is(asked('/strip/?key=etag', 'A'), 'MISS A', 'it is no more public');
 
 # decisions about users
 

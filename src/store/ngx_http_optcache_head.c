@@ -62,9 +62,10 @@ ngx_http_optcache_head_write(ngx_http_request_t *r,
         made.len = ngx_cached_http_time.len;
     }
 
-    size = 2 * NGX_OPTCACHE_FIELD_HEADER
+    size = 3 * NGX_OPTCACHE_FIELD_HEADER
            + sizeof("Date") - 1 + made.len
            + sizeof("Content-Type") - 1 + type.len
+           + sizeof("Set-Cookie") - 1
            + ngx_http_optcache_head_size(&r->headers_out.headers);
 
     head->data = ngx_pnalloc(r->pool, size);
@@ -133,6 +134,16 @@ ngx_http_optcache_head_made(ngx_http_optcache_head_t *head, ngx_str_t *type,
     {
         head->p = ngx_optcache_field_write(head->p, &field);
     }
+
+    if (head->response->set_cookie && head->response->shared) {
+        /* it was for one client: an empty one tells, and is never sent */
+
+        field.id = NGX_OPTCACHE_FIELD_SET_COOKIE;
+        ngx_str_set(&field.name, "Set-Cookie");
+        ngx_str_null(&field.value);
+
+        head->p = ngx_optcache_field_write(head->p, &field);
+    }
 }
 
 
@@ -156,7 +167,7 @@ ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data)
 
     case NGX_OPTCACHE_FIELD_SET_COOKIE:
 
-        if (!head->response->keep_cookie) {
+        if (!head->response->keep_cookie || field.value.len == 0) {
             return;
         }
 

@@ -77,6 +77,7 @@ ngx_http_optcache_replace_cookies(ngx_http_request_t *r, ngx_list_t *headers)
         for (i = 0; i < part->nelts; i++) {
 
             if (h[i].hash == 0
+                || h[i].value.len == 0
                 || h[i].key.len != sizeof("Set-Cookie") - 1
                 || ngx_strncasecmp(h[i].key.data, (u_char *) "Set-Cookie",
                                    sizeof("Set-Cookie") - 1)

@@ -219,9 +219,10 @@ ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e,
         }
 
         if (field.id == NGX_OPTCACHE_FIELD_SET_COOKIE
-            && olcf->set_cookie != NGX_HTTP_OPTCACHE_COOKIE_KEEP)
+            && (olcf->set_cookie != NGX_HTTP_OPTCACHE_COOKIE_KEEP
+                || field.value.len == 0))
         {
-            /* stored where it is kept, or put into Redis by somebody */
+            /* stored where it is kept, put into Redis by somebody, or a mark */
             continue;
         }
 
