@@ -36,7 +36,7 @@ my @cases = (
 );
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_auth_request /)
-        ->has_program('redis-server')->plan(4 * @cases + 42);
+        ->has_program('redis-server')->plan(4 * @cases + 50);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -93,6 +93,12 @@ http {
             proxy_pass http://127.0.0.1:8081;
         }
 
+        location /hidden/ {
+            proxy_hide_header Cache-Control;
+            proxy_hide_header CDN-Cache-Control;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
         location /strip/ {
             optcache_set_cookie strip;
             optcache_key $arg_key;
@@ -139,6 +145,8 @@ $t->run_http_backend(8081, sub {
     push @fields, 'Vary: Cookie' if $req->{uri} =~ /vary/;
     push @fields, 'Set-Cookie: a=b' if $req->{uri} =~ /strip/;
     push @fields, 'ETag: "a"' if $req->{uri} =~ /etag/;
+    push @fields, 'CDN-Cache-Control: public, max-age=60'
+        if $req->{uri} =~ /cdn/;
 
     return [304, \@fields, ''] if $h->{'if-none-match'};
 
@@ -226,6 +234,24 @@ is(asked('/vary/', 'A'), 'HIT A', 'in his own it does not');
 http_get('/cookie/', headers => { Cookie => 'session=A' });
 is(body(http_get('/cookie/', headers => { Cookie => 'session=B' })),
     'session=A', 'users of another kind');
+
+# what says so has to be seen where it is found
+
+for my $uri ('/hidden/', '/hidden/cdn') {
+    asked($uri, 'A');
+    is(asked($uri, 'A'), 'HIT A', "$uri: his own");
+    is(asked($uri, 'B'), 'MISS B', "$uri: is not shared");
+}
+
+# what is stale at once is nobody's but his, who can have it validated
+
+for my $control ('public, no-cache', 'public, max-age=0') {
+    my $uri = '/etag/' . $control =~ s/\W/-/gr;
+
+    asked($uri, 'A', $control);
+    is(asked($uri, 'A', $control), 'REVALIDATED A', "$control: his own");
+    is(asked($uri, 'B', $control), 'MISS B', "$control: is not shared");
+}
 
 # what was sent with a cookie is for no user but who was sent it, though others
 # without a user may get it

@@ -309,6 +309,7 @@ ngx_http_optcache_public_response(ngx_http_request_t *r,
            && (r == r->main || !r->header_only)
            && !resp->set_cookie
            && !resp->personal
+           && !resp->hidden
            && ngx_http_optcache_public_said(&resp->freshness.cc);
 }
 

@@ -44,9 +44,9 @@ ngx_int_t ngx_http_optcache_public_again(ngx_http_request_t *r,
 
 /*
  * Whether the response to a request with a user is to be stored for everyone:
- * it says "public" or s-maxage (RFC 9111, 3.5), sets no cookie and does not
- * vary on credentials (resp->personal).  To be asked when what the directives
- * are is known.
+ * it says "public" or s-maxage (RFC 9111, 3.5) where it is seen in what is
+ * stored, sets no cookie and does not vary on credentials (resp->personal).  To
+ * be asked when what the directives are is known.
  */
 
 ngx_uint_t ngx_http_optcache_public_response(ngx_http_request_t *r,

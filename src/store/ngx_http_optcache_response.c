@@ -21,6 +21,9 @@
 #include "ngx_http_rfc9111_recall.h"
 
 
+static void ngx_http_optcache_response_public(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx,
+    ngx_http_optcache_response_t *resp);
 static ngx_int_t ngx_http_optcache_response_storage(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
 static ngx_uint_t ngx_http_optcache_response_somebody(ngx_http_request_t *r);
@@ -95,12 +98,7 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (olcf->share_public) {
-        resp->public = ngx_http_optcache_public_response(r, olcf, ctx, resp);
-        resp->shared |= resp->public;
-    }
-
-    ngx_http_optcache_response_lifetime(r, ctx, resp);
+    ngx_http_optcache_response_public(r, olcf, ctx, resp);
 
     if (ngx_http_optcache_rules_left(r, olcf, &resp->left) != NGX_OK) {
         return NGX_ERROR;
@@ -116,6 +114,35 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     resp->keep_cookie = (olcf->set_cookie == NGX_HTTP_OPTCACHE_COOKIE_KEEP);
 
     return ngx_http_optcache_response_storage(r, ctx, resp);
+}
+
+
+/*
+ * Whose it is, and so how long it is fresh.  What is stale when it comes nobody
+ * would find in the shared partition: it is of use in that of its user.
+ */
+
+static void
+ngx_http_optcache_response_public(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx,
+    ngx_http_optcache_response_t *resp)
+{
+    if (ngx_http_optcache_public_response(r, olcf, ctx, resp)) {
+        resp->public = 1;
+        resp->shared = 1;
+    }
+
+    ngx_http_optcache_response_lifetime(r, ctx, resp);
+
+    if (resp->public
+        && (resp->freshness.cc.no_cache || resp->lifetime <= resp->age))
+    {
+        resp->public = 0;
+        resp->shared = 0;
+        resp->explicit_lifetime = 0;
+
+        ngx_http_optcache_response_lifetime(r, ctx, resp);
+    }
 }
 
 
@@ -466,6 +493,9 @@ ngx_http_optcache_response_upstream(ngx_http_request_t *r,
     /* what is hidden from the client by configuration is said all the same */
 
     case NGX_OPTCACHE_FIELD_CACHE_CONTROL:
+        resp->hidden = 1;
+        /* fall through */
+
     case NGX_OPTCACHE_FIELD_EXPIRES:
     case NGX_OPTCACHE_FIELD_VARY:
         ngx_http_optcache_response_field(h, resp);
@@ -480,7 +510,11 @@ ngx_http_optcache_response_upstream(ngx_http_request_t *r,
         break;
 
     case NGX_OPTCACHE_FIELD_OTHER:
-        resp->targeted |= ngx_http_optcache_targeted(h);
+        if (ngx_http_optcache_targeted(h)) {
+            resp->targeted = 1;
+            resp->hidden = 1;
+        }
+
         resp->tagged |= ngx_http_optcache_tags_field(h);
         break;
 

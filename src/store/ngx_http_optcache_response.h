@@ -48,6 +48,7 @@ typedef struct {
     unsigned                      set_cookie:1;
     unsigned                      keep_cookie:1;  /* is stored with it */
     unsigned                      controlled:1;   /* says Cache-Control */
+    unsigned                      hidden:1;       /* or the like, unseen */
     unsigned                      varies:1;       /* says Vary */
     unsigned                      shared:1;       /* the partition is */
     unsigned                      public:1;       /* shared for that reason */
