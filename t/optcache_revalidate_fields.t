@@ -15,7 +15,7 @@ use POSIX qw/ strftime /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy /)->plan(44);
+my $t = Test::Nginx->new()->has(qw/ http_proxy /)->plan(52);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -44,6 +44,11 @@ http {
 
         location /keep/ {
             optcache_set_cookie keep;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /gzip/ {
+            optcache_gzip on;
             proxy_pass http://127.0.0.1:8081;
         }
 
@@ -92,6 +97,10 @@ my %said = (
     connection => [@fresh, 'Connection: keep-alive, X-Hop', 'X-Hop: 1'],
     'hidden/304' => [@fresh],
     weak => [@fresh, 'ETag: W/"a"'],
+    'gzip/plain' => [@fresh],
+    'gzip/digest' => [@fresh, 'Repr-Digest: sha-256=:QUJD:'],
+    'gzip/old-digest' => [@fresh, 'Digest: sha-256=QUJD'],
+    'gzip/transform' => ['Cache-Control: max-age=60, no-transform'],
 );
 
 my $backend = $t->run_http_backend(8081, sub {
@@ -104,7 +113,10 @@ my $backend = $t->run_http_backend(8081, sub {
 
     return [200, ['Cache-Control: max-age=60', 'Age: 100', 'ETag: "a"',
                   'X-Old: 1', "Date: $date",
-                  @{ $stored{$name} || [] }], "answer $req->{count}"];
+                  $name =~ /gzip/ ? 'Content-Type: text/plain' : (),
+                  @{ $stored{$name} || [] }],
+            $name =~ /gzip/ ? "answer $req->{count} " x 1000
+                            : "answer $req->{count}"];
 });
 
 $t->run();
@@ -209,6 +221,16 @@ is(header(get('keep/cookie'), 'Set-Cookie'), 'a=1', 'and kept');
 
 $r = twice('connection');
 is(header(get('connection'), 'X-Hop'), undef, 'what Connection names');
+
+# what speaks against the form that was compressed here
+
+for my $name ('plain', 'digest', 'old-digest', 'transform') {
+    my @gzip = ("gzip/$name", 'Accept-Encoding' => 'gzip');
+    my $coding = $name eq 'plain' ? 'gzip' : undef;
+
+    is(header(twice(@gzip), 'Content-Encoding'), $coding, "$name: what is sent");
+    is(header(get(@gzip), 'Content-Encoding'), $coding, "$name: and stored");
+}
 
 # a validator of another strength is the same (another one: see _etag.t)
 

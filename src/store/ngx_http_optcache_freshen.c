@@ -83,6 +83,12 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 
     e = ctx->entry;
 
+    if (resp.no_transform || resp.digest) {
+        /* a form that we have made is not to be sent, or not what it says */
+        e.gzip = NULL;
+        e.gzip_len = 0;
+    }
+
     if (ngx_http_optcache_response_entry(r, ctx, &resp, &e) != NGX_OK) {
         return NGX_ERROR;
     }
