@@ -42,7 +42,7 @@ my @cases = (
 );
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_stub_status /)
-        ->has_program('redis-server')->plan(3 * @cases + 31);
+        ->has_program('redis-server')->plan(3 * @cases + 32);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -66,6 +66,12 @@ http {
 
         location / {
             optcache c;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /keep/ {
+            optcache c;
+            optcache_set_cookie keep;
             proxy_pass http://127.0.0.1:8081;
         }
 
@@ -104,6 +110,8 @@ my $backend = $t->run_http_backend(8081, sub {
                 : $uri =~ /while/ ? 'max-age=60, stale-while-revalidate=3000'
                                   : 'max-age=60');
 
+    $stored .= "\r\nSet-Cookie: s=0" if $uri =~ /keep/;
+
     return [200, [$cc, 'Age: 100', $stored, 'X-From: 200',
                   $uri =~ /vary/ ? 'Vary: X-Lang' : ()], 'old']
         if $req->{count} == 1;
@@ -111,7 +119,7 @@ my $backend = $t->run_http_backend(8081, sub {
     $gate->pass() if $uri =~ /gate/;
 
     return [304, [$cc, $said, 'X-From: 304',
-                  $uri eq '/a' ? 'Set-Cookie: s=1' : ()], '']
+                  $uri =~ m{/a$} ? 'Set-Cookie: s=1' : ()], '']
         if $asked ne '-';
 
     return [200, [$cc, 'ETag: "b"'], $req->{method} eq 'HEAD' ? '' : 'new'];
@@ -152,6 +160,10 @@ is($backend->count(qr{/a$}), 3, 'three requests');
 like(body(get('/api/metrics')),
     qr/^optcache_refused_total\{zone="c",reason="validator"\} [1-9]/m,
     'it is counted');
+
+get('/keep/a');
+is(join(' ', header(get('/keep/a'), 'Set-Cookie')), 's=0 s=1',
+    'behind one that is stored');
 
 # also where what is stale is never used: upstream was asked
 

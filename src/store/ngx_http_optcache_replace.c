@@ -10,6 +10,7 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_count.h"
 
 
 static ngx_int_t ngx_http_optcache_replace_cookies(ngx_http_request_t *r,
@@ -53,7 +54,8 @@ ngx_http_optcache_replace(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ctx->replaced = 1;
 
     if (ctx->status == NGX_HTTP_OPTCACHE_REVALIDATED
-        && ctx->conf->set_cookie != NGX_HTTP_OPTCACHE_COOKIE_KEEP)
+        && (ctx->conf->set_cookie != NGX_HTTP_OPTCACHE_COOKIE_KEEP
+            || ctx->refusal == NGX_HTTP_OPTCACHE_REFUSED_VALIDATOR))
     {
         return ngx_http_optcache_replace_cookies(r, &said);
     }
