@@ -247,7 +247,6 @@ typedef struct {
     unsigned                      found:1;    /* the entry is to be sent */
     unsigned                      held:1;     /* it is there, not fresh */
     unsigned                      refused:1;  /* not young enough for who asks */
-    unsigned                      gone:1;     /* held, but stored no longer */
     unsigned                      heard:1;    /* what is asked is known */
     unsigned                      fetched:1;  /* upstream is asked */
     unsigned                      answered:1; /* and has said something */

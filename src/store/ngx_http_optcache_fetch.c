@@ -100,7 +100,7 @@ ngx_http_optcache_fetch(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         return NGX_OK;
     }
 
-    validate = ctx->held && !ctx->gone && ctx->conf->revalidate
+    validate = ctx->held && ctx->conf->revalidate
                && ngx_optcache_entry_validator(&ctx->entry);
 
     if (!validate && !ctx->background && !ngx_http_optcache_fetch_whole(r)) {

@@ -24,19 +24,6 @@ typedef struct {
 } ngx_http_optcache_freshen_t;
 
 
-/* the validator that is stored, and whether those of a 304 are another one */
-
-typedef struct {
-    ngx_str_t                     stored;     /* empty: none */
-    unsigned                      strong:1;   /* one of them is */
-    unsigned                      other:1;
-} ngx_http_optcache_freshen_etag_t;
-
-
-static ngx_uint_t ngx_http_optcache_freshen_selects(ngx_http_request_t *r,
-    ngx_optcache_entry_t *e);
-static void ngx_http_optcache_freshen_compare(ngx_table_elt_t *h, void *data);
-static ngx_str_t ngx_http_optcache_freshen_opaque(ngx_str_t *etag);
 static ngx_int_t ngx_http_optcache_freshen_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
     ngx_optcache_entry_t *e);
@@ -56,18 +43,6 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ngx_int_t                      rc;
     ngx_optcache_entry_t           e;
     ngx_http_optcache_response_t   resp;
-
-    if (!ngx_http_optcache_freshen_selects(r, &ctx->entry)) {
-        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                      "upstream sent a 304 with another ETag than it was asked "
-                      "about");
-
-        ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_VALIDATOR;
-        ngx_http_optcache_count_refused(ctx);
-        ngx_http_optcache_remove(r, ctx);
-
-        return NGX_OK;
-    }
 
     if (ngx_http_optcache_freshen_merge(r, &ctx->entry) != NGX_OK) {
         return NGX_ERROR;
@@ -124,83 +99,6 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ctx->entry = e;
 
     return NGX_OK;
-}
-
-
-/*
- * RFC 9111, 4.3.4: a strong validator selects what has the same, else nothing
- * is updated.  Weak ones are compared as If-None-Match is (RFC 9110, 13.1.2):
- * what compresses on the way makes them weak.  A 304 without any speaks of what
- * it was asked about.
- */
-
-static ngx_uint_t
-ngx_http_optcache_freshen_selects(ngx_http_request_t *r,
-    ngx_optcache_entry_t *e)
-{
-    ngx_optcache_field_t              field;
-    ngx_http_optcache_freshen_etag_t  etag;
-
-    ngx_memzero(&etag, sizeof(ngx_http_optcache_freshen_etag_t));
-
-    if (ngx_optcache_entry_field(e, NGX_OPTCACHE_FIELD_ETAG, &field)
-        == NGX_OK)
-    {
-        etag.stored = ngx_http_optcache_freshen_opaque(&field.value);
-    }
-
-    ngx_http_optcache_response_each(&r->headers_out.headers,
-                                    ngx_http_optcache_freshen_compare, &etag);
-
-    if (etag.stored.len || !etag.strong) {
-        return !etag.other;
-    }
-
-    /* what is stored has a date only, by which it may be selected, too */
-
-    return e->last_modified != -1
-           && r->headers_out.last_modified_time == e->last_modified;
-}
-
-
-static void
-ngx_http_optcache_freshen_compare(ngx_table_elt_t *h, void *data)
-{
-    ngx_http_optcache_freshen_etag_t *etag = data;
-
-    ngx_str_t  opaque;
-
-    if (!ngx_http_optcache_response_is(h, "ETag")) {
-        return;
-    }
-
-    opaque = ngx_http_optcache_freshen_opaque(&h->value);
-
-    etag->strong |= (opaque.len == h->value.len);
-
-    etag->other |= etag->stored.len
-                   && (opaque.len != etag->stored.len
-                       || ngx_memcmp(opaque.data, etag->stored.data,
-                                     opaque.len)
-                          != 0);
-}
-
-
-/* Without what says that it is weak. */
-
-static ngx_str_t
-ngx_http_optcache_freshen_opaque(ngx_str_t *etag)
-{
-    ngx_str_t  opaque;
-
-    opaque = *etag;
-
-    if (opaque.len > 2 && opaque.data[0] == 'W' && opaque.data[1] == '/') {
-        opaque.data += 2;
-        opaque.len -= 2;
-    }
-
-    return opaque;
 }
 
 
@@ -319,7 +217,7 @@ ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
 
 /*
  * What describes the body that is kept, or names it, stays (RFC 9111, 3.2).  An
- * ETag is the same here, but for its strength.
+ * ETag that is another one is not believed (4.3.4): it answers ours.
  */
 
 static void

@@ -19,13 +19,8 @@
  * Takes a 304 to our validators into account (RFC 9111, 4.3.4 and 3.2): its
  * fields take the place of those in ctx->entry, which is stored anew, under
  * another key if it is said only now what it depends on, or removed: when it
- * may not be stored any more, unless it is the client who says so.
- *
- * One with another ETag (4.3.4) updates nothing: the entry is removed, so that
- * all of it is asked for next, and is as it was.  Upstream has said of it, when
- * asked about nothing else, that it has not been modified (4.3.3).
- *
- * The entry can be sent in any case.  NGX_ERROR when out of memory.
+ * may not be stored any more, unless it is the client who says so.  The entry
+ * can be sent in any case.  NGX_ERROR when out of memory.
  */
 
 ngx_int_t ngx_http_optcache_freshen(ngx_http_request_t *r,

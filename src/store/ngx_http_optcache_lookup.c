@@ -207,7 +207,6 @@ ngx_http_optcache_lookup_found(ngx_http_request_t *r,
     ctx->layer = layer;
     ctx->held = 0;
     ctx->refused = 0;
-    ctx->gone = 0;
 
     if (!ngx_http_optcache_acceptable(r, ctx)) {
         ctx->status = NGX_HTTP_OPTCACHE_NONE;

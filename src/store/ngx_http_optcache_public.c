@@ -129,10 +129,6 @@ ngx_http_optcache_public_own(ngx_http_request_t *r,
         if (before.held && !ctx->held) {
             *ctx = before;
         }
-
-        /* what was removed is not to be validated once more */
-
-        ctx->gone = (ctx->layer == NGX_HTTP_OPTCACHE_L1);
     }
 
     ngx_http_optcache_marks_forget(r, ctx);

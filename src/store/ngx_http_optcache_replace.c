@@ -10,7 +10,6 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
-#include "ngx_http_optcache_count.h"
 
 
 static ngx_int_t ngx_http_optcache_replace_cookies(ngx_http_request_t *r,
@@ -54,8 +53,7 @@ ngx_http_optcache_replace(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ctx->replaced = 1;
 
     if (ctx->status == NGX_HTTP_OPTCACHE_REVALIDATED
-        && (ctx->conf->set_cookie != NGX_HTTP_OPTCACHE_COOKIE_KEEP
-            || ctx->refusal == NGX_HTTP_OPTCACHE_REFUSED_VALIDATOR))
+        && ctx->conf->set_cookie != NGX_HTTP_OPTCACHE_COOKIE_KEEP)
     {
         return ngx_http_optcache_replace_cookies(r, &said);
     }
