@@ -70,6 +70,8 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
+    ngx_http_optcache_lock_expect(ctx);
+
     ngx_http_optcache_fetched(r, ctx);
 
     ctx->answered = 1;

@@ -524,6 +524,15 @@ ngx_http_optcache_lock_end_wait(ngx_http_optcache_lock_t *lk)
 
 
 void
+ngx_http_optcache_lock_expect(ngx_http_optcache_ctx_t *ctx)
+{
+    if (ctx->lock && ctx->lock->leads) {
+        ngx_optcache_lock_prefetch(ctx->zone, ctx->lock->lock.hash);
+    }
+}
+
+
+void
 ngx_http_optcache_unlock(ngx_http_optcache_ctx_t *ctx,
     ngx_optcache_lock_outcome_e outcome)
 {

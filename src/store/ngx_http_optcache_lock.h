@@ -63,6 +63,13 @@ ngx_uint_t ngx_http_optcache_lock_leads(ngx_http_optcache_ctx_t *ctx,
     ngx_msec_int_t *left);
 
 /*
+ * Says that an answer has come: the memory that a release of the lock begins
+ * with is on its way to the processor.
+ */
+
+void ngx_http_optcache_lock_expect(ngx_http_optcache_ctx_t *ctx);
+
+/*
  * What became of the answer; the first word counts.  Nothing is done for a
  * request that has no part in this.  When a request goes without a word, there
  * was no answer.

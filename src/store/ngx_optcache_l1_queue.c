@@ -225,6 +225,7 @@ ngx_optcache_l1_queue_expect(ngx_optcache_l1_shctx_t *sh,
 
     if (next->cell) {
         __builtin_prefetch(ngx_optcache_l1_node(sh, next->cell), 1);
+        __builtin_prefetch(&sh->pages[next->cell / NGX_OPTCACHE_L1_CELLS], 1);
     }
 }
 
