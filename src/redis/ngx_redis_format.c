@@ -10,6 +10,7 @@
 #include <hiredis/hiredis.h>
 
 #include "ngx_redis_format.h"
+#include "ngx_text.h"
 
 
 #define NGX_REDIS_FORMAT_FORMS  64
@@ -101,7 +102,7 @@ ngx_redis_format_write(const ngx_redis_form_t *form, const ngx_str_t *argv,
     ngx_memcpy(p, form->bytes, form->size);
 
     for (i = 0; i < form->argc; i++) {
-        ngx_memcpy(p + form->at[i], argv[i].data, argv[i].len);
+        (void) ngx_text_copy(p + form->at[i], &argv[i]);
     }
 }
 
@@ -182,7 +183,9 @@ ngx_redis_format_make(ngx_uint_t argc, const ngx_str_t *argv, size_t max,
 
         sum += argv[i].len;
 
-        data[i] = (char *) argv[i].data;
+        /* hiredis copies an empty one, too: it may have no address */
+
+        data[i] = argv[i].len ? (char *) argv[i].data : "";
         len[i] = argv[i].len;
     }
 
@@ -239,7 +242,9 @@ ngx_redis_format_learn(ngx_redis_form_t *form, ngx_uint_t argc,
         form->len[i - 1] = argv[i - 1].len;
         form->at[i - 1] = p - form->bytes;
 
-        if (ngx_memcmp(p, argv[i - 1].data, argv[i - 1].len) != 0) {
+        if (argv[i - 1].len
+            && ngx_memcmp(p, argv[i - 1].data, argv[i - 1].len) != 0)
+        {
             return;
         }
 

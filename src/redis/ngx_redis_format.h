@@ -30,8 +30,8 @@ typedef struct ngx_redis_form_s  ngx_redis_form_t;
 
 /*
  * NGX_OK, or NGX_ERROR when the command would be longer than "max" bytes, has
- * too many arguments, or when out of memory.  The command is to be given back
- * by ngx_redis_format_free().
+ * too many arguments, or when out of memory.  An empty argument need not have
+ * an address.  The command is to be given back by ngx_redis_format_free().
  */
 
 ngx_int_t ngx_redis_format(ngx_uint_t argc, const ngx_str_t *argv, size_t max,

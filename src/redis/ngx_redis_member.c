@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 
 #include "ngx_redis_member.h"
+#include "ngx_text.h"
 
 
 static ngx_int_t ngx_redis_member_endpoint(ngx_redis_member_t *member,
@@ -197,7 +198,7 @@ ngx_redis_member_copy(ngx_pool_t *pool, ngx_str_t *to, ngx_str_t *from)
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(to->data, from->data, from->len);
+    p = ngx_text_copy(to->data, from);
     *p = '\0';
 
     return NGX_OK;

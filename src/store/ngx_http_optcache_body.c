@@ -13,6 +13,7 @@
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_body.h"
 #include "ngx_sha256.h"
+#include "ngx_text.h"
 
 
 #define NGX_HTTP_OPTCACHE_BODY_PIECE  65536
@@ -242,7 +243,7 @@ ngx_http_optcache_body_identity(ngx_http_request_t *r,
     p = ngx_cpymem(identity->data, ctx->body.data, ctx->body.len);
     p = ngx_http_optcache_body_fields(r, p, &size);
     *p++ = '\0';
-    ngx_memcpy(p, uri->data, uri->len);
+    (void) ngx_text_copy(p, uri);
 
     return NGX_OK;
 }
@@ -273,7 +274,7 @@ ngx_http_optcache_body_fields(ngx_http_request_t *r, u_char *p, size_t *size)
 
             if (p) {
                 *p++ = type;
-                p = ngx_cpymem(p, h[i].value.data, h[i].value.len);
+                p = ngx_text_copy(p, &h[i].value);
                 *p++ = '\0';
 
             } else {

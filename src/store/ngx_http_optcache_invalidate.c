@@ -11,6 +11,7 @@
 #include "ngx_http_optcache_invalidate.h"
 #include "ngx_http_optcache_target.h"
 #include "ngx_http_optcache_tell.h"
+#include "ngx_text.h"
 
 
 static ngx_int_t ngx_http_optcache_invalidate_shared(ngx_http_request_t *r,
@@ -220,8 +221,8 @@ ngx_http_optcache_invalidate_target(ngx_http_request_t *r, ngx_str_t *value,
         return NGX_ERROR;
     }
 
-    ngx_memcpy(ngx_cpymem(target->data, base.data, base.len), rest.data,
-               rest.len);
+    p = ngx_text_copy(target->data, &base);
+    (void) ngx_text_copy(p, &rest);
 
     if (target->len == 0 || target->data[0] != '/') {
         return NGX_DECLINED;

@@ -13,6 +13,7 @@
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_target.h"
+#include "ngx_text.h"
 
 
 /* for how long a rule is kept at least, seconds */
@@ -220,7 +221,7 @@ ngx_http_optcache_search_line(ngx_table_elt_t *h, void *data)
         return;
     }
 
-    ngx_memcpy(lines->buf + lines->len, h->value.data, h->value.len);
+    (void) ngx_text_copy(lines->buf + lines->len, &h->value);
 
     lines->len += h->value.len;
     lines->value.len = lines->len;

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache_value.h"
+#include "ngx_text.h"
 
 
 #define ngx_http_optcache_value_is(name, other)                               \
@@ -463,7 +464,7 @@ ngx_http_optcache_value_join(ngx_http_request_t *r, ngx_str_t *parts,
     result->len = len;
 
     for (i = 0; i < n; i++) {
-        p = ngx_cpymem(p, parts[i].data, parts[i].len);
+        p = ngx_text_copy(p, &parts[i]);
     }
 
     return NGX_OK;

@@ -18,6 +18,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_text.h"
+
 
 #define NGX_OPTCACHE_HEAD_MAX   65536
 #define NGX_OPTCACHE_NAME_MAX   255
@@ -100,7 +102,7 @@ ngx_optcache_field_write(u_char *p, ngx_optcache_field_t *field)
 
     p = ngx_cpymem(p, field->name.data, field->name.len);
 
-    return ngx_cpymem(p, field->value.data, field->value.len);
+    return ngx_text_copy(p, &field->value);
 }
 
 

@@ -9,6 +9,7 @@
 
 #include "ngx_optcache_key.h"
 #include "ngx_sha256.h"
+#include "ngx_text.h"
 
 
 /* what is before the identity in that of one of several responses: 'v' ... */
@@ -80,11 +81,11 @@ ngx_optcache_key_join(ngx_pool_t *pool, ngx_str_t *user,
         *p++ = (u_char) (uri->len >> 8);
         *p++ = (u_char) (uri->len >> 16);
         *p++ = (u_char) (uri->len >> 24);
-        p = ngx_cpymem(p, uri->data, uri->len);
+        p = ngx_text_copy(p, uri);
     }
 
     for (i = 0; i < n; i++) {
-        p = ngx_cpymem(p, parts[i].data, parts[i].len);
+        p = ngx_text_copy(p, &parts[i]);
     }
 
     return NGX_OK;

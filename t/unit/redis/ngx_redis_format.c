@@ -77,6 +77,30 @@ test_random(void **state)
 }
 
 
+/* as ngx_str_null() leaves it; the second command is of the first one's form */
+
+static void
+test_no_address(void **state)
+{
+    ngx_str_t   argv[3] = { ngx_string("SET"), ngx_null_string,
+                            ngx_string("value") };
+    ngx_str_t   command;
+    ngx_uint_t  i;
+
+    static ngx_str_t  wire = ngx_string("*3\r\n$3\r\nSET\r\n$0\r\n\r\n"
+                                        "$5\r\nvalue\r\n");
+
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(ngx_redis_format(3, argv, MAX, &command), NGX_OK);
+
+        assert_int_equal(command.len, wire.len);
+        assert_memory_equal(command.data, wire.data, wire.len);
+
+        ngx_redis_format_free(&command);
+    }
+}
+
+
 static void
 test_max(void **state)
 {
@@ -120,6 +144,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_no_address),
         cmocka_unit_test(test_max),
         cmocka_unit_test(test_many)
     };

@@ -236,6 +236,27 @@ test_round_trip(void **state)
 }
 
 
+/* A module may have added a field without a value. */
+
+static void
+test_no_address(void **state)
+{
+    u_char                data[32], *p;
+    ngx_optcache_field_t  field;
+
+    static const u_char  expected[] = { 0, 3, 0, 0, 0, 0, 'X', '-', 'A' };
+
+    field.id = NGX_OPTCACHE_FIELD_OTHER;
+    ngx_str_set(&field.name, "X-A");
+    ngx_str_null(&field.value);
+
+    p = ngx_optcache_field_write(data, &field);
+
+    assert_int_equal(p - data, sizeof(expected));
+    assert_memory_equal(data, expected, sizeof(expected));
+}
+
+
 /* The bytes are in Redis: they are the same on every host. */
 
 static void
@@ -518,6 +539,7 @@ main(void)
         cmocka_unit_test(test_valid_value),
         cmocka_unit_test(test_valid_every),
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_no_address),
         cmocka_unit_test(test_layout),
         cmocka_unit_test(test_read_short),
         cmocka_unit_test(test_read_lengths),
