@@ -15,6 +15,10 @@ cd "$(dirname "$0")/.."
 
 export CMOCKA_MESSAGE_OUTPUT=TAP
 
+# a C test ends at a report; those of nginx are read by the test library, which
+# has options of its own
+export UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1:print_stacktrace=1
+
 state=$BUILD/prove.state
 out=$BUILD/prove.out
 few=6
