@@ -36,7 +36,7 @@ my @cases = (
 );
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_auth_request /)
-        ->has_program('redis-server')->plan(4 * @cases + 50);
+        ->has_program('redis-server')->plan(4 * @cases + 61);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -105,6 +105,23 @@ http {
             proxy_pass http://127.0.0.1:8081;
         }
 
+        location /refuse/ {
+            optcache_set_cookie refuse;
+            optcache_key $arg_key;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /hidden/vary/ {
+            proxy_hide_header Vary;
+            optcache_ignore Vary;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /hidden/target/ {
+            proxy_hide_header CDN-Cache-Control;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
         location /keep/ {
             optcache_key $arg_key;
             proxy_pass http://127.0.0.1:8081;
@@ -147,6 +164,8 @@ $t->run_http_backend(8081, sub {
     push @fields, 'ETag: "a"' if $req->{uri} =~ /etag/;
     push @fields, 'CDN-Cache-Control: public, max-age=60'
         if $req->{uri} =~ /cdn/;
+
+    push @fields, 'CDN-Cache-Control: max-age=60' if $req->{uri} =~ /target/;
 
     return [304, \@fields, ''] if $h->{'if-none-match'};
 
@@ -273,6 +292,22 @@ is(header($r, 'X-Cache'), 'REVALIDATED', 'validated');
 is(join('|', header($r, 'Set-Cookie')), 'a=b', 'with the cookie of the 304');
 is(asked('/strip/?key=etag', 'A'), 'MISS A', 'it is no more public');
 
+# where cookies are refused, what is left without its own is renewed
+
+asked('/strip/?key=refuse-etag', undef, 'public, max-age=0');
+is(asked('/refuse/?key=refuse-etag'), 'REVALIDATED nobody', 'without it');
+is(asked('/refuse/?key=refuse-etag'), 'HIT nobody', 'is renewed');
+is(asked('/refuse/?key=refuse-etag', 'A'), 'MISS A', 'but not public');
+
+# nor is it what a field speaks against that is hidden
+
+for my $uri ('/hidden/vary/', '/hidden/target/') {
+    asked($uri);
+    is(asked($uri), 'HIT nobody', "$uri: nobody");
+    is(asked($uri, 'A'), 'MISS A', "$uri: a user");
+    is(asked($uri, 'A'), 'HIT A', "$uri: his own");
+}
+
 # decisions about users
 
 is(status(http_get('/asking/', headers => { Authorization => 'A' })), 200,
@@ -287,7 +322,8 @@ asked('/redis', 'A');
 asked('/redis/own', 'B', 'private, max-age=60');
 asked('/redis/own', 'A');
 asked('/redis/nobody', undef, 'max-age=60');
-wait_for(sub { $redis->entries() == 4 });
+asked('/strip/?key=redis');
+wait_for(sub { $redis->entries() == 5 });
 
 $t->stop();
 $t->run();
@@ -297,6 +333,8 @@ is(asked('/redis/own', 'B'), 'HIT B', 'his own in Redis');
 is(asked('/redis/own', 'C'), 'HIT A', 'of others');
 is(asked('/redis/nobody', 'C', 'max-age=60'), 'MISS C', 'what is not public');
 is(asked('/redis/nobody'), 'HIT nobody', 'is for nobody');
+is(asked('/strip/?key=redis', 'C'), 'MISS C', 'what came with a cookie');
+is(asked('/strip/?key=redis'), 'HIT nobody', 'is, too');
 is(header(http_get('/redis', headers => { Authorization => 'B' }), 'X-Layer'),
     'L1', 'found there, it is kept here');
 

@@ -135,8 +135,10 @@ ngx_http_optcache_head_made(ngx_http_optcache_head_t *head, ngx_str_t *type,
         head->p = ngx_optcache_field_write(head->p, &field);
     }
 
-    if (head->response->set_cookie && head->response->shared) {
-        /* it was for one client: an empty one tells, and is never sent */
+    if ((head->response->set_cookie || head->response->marked)
+        && head->response->shared)
+    {
+        /* it was for some clients: an empty one tells, and is never sent */
 
         field.id = NGX_OPTCACHE_FIELD_SET_COOKIE;
         ngx_str_set(&field.name, "Set-Cookie");

@@ -304,6 +304,7 @@ ngx_http_optcache_public_response(ngx_http_request_t *r,
            && !ctx->key.shared
            && (r == r->main || !r->header_only)
            && !resp->set_cookie
+           && !resp->marked
            && !resp->personal
            && !resp->hidden
            && ngx_http_optcache_public_said(&resp->freshness.cc);

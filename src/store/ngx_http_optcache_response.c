@@ -87,6 +87,8 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     resp->personal = resp->varies
                      && ngx_http_optcache_public_varies(&resp->vary);
 
+    resp->marked |= resp->personal && resp->vary_hidden;
+
     if (olcf->ignore != NGX_HTTP_OPTCACHE_IGNORE_UNSET) {
         ngx_http_optcache_rules_ignore(olcf, resp);
     }
@@ -321,7 +323,15 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
         break;
 
     case NGX_OPTCACHE_FIELD_SET_COOKIE:
-        resp->set_cookie = 1;
+
+        if (h->value.len) {
+            resp->set_cookie = 1;
+
+        } else {
+            /* of what is stored; its cookie was another response's */
+            resp->marked = 1;
+        }
+
         break;
 
     case NGX_OPTCACHE_FIELD_CONTENT_RANGE:
@@ -497,7 +507,11 @@ ngx_http_optcache_response_upstream(ngx_http_request_t *r,
         /* fall through */
 
     case NGX_OPTCACHE_FIELD_EXPIRES:
+        ngx_http_optcache_response_field(h, resp);
+        break;
+
     case NGX_OPTCACHE_FIELD_VARY:
+        resp->vary_hidden = 1;
         ngx_http_optcache_response_field(h, resp);
         break;
 
@@ -513,6 +527,7 @@ ngx_http_optcache_response_upstream(ngx_http_request_t *r,
         if (ngx_http_optcache_targeted(h)) {
             resp->targeted = 1;
             resp->hidden = 1;
+            resp->marked = 1;
         }
 
         resp->tagged |= ngx_http_optcache_tags_field(h);

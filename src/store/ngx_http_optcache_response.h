@@ -47,6 +47,8 @@ typedef struct {
     unsigned                      validator:1;    /* ETag, Last-Modified */
     unsigned                      set_cookie:1;
     unsigned                      keep_cookie:1;  /* is stored with it */
+    unsigned                      marked:1;       /* for one client, not public */
+    unsigned                      vary_hidden:1;
     unsigned                      controlled:1;   /* says Cache-Control */
     unsigned                      hidden:1;       /* or the like, unseen */
     unsigned                      varies:1;       /* says Vary */
