@@ -396,7 +396,8 @@ ngx_optcache_entry_marks(ngx_optcache_entry_t *e)
 
 /*
  * Of a host whose clock is ahead it is not known how old it is, but that it may
- * be as old as Redis lets it get: it is not fresh, whenever it is read.
+ * be as old as Redis lets it get: it is not fresh.  Once the clock of this host
+ * has got there nothing tells it from others.
  */
 
 static void
