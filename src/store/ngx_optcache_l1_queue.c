@@ -64,7 +64,12 @@ void
 ngx_optcache_l1_queue_prefetch(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
     uint64_t hash)
 {
+    uint32_t  newest;
+
+    newest = sh->shards[i].fifo[NGX_OPTCACHE_L1_SMALL].newest;
+
     __builtin_prefetch(ngx_optcache_l1_queue_ghost(sh, i, (uint32_t) hash));
+    __builtin_prefetch(ngx_optcache_l1_node(sh, newest), 1);
 }
 
 
@@ -214,7 +219,8 @@ ngx_optcache_l1_queue_expect(ngx_optcache_l1_shctx_t *sh,
         hash = __atomic_load_n(&node->hash, __ATOMIC_RELAXED);
 
         ngx_optcache_l1_shard_prefetch(sh, next->shard, hash);
-        ngx_optcache_l1_queue_prefetch(sh, next->shard, hash);
+        __builtin_prefetch(ngx_optcache_l1_queue_ghost(sh, next->shard, hash),
+                           1);
 
         next->cell = __atomic_load_n(&node->newer, __ATOMIC_RELAXED);
     }

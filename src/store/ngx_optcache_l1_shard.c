@@ -168,7 +168,7 @@ ngx_optcache_l1_shard_relink(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
     bucket = ngx_optcache_l1_shard_bucket(sh, node->shard, node->hash);
 
     node->next = *bucket;
-    *bucket = cell;
+    *bucket = ngx_optcache_l1_link_make(sh, cell, node->hash, node->next);
 
     if (node->refs) {
         node->queue = NGX_OPTCACHE_L1_PARKED;
@@ -195,15 +195,21 @@ ngx_uint_t
 ngx_optcache_l1_shard_none(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
     uint64_t hash)
 {
-    uint32_t     cell;
+    uint32_t     link, cell;
     ngx_uint_t   n;
 
-    cell = __atomic_load_n(ngx_optcache_l1_shard_bucket(sh, i,
+    link = __atomic_load_n(ngx_optcache_l1_shard_bucket(sh, i,
                                                         (uint32_t) hash),
                            __ATOMIC_ACQUIRE);
-    if (cell == 0) {
+
+    if (link == 0
+        || (ngx_optcache_l1_link_last(sh, link)
+            && ngx_optcache_l1_link_other(sh, link, hash)))
+    {
         return 1;
     }
+
+    cell = link & sh->link_cell;
 
     /* what a search ends with, the identity, and a head that is not long */
 
@@ -219,13 +225,20 @@ uint32_t
 ngx_optcache_l1_shard_find(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
     ngx_str_t *key, uint64_t hash)
 {
-    uint32_t                 cell;
+    uint32_t                 link, cell;
     ngx_optcache_l1_node_t  *node;
 
-    for (cell = *ngx_optcache_l1_shard_bucket(sh, i, (uint32_t) hash);
-         cell;
-         cell = node->next)
-    {
+    link = *ngx_optcache_l1_shard_bucket(sh, i, (uint32_t) hash);
+
+    while (link) {
+
+        if (ngx_optcache_l1_link_last(sh, link)
+            && ngx_optcache_l1_link_other(sh, link, hash))
+        {
+            break;
+        }
+
+        cell = link & sh->link_cell;
         node = ngx_optcache_l1_node(sh, cell);
 
         if (node->hash == (uint32_t) hash
@@ -234,6 +247,8 @@ ngx_optcache_l1_shard_find(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
         {
             return cell;
         }
+
+        link = node->next;
     }
 
     return 0;
@@ -305,7 +320,7 @@ ngx_optcache_l1_shard_link(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
     bucket = ngx_optcache_l1_shard_bucket(sh, node->shard, node->hash);
 
     node->next = *bucket;
-    *bucket = cell;
+    *bucket = ngx_optcache_l1_link_make(sh, cell, node->hash, node->next);
 
     ngx_optcache_l1_queue_push(sh, cell, queue);
 
@@ -345,8 +360,8 @@ ngx_optcache_l1_shard_hide(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
 
     p = ngx_optcache_l1_shard_bucket(sh, node->shard, node->hash);
 
-    while (*p != cell) {
-        p = &ngx_optcache_l1_node(sh, *p)->next;
+    while ((*p & sh->link_cell) != cell) {
+        p = &ngx_optcache_l1_node(sh, *p & sh->link_cell)->next;
     }
 
     *p = node->next;

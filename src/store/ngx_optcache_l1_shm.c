@@ -203,6 +203,14 @@ ngx_optcache_l1_divide(ngx_optcache_l1_shctx_t *sh)
     sh->nghosts = sh->npages * NGX_OPTCACHE_L1_GHOSTS / sh->nshards;
     sh->nuses = sh->npages / NGX_OPTCACHE_L1_WAYS * NGX_OPTCACHE_L1_WAYS;
 
+    /* the largest zones have no bit to spare */
+
+    sh->link_cell = ~(uint32_t) 0
+                    >> __builtin_clz(sh->npages * NGX_OPTCACHE_L1_CELLS - 1);
+    sh->link_more = sh->link_cell + 1;
+    sh->link_tag = sh->link_more ? ~(sh->link_cell | sh->link_more) : 0;
+    sh->link_shift = 33 - __builtin_clz(sh->npages * NGX_OPTCACHE_L1_CELLS - 1);
+
     p = (u_char *) sh;
     p += ngx_align(sizeof(ngx_optcache_l1_shctx_t), NGX_OPTCACHE_L1_CELL);
 

@@ -57,7 +57,7 @@
 
 
 #define NGX_OPTCACHE_L1_MAGIC      0x4c31434f       /* "OCL1" */
-#define NGX_OPTCACHE_L1_VERSION    6
+#define NGX_OPTCACHE_L1_VERSION    7
 
 #define NGX_OPTCACHE_L1_CELL       64               /* bytes */
 #define NGX_OPTCACHE_L1_CELLS      64               /* of a page */
@@ -150,7 +150,7 @@ typedef struct {
     ngx_optcache_l1_ref_t     more;       /* must be first: the next piece */
 
     uint32_t                  hash;       /* 32 bits of it */
-    uint32_t                  next;       /* in the bucket: cell, 0: none */
+    uint32_t                  next;       /* in the bucket: link, 0: none */
     uint32_t                  head_len;
     uint16_t                  key_len;
     uint16_t                  ntags;
@@ -241,6 +241,11 @@ struct ngx_optcache_l1_shctx_s {
     uint32_t                  nghosts;    /* of a shard */
     uint32_t                  nuses;
 
+    uint32_t                  link_cell;  /* bits of a link: the cell; */
+    uint32_t                  link_more;  /* whether others may follow it; */
+    uint32_t                  link_tag;   /* of the hash, by "link_shift" */
+    uint32_t                  link_shift;
+
     ngx_optcache_locks_t     *locks;      /* ngx_optcache_lock.h */
     ngx_optcache_l1_slot_t   *slots;
     ngx_optcache_l1_shard_t  *shards;
@@ -275,6 +280,27 @@ struct ngx_optcache_l1_shctx_s {
 
 #define ngx_optcache_l1_number(sh, node)                                      \
     ((uint32_t) (((u_char *) (node) - (sh)->data) / NGX_OPTCACHE_L1_CELL))
+
+
+/*
+ * A link of a bucket: with the cell of a node it has as many bits of its hash
+ * as there is room for, and whether it is the last one.  So what is not there
+ * is known as such without a look at what is, which would have to come from
+ * memory.  In a zone of 32 megabytes these are 12 bits, in one of 4 gigabytes 5.
+ */
+
+#define ngx_optcache_l1_link_hash(sh, hash)                                   \
+    ((uint32_t) ((uint64_t) (hash) << (sh)->link_shift) & (sh)->link_tag)
+
+#define ngx_optcache_l1_link_make(sh, cell, hash, more)                       \
+    ((cell) | ngx_optcache_l1_link_hash(sh, hash)                             \
+     | ((more) ? (sh)->link_more : 0))
+
+#define ngx_optcache_l1_link_other(sh, link, hash)                            \
+    (((link) & (sh)->link_tag) != ngx_optcache_l1_link_hash(sh, hash))
+
+#define ngx_optcache_l1_link_last(sh, link)                                   \
+    ((sh)->link_more && !((link) & (sh)->link_more))
 
 
 /* where a chain is read or written */
@@ -531,7 +557,7 @@ void ngx_optcache_l1_shard_unpin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
 
 /* ngx_optcache_l1_queue.c: what stays and what leaves */
 
-/* Asks for the memory by which _first() decides. */
+/* Asks for the memory by which _first() decides, and what _push() begins with. */
 
 void ngx_optcache_l1_queue_prefetch(ngx_optcache_l1_shctx_t *sh,
     ngx_uint_t i, uint64_t hash);

@@ -259,7 +259,7 @@ sound_pages(sound_t *s)
 static void
 sound_shard(sound_t *s, ngx_optcache_l1_shard_t *shard)
 {
-    uint32_t                 cell, last;
+    uint32_t                 cell, last, link;
     uint64_t                 cells;
     ngx_uint_t               i, queue, n, queued;
     ngx_optcache_l1_node_t  *node;
@@ -290,10 +290,13 @@ sound_shard(sound_t *s, ngx_optcache_l1_shard_t *shard)
     n = 0;
 
     for (i = 0; i < s->sh->nbuckets; i++) {
-        cell = s->sh->buckets[(shard - s->sh->shards) * s->sh->nbuckets + i];
+        link = s->sh->buckets[(shard - s->sh->shards) * s->sh->nbuckets + i];
 
-        for ( /* void */ ; cell; cell = node->next) {
-            node = ngx_optcache_l1_node(s->sh, cell);
+        for ( /* void */ ; link; link = node->next) {
+            node = ngx_optcache_l1_node(s->sh, link & s->sh->link_cell);
+
+            assert_false(ngx_optcache_l1_link_other(s->sh, link, node->hash));
+            assert_false(ngx_optcache_l1_link_last(s->sh, link) && node->next);
 
             assert_int_equal(node->state, NGX_OPTCACHE_L1_LIVE);
             assert_int_equal(node->shard, shard - s->sh->shards);

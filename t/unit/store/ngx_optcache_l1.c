@@ -46,6 +46,7 @@ l1_hash(const void *data, size_t len, XXH64_hash_t seed)
 
 static int setup(void **state);
 static int setup_bad_hash(void **state);
+static int setup_no_tags(void **state);
 static int teardown(void **state);
 
 
@@ -853,6 +854,31 @@ setup_bad_hash(void **state)
 }
 
 
+/* as in a zone in which a cell takes all bits of a link */
+
+static int
+setup_no_tags(void **state)
+{
+    int                       rc;
+    zone_t                   *z;
+    ngx_optcache_l1_shctx_t  *sh;
+
+    rc = setup(state);
+
+    if (rc == 0) {
+        z = *state;
+        sh = z->l1->sh;
+
+        sh->link_cell = ~(uint32_t) 0;
+        sh->link_more = 0;
+        sh->link_tag = 0;
+        sh->link_shift = 33;
+    }
+
+    return rc;
+}
+
+
 static int
 teardown(void **state)
 {
@@ -889,6 +915,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_random, setup, teardown),
         cmocka_unit_test_setup_teardown(test_random, setup_bad_hash,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_random, setup_no_tags, teardown),
         cmocka_unit_test_setup_teardown(test_not_attached, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
         cmocka_unit_test(test_zone_too_small),
