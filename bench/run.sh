@@ -114,7 +114,7 @@ main() {
     awk '$1 > 1 { print "load average " $1 ": others are at work here, which" \
                   " spoils the rates\nmore than the CPU times" }' /proc/loadavg
     for ((round = 1; round <= rounds; round++)); do
-        each measure
+        measure_all
         echo "round $round of $rounds"
     done
     table
@@ -315,10 +315,27 @@ each() {
     number=0
     variant() {
         number=$((number + 1))
-        [[ ! $3 =~ ${BENCH_ONLY:-} ]] || "$each" "$@"
+        [[ ! $3 =~ ${BENCH_ONLY:-} || ${only:-$number} != "$number" ]] \
+            || "$each" "$@"
     }
     each=$1
     variants
+}
+
+
+# Every other round backwards: a machine gets slower and faster, and what was
+# measured before has left its mark.
+
+measure_all() {
+    ((round % 2 == 0)) || {
+        each measure
+        return
+    }
+
+    for ((only = number; only > 0; only--)); do
+        each measure
+    done
+    only=
 }
 
 
