@@ -119,7 +119,7 @@ ngx_http_optcache_capture_decide(ngx_http_request_t *r,
         return rc;
     }
 
-    rc = ngx_http_optcache_response_read(r, ctx, resp);
+    rc = ngx_http_optcache_response_read(r, ctx, resp, 0);
 
     if (rc != NGX_OK) {
         return rc;

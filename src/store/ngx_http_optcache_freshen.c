@@ -50,7 +50,7 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 
     r->headers_out.status = ctx->entry.status;
 
-    rc = ngx_http_optcache_response_read(r, ctx, &resp);
+    rc = ngx_http_optcache_response_read(r, ctx, &resp, 1);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;

@@ -49,7 +49,8 @@ static void ngx_http_optcache_response_type(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_http_optcache_response_read(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp)
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
+    ngx_uint_t merged)
 {
     ngx_http_optcache_loc_conf_t  *olcf;
 
@@ -58,6 +59,7 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     ngx_http_rfc9111_freshness_init(&resp->freshness);
 
     resp->shared = ctx->key.shared;
+    resp->merged = merged;
 
     ngx_http_optcache_response_each(&r->headers_out.headers,
                                     ngx_http_optcache_response_field, resp);
@@ -324,12 +326,12 @@ ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data)
 
     case NGX_OPTCACHE_FIELD_SET_COOKIE:
 
-        if (h->value.len) {
-            resp->set_cookie = 1;
+        if (resp->merged && h->value.len == 0) {
+            /* of what is stored: the cookie was another response's */
+            resp->marked = 1;
 
         } else {
-            /* of what is stored; its cookie was another response's */
-            resp->marked = 1;
+            resp->set_cookie = 1;
         }
 
         break;

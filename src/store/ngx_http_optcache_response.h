@@ -47,6 +47,7 @@ typedef struct {
     unsigned                      validator:1;    /* ETag, Last-Modified */
     unsigned                      set_cookie:1;
     unsigned                      keep_cookie:1;  /* is stored with it */
+    unsigned                      merged:1;       /* with what is stored */
     unsigned                      marked:1;       /* for one client, not public */
     unsigned                      vary_hidden:1;
     unsigned                      controlled:1;   /* says Cache-Control */
@@ -111,12 +112,15 @@ ngx_int_t ngx_http_optcache_targeted_read(ngx_http_request_t *r,
 
 /*
  * Reads the header of a response and decides whether it may be stored
- * (RFC 9111, 3).  NGX_OK: it may; NGX_DECLINED: it may not, the reason is in
- * ctx->refusal and in the debug log; NGX_ERROR: out of memory.
+ * (RFC 9111, 3).  "merged": it is a 304 with what it did not say of what is
+ * stored, where an empty Set-Cookie is a mark of ours.  NGX_OK: it may;
+ * NGX_DECLINED: it may not, the reason is in ctx->refusal and in the debug log;
+ * NGX_ERROR: out of memory.
  */
 
 ngx_int_t ngx_http_optcache_response_read(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
+    ngx_uint_t merged);
 
 /*
  * Whether the client has asked that nothing of the response be stored
