@@ -170,6 +170,7 @@ ngx_http_optcache_response_storage(ngx_http_request_t *r,
     storage.lifetime = resp->lifetime - resp->age;
     storage.shared = resp->shared;
     storage.unknown = (resp->lifetime <= 0 && !resp->explicit_lifetime);
+
     /* a POST is not validated: RFC 9110, 13.2.1, leaves conditions to GET */
 
     storage.validator = (olcf->revalidate && resp->validator

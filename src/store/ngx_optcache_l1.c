@@ -193,7 +193,7 @@ ngx_optcache_l1_put(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e,
     u_char *body)
 {
     uint32_t                  cell, old;
-    uint64_t                  hash;
+    uint64_t                  hash, cells;
     ngx_int_t                 rc;
     ngx_uint_t                i;
     ngx_optcache_l1_shard_t  *shard;
@@ -214,6 +214,8 @@ ngx_optcache_l1_put(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e,
     }
 
     /* nobody else sees the node yet: it is filled without a lock */
+
+    cells = ngx_optcache_l1_node(l1->sh, cell)->cells;
 
     ngx_optcache_l1_fill(l1->sh, cell, e, hash);
 
@@ -236,7 +238,7 @@ ngx_optcache_l1_put(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e,
     /* the next one is mostly as large */
 
     ngx_optcache_l1_queue_expect(l1->sh, &l1->next);
-    ngx_optcache_l1_page_prefetch(l1->sh, ngx_optcache_l1_mem_needs(e));
+    ngx_optcache_l1_page_prefetch(l1->sh, cells);
 
     return rc;
 }

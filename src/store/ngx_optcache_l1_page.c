@@ -25,7 +25,7 @@
 
 /* cells that are worth to be asked for before they are written */
 
-#define NGX_OPTCACHE_L1_PREFETCH   32
+#define NGX_OPTCACHE_L1_PREFETCH_RUN  32
 
 
 static uint32_t ngx_optcache_l1_page_cut(ngx_optcache_l1_shctx_t *sh,
@@ -165,7 +165,7 @@ ngx_optcache_l1_page_prefetch(ngx_optcache_l1_shctx_t *sh, uint64_t n)
     uint32_t     i;
     uint64_t     runs, fit;
 
-    if (n > NGX_OPTCACHE_L1_PREFETCH) {
+    if (n > NGX_OPTCACHE_L1_PREFETCH_RUN) {
         return;
     }
 

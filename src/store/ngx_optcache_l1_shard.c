@@ -13,7 +13,7 @@
 
 /* cells of what may have been found that are asked for at once */
 
-#define NGX_OPTCACHE_L1_PREFETCH  5
+#define NGX_OPTCACHE_L1_PREFETCH_FOUND  5
 
 
 static void ngx_optcache_l1_shard_rebuild(ngx_optcache_l1_shctx_t *sh,
@@ -202,10 +202,7 @@ ngx_optcache_l1_shard_none(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
                                                         (uint32_t) hash),
                            __ATOMIC_ACQUIRE);
 
-    if (link == 0
-        || (ngx_optcache_l1_link_last(sh, link)
-            && ngx_optcache_l1_link_other(sh, link, hash)))
-    {
+    if (ngx_optcache_l1_link_none(sh, link, hash)) {
         return 1;
     }
 
@@ -213,7 +210,7 @@ ngx_optcache_l1_shard_none(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
 
     /* what a search ends with, the identity, and a head that is not long */
 
-    for (n = 0; n < NGX_OPTCACHE_L1_PREFETCH; n++) {
+    for (n = 0; n < NGX_OPTCACHE_L1_PREFETCH_FOUND; n++) {
         __builtin_prefetch(ngx_optcache_l1_cell(sh, cell + n));
     }
 
@@ -230,14 +227,7 @@ ngx_optcache_l1_shard_find(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
 
     link = *ngx_optcache_l1_shard_bucket(sh, i, (uint32_t) hash);
 
-    while (link) {
-
-        if (ngx_optcache_l1_link_last(sh, link)
-            && ngx_optcache_l1_link_other(sh, link, hash))
-        {
-            break;
-        }
-
+    while (!ngx_optcache_l1_link_none(sh, link, hash)) {
         cell = link & sh->link_cell;
         node = ngx_optcache_l1_node(sh, cell);
 

@@ -167,8 +167,9 @@ ngx_optcache_l1_format(ngx_optcache_l1_t *l1)
 static ngx_int_t
 ngx_optcache_l1_divide(ngx_optcache_l1_shctx_t *sh)
 {
-    size_t   fixed, page, meta;
-    u_char  *p;
+    size_t       fixed, page, meta;
+    u_char      *p;
+    ngx_uint_t   bits;
 
     for (sh->nshards = 1;
          sh->nshards < NGX_OPTCACHE_L1_SHARDS_MAX
@@ -205,11 +206,12 @@ ngx_optcache_l1_divide(ngx_optcache_l1_shctx_t *sh)
 
     /* the largest zones have no bit to spare */
 
-    sh->link_cell = ~(uint32_t) 0
-                    >> __builtin_clz(sh->npages * NGX_OPTCACHE_L1_CELLS - 1);
+    bits = 32 - __builtin_clz(sh->npages * NGX_OPTCACHE_L1_CELLS - 1);
+
+    sh->link_cell = ~(uint32_t) 0 >> (32 - bits);
     sh->link_more = sh->link_cell + 1;
     sh->link_tag = sh->link_more ? ~(sh->link_cell | sh->link_more) : 0;
-    sh->link_shift = 33 - __builtin_clz(sh->npages * NGX_OPTCACHE_L1_CELLS - 1);
+    sh->link_shift = bits + 1;
 
     p = (u_char *) sh;
     p += ngx_align(sizeof(ngx_optcache_l1_shctx_t), NGX_OPTCACHE_L1_CELL);

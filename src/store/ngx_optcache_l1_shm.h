@@ -302,6 +302,13 @@ struct ngx_optcache_l1_shctx_s {
 #define ngx_optcache_l1_link_last(sh, link)                                   \
     ((sh)->link_more && !((link) & (sh)->link_more))
 
+/* whether such a hash is neither here nor behind it */
+
+#define ngx_optcache_l1_link_none(sh, link, hash)                             \
+    ((link) == 0                                                              \
+     || (ngx_optcache_l1_link_last(sh, link)                                  \
+         && ngx_optcache_l1_link_other(sh, link, hash)))
+
 
 /* where a chain is read or written */
 
