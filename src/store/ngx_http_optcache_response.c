@@ -36,6 +36,8 @@ static void ngx_http_optcache_response_hidden(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp);
 static void ngx_http_optcache_response_upstream(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp, ngx_table_elt_t *h);
+static void ngx_http_optcache_response_ignored(
+    ngx_http_optcache_response_t *resp, ngx_table_elt_t *h);
 static void ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
 static time_t ngx_http_optcache_response_date(ngx_str_t *value);
@@ -467,6 +469,9 @@ ngx_http_optcache_response_hidden(ngx_http_request_t *r,
 
             if (h->hash) {
                 ngx_http_optcache_response_upstream(r, resp, h);
+
+            } else {
+                ngx_http_optcache_response_ignored(resp, h);
             }
         }
     }
@@ -534,6 +539,32 @@ ngx_http_optcache_response_upstream(ngx_http_request_t *r,
         }
 
         resp->tagged |= ngx_http_optcache_tags_field(h);
+        break;
+
+    default:
+        break;
+    }
+}
+
+
+/*
+ * Of several lines of one name nginx 1.23 and newer takes the first, and lets
+ * nobody have the others.  What contradicts itself is stale (RFC 9111, 4.2.1),
+ * whatever the version.
+ */
+
+static void
+ngx_http_optcache_response_ignored(ngx_http_optcache_response_t *resp,
+    ngx_table_elt_t *h)
+{
+    switch (ngx_optcache_field_id(&h->key)) {
+
+    case NGX_OPTCACHE_FIELD_EXPIRES:
+        ngx_http_rfc9111_expires(&resp->freshness, &h->value);
+        break;
+
+    case NGX_OPTCACHE_FIELD_LAST_MODIFIED:
+        ngx_http_rfc9111_last_modified(&resp->freshness, &h->value);
         break;
 
     default:
