@@ -64,6 +64,23 @@ ngx_http_compat_push_header(ngx_http_request_t *r, ngx_str_t *key,
 
 
 /*
+ * Whether what reads the header of a response has read a 103 (RFC 8297), which
+ * nginx takes for no response since 1.29.0.
+ */
+
+#ifdef NGX_HTTP_UPSTREAM_EARLY_HINTS
+
+#define ngx_http_compat_early_hints(rc)                                       \
+    ((rc) == NGX_HTTP_UPSTREAM_EARLY_HINTS)
+
+#else
+
+#define ngx_http_compat_early_hints(rc)  0
+
+#endif
+
+
+/*
  * Tells nginx that a response header line is a Cache-Control, so that the
  * "expires" directive changes it instead of adding another: an array before
  * 1.23.0, a linked list since.  Returns NGX_OK or, when out of memory,

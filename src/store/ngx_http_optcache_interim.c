@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_compat.h"
 #include "ngx_http_optcache_interim.h"
 
 
@@ -157,6 +158,11 @@ ngx_http_optcache_interim_header(ngx_http_request_t *r)
         /* it has gone from the status line to the fields */
 
         ngx_http_optcache_interim_wrap(u, interim);
+
+        if (ngx_http_compat_early_hints(rc) && u->state) {
+            /* $upstream_status is that of the response */
+            u->state->status = 0;
+        }
 
         if (rc != NGX_OK || !ngx_http_optcache_interim_is(u)
 #if (NGX_HTTP_CACHE)
