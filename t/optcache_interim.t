@@ -117,7 +117,8 @@ my $backend = $t->run_http_backend(8081, sub {
 
     print $s "HTTP/1.1 102 Wait\r\nX-Accel-Redirect: /other\r\nX-Hint: b\r\n"
              . "Transfer-Encoding: chunked\r\nSet-Cookie: a=b\r\n"
-             . "Content-Length: 7\r\nKeep-Alive: a\r\nServer: s\r\n\r\n"
+             . "Keep-Alive: a\r\nServer: s\r\n\r\n"
+             . "HTTP/1.1 102 Wait\r\nContent-Length: 7\r\nX-Hint: c\r\n\r\n"
         if $uri =~ /fields/;
 
     print $s "HTTP/1.1 102 Wait\r\nX-Hint: c\r\nConnection: X-Hint\r\n\r\n"
