@@ -8,7 +8,12 @@
 # is the baseline's figure by the variant's in the same round: of CPU time, which
 # depends less on the load of the machine than the requests per second do.
 #
+# Of what the cache is about, the CPU time is then measured once more, by turns
+# of 20 ms (turns.c): on a machine that others use, these tell apart what the
+# rounds do not.
+#
 #   BUILD=DIR  BENCH_ROUNDS=5  BENCH_SECONDS=2  BENCH_CONNECTIONS=64
+#   BENCH_TURNS=100      0: none
 #   BENCH_ONLY=REGEX     variants with such a path: /gif is the limiter,
 #                        /via what is not in the cache, /two what is in Redis,
 #                        /crowd 1,000 clients
@@ -25,6 +30,7 @@ build=${BUILD:-$here/../build}
 rounds=${BENCH_ROUNDS:-5}
 seconds=${BENCH_SECONDS:-2}
 connections=${BENCH_CONNECTIONS:-64}
+turns=${BENCH_TURNS:-100}
 nginx=${NGINX_BINARY:-nginx}
 modules=/usr/lib/nginx/modules
 token='Authorization: Bearer bench'
@@ -118,6 +124,7 @@ main() {
         echo "round $round of $rounds"
     done
     table
+    [ "$turns" = 0 ] || by_turns
 
     [[ ! /crowd =~ ${BENCH_ONLY:-} ]] || {
         echo
@@ -407,6 +414,44 @@ measure() {
                 print rate, cpu / n / 1000, redis / n / 1000, asked / n,
                     asked / reads, round
         }' wrk.out >>"samples.$number"
+}
+
+
+# What a request costs the worker, by turns: medians, and beside the baseline of
+# the same turn, with quartiles.
+
+by_turns() {
+    ${CC:-cc} -O2 -o turns "$here/turns.c" || return
+    printf '\n%-24s %10s %10s %10s   %s\n' "$turns turns of 20 ms" \
+        'worker us' '+ baseline' 'x baseline' 'quartiles'
+    names=() kinds=()
+    each gather
+    together
+}
+
+
+gather() {
+    local url=url_$2 worker=worker_$2
+
+    [ -e "samples.$number" ] || return
+    [[ $3 =~ ^/(return|optcache|proxy_cache|haproxy|varnish|via)/ ]] || return
+    [[ $1 != \[* ]] || together
+    names+=("$1")
+    kinds+=("${!worker}" "${!url##*:}" "${6:--}" "$3")
+}
+
+
+together() {
+    [ ${#names[@]} != 0 ] || return
+    taskset -c $cores ./turns 20 "$turns" "$token" "${kinds[@]}" >turns.out \
+        || return
+    echo
+    for ((i = 0; i < ${#names[@]}; i++)); do
+        read -r cpu more share low high
+        printf '%-24s %10s %10s %10s   %s to %s\n' "${names[i]}" "$cpu" \
+            "$more" "$share" "$low" "$high"
+    done <turns.out
+    names=() kinds=()
 }
 
 
