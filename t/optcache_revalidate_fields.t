@@ -15,7 +15,7 @@ use POSIX qw/ strftime /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy /)->plan(54);
+my $t = Test::Nginx->new()->has(qw/ http_proxy /)->plan(55);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -102,6 +102,8 @@ my %said = (
     'gzip/digest' => [@fresh, 'Repr-Digest: sha-256=:QUJD:'],
     'gzip/old-digest' => [@fresh, 'Digest: sha-256=QUJD'],
     'gzip/transform' => ['Cache-Control: max-age=60, no-transform'],
+    'gzip/invalid' => ['Cache-Control: max-age=60, no-transform',
+                       "X-Odd: a\x01b"],
 );
 
 my $backend = $t->run_http_backend(8081, sub {
@@ -232,6 +234,9 @@ for my $name ('plain', 'digest', 'old-digest', 'transform') {
     is(header(twice(@gzip), 'Content-Encoding'), $coding, "$name: what is sent");
     is(header(get(@gzip), 'Content-Encoding'), $coding, "$name: and stored");
 }
+
+is(header(twice('gzip/invalid', 'Accept-Encoding' => 'gzip'),
+          'Content-Encoding'), undef, 'also by a 304 that cannot be stored');
 
 # the condition was the validator that is stored, whatever a 304 says of its own
 

@@ -72,6 +72,10 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
 
     ngx_http_optcache_response_type(r, resp);
 
+    /* what the origin says; what a targeted field says is added */
+
+    resp->no_transform = resp->freshness.cc.no_transform;
+
     if (resp->streaming || resp->invalid) {
         ctx->refusal = resp->invalid ? NGX_HTTP_OPTCACHE_REFUSED_FIELD
                                      : NGX_HTTP_OPTCACHE_REFUSED_STREAM;
@@ -85,8 +89,6 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     }
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
-
-    resp->no_transform = resp->freshness.cc.no_transform;
 
     resp->personal = resp->varies
                      && ngx_http_optcache_public_varies(&resp->vary);
