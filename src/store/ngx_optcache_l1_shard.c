@@ -62,6 +62,8 @@ ngx_optcache_l1_shard_rebuild(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i)
 
     shard = &sh->shards[i];
 
+    __atomic_store_n(&shard->rebuilding, 1, __ATOMIC_SEQ_CST);
+
     ngx_optcache_l1_mem_lock(sh);
 
     ngx_memzero(shard->fifo, sizeof(shard->fifo));
@@ -79,7 +81,9 @@ ngx_optcache_l1_shard_rebuild(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i)
     ngx_optcache_l1_shard_each(sh, i, ngx_optcache_l1_shard_relink);
 
     shard->rebuilt++;
-    shard->linked++;
+
+    __atomic_store_n(&shard->linked, shard->linked + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&shard->rebuilding, 0, __ATOMIC_RELEASE);
 
     ngx_optcache_l1_unlock(&sh->lock);
 }
@@ -133,7 +137,10 @@ ngx_optcache_l1_shard_each(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
             cell = n * NGX_OPTCACHE_L1_CELLS + __builtin_ctzll(starts);
             node = ngx_optcache_l1_node(sh, cell);
 
-            if (node->state != NGX_OPTCACHE_L1_BUILDING && node->shard == i) {
+            if (__atomic_load_n(&node->state, __ATOMIC_ACQUIRE)
+                != NGX_OPTCACHE_L1_BUILDING
+                && node->shard == i)
+            {
                 handler(sh, cell);
             }
         }
@@ -203,7 +210,8 @@ ngx_optcache_l1_shard_none(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
                            __ATOMIC_ACQUIRE);
 
     if (ngx_optcache_l1_link_none(sh, link, hash)) {
-        return 1;
+        /* who takes the lock goes on where the one who rebuilt it was killed */
+        return !__atomic_load_n(&sh->shards[i].rebuilding, __ATOMIC_ACQUIRE);
     }
 
     cell = link & sh->link_cell;
@@ -300,17 +308,26 @@ ngx_optcache_l1_shard_link(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
             queue = NGX_OPTCACHE_L1_MAIN;
         }
 
-        ngx_optcache_l1_shard_unlink(sh, old);
+        /* a worker that is killed leaves one of them, not both */
+
+        last->state = NGX_OPTCACHE_L1_DEAD;
     }
 
     ngx_optcache_l1_fence();
-    node->state = NGX_OPTCACHE_L1_LIVE;
+    __atomic_store_n(&node->state, NGX_OPTCACHE_L1_LIVE, __ATOMIC_RELEASE);
     ngx_optcache_l1_fence();
 
     bucket = ngx_optcache_l1_shard_bucket(sh, node->shard, node->hash);
 
     node->next = *bucket;
-    *bucket = ngx_optcache_l1_link_make(sh, cell, node->hash, node->next);
+    __atomic_store_n(bucket, ngx_optcache_l1_link_make(sh, cell, node->hash,
+                                                       node->next),
+                     __ATOMIC_RELEASE);
+
+    if (old) {
+        /* not before: who takes no lock always finds one of them */
+        ngx_optcache_l1_shard_unlink(sh, old);
+    }
 
     ngx_optcache_l1_queue_push(sh, cell, queue);
 

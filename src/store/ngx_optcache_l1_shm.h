@@ -138,9 +138,8 @@ typedef enum {
 
 /*
  * Protected by the lock of its shard, as far as it changes when it is LIVE:
- * refs, state, queue, freq and the links.  A head that changes (304) gets a
- * node of its own, which takes over "body" and "gzip"; the old node, as long as
- * somebody reads it, can pin the new one by "next", which no DEAD node uses.
+ * refs, state, queue, freq and the links.  A head that changes (304) gets an
+ * entry of its own.
  *
  * The clock is written by any reader, as a whole and without a lock: what each
  * of them writes is true, so that it does not matter who is the last one.
@@ -213,7 +212,7 @@ typedef struct {
     ngx_uint_t                evicted;
     ngx_uint_t                rebuilt;    /* times */
     uint64_t                  linked;     /* nodes, ever */
-    ngx_uint_t                unused;     /* up to a pair of cache lines */
+    ngx_uint_t                rebuilding; /* its buckets are not complete */
 } ngx_optcache_l1_shard_t;
 
 
@@ -515,9 +514,9 @@ ngx_optcache_l1_shard_t *ngx_optcache_l1_shard_lock(
     ngx_optcache_l1_shctx_t *sh, ngx_uint_t i);
 
 /*
- * Whether there is no entry with such a hash, without the lock; a shard that
- * is being made sound has none for a while.  If there may be one, its memory is
- * on its way to the processor.
+ * Whether there is no entry with such a hash, without the lock, by which a
+ * shard that is being made sound would be waited for.  If there may be one, its
+ * memory is on its way to the processor.
  */
 
 ngx_uint_t ngx_optcache_l1_shard_none(ngx_optcache_l1_shctx_t *sh,

@@ -6,7 +6,7 @@
 
 /*
  * Workers that are killed: while they read, in the middle of a change of this
- * or that, and wherever the signal hits them.
+ * or that, and wherever the signal hits them.  And what others see meanwhile.
  */
 
 
@@ -28,6 +28,7 @@
 #define KEYS     24
 #define KILLS    120
 #define WORKERS  3
+#define REPLACED 200000
 
 
 /* in shared memory: what the one that is killed was doing */
@@ -577,6 +578,106 @@ rebuilt(zone_t *z)
 }
 
 
+/* who makes a shard sound is killed on the way: whoever looks goes on */
+
+static void
+test_rebuilding(void **state)
+{
+    zone_t      *z = *state;
+    ngx_uint_t   i;
+
+    for (i = 1; i < 20; i++) {
+        assert_int_equal(l1_store(z, i, 1, 3000, 10), NGX_OK);
+    }
+
+    DIES(z, {
+        (void) ngx_optcache_l1_shard_lock(z->l1->sh, 0);
+
+        z->l1->sh->shards[0].rebuilding = 1;
+        memset(z->l1->sh->buckets, 0, z->l1->sh->nbuckets * sizeof(uint32_t));
+    });
+
+    for (i = 1; i < 20; i++) {
+        assert_true(l1_holds(z, i, 1));
+    }
+
+    assert_int_equal(rebuilt(z), 1);
+    assert_int_equal(z->l1->sh->shards[0].rebuilding, 0);
+
+    worker_reclaim(z);
+    assert_sound(z);
+}
+
+
+/* an entry that is replaced is there all the time, also for who takes no lock */
+
+static void
+test_replaced(void **state)
+{
+    zone_t                    *z = *state;
+    int                        status;
+    pid_t                      pid;
+    ngx_int_t                  rc;
+    ngx_uint_t                 i, missed;
+    ngx_pool_t                *pool, *found;
+    ngx_optcache_entry_t       e, looked;
+    ngx_optcache_l1_absent_t   absent;
+
+    assert_int_equal(l1_store(z, 1, 1, 1000, 0), NGX_OK);
+
+    pool = ngx_create_pool(4096, &z->log);
+    assert_non_null(pool);
+
+    pid = fork();
+    assert_true(pid != -1);
+
+    if (pid == 0) {
+        ngx_pid = ngx_getpid();
+        z->l1->slot = NULL;
+
+        if (ngx_optcache_l1_attach(z->l1, &z->log) != NGX_OK) {
+            _exit(1);
+        }
+
+        l1_fill(pool, &e, 1, 1, 1000, 0);
+
+        for (i = 0; i < REPLACED; i++) {
+            if (ngx_optcache_l1_store(z->l1, &e) != NGX_OK) {
+                _exit(1);
+            }
+        }
+
+        _exit(0);
+    }
+
+    l1_fill(pool, &looked, 1, 1, 0, 0);
+
+    for (missed = 0; waitpid(pid, &status, WNOHANG) == 0; /* void */ ) {
+
+        for (i = 0; i < 100; i++) {
+            found = ngx_create_pool(1024, &z->log);
+            assert_non_null(found);
+
+            absent.hashed = NULL;
+
+            rc = ngx_optcache_l1_search(z->l1, &looked.key, found, &e,
+                                        &absent);
+            missed += (rc != NGX_OK);
+
+            ngx_destroy_pool(found);
+        }
+    }
+
+    assert_int_equal(status, 0);
+    assert_int_equal(missed, 0);
+
+    ngx_destroy_pool(pool);
+
+    worker_reclaim(z);
+    assert_sound(z);
+}
+
+
 static int
 setup(void **state)
 {
@@ -631,6 +732,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_writing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_shard, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rebuilding, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_several, setup, teardown),
         cmocka_unit_test_setup_teardown(test_several, setup_large, teardown),
