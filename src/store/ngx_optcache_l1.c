@@ -229,7 +229,7 @@ ngx_optcache_l1_put(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e,
 
     } else {
         ngx_optcache_l1_shard_link(l1->sh, cell, old);
-        l1->slot->building = 0;
+        __atomic_store_n(&l1->slot->building, 0, __ATOMIC_RELEASE);
         rc = NGX_OK;
     }
 

@@ -129,8 +129,17 @@ ngx_optcache_l1_mem_owned(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
     switch (node->state) {
 
     case NGX_OPTCACHE_L1_BUILDING:
-        return node->owner < sh->nslots
-               && sh->slots[node->owner].building == cell;
+        if (node->owner < sh->nslots
+            && __atomic_load_n(&sh->slots[node->owner].building,
+                               __ATOMIC_ACQUIRE) == cell)
+        {
+            return 1;
+        }
+
+        /* it may have been linked meanwhile, which takes no lock of the memory */
+
+        return __atomic_load_n(&node->state, __ATOMIC_ACQUIRE)
+               != NGX_OPTCACHE_L1_BUILDING;
 
     case NGX_OPTCACHE_L1_LIVE:
     case NGX_OPTCACHE_L1_DEAD:
