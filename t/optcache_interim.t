@@ -16,7 +16,7 @@ use Test::Nginx;
 use Time::HiRes qw/ sleep /;
 
 my $t = Test::Nginx->new()
-    ->has(qw/ http_proxy http_ssi http_v2 rewrite /)->plan(45);
+    ->has(qw/ http_proxy http_ssi http_v2 rewrite /)->plan(46);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -126,6 +126,7 @@ my $backend = $t->run_http_backend(8081, sub {
 
     print $s "HTTP/1.1 102 Wait\r\n\r\n" x $many if $uri =~ /many/;
     print $s "HTTP/1.1 102 Wait\r\n\r\n" if $uri =~ /more/;
+    print $s "HTTP/1.1 103 Hint\r\n\r\n" x ($many + 1) if $uri =~ /hints/;
     print $s ("HTTP/1.1 103 Hint\r\nLink: " . 'a' x 3000 . "\r\n\r\n") x 8
         if $uri =~ /long/;
     print $s "HTTP/1.1 102 Wait\r\nX-A: " . ('a' x 9000) if $uri =~ /large/;
@@ -197,6 +198,7 @@ is(body(final(http_get('/page'))), 'of /102/part', 'nor does a part');
 
 is(status(final(http_get('/many/more/p'))), 502, 'too many');
 ok($t->log_count(qr/upstream sent too many interim responses/), 'is said');
+is(status(final(http_get('/hints/x'))), 502, 'too many hints');
 is(status(final(http_get('/102/large/q'))), 502, 'too large');
 is(status(final(http_get('/102/cut/r'))), 502, 'with nothing behind it');
 

@@ -32,6 +32,8 @@ struct ngx_http_optcache_interim_s {
 
 static ngx_int_t ngx_http_optcache_interim_content(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_interim_header(ngx_http_request_t *r);
+static ngx_int_t ngx_http_optcache_interim_count(ngx_http_request_t *r,
+    ngx_http_optcache_interim_t *interim);
 static ngx_int_t ngx_http_optcache_interim_reinit(ngx_http_request_t *r);
 static void ngx_http_optcache_interim_wrap(ngx_http_upstream_t *u,
     ngx_http_optcache_interim_t *interim);
@@ -159,9 +161,15 @@ ngx_http_optcache_interim_header(ngx_http_request_t *r)
 
         ngx_http_optcache_interim_wrap(u, interim);
 
-        if (ngx_http_compat_early_hints(rc) && u->state) {
-            /* $upstream_status is that of the response */
-            u->state->status = 0;
+        if (ngx_http_compat_early_hints(rc)) {
+            /* nginx does the rest; $upstream_status is that of the response */
+
+            if (u->state) {
+                u->state->status = 0;
+            }
+
+            return ngx_http_optcache_interim_count(r, interim) == NGX_OK
+                   ? rc : NGX_HTTP_UPSTREAM_INVALID_HEADER;
         }
 
         if (rc != NGX_OK || !ngx_http_optcache_interim_is(u)
@@ -173,9 +181,7 @@ ngx_http_optcache_interim_header(ngx_http_request_t *r)
             return rc;
         }
 
-        if (++interim->count > NGX_HTTP_OPTCACHE_INTERIM_MAX) {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "upstream sent too many interim responses");
+        if (ngx_http_optcache_interim_count(r, interim) != NGX_OK) {
             return NGX_HTTP_UPSTREAM_INVALID_HEADER;
         }
 
@@ -185,6 +191,23 @@ ngx_http_optcache_interim_header(ngx_http_request_t *r)
             return NGX_ERROR;
         }
     }
+}
+
+
+/* Each of them takes memory of the request. */
+
+static ngx_int_t
+ngx_http_optcache_interim_count(ngx_http_request_t *r,
+    ngx_http_optcache_interim_t *interim)
+{
+    if (++interim->count <= NGX_HTTP_OPTCACHE_INTERIM_MAX) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "upstream sent too many interim responses");
+
+    return NGX_DECLINED;
 }
 
 
