@@ -569,6 +569,10 @@ ngx_http_optcache_response_ignored(ngx_http_optcache_response_t *resp,
         ngx_http_rfc9111_last_modified(&resp->freshness, &h->value);
         break;
 
+    case NGX_OPTCACHE_FIELD_DATE:
+        resp->date = h->value;
+        break;
+
     default:
         break;
     }
