@@ -123,6 +123,14 @@ ngx_int_t ngx_http_optcache_response_read(ngx_http_request_t *r,
     ngx_uint_t merged);
 
 /*
+ * What all fields of a response say, also those that nginx keeps from the
+ * client; "resp" is new.
+ */
+
+void ngx_http_optcache_response_fields(ngx_http_request_t *r,
+    ngx_http_optcache_response_t *resp);
+
+/*
  * Whether the client has asked that nothing of the response be stored
  * (RFC 9111, 5.2.1.5).
  */
