@@ -293,9 +293,9 @@ ask(kind_t *k, connection_t *c)
 {
     int            n;
     char           request[1024];
-    unsigned long  turn;
+    unsigned long  serial;
 
-    turn = asked++;
+    serial = asked++;
     c->len = 0;
     c->whole = 0;
 
@@ -303,14 +303,14 @@ ask(kind_t *k, connection_t *c)
 
     case 'n':
         n = snprintf(request, sizeof(request), "GET %s?n=%s%lu HTTP/1.1\r\n"
-                     "Host: 127.0.0.1\r\n%s\r\n\r\n", k->path, never, turn,
+                     "Host: 127.0.0.1\r\n%s\r\n\r\n", k->path, never, serial,
                      header);
         break;
 
     case 'u':
         n = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\n"
                      "Host: 127.0.0.1\r\nAuthorization: Bearer %04lu%0*d"
-                     "\r\n\r\n", k->path, turn % USERS, TOKEN, 0);
+                     "\r\n\r\n", k->path, serial % USERS, TOKEN, 0);
         break;
 
     default:

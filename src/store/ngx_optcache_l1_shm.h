@@ -514,9 +514,9 @@ ngx_optcache_l1_shard_t *ngx_optcache_l1_shard_lock(
     ngx_optcache_l1_shctx_t *sh, ngx_uint_t i);
 
 /*
- * Whether there is no entry with such a hash, without the lock, by which a
- * shard that is being made sound would be waited for.  If there may be one, its
- * memory is on its way to the processor.
+ * Whether there is no entry with such a hash, without the lock; not said of a
+ * shard that is being made sound.  If there may be one, its memory is on its way
+ * to the processor.
  */
 
 ngx_uint_t ngx_optcache_l1_shard_none(ngx_optcache_l1_shctx_t *sh,

@@ -49,6 +49,7 @@ static ngx_int_t zone_create(zone_t *z, size_t size);
 static void zone_pool(zone_t *z, void *addr);
 static void zone_destroy(zone_t *z);
 static void zone_process(void);
+static ngx_inline pid_t zone_worker(zone_t *z);
 
 
 static ngx_int_t
@@ -385,6 +386,29 @@ zone_process(void)
     }
 
     ngx_slab_sizes_init();
+}
+
+
+/* Another worker, which ends by _exit() or is killed: 0 to it, its pid to us. */
+
+static ngx_inline pid_t
+zone_worker(zone_t *z)
+{
+    pid_t  pid;
+
+    pid = fork();
+    assert_true(pid != -1);
+
+    if (pid == 0) {
+        ngx_pid = ngx_getpid();
+        z->l1->slot = NULL;
+
+        if (ngx_optcache_l1_attach(z->l1, &z->log) != NGX_OK) {
+            _exit(1);
+        }
+    }
+
+    return pid;
 }
 
 

@@ -57,18 +57,9 @@ static diary_t *diary_create(void);
 #define DIES(z, code)                                                         \
     do {                                                                      \
         int    status_;                                                       \
-        pid_t  pid_ = fork();                                                 \
-                                                                              \
-        assert_true(pid_ != -1);                                              \
+        pid_t  pid_ = zone_worker(z);                                         \
                                                                               \
         if (pid_ == 0) {                                                      \
-            ngx_pid = ngx_getpid();                                           \
-            (z)->l1->slot = NULL;                                             \
-                                                                              \
-            if (ngx_optcache_l1_attach((z)->l1, &(z)->log) != NGX_OK) {       \
-                _exit(1);                                                     \
-            }                                                                 \
-                                                                              \
             code                                                              \
             _exit(0);                                                         \
         }                                                                     \
@@ -628,17 +619,9 @@ test_replaced(void **state)
     pool = ngx_create_pool(4096, &z->log);
     assert_non_null(pool);
 
-    pid = fork();
-    assert_true(pid != -1);
+    pid = zone_worker(z);
 
     if (pid == 0) {
-        ngx_pid = ngx_getpid();
-        z->l1->slot = NULL;
-
-        if (ngx_optcache_l1_attach(z->l1, &z->log) != NGX_OK) {
-            _exit(1);
-        }
-
         l1_fill(pool, &e, 1, 1, 1000, 0);
 
         for (i = 0; i < REPLACED; i++) {

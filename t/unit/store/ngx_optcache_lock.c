@@ -46,7 +46,6 @@ static ngx_uint_t release(zone_t *z, ngx_optcache_lock_t *lock,
     ngx_optcache_lock_outcome_e outcome, uint64_t now);
 static pid_t holder(zone_t *z, ngx_uint_t first, ngx_uint_t last);
 static pid_t worker(zone_t *z, diary_t *diary, unsigned seed);
-static pid_t child(zone_t *z);
 static void next_worker(zone_t *z);
 static void worker_killed(pid_t pid);
 
@@ -283,7 +282,7 @@ test_exits(void **state)
     ngx_optcache_lock_t       b;
     ngx_optcache_lock_map_t   map;
 
-    pid = child(z);
+    pid = zone_worker(z);
 
     if (pid == 0) {
         (void) take(z, &b, 1, 1, 1);
@@ -416,7 +415,7 @@ holder(zone_t *z, ngx_uint_t first, ngx_uint_t last)
 
     assert_int_equal(pipe(fds), 0);
 
-    pid = child(z);
+    pid = zone_worker(z);
 
     if (pid == 0) {
         ok = 1;
@@ -449,7 +448,7 @@ worker(zone_t *z, diary_t *diary, unsigned seed)
     uint64_t             now;
     ngx_optcache_lock_t  lock;
 
-    pid = child(z);
+    pid = zone_worker(z);
 
     if (pid) {
         return pid;
@@ -470,27 +469,6 @@ worker(zone_t *z, diary_t *diary, unsigned seed)
 }
 
 
-static pid_t
-child(zone_t *z)
-{
-    pid_t  pid;
-
-    pid = fork();
-    assert_true(pid != -1);
-
-    if (pid == 0) {
-        ngx_pid = ngx_getpid();
-        z->l1->slot = NULL;
-
-        if (ngx_optcache_l1_attach(z->l1, &z->log) != NGX_OK) {
-            _exit(1);
-        }
-    }
-
-    return pid;
-}
-
-
 /* It gives back the slots of the dead, and then what they led. */
 
 static void
@@ -500,7 +478,7 @@ next_worker(zone_t *z)
     pid_t                     pid;
     ngx_optcache_lock_map_t   map;
 
-    pid = child(z);
+    pid = zone_worker(z);
 
     if (pid == 0) {
         ngx_optcache_lock_sweep(z->l1, map);
