@@ -9,8 +9,8 @@
 # depends less on the load of the machine than the requests per second do.
 #
 # Of what the cache is about, the CPU time is then measured once more, by turns
-# of 20 ms (turns.c): on a machine that others use, these tell apart what the
-# rounds do not.
+# of 20 ms (turns.c), before each of which 5 ms are not counted: on a machine that
+# others use, these tell apart what the rounds do not.
 #
 #   BUILD=DIR  BENCH_ROUNDS=5  BENCH_SECONDS=2  BENCH_CONNECTIONS=64
 #   BENCH_TURNS=100      0: none
@@ -417,8 +417,8 @@ measure() {
 }
 
 
-# What a request costs the worker, by turns: medians, and beside the baseline of
-# the same turn, with quartiles.
+# What a request costs the worker, by turns: medians, and beside the baseline in
+# its turn next to it, with quartiles.
 
 by_turns() {
     ${CC:-cc} -O2 -o turns "$here/turns.c" || return

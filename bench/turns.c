@@ -8,7 +8,7 @@
  * What a request costs a server's worker, for several kinds of requests by
  * turns of some milliseconds.  A machine that others use is faster or slower
  * from one second to the next, by more than what is to be told apart here; two
- * turns that follow each other find it much the same.
+ * turns that are close to each other find it much the same.
  *
  *     turns MILLISECONDS TURNS HEADER [PID PORT KIND PATH] ...
  *
@@ -16,8 +16,8 @@
  * KIND is "-", or of "z" it takes gzip, "u" it is one of a thousand users',
  * "n" it was never asked for before.  For each of them, a line: microseconds of
  * all threads of PID for a request; by how much that is more than the first
- * kind's of the same turn, in microseconds; its share of the first kind's, and
- * the quartiles of that.  All are medians.
+ * kind's in its turn next to it, in microseconds; its share of the first
+ * kind's, and the quartiles of that.  All are medians.
  */
 
 
@@ -71,6 +71,7 @@ typedef struct {
 } kind_t;
 
 
+static void shuffle(int *order, int n);
 static void fail(const char *format, ...);
 static server_t *server(const char *pid, int port);
 static void connect_all(server_t *s);
@@ -94,7 +95,7 @@ static unsigned long asked;
 int
 main(int argc, char **argv)
 {
-    int      i, k, n, turns;
+    int      i, k, n, turns, order[KINDS];
     double   milliseconds, *shares, *more;
     kind_t   kinds[KINDS], *kind;
 
@@ -126,14 +127,24 @@ main(int argc, char **argv)
     shares = calloc(turns, sizeof(double));
     more = calloc(turns, sizeof(double));
 
-    /* a long one first, for what is to be stored; every other one backwards */
+    /* a long one first, for what is to be stored */
 
-    for (i = -1; i < turns; i++) {
+    for (k = 0; k < n; k++) {
+        (void) turn(&kinds[k], 10 * milliseconds);
+        order[k] = k;
+    }
+
+    for (i = 0; i < turns; i++) {
+        shuffle(order, n);
 
         for (k = 0; k < n; k++) {
-            kind = &kinds[i % 2 ? n - 1 - k : k];
-            kind->costs[i < 0 ? 0 : i] = turn(kind, i < 0 ? 10 * milliseconds
-                                                    : milliseconds);
+            kind = &kinds[order[k]];
+
+            /* the processor's caches hold what the one before has left */
+
+            (void) turn(kind, milliseconds / 4);
+
+            kind->costs[i] = turn(kind, milliseconds);
         }
     }
 
@@ -151,6 +162,29 @@ main(int argc, char **argv)
     }
 
     return 0;
+}
+
+
+/*
+ * What is the first or the last each time would often follow itself, and be
+ * cheaper for it than the others are.
+ */
+
+static void
+shuffle(int *order, int n)
+{
+    int  i, k, last, swap;
+
+    last = order[n - 1];
+
+    do {
+        for (i = n - 1; i > 0; i--) {
+            k = rand() % (i + 1);
+            swap = order[i];
+            order[i] = order[k];
+            order[k] = swap;
+        }
+    } while (n > 1 && order[0] == last);
 }
 
 
