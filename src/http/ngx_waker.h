@@ -27,6 +27,8 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "ngx_rare.h"
+
 
 /* workers of all generations that can be woken, at most */
 
@@ -72,11 +74,12 @@ ngx_int_t ngx_waker_number(ngx_waker_t *w);
 
 /* Wakes worker "number", for one reason at least. */
 
-void ngx_waker_wake(ngx_waker_t *w, ngx_uint_t number, uint64_t reasons);
+ngx_rare void ngx_waker_wake(ngx_waker_t *w, ngx_uint_t number,
+    uint64_t reasons);
 
 /* Wakes this worker, when it has done what it is doing; number or not. */
 
-void ngx_waker_wake_self(ngx_waker_t *w, uint64_t reasons);
+ngx_rare void ngx_waker_wake_self(ngx_waker_t *w, uint64_t reasons);
 
 /* Calls the handler now if there is a reason. */
 

@@ -12,6 +12,7 @@
 #include <ngx_core.h>
 
 #include "ngx_http_rfc9111_control.h"
+#include "ngx_rare.h"
 
 
 /* what a heuristic grants at most, seconds */
@@ -91,7 +92,7 @@ int64_t ngx_http_rfc9111_initial_age(ngx_http_rfc9111_freshness_t *f,
  * used stale.  Pure.
  */
 
-ngx_http_rfc9111_reuse_e ngx_http_rfc9111_reuse(
+ngx_rare ngx_http_rfc9111_reuse_e ngx_http_rfc9111_reuse(
     ngx_http_rfc9111_control_t *request, ngx_http_rfc9111_control_t *response,
     ngx_uint_t shared, int64_t age, int64_t lifetime);
 
@@ -134,7 +135,7 @@ void ngx_http_rfc9111_last_modified(ngx_http_rfc9111_freshness_t *f,
  * (RFC 9111, 5.4).  Pure.
  */
 
-ngx_uint_t ngx_http_rfc9111_pragma(ngx_str_t *line);
+ngx_rare ngx_uint_t ngx_http_rfc9111_pragma(ngx_str_t *line);
 
 
 #endif /* _NGX_HTTP_RFC9111_FRESHNESS_H_INCLUDED_ */

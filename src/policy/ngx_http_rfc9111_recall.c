@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 
 #include "ngx_http_rfc9111_recall.h"
+#include "ngx_rare.h"
 
 
 /* a line and what it says */
@@ -17,6 +18,10 @@ typedef struct {
     u_char                      line[NGX_HTTP_RFC9111_RECALL_LEN];
     ngx_http_rfc9111_control_t  cc;
 } ngx_http_rfc9111_recall_t;
+
+
+static ngx_rare void ngx_http_rfc9111_recall_parse(ngx_str_t *line,
+    ngx_http_rfc9111_control_t *cc, ngx_http_rfc9111_recall_t *known);
 
 
 /* of this process; a line has one place, where it follows another */
@@ -32,8 +37,7 @@ ngx_http_rfc9111_recall(ngx_str_t *line, ngx_http_rfc9111_control_t *cc)
     ngx_http_rfc9111_recall_t  *known;
 
     if (line->len < 2 || line->len > NGX_HTTP_RFC9111_RECALL_LEN) {
-        ngx_http_rfc9111_control_init(cc);
-        ngx_http_rfc9111_control_parse(line, cc);
+        ngx_http_rfc9111_recall_parse(line, cc, NULL);
         return;
     }
 
@@ -50,10 +54,20 @@ ngx_http_rfc9111_recall(ngx_str_t *line, ngx_http_rfc9111_control_t *cc)
         return;
     }
 
+    ngx_http_rfc9111_recall_parse(line, cc, known);
+}
+
+
+/* What was not there; "known" may be NULL. */
+
+static void
+ngx_http_rfc9111_recall_parse(ngx_str_t *line, ngx_http_rfc9111_control_t *cc,
+    ngx_http_rfc9111_recall_t *known)
+{
     ngx_http_rfc9111_control_init(cc);
     ngx_http_rfc9111_control_parse(line, cc);
 
-    if (cc->nfields) {
+    if (known == NULL || cc->nfields) {
         /* names of fields are where the line is */
         return;
     }

@@ -45,6 +45,7 @@
 
 #include "ngx_pgsql_conf.h"
 #include "ngx_metrics.h"
+#include "ngx_rare.h"
 #include "ngx_redis_client.h"
 #include "ngx_optcache_entry.h"
 #include "ngx_optcache_gzip.h"
@@ -373,15 +374,15 @@ ngx_chain_t *ngx_http_optcache_send_body(ngx_http_request_t *r,
  * header has passed the other filters, or in a body filter.
  */
 
-ngx_int_t ngx_http_optcache_replace(ngx_http_request_t *r,
+ngx_rare ngx_int_t ngx_http_optcache_replace(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
-ngx_int_t ngx_http_optcache_replace_body(ngx_http_request_t *r,
+ngx_rare ngx_int_t ngx_http_optcache_replace_body(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_chain_t *in,
     ngx_http_output_body_filter_pt next);
 
 /* Takes what passes as if it had been sent. */
 
-void ngx_http_optcache_consume(ngx_chain_t *in);
+ngx_rare void ngx_http_optcache_consume(ngx_chain_t *in);
 
 /* The Accept-Encoding of a request, or NULL. */
 

@@ -12,6 +12,7 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_body.h"
+#include "ngx_rare.h"
 #include "ngx_sha256.h"
 #include "ngx_text.h"
 
@@ -40,7 +41,7 @@ ngx_http_optcache_body_read(ngx_http_request_t *r,
 
     if (r->request_body
         || r->discard_body
-        || !ngx_http_optcache_body_wanted(r, olcf))
+        || !ngx_rarely(ngx_http_optcache_body_wanted(r, olcf)))
     {
         return NGX_OK;
     }

@@ -19,6 +19,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_rare.h"
 
 
 /*
@@ -38,7 +39,7 @@ ngx_int_t ngx_http_optcache_body_read(ngx_http_request_t *r,
  * out of memory.
  */
 
-ngx_int_t ngx_http_optcache_body_digest(ngx_http_request_t *r,
+ngx_rare ngx_int_t ngx_http_optcache_body_digest(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
 
 /*

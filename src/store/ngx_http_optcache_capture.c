@@ -13,6 +13,7 @@
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_whole.h"
+#include "ngx_rare.h"
 
 
 #define NGX_HTTP_OPTCACHE_BUF_MIN  4096
@@ -27,12 +28,12 @@ static ngx_int_t ngx_http_optcache_capture_compress(ngx_http_request_t *r,
     ngx_http_optcache_capture_t *cap, u_char *p, size_t n);
 static ngx_buf_t *ngx_http_optcache_capture_room(ngx_http_request_t *r,
     ngx_http_optcache_capture_t *cap, size_t left);
-static ngx_int_t ngx_http_optcache_capture_file(ngx_http_request_t *r,
+static ngx_rare ngx_int_t ngx_http_optcache_capture_file(ngx_http_request_t *r,
     ngx_buf_t *b, off_t pos, u_char *p, size_t size);
 static void ngx_http_optcache_capture_done(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static void ngx_http_optcache_capture_gzip(ngx_http_optcache_capture_t *cap);
-static void ngx_http_optcache_capture_no_gzip(
+static ngx_rare void ngx_http_optcache_capture_no_gzip(
     ngx_http_optcache_capture_t *cap);
 
 
@@ -120,7 +121,7 @@ ngx_http_optcache_capture_at_once(ngx_http_optcache_capture_t *cap,
 
     for (cl = in; cl; cl = cl->next) {
 
-        if (!ngx_buf_in_memory(cl->buf)
+        if (ngx_rarely(!ngx_buf_in_memory(cl->buf))
             && (!ngx_buf_special(cl->buf) || cl->buf->pos != cl->buf->last))
         {
             return NGX_DECLINED;
@@ -299,7 +300,7 @@ ngx_http_optcache_capture_done(ngx_http_request_t *r,
 
     /* RFC 9111, 3.3: an incomplete response is not stored */
 
-    if (!ngx_http_optcache_whole(r, cap)) {
+    if (ngx_rarely(!ngx_http_optcache_whole(r, cap))) {
         ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "optcache response not known to be whole");
         ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_INCOMPLETE;

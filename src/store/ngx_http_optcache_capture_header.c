@@ -23,6 +23,7 @@
 #include "ngx_http_optcache_tags.h"
 #include "ngx_http_optcache_vary.h"
 #include "ngx_http_optcache_whole.h"
+#include "ngx_rare.h"
 
 
 static ngx_int_t ngx_http_optcache_capture_read(ngx_http_request_t *r,
@@ -162,13 +163,16 @@ ngx_http_optcache_capture_begin(ngx_http_request_t *r,
 
     if (ctx->capture->entry.head.len <= NGX_OPTCACHE_HEAD_MAX) {
         ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_KEY;
-        rc = ctx->searching ? ngx_http_optcache_search_respond(r, ctx, 0)
-                            : NGX_OK;
+        rc = ngx_rarely(ctx->searching)
+             ? ngx_http_optcache_search_respond(r, ctx, 0)
+             : NGX_OK;
     }
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
 
-    if (rc == NGX_OK && (resp->tagged || ctx->searching || olcf->tags)) {
+    if (rc == NGX_OK
+        && ngx_rarely(resp->tagged || ctx->searching || olcf->tags))
+    {
         ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_TAGS;
         rc = ngx_http_optcache_tags(r, resp, &ctx->capture->entry, NULL);
     }
@@ -202,7 +206,7 @@ ngx_http_optcache_capture_begin(ngx_http_request_t *r,
         }
     }
 
-    if (r->header_only) {
+    if (ngx_rarely(r->header_only)) {
         /* a subrequest that wants no body: what it wants is here */
         ngx_http_optcache_store(r, ctx, &ctx->capture->entry);
         ngx_http_optcache_capture_drop(ctx);
@@ -257,7 +261,7 @@ static ngx_uint_t
 ngx_http_optcache_capture_compressible(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_response_t *resp)
 {
-    return olcf->gzip
+    return ngx_rarely(olcf->gzip)
            && !r->header_only
            && !resp->no_transform
            && !resp->digest

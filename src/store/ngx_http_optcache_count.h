@@ -29,6 +29,7 @@
 #include "ngx_http_api_json.h"
 #include "ngx_http_api_prometheus.h"
 #include "ngx_http_optcache.h"
+#include "ngx_rare.h"
 
 
 /* hits of a layer: fresh, stale, updating, revalidated */
@@ -145,11 +146,11 @@ ngx_int_t ngx_http_optcache_count_watch(ngx_http_request_t *r,
 
 /* A request is redirected: what it was before is not counted any more. */
 
-void ngx_http_optcache_count_again(ngx_http_request_t *r);
+ngx_rare void ngx_http_optcache_count_again(ngx_http_request_t *r);
 
 /* It is answered otherwise: counts what it was before. */
 
-void ngx_http_optcache_count_left(ngx_http_request_t *r);
+ngx_rare void ngx_http_optcache_count_left(ngx_http_request_t *r);
 
 /* Counts a request, unless it has been: ctx->status and the like are known. */
 

@@ -13,15 +13,16 @@
 #include "ngx_http_optcache_interim.h"
 #include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_stale.h"
+#include "ngx_rare.h"
 
 
 static ngx_uint_t ngx_http_optcache_fetch_whole(ngx_http_request_t *r);
-static ngx_int_t ngx_http_optcache_fetch_headers(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
+static ngx_rare ngx_int_t ngx_http_optcache_fetch_headers(
+    ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_fetch_drops(ngx_table_elt_t *h,
     ngx_uint_t background);
-static ngx_int_t ngx_http_optcache_fetch_validators(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
+static ngx_rare ngx_int_t ngx_http_optcache_fetch_validators(
+    ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_fetch_validator(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_field_e id, ngx_str_t *name,
     ngx_str_t *lowcase);
@@ -51,21 +52,21 @@ ngx_http_optcache_ask(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 
     ctx->decided = 1;
 
-    if (ctx->asked && ctx->asked->no_cache) {
+    if (ngx_rarely(ctx->asked != NULL) && ctx->asked->no_cache) {
         ctx->status = NGX_HTTP_OPTCACHE_BYPASS;
 
     } else if (ctx->status == NGX_HTTP_OPTCACHE_NONE) {
         ctx->status = NGX_HTTP_OPTCACHE_MISS;
     }
 
-    if (ctx->asked && ctx->asked->only_if_cached) {
+    if (ngx_rarely(ctx->asked != NULL) && ctx->asked->only_if_cached) {
         /* RFC 9111, 5.2.1.7 */
         return NGX_HTTP_GATEWAY_TIME_OUT;
     }
 
     if (ngx_http_optcache_fetch(r, ctx) != NGX_OK
         || ngx_http_optcache_interim(r, ctx) != NGX_OK
-        || ((ctx->held || ctx->hidden || ctx->background)
+        || (ngx_rarely(ctx->held || ctx->hidden || ctx->background)
             && ngx_http_optcache_stale_keep(r, ctx) != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -94,7 +95,8 @@ ngx_http_optcache_fetch(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     }
 
     if (!ctx->background
-        && (r->headers_in.if_match || r->headers_in.if_unmodified_since))
+        && ngx_rarely(r->headers_in.if_match
+                      || r->headers_in.if_unmodified_since))
     {
         /* RFC 9110, 13.2.2: these are the origin's to evaluate */
         return NGX_OK;
@@ -289,7 +291,7 @@ ngx_http_optcache_fetched(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 
     hidden = ctx->hidden;
 
-    if (hidden == NULL) {
+    if (!ngx_rarely(hidden != NULL)) {
         return;
     }
 

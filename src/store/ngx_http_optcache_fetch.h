@@ -19,6 +19,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_rare.h"
 
 
 /*
@@ -51,7 +52,7 @@ void ngx_http_optcache_fetched(ngx_http_request_t *r,
  * (RFC 5861, 3).  NGX_DECLINED when there can be no subrequest.
  */
 
-ngx_int_t ngx_http_optcache_update(ngx_http_request_t *r,
+ngx_rare ngx_int_t ngx_http_optcache_update(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 /*

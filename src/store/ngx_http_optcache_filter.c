@@ -21,13 +21,14 @@
 #include "ngx_http_optcache_invalidate.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_stale.h"
+#include "ngx_rare.h"
 
 
 static ngx_int_t ngx_http_optcache_header_filter(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_optcache_hush(ngx_http_request_t *r);
+static ngx_rare ngx_uint_t ngx_http_optcache_hush(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_answered(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
-static ngx_int_t ngx_http_optcache_replaced(ngx_http_request_t *r,
+static ngx_rare ngx_int_t ngx_http_optcache_replaced(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
@@ -57,7 +58,7 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
-    if (ctx == NULL && (r->internal || r->filter_finalize)) {
+    if (ctx == NULL && ngx_rarely(r->internal || r->filter_finalize)) {
         ngx_http_optcache_unlock_left(r);
         ngx_http_optcache_count_left(r);
 
@@ -113,7 +114,7 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
         ngx_http_optcache_unlock_header(r, ctx);
     }
 
-    if (ctx->background) {
+    if (ngx_rarely(ctx->background)) {
         /* nobody is to see it */
         ctx->silent = 1;
         ngx_http_optcache_update_unbuffered(r);
@@ -131,7 +132,7 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
     if (ctx && ctx->capture) {
         ngx_http_optcache_capture_filtered(r, ctx);
 
-        if (r->header_only && !header_only && rc == NGX_OK) {
+        if (ngx_rarely(r->header_only && !header_only) && rc == NGX_OK) {
             /* a 304 was made of it, but all of it is to be stored */
             r->header_only = 0;
             ctx->silent = 1;

@@ -13,6 +13,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_rare.h"
 
 
 /*
@@ -23,7 +24,7 @@
  * can be sent in any case.  NGX_ERROR when out of memory.
  */
 
-ngx_int_t ngx_http_optcache_freshen(ngx_http_request_t *r,
+ngx_rare ngx_int_t ngx_http_optcache_freshen(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 /*
@@ -31,7 +32,7 @@ ngx_int_t ngx_http_optcache_freshen(ngx_http_request_t *r,
  * another body: it is not to be used without asking then (RFC 9111, 4.3.5).
  */
 
-void ngx_http_optcache_freshen_head(ngx_http_request_t *r,
+ngx_rare void ngx_http_optcache_freshen_head(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 

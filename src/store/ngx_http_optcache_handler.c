@@ -28,6 +28,7 @@
 #include "ngx_http_optcache_rules.h"
 #include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_stale.h"
+#include "ngx_rare.h"
 
 
 static ngx_int_t ngx_http_optcache_begin(ngx_http_request_t *r,
@@ -43,7 +44,7 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
     ngx_http_optcache_ctx_t       *ctx;
     ngx_http_optcache_loc_conf_t  *olcf;
 
-    if (r->internal) {
+    if (ngx_rarely(r->internal)) {
         ctx = ngx_http_optcache_stale_kept(r);
 
         if (ctx) {
@@ -85,7 +86,7 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
         return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
     }
 
-    if (ctx->background && !ctx->fetched
+    if (ngx_rarely(ctx->background) && !ctx->fetched
         && ngx_http_optcache_lookup(r, ctx) == NGX_ERROR)
     {
         return NGX_ERROR;
@@ -183,7 +184,7 @@ ngx_http_optcache_start(ngx_http_request_t *r,
 
     ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
 
-    if (r->internal) {
+    if (ngx_rarely(r->internal)) {
         ngx_http_optcache_count_again(r);
 
         if (r == r->main) {

@@ -10,6 +10,7 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_head.h"
+#include "ngx_rare.h"
 
 
 typedef struct {
@@ -189,7 +190,7 @@ ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data)
 
     /* RFC 9111, 3.1: fields that Connection names are of that hop alone */
 
-    if ((head->response->hops
+    if ((ngx_rarely(head->response->hops)
          && ngx_http_optcache_head_hop(head->request, &field.name))
         || ngx_http_optcache_response_omits(head->response, &field.name))
     {

@@ -17,6 +17,7 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache_interim.h"
+#include "ngx_rare.h"
 
 
 #define NGX_HTTP_OPTCACHE_INTERIM_MAX  16
@@ -32,14 +33,16 @@ struct ngx_http_optcache_interim_s {
 
 static ngx_int_t ngx_http_optcache_interim_content(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_interim_header(ngx_http_request_t *r);
-static ngx_int_t ngx_http_optcache_interim_count(ngx_http_request_t *r,
-    ngx_http_optcache_interim_t *interim);
+static ngx_rare ngx_int_t ngx_http_optcache_interim_count(
+    ngx_http_request_t *r, ngx_http_optcache_interim_t *interim);
 static ngx_int_t ngx_http_optcache_interim_reinit(ngx_http_request_t *r);
 static void ngx_http_optcache_interim_wrap(ngx_http_upstream_t *u,
     ngx_http_optcache_interim_t *interim);
 static ngx_uint_t ngx_http_optcache_interim_is(ngx_http_upstream_t *u);
-static ngx_int_t ngx_http_optcache_interim_reset(ngx_http_request_t *r);
-static ngx_int_t ngx_http_optcache_interim_send(ngx_http_request_t *r);
+static ngx_rare ngx_int_t ngx_http_optcache_interim_reset(
+    ngx_http_request_t *r);
+static ngx_rare ngx_int_t ngx_http_optcache_interim_send(
+    ngx_http_request_t *r);
 static u_char *ngx_http_optcache_interim_write(ngx_http_upstream_t *u,
     u_char *p, size_t *len);
 static ngx_uint_t ngx_http_optcache_interim_passes(ngx_http_upstream_t *u,

@@ -13,6 +13,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_rare.h"
 
 
 /*
@@ -27,7 +28,7 @@
  * NGX_ERROR when out of memory.
  */
 
-ngx_int_t ngx_http_optcache_invalidate(ngx_http_request_t *r,
+ngx_rare ngx_int_t ngx_http_optcache_invalidate(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 

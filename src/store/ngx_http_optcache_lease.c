@@ -13,24 +13,28 @@
 #include "ngx_http_optcache_lease.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_wait.h"
+#include "ngx_rare.h"
 #include "ngx_redis_reply.h"
 
 
+static ngx_rare ngx_int_t ngx_http_optcache_lease_again(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_lease_applies(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_msec_int_t *left);
-static ngx_int_t ngx_http_optcache_lease_create(ngx_http_request_t *r,
+static ngx_rare ngx_int_t ngx_http_optcache_lease_create(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_msec_int_t left);
-static ngx_int_t ngx_http_optcache_lease_ask(ngx_http_request_t *r,
+static ngx_rare ngx_int_t ngx_http_optcache_lease_ask(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
-static ngx_int_t ngx_http_optcache_lease_stall(ngx_http_request_t *r,
+static ngx_rare ngx_int_t ngx_http_optcache_lease_stall(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static void ngx_http_optcache_lease_take_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static void ngx_http_optcache_lease_answer(ngx_http_optcache_lease_t *ls,
     ngx_redis_result_e result, redisReply *reply);
-static void ngx_http_optcache_lease_found(ngx_http_optcache_ctx_t *ctx);
-static void ngx_http_optcache_lease_leave(ngx_http_optcache_lease_t *ls,
-    ngx_msec_t uncacheable);
+static ngx_rare void ngx_http_optcache_lease_found(
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_rare void ngx_http_optcache_lease_leave(
+    ngx_http_optcache_lease_t *ls, ngx_msec_t uncacheable);
 static void ngx_http_optcache_lease_renew_timer_handler(ngx_event_t *ev);
 static void ngx_http_optcache_lease_renew_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
@@ -93,23 +97,33 @@ ngx_http_optcache_lease_exit_process(ngx_http_optcache_main_conf_t *omcf)
 ngx_int_t
 ngx_http_optcache_lease(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
-    ngx_msec_int_t              left;
+    ngx_msec_int_t  left;
+
+    if (ctx->lease) {
+        return ngx_http_optcache_lease_again(r, ctx);
+    }
+
+    if (!ngx_http_optcache_lease_applies(r, ctx, &left)) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_optcache_lease_create(r, ctx, left) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_optcache_lease_ask(r, ctx);
+}
+
+
+/* For who has asked, or waits. */
+
+static ngx_int_t
+ngx_http_optcache_lease_again(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
     ngx_http_optcache_lease_t  *ls;
 
     ls = ctx->lease;
-
-    if (ls == NULL) {
-
-        if (!ngx_http_optcache_lease_applies(r, ctx, &left)) {
-            return NGX_OK;
-        }
-
-        if (ngx_http_optcache_lease_create(r, ctx, left) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        return ngx_http_optcache_lease_ask(r, ctx);
-    }
 
     if (ls->over) {
         return NGX_OK;
@@ -176,7 +190,7 @@ ngx_http_optcache_lease_applies(ngx_http_request_t *r,
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
-    return (ctx->redis || (ctx->background && ctx->conf->redis))
+    return ngx_rarely(ctx->redis || (ctx->background && ctx->conf->redis))
            && omcf->watch
            && ngx_http_optcache_lock_leads(ctx, left)
            && ngx_optcache_watch_trusted(omcf->watch);

@@ -37,6 +37,7 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_optcache_lock.h"
+#include "ngx_rare.h"
 
 
 #define NGX_HTTP_OPTCACHE_LEASE_TIME   1000   /* ms */
@@ -135,7 +136,7 @@ void ngx_http_optcache_lease_wait_init(void);
  * ngx_http_optcache_lease(): NGX_OK if it must not wait, or no longer.
  */
 
-ngx_int_t ngx_http_optcache_lease_wait(ngx_http_request_t *r,
+ngx_rare ngx_int_t ngx_http_optcache_lease_wait(ngx_http_request_t *r,
     ngx_http_optcache_lease_t *ls);
 
 /* Waits no more, nor is it resumed. */

@@ -14,6 +14,7 @@
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_wait.h"
+#include "ngx_rare.h"
 #include "ngx_waker.h"
 
 
@@ -48,15 +49,17 @@ struct ngx_http_optcache_lock_s {
 };
 
 
+static ngx_rare ngx_int_t ngx_http_optcache_lock_again(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_lock_create(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_lock_take(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_lock_look(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
-static ngx_uint_t ngx_http_optcache_lock_blocks(ngx_http_request_t *r,
+static ngx_rare ngx_uint_t ngx_http_optcache_lock_blocks(ngx_http_request_t *r,
     ngx_http_optcache_lock_t *lk);
-static ngx_int_t ngx_http_optcache_lock_wait(ngx_http_request_t *r,
+static ngx_rare ngx_int_t ngx_http_optcache_lock_wait(ngx_http_request_t *r,
     ngx_http_optcache_lock_t *lk);
 static void ngx_http_optcache_lock_timer(ngx_http_optcache_lock_t *lk);
 static ngx_msec_int_t ngx_http_optcache_lock_left(
@@ -64,7 +67,8 @@ static ngx_msec_int_t ngx_http_optcache_lock_left(
 static void ngx_http_optcache_lock_timer_handler(ngx_event_t *ev);
 static void ngx_http_optcache_lock_wake_handler(uint64_t reasons);
 static void ngx_http_optcache_lock_resume(ngx_http_optcache_lock_t *lk);
-static void ngx_http_optcache_lock_end_wait(ngx_http_optcache_lock_t *lk);
+static ngx_rare void ngx_http_optcache_lock_end_wait(
+    ngx_http_optcache_lock_t *lk);
 static void ngx_http_optcache_lock_release(ngx_http_optcache_lock_t *lk,
     ngx_optcache_lock_outcome_e outcome);
 static void ngx_http_optcache_lock_wake(ngx_optcache_lock_map_t map,
@@ -130,20 +134,32 @@ ngx_http_optcache_lock_exit_process(void)
 ngx_int_t
 ngx_http_optcache_lock(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
+    ngx_int_t  rc;
+
+    if (ctx->lock) {
+        return ngx_http_optcache_lock_again(r, ctx);
+    }
+
+    rc = ngx_http_optcache_lock_create(r, ctx);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : rc;
+    }
+
+    return ngx_http_optcache_lock_take(r, ctx);
+}
+
+
+/* For who was woken, or has come back here for another reason. */
+
+static ngx_int_t
+ngx_http_optcache_lock_again(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
     ngx_int_t                  rc;
     ngx_http_optcache_lock_t  *lk;
 
     lk = ctx->lock;
-
-    if (lk == NULL) {
-        rc = ngx_http_optcache_lock_create(r, ctx);
-
-        if (rc != NGX_OK) {
-            return (rc == NGX_DECLINED) ? NGX_OK : rc;
-        }
-
-        return ngx_http_optcache_lock_take(r, ctx);
-    }
 
     if (lk->leads || lk->over) {
         return NGX_OK;
@@ -246,7 +262,7 @@ ngx_http_optcache_lock_take(ngx_http_request_t *r,
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "optcache lock: %i, hash:%xL", rc, lk->lock.hash);
 
-    if (rc == NGX_AGAIN) {
+    if (ngx_rarely(rc == NGX_AGAIN)) {
 
         if (ctx->background) {
             /* it is being updated */
@@ -273,7 +289,7 @@ ngx_http_optcache_lock_take(ngx_http_request_t *r,
 
     rc = ngx_http_optcache_lock_look(r, ctx);
 
-    if (rc == NGX_OK && ctx->found) {
+    if (rc == NGX_OK && ngx_rarely(ctx->found)) {
         ngx_http_optcache_unlock(ctx, NGX_OPTCACHE_LOCK_STORED);
     }
 

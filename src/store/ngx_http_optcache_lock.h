@@ -30,6 +30,7 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_optcache_lock.h"
+#include "ngx_rare.h"
 #include "ngx_waker.h"
 
 
@@ -91,7 +92,7 @@ void ngx_http_optcache_unlock_header(ngx_http_request_t *r,
  * it led before that gets no answer of its own.
  */
 
-void ngx_http_optcache_unlock_left(ngx_http_request_t *r);
+ngx_rare void ngx_http_optcache_unlock_left(ngx_http_request_t *r);
 
 
 /* ngx_http_optcache_lock_request.c */

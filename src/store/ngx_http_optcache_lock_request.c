@@ -14,10 +14,11 @@
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_request.h"
+#include "ngx_rare.h"
 
 
-static ngx_int_t ngx_http_optcache_lock_no_store(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf);
+static ngx_rare ngx_int_t ngx_http_optcache_lock_no_store(
+    ngx_http_request_t *r, ngx_http_optcache_loc_conf_t *olcf);
 
 
 ngx_int_t
@@ -42,7 +43,7 @@ ngx_http_optcache_lock_applies(ngx_http_request_t *r,
 
     asked = ctx->asked;
 
-    if (asked
+    if (ngx_rarely(asked != NULL)
         && (asked->no_store
             || asked->no_cache
             || asked->only_if_cached

@@ -10,10 +10,14 @@
 
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_marks.h"
+#include "ngx_rare.h"
 
 
-static ngx_int_t ngx_http_optcache_marks_join(ngx_http_request_t *r,
+static ngx_rare ngx_int_t ngx_http_optcache_marks_join(ngx_http_request_t *r,
     ngx_str_t *path, ngx_str_t *first, char *between, ngx_str_t *last);
+static ngx_rare ngx_optcache_ledger_verdict_e
+    ngx_http_optcache_marks_compare(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e, uint64_t now);
 static void ngx_http_optcache_marks_of(ngx_optcache_entry_t *e,
     ngx_optcache_marks_t *marks);
 static ngx_int_t ngx_http_optcache_marks_asked(ngx_http_request_t *r,
@@ -130,19 +134,31 @@ ngx_optcache_ledger_verdict_e
 ngx_http_optcache_marks_check(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e)
 {
-    uint64_t                        clock, since;
-    ngx_optcache_marks_t            marks;
     ngx_optcache_moment_t           now;
-    ngx_optcache_ledger_verdict_e   verdict, other;
     ngx_http_optcache_main_conf_t  *omcf;
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
     ngx_optcache_ledger_now(omcf->ledger, &now);
 
-    if (now.clock == e->moment.clock) {
-        return NGX_OPTCACHE_LEDGER_VALID;
-    }
+    return (now.clock == e->moment.clock)
+           ? NGX_OPTCACHE_LEDGER_VALID
+           : ngx_http_optcache_marks_compare(r, ctx, e, now.clock);
+}
+
+
+/* Something was invalidated since the entry was last compared: "now". */
+
+static ngx_optcache_ledger_verdict_e
+ngx_http_optcache_marks_compare(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e, uint64_t now)
+{
+    uint64_t                        clock, since;
+    ngx_optcache_marks_t            marks;
+    ngx_optcache_ledger_verdict_e   verdict, other;
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
     if (ngx_http_optcache_marks_asked(r, ctx, e, &marks) != NGX_OK) {
         return NGX_OPTCACHE_LEDGER_GONE;
@@ -153,7 +169,7 @@ ngx_http_optcache_marks_check(ngx_http_request_t *r,
 
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "optcache ledger, clock:%uL of %uL verdict:%ui",
-                   e->moment.clock, now.clock, (ngx_uint_t) verdict);
+                   e->moment.clock, now, (ngx_uint_t) verdict);
 
     if (ngx_optcache_key_searched(&e->key)) {
 

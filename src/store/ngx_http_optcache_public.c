@@ -11,14 +11,15 @@
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_public.h"
+#include "ngx_rare.h"
 
 
 static ngx_int_t ngx_http_optcache_public_own(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_public_wanted(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
-static ngx_int_t ngx_http_optcache_public_switch(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
+static ngx_rare ngx_int_t ngx_http_optcache_public_switch(
+    ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_public_entry(ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_http_optcache_public_targeted(ngx_optcache_entry_t *e,
     ngx_http_rfc9111_control_t *cc);
@@ -34,7 +35,7 @@ ngx_http_optcache_public_lookup(ngx_http_request_t *r,
 
     if (!ctx->sharing) {
 
-        if (!ngx_http_optcache_public_wanted(r, olcf, ctx)) {
+        if (!ngx_rarely(ngx_http_optcache_public_wanted(r, olcf, ctx))) {
             return NGX_OK;
         }
 
@@ -143,7 +144,7 @@ static ngx_uint_t
 ngx_http_optcache_public_wanted(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx)
 {
-    return olcf->share_public
+    return ngx_rarely(olcf->share_public)
            && !ctx->key.shared
            && !ctx->found
            && !ctx->held

@@ -23,6 +23,7 @@
 #include "ngx_http_optcache.h"
 #include "ngx_optcache_event.h"
 #include "ngx_optcache_mark.h"
+#include "ngx_rare.h"
 
 
 /* bytes of a value; of what a name of a host may have (RFC 1035, 2.3.4) */
@@ -66,7 +67,7 @@ ngx_uint_t ngx_http_optcache_purge_wanted(ngx_http_request_t *r,
 
 /* Answers it; returns what a phase handler does. */
 
-ngx_int_t ngx_http_optcache_purge_handler(ngx_http_request_t *r);
+ngx_rare ngx_int_t ngx_http_optcache_purge_handler(ngx_http_request_t *r);
 
 /* The directive. */
 

@@ -25,6 +25,7 @@
 #include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_purge.h"
 #include "ngx_http_optcache_tags.h"
+#include "ngx_rare.h"
 
 
 /* what is asked for, as far as it was read */
@@ -68,7 +69,7 @@ ngx_http_optcache_purge_wanted(ngx_http_request_t *r,
     ngx_http_core_loc_conf_t  *clcf;
 
     if (olcf->purge == NULL
-        || r->method != NGX_HTTP_UNKNOWN
+        || !ngx_rarely(r->method == NGX_HTTP_UNKNOWN)
         || r->method_name.len != sizeof("PURGE") - 1
         || ngx_strncmp(r->method_name.data, "PURGE", sizeof("PURGE") - 1) != 0
         || r != r->main

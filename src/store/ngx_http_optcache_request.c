@@ -13,13 +13,14 @@
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_request.h"
 #include "ngx_http_rfc9111_freshness.h"
+#include "ngx_rare.h"
 
 
-static ngx_http_rfc9111_control_t *ngx_http_optcache_request_asked(
+static ngx_rare ngx_http_rfc9111_control_t *ngx_http_optcache_request_asked(
     ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
-static ngx_int_t ngx_http_optcache_request_post(ngx_http_request_t *r,
+static ngx_rare ngx_int_t ngx_http_optcache_request_post(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *identity);
-static ngx_int_t ngx_http_optcache_request_uri(ngx_http_request_t *r,
+static ngx_rare ngx_int_t ngx_http_optcache_request_uri(ngx_http_request_t *r,
     ngx_str_t *uri);
 
 
@@ -39,7 +40,7 @@ ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
      * follows the one looks in a key like what follows the other.
      */
 
-    if (r->unparsed_uri.len && r->unparsed_uri.data[0] == '?') {
+    if (r->unparsed_uri.len && ngx_rarely(r->unparsed_uri.data[0] == '?')) {
         ctx->bypass = NGX_HTTP_OPTCACHE_BYPASS_URI;
         return 0;
     }
@@ -49,7 +50,7 @@ ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
      * optcache_user can name: the answer is nobody else's.
      */
 
-    if (r != r->main && r->header_only && olcf->user == NULL
+    if (ngx_rarely(r != r->main) && r->header_only && olcf->user == NULL
         && ctx->key.shared)
     {
         ctx->bypass = NGX_HTTP_OPTCACHE_BYPASS_SUBREQUEST;
@@ -64,7 +65,7 @@ ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
 
     ctx->bypass = NGX_HTTP_OPTCACHE_BYPASS_BODY;
 
-    if (r->method == NGX_HTTP_POST) {
+    if (ngx_rarely(r->method == NGX_HTTP_POST)) {
         if (ctx->body.len == 0) {
             return 0;
         }
@@ -80,7 +81,7 @@ ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
 
     ctx->bypass = NGX_HTTP_OPTCACHE_BYPASS_UPGRADE;
 
-    return r->headers_in.upgrade == NULL
+    return !ngx_rarely(r->headers_in.upgrade != NULL)
            || r->headers_in.upgrade->value.len != websocket.len
            || ngx_strncasecmp(r->headers_in.upgrade->value.data,
                               websocket.data, websocket.len)
@@ -109,7 +110,7 @@ ngx_http_optcache_request_control(ngx_http_request_t *r,
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (h[i].key.len == sizeof("Pragma") - 1
+            if (ngx_rarely(h[i].key.len == sizeof("Pragma") - 1)
                 && ngx_strncasecmp(h[i].key.data, (u_char *) "Pragma",
                                    sizeof("Pragma") - 1)
                    == 0)
@@ -118,7 +119,7 @@ ngx_http_optcache_request_control(ngx_http_request_t *r,
                 continue;
             }
 
-            if (h[i].key.len != sizeof("Cache-Control") - 1
+            if (!ngx_rarely(h[i].key.len == sizeof("Cache-Control") - 1)
                 || ngx_strncasecmp(h[i].key.data, (u_char *) "Cache-Control",
                                    sizeof("Cache-Control") - 1)
                    != 0)
@@ -136,8 +137,10 @@ ngx_http_optcache_request_control(ngx_http_request_t *r,
 
     /* RFC 9111, 5.2.1.4: it has no argument; one does not make it less */
 
-    for (i = 0; ctx->asked && i < ctx->asked->nfields; i++) {
-        ctx->asked->no_cache |= !ctx->asked->fields[i].priv;
+    if (ngx_rarely(ctx->asked != NULL)) {
+        for (i = 0; i < ctx->asked->nfields; i++) {
+            ctx->asked->no_cache |= !ctx->asked->fields[i].priv;
+        }
     }
 
     if (pragma && ctx->asked == NULL) {
@@ -173,7 +176,8 @@ ngx_uint_t
 ngx_http_optcache_request_for_origin(ngx_http_request_t *r)
 {
     return r == r->main
-           && (r->headers_in.if_match || r->headers_in.if_unmodified_since);
+           && ngx_rarely(r->headers_in.if_match
+                         || r->headers_in.if_unmodified_since);
 }
 
 
@@ -251,7 +255,7 @@ ngx_http_optcache_request_key(ngx_http_request_t *r,
 
     ngx_str_null(&uri);
 
-    if (ctx->body.len) {
+    if (ngx_rarely(ctx->body.len)) {
         kind = NGX_OPTCACHE_KEY_POST;
 
         if (ngx_http_optcache_request_post(r, ctx, &uri) != NGX_OK) {

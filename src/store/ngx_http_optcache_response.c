@@ -17,6 +17,7 @@
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_rules.h"
 #include "ngx_http_rfc9110_date.h"
+#include "ngx_rare.h"
 
 
 static void ngx_http_optcache_response_public(ngx_http_request_t *r,
@@ -94,7 +95,7 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (resp->left <= 0) {
+    if (ngx_rarely(resp->left <= 0)) {
         ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_UNTIL;
         return NGX_DECLINED;
     }

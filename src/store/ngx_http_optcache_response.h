@@ -16,6 +16,7 @@
 #include "ngx_http_rfc9111_freshness.h"
 #include "ngx_http_rfc9111_storage.h"
 #include "ngx_http_rfc9111_vary.h"
+#include "ngx_rare.h"
 
 
 #define NGX_HTTP_OPTCACHE_RESPONSE_FIELDS  16
@@ -156,7 +157,7 @@ static ngx_inline ngx_uint_t
 ngx_http_optcache_response_omits(ngx_http_optcache_response_t *resp,
     ngx_str_t *name)
 {
-    return resp->freshness.cc.nfields
+    return ngx_rarely(resp->freshness.cc.nfields)
            && ngx_http_rfc9111_control_omits(&resp->freshness.cc, name,
                                              resp->shared);
 }

@@ -15,6 +15,7 @@
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_tags.h"
 #include "ngx_http_rfc9111_recall.h"
+#include "ngx_rare.h"
 
 
 static void ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data);
@@ -24,6 +25,8 @@ static void ngx_http_optcache_response_never(ngx_table_elt_t *h,
 static void ngx_http_optcache_response_hidden(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp);
 static void ngx_http_optcache_response_upstream(ngx_http_request_t *r,
+    ngx_http_optcache_response_t *resp, ngx_table_elt_t *h);
+static ngx_rare void ngx_http_optcache_response_kept_back(
     ngx_http_optcache_response_t *resp, ngx_table_elt_t *h);
 static void ngx_http_optcache_response_ignored(
     ngx_http_optcache_response_t *resp, ngx_table_elt_t *h);
@@ -266,6 +269,16 @@ ngx_http_optcache_response_upstream(ngx_http_request_t *r,
         return;
     }
 
+    ngx_http_optcache_response_kept_back(resp, h);
+}
+
+
+/* What is neither passed on nor among those that mostly are not. */
+
+static void
+ngx_http_optcache_response_kept_back(ngx_http_optcache_response_t *resp,
+    ngx_table_elt_t *h)
+{
     switch (ngx_optcache_field_id(&h->key)) {
 
     case NGX_OPTCACHE_FIELD_DATE:

@@ -10,6 +10,7 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_rules.h"
+#include "ngx_rare.h"
 
 
 static time_t ngx_http_optcache_rules_time(ngx_str_t *value);
@@ -48,7 +49,7 @@ ngx_http_optcache_rules_left(ngx_http_request_t *r,
 
     *left = NGX_HTTP_RFC9111_DELTA_MAX;
 
-    if (olcf->until) {
+    if (ngx_rarely(olcf->until != NULL)) {
 
         if (ngx_http_complex_value(r, olcf->until, &value) != NGX_OK) {
             return NGX_ERROR;
@@ -135,7 +136,7 @@ ngx_http_optcache_rules_never(ngx_http_request_t *r,
     ngx_uint_t                 i;
     ngx_http_complex_value_t  *cv;
 
-    if (olcf->never == 0 || !(r->method & olcf->methods)) {
+    if (!ngx_rarely(olcf->never) || !(r->method & olcf->methods)) {
         return NGX_DECLINED;
     }
 

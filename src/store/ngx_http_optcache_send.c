@@ -14,6 +14,7 @@
 #include "ngx_http_optcache_since.h"
 #include "ngx_http_rfc9110_encoding.h"
 #include "ngx_http_rfc9111_vary.h"
+#include "ngx_rare.h"
 
 
 /* of a body; the processor sees by itself that what is longer goes on */
@@ -26,17 +27,20 @@ static ngx_uint_t ngx_http_optcache_send_gzip(ngx_http_request_t *r,
 static void ngx_http_optcache_send_prefetch(ngx_chain_t *body);
 static ngx_int_t ngx_http_optcache_send_fields(ngx_http_request_t *r,
     ngx_optcache_entry_t *e, ngx_uint_t *varies);
-static ngx_uint_t ngx_http_optcache_send_whole(ngx_optcache_field_t *field);
+static ngx_rare ngx_uint_t ngx_http_optcache_send_whole(
+    ngx_optcache_field_t *field);
 static ngx_int_t ngx_http_optcache_send_field(ngx_http_request_t *r,
     ngx_optcache_field_t *field);
 static void ngx_http_optcache_send_type(ngx_http_request_t *r,
     ngx_str_t *type);
+static ngx_apart void ngx_http_optcache_send_charset(ngx_http_request_t *r,
+    ngx_str_t *type, u_char *p);
 static ngx_int_t ngx_http_optcache_send_coding(ngx_http_request_t *r,
     ngx_uint_t varies, ngx_uint_t gzip);
 static void ngx_http_optcache_send_ranges(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
-static ngx_uint_t ngx_http_optcache_send_if_range(ngx_http_request_t *r,
-    ngx_optcache_entry_t *e);
+static ngx_rare ngx_uint_t ngx_http_optcache_send_if_range(
+    ngx_http_request_t *r, ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_http_optcache_send_varies(ngx_str_t *line);
 static ngx_int_t ngx_http_optcache_send_age(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
@@ -111,7 +115,7 @@ ngx_http_optcache_send_head(ngx_http_request_t *r,
     r->headers_out.content_length_n = gzip ? e->gzip_len : e->body_len;
     r->headers_out.last_modified_time = e->last_modified;
 
-    if (r->headers_in.if_modified_since
+    if (ngx_rarely(r->headers_in.if_modified_since != NULL)
         && ngx_http_optcache_since(r, e) != NGX_OK)
     {
         return NGX_ERROR;
@@ -212,13 +216,13 @@ ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e,
             continue;
         }
 
-        if (r->headers_in.range
+        if (ngx_rarely(r->headers_in.range != NULL)
             && ngx_http_optcache_send_whole(&field))
         {
             continue;
         }
 
-        if (field.id == NGX_OPTCACHE_FIELD_SET_COOKIE
+        if (ngx_rarely(field.id == NGX_OPTCACHE_FIELD_SET_COOKIE)
             && (olcf->set_cookie != NGX_HTTP_OPTCACHE_COOKIE_KEEP
                 || field.value.len == 0))
         {
@@ -321,18 +325,28 @@ ngx_http_optcache_send_field(ngx_http_request_t *r,
 static void
 ngx_http_optcache_send_type(ngx_http_request_t *r, ngx_str_t *type)
 {
-    u_char  *p, *last, *end;
+    u_char  *p;
 
     r->headers_out.content_type = *type;
     r->headers_out.content_type_len = type->len;
     r->headers_out.content_type_lowcase = NULL;
 
-    last = type->data + type->len;
-
     p = memchr(type->data, ';', type->len);
-    if (p == NULL) {
-        return;
+    if (p) {
+        ngx_http_optcache_send_charset(r, type, p);
     }
+}
+
+
+/* From a semicolon in the type. */
+
+static void
+ngx_http_optcache_send_charset(ngx_http_request_t *r, ngx_str_t *type,
+    u_char *p)
+{
+    u_char  *last, *end;
+
+    last = type->data + type->len;
 
     for ( /* void */ ; p < last; p++) {
 
@@ -427,7 +441,7 @@ ngx_http_optcache_send_ranges(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 
     r->single_range = (e->body && e->body->next);
 
-    if (r->headers_in.range
+    if (ngx_rarely(r->headers_in.range != NULL)
         && r->headers_in.if_range
         && !ngx_http_optcache_send_if_range(r, e))
     {

@@ -12,6 +12,7 @@
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_stale.h"
+#include "ngx_rare.h"
 
 
 static ngx_uint_t ngx_http_optcache_stale_within(ngx_http_optcache_ctx_t *ctx,
@@ -27,7 +28,7 @@ ngx_http_optcache_stale_updating(ngx_http_request_t *r,
 {
     ngx_http_optcache_marks_forget(r, ctx);
 
-    if (!ctx->held || ctx->refused) {
+    if (!ngx_rarely(ctx->held) || ctx->refused) {
         return 0;
     }
 
@@ -55,7 +56,7 @@ ngx_http_optcache_stale_error(ngx_http_request_t *r,
 
     ngx_http_optcache_marks_forget(r, ctx);
 
-    if (!ctx->held || (ctx->asked && ctx->asked->no_cache)) {
+    if (!ngx_rarely(ctx->held) || (ctx->asked && ctx->asked->no_cache)) {
         return 0;
     }
 

@@ -21,6 +21,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_rare.h"
 
 
 /* what optcache_use_stale grants at most, seconds of staleness */
@@ -67,11 +68,12 @@ ngx_int_t ngx_http_optcache_stale_keep(ngx_http_request_t *r,
  * What was put aside of a request that has been redirected is given back.
  */
 
-ngx_http_optcache_ctx_t *ngx_http_optcache_stale_kept(ngx_http_request_t *r);
+ngx_rare ngx_http_optcache_ctx_t *ngx_http_optcache_stale_kept(
+    ngx_http_request_t *r);
 
 /* Ends such a request with what ctx holds; a phase handler returns NGX_DONE. */
 
-ngx_int_t ngx_http_optcache_stale_send(ngx_http_request_t *r,
+ngx_rare ngx_int_t ngx_http_optcache_stale_send(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 

@@ -16,6 +16,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache.h"
+#include "ngx_rare.h"
 
 
 /*
@@ -25,7 +26,7 @@
  * which this is no part.  NGX_ERROR when out of memory.
  */
 
-ngx_int_t ngx_http_optcache_status_add(ngx_http_request_t *r,
+ngx_apart ngx_int_t ngx_http_optcache_status_add(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 

@@ -121,9 +121,13 @@ ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
     ngx_optcache_l1_t    *counted;
     ngx_redis_command_t  *cmd;
 
+    if (omcf->client == NULL) {
+        return 0;
+    }
+
     use = ngx_optcache_entry_use(e, ngx_time());
 
-    if (omcf->client == NULL || use <= 0) {
+    if (use <= 0) {
         /* Redis takes no EX 0 */
         return 0;
     }

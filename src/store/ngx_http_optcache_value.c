@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_optcache_value.h"
+#include "ngx_rare.h"
 #include "ngx_text.h"
 
 
@@ -32,7 +33,7 @@ static ngx_uint_t ngx_http_optcache_value_named(ngx_table_elt_t *h,
     ngx_str_t *name);
 static void ngx_http_optcache_value_keep(ngx_http_variable_value_t *vv,
     size_t len, u_char *data);
-static ngx_int_t ngx_http_optcache_value_join(ngx_http_request_t *r,
+static ngx_apart ngx_int_t ngx_http_optcache_value_join(ngx_http_request_t *r,
     ngx_str_t *parts, ngx_uint_t n, ngx_str_t *result);
 
 

@@ -12,6 +12,7 @@
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_whole.h"
 #include "ngx_http_rfc9110_list.h"
+#include "ngx_rare.h"
 
 
 /* what the Transfer-Encoding of a response names, all its lines together */
@@ -119,7 +120,7 @@ ngx_http_optcache_whole_decoded(ngx_http_upstream_t *u,
 {
     ngx_http_optcache_codings_t  codings;
 
-    if (u->headers_in.transfer_encoding == NULL) {
+    if (!ngx_rarely(u->headers_in.transfer_encoding != NULL)) {
         return 1;
     }
 

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 
 #include "ngx_optcache_field.h"
+#include "ngx_rare.h"
 
 
 typedef struct {
@@ -96,7 +97,8 @@ static const uint32_t  ngx_optcache_field_tokens[] = {
      % NGX_OPTCACHE_FIELD_BUCKETS)
 
 
-static ngx_optcache_field_e ngx_optcache_field_caseless(ngx_str_t *name);
+static ngx_apart ngx_optcache_field_e ngx_optcache_field_caseless(
+    ngx_str_t *name);
 static void ngx_optcache_field_index(void);
 static ngx_uint_t ngx_optcache_field_same(u_char *a, u_char *b, size_t len);
 static ngx_uint_t ngx_optcache_field_bytes(ngx_str_t *value);

@@ -11,6 +11,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_rare.h"
+
 
 typedef struct ngx_optcache_gzip_s  ngx_optcache_gzip_t;
 
@@ -24,8 +26,8 @@ typedef struct ngx_optcache_gzip_s  ngx_optcache_gzip_t;
  * the end.  Returns NULL when out of memory.
  */
 
-ngx_optcache_gzip_t *ngx_optcache_gzip_create(ngx_pool_t *pool, ngx_int_t level,
-    off_t size);
+ngx_rare ngx_optcache_gzip_t *ngx_optcache_gzip_create(ngx_pool_t *pool,
+    ngx_int_t level, off_t size);
 
 /*
  * Takes the next bytes of the body; "last" with the last ones, which may be

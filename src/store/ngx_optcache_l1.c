@@ -13,6 +13,7 @@
 #include "ngx_optcache_key.h"
 #include "ngx_optcache_l1.h"
 #include "ngx_optcache_l1_shm.h"
+#include "ngx_rare.h"
 
 
 /* entries for which room is made at once, and the part of a zone it may be */
@@ -33,9 +34,10 @@ typedef struct {
 
 static ngx_int_t ngx_optcache_l1_put(ngx_optcache_l1_t *l1,
     ngx_optcache_entry_t *e, u_char *body);
-static ngx_uint_t ngx_optcache_l1_has_body(ngx_optcache_l1_shctx_t *sh,
-    uint32_t cell, u_char *body);
-static void ngx_optcache_l1_discard(ngx_optcache_l1_t *l1, uint32_t cell);
+static ngx_rare ngx_uint_t ngx_optcache_l1_has_body(
+    ngx_optcache_l1_shctx_t *sh, uint32_t cell, u_char *body);
+static ngx_rare void ngx_optcache_l1_discard(ngx_optcache_l1_t *l1,
+    uint32_t cell);
 static uint32_t ngx_optcache_l1_build(ngx_optcache_l1_t *l1,
     ngx_optcache_entry_t *e);
 static uint64_t ngx_optcache_l1_ahead(ngx_optcache_l1_shctx_t *sh,
@@ -137,7 +139,7 @@ ngx_optcache_l1_search(ngx_optcache_l1_t *l1, ngx_str_t *key,
 
     ngx_optcache_l1_unlock(&shard->lock);
 
-    if (cell == 0) {
+    if (ngx_rarely(cell == 0)) {
         ngx_optcache_l1_worker_unpin(l1, pin);
         return NGX_DECLINED;
     }

@@ -29,6 +29,7 @@
 
 #include "ngx_metrics.h"
 #include "ngx_optcache_entry.h"
+#include "ngx_rare.h"
 
 
 #define NGX_OPTCACHE_L1_USES_MAX  255
@@ -109,7 +110,8 @@ ngx_int_t ngx_optcache_l1_attach(ngx_optcache_l1_t *l1, ngx_log_t *log);
  * registered when it started; says so in the log when it succeeds.
  */
 
-void ngx_optcache_l1_attach_late(ngx_optcache_l1_t *l1, ngx_log_t *log);
+ngx_rare void ngx_optcache_l1_attach_late(ngx_optcache_l1_t *l1,
+    ngx_log_t *log);
 
 /* Takes this worker out of the list (exit_process). */
 
@@ -199,7 +201,7 @@ void ngx_optcache_l1_remove(ngx_optcache_l1_t *l1, ngx_str_t *key);
  * taken since, is new.  "now" is in epoch seconds.  Takes no locks.
  */
 
-ngx_uint_t ngx_optcache_l1_uses(ngx_optcache_l1_t *l1, ngx_str_t *key,
+ngx_rare ngx_uint_t ngx_optcache_l1_uses(ngx_optcache_l1_t *l1, ngx_str_t *key,
     time_t now);
 
 /*

@@ -16,6 +16,7 @@
 
 #include "ngx_optcache_l1.h"
 #include "ngx_optcache_l1_shm.h"
+#include "ngx_rare.h"
 
 
 /* a part of a zone that may be free for the sake of long pieces, in cells */
@@ -60,7 +61,7 @@ ngx_optcache_l1_page_cells(size_t size)
 
     n = 0;
 
-    if (size > NGX_OPTCACHE_L1_PAGE) {
+    if (ngx_rarely(size > NGX_OPTCACHE_L1_PAGE)) {
 
         /* the last piece has no reference to a next one */
 

@@ -9,6 +9,7 @@
 
 #include "ngx_optcache_l1.h"
 #include "ngx_optcache_l1_shm.h"
+#include "ngx_rare.h"
 
 
 /* cells of what may have been found that are asked for at once */
@@ -16,7 +17,7 @@
 #define NGX_OPTCACHE_L1_PREFETCH_FOUND  5
 
 
-static void ngx_optcache_l1_shard_rebuild(ngx_optcache_l1_shctx_t *sh,
+static ngx_rare void ngx_optcache_l1_shard_rebuild(ngx_optcache_l1_shctx_t *sh,
     ngx_uint_t i);
 static void ngx_optcache_l1_shard_count(ngx_optcache_l1_shctx_t *sh,
     ngx_uint_t i, ngx_optcache_l1_ref_t pins);
