@@ -25,6 +25,8 @@ my @wrong = (
     [http => 'optcache_zone c:x;', 'invalid size "x"'],
     [http => 'optcache_zone c:-1m;', 'invalid size "-1m"'],
     [http => 'optcache_zone c:4k;', 'too small'],
+    [http => 'optcache_zone c:262145m;',
+        'is too large, expected at most 274877906944'],
     [http => 'optcache_zone c:1m extra;', 'invalid number of arguments'],
     [http => 'optcache_zone c:1m; optcache_zone c:1m;', '"c"'],
     [server => 'optcache_zone c:1m;', 'not allowed here'],

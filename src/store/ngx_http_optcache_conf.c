@@ -347,6 +347,14 @@ ngx_http_optcache_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if ((uint64_t) size > NGX_OPTCACHE_L1_SIZE_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "size \"%V\" of the zone \"%V\" in "
+                           "\"optcache_zone\" is too large, expected at most "
+                           "%uL", &s, &name, NGX_OPTCACHE_L1_SIZE_MAX);
+        return NGX_CONF_ERROR;
+    }
+
     l1 = ngx_array_push(&omcf->zones);
     if (l1 == NULL) {
         return NGX_CONF_ERROR;

@@ -32,6 +32,10 @@
 #include "ngx_rare.h"
 
 
+/* of a zone, bytes: its parts have numbers of 32 bits */
+
+#define NGX_OPTCACHE_L1_SIZE_MAX  ((uint64_t) 1 << 38)
+
 #define NGX_OPTCACHE_L1_USES_MAX  255
 #define NGX_OPTCACHE_L1_USES_AGE  3600           /* seconds */
 
