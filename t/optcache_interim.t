@@ -16,7 +16,7 @@ use Test::Nginx;
 use Time::HiRes qw/ sleep /;
 
 my $t = Test::Nginx->new()
-    ->has(qw/ http_proxy http_ssi http_v2 rewrite /)->plan(46);
+    ->has(qw/ http_proxy http_ssi http_v2 rewrite /)->plan(47);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -30,6 +30,7 @@ http {
 
     optcache_zone c:1m;
     optcache c;
+    optcache_headers all;
 
     proxy_http_version 1.1;
     proxy_set_header Connection "";
@@ -196,7 +197,10 @@ is(body(final(http_get('/page'))), 'of /102/part', 'nor does a part');
 
 # errors
 
-is(status(final(http_get('/many/more/p'))), 502, 'too many');
+$r = final(http_get("/many/more/p"));
+
+is(status($r), 502, 'too many');
+like($r, qr/^Cache-Status: .*; fwd-status=502(?!\d)/m, 'are no answer');
 ok($t->log_count(qr/upstream sent too many interim responses/), 'is said');
 is(status(final(http_get('/hints/x'))), 502, 'too many hints');
 is(status(final(http_get('/102/large/q'))), 502, 'too large');

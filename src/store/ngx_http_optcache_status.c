@@ -152,9 +152,12 @@ ngx_http_optcache_status_fwd(u_char *p, ngx_http_request_t *r,
 
     p = ngx_sprintf(p, "; fwd=%s", ngx_http_optcache_status_reason(r, ctx));
 
-    /* of an upstream that has not answered it is what that would have made */
+    /*
+     * Of an upstream that has not answered, or said hints only, it is what
+     * that would have made.
+     */
 
-    if (r->upstream && r->upstream->headers_in.status_n) {
+    if (r->upstream && r->upstream->headers_in.status_n >= NGX_HTTP_OK) {
         status = r->upstream->headers_in.status_n;
 
     } else {
