@@ -32,9 +32,14 @@
 
 #define ngx_apart      __attribute__((noinline))
 
-/* A condition that rarely holds, or leads to more than most requests need. */
+/*
+ * A condition that rarely holds, or leads to more than most requests need; and
+ * one that mostly does.  What always leads to a function that is rare needs no
+ * such word.
+ */
 
 #define ngx_rarely(c)  __builtin_expect((c) != 0, 0)
+#define ngx_mostly(c)  __builtin_expect((c) != 0, 1)
 
 
 /* What is said in the log: an error, or a line for who debugs. */

@@ -197,7 +197,7 @@ is(body(final(http_get('/page'))), 'of /102/part', 'nor does a part');
 
 # errors
 
-$r = final(http_get("/many/more/p"));
+$r = final(http_get('/many/more/p'));
 
 is(status($r), 502, 'too many');
 like($r, qr/^Cache-Status: .*; fwd-status=502(?!\d)/m, 'are no answer');

@@ -41,7 +41,7 @@ ngx_http_optcache_body_read(ngx_http_request_t *r,
 
     if (r->request_body
         || r->discard_body
-        || !ngx_rarely(ngx_http_optcache_body_wanted(r, olcf)))
+        || ngx_mostly(!ngx_http_optcache_body_wanted(r, olcf)))
     {
         return NGX_OK;
     }

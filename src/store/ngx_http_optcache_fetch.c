@@ -291,7 +291,7 @@ ngx_http_optcache_fetched(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 
     hidden = ctx->hidden;
 
-    if (!ngx_rarely(hidden != NULL)) {
+    if (ngx_mostly(hidden == NULL)) {
         return;
     }
 

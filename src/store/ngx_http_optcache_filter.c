@@ -58,7 +58,7 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
-    if (ctx == NULL && ngx_rarely(r->internal || r->filter_finalize)) {
+    if (ctx == NULL && (r->internal || r->filter_finalize)) {
         ngx_http_optcache_unlock_left(r);
         ngx_http_optcache_count_left(r);
 

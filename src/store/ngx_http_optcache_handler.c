@@ -44,7 +44,7 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
     ngx_http_optcache_ctx_t       *ctx;
     ngx_http_optcache_loc_conf_t  *olcf;
 
-    if (ngx_rarely(r->internal)) {
+    if (r->internal) {
         ctx = ngx_http_optcache_stale_kept(r);
 
         if (ctx) {
@@ -184,7 +184,7 @@ ngx_http_optcache_start(ngx_http_request_t *r,
 
     ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
 
-    if (ngx_rarely(r->internal)) {
+    if (r->internal) {
         ngx_http_optcache_count_again(r);
 
         if (r == r->main) {

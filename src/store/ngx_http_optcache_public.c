@@ -35,7 +35,7 @@ ngx_http_optcache_public_lookup(ngx_http_request_t *r,
 
     if (!ctx->sharing) {
 
-        if (!ngx_rarely(ngx_http_optcache_public_wanted(r, olcf, ctx))) {
+        if (!ngx_http_optcache_public_wanted(r, olcf, ctx)) {
             return NGX_OK;
         }
 

@@ -69,7 +69,7 @@ ngx_http_optcache_purge_wanted(ngx_http_request_t *r,
     ngx_http_core_loc_conf_t  *clcf;
 
     if (olcf->purge == NULL
-        || !ngx_rarely(r->method == NGX_HTTP_UNKNOWN)
+        || ngx_mostly(r->method != NGX_HTTP_UNKNOWN)
         || r->method_name.len != sizeof("PURGE") - 1
         || ngx_strncmp(r->method_name.data, "PURGE", sizeof("PURGE") - 1) != 0
         || r != r->main

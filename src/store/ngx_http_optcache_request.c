@@ -81,7 +81,7 @@ ngx_http_optcache_request_cacheable(ngx_http_request_t *r,
 
     ctx->bypass = NGX_HTTP_OPTCACHE_BYPASS_UPGRADE;
 
-    return !ngx_rarely(r->headers_in.upgrade != NULL)
+    return ngx_mostly(r->headers_in.upgrade == NULL)
            || r->headers_in.upgrade->value.len != websocket.len
            || ngx_strncasecmp(r->headers_in.upgrade->value.data,
                               websocket.data, websocket.len)
@@ -119,7 +119,7 @@ ngx_http_optcache_request_control(ngx_http_request_t *r,
                 continue;
             }
 
-            if (!ngx_rarely(h[i].key.len == sizeof("Cache-Control") - 1)
+            if (ngx_mostly(h[i].key.len != sizeof("Cache-Control") - 1)
                 || ngx_strncasecmp(h[i].key.data, (u_char *) "Cache-Control",
                                    sizeof("Cache-Control") - 1)
                    != 0)
@@ -255,7 +255,7 @@ ngx_http_optcache_request_key(ngx_http_request_t *r,
 
     ngx_str_null(&uri);
 
-    if (ngx_rarely(ctx->body.len)) {
+    if (ctx->body.len) {
         kind = NGX_OPTCACHE_KEY_POST;
 
         if (ngx_http_optcache_request_post(r, ctx, &uri) != NGX_OK) {

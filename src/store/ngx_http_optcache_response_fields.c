@@ -4,7 +4,7 @@
  */
 
 
-/* What the fields of a response say: of those sent, and of those that are not. */
+/* What the fields of a response say: those sent, and those that are not. */
 
 
 #include <ngx_config.h>

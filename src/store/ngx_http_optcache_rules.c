@@ -136,7 +136,7 @@ ngx_http_optcache_rules_never(ngx_http_request_t *r,
     ngx_uint_t                 i;
     ngx_http_complex_value_t  *cv;
 
-    if (!ngx_rarely(olcf->never) || !(r->method & olcf->methods)) {
+    if (ngx_mostly(olcf->never == 0) || !(r->method & olcf->methods)) {
         return NGX_DECLINED;
     }
 

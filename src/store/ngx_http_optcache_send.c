@@ -216,7 +216,7 @@ ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e,
             continue;
         }
 
-        if (ngx_rarely(r->headers_in.range != NULL)
+        if (r->headers_in.range
             && ngx_http_optcache_send_whole(&field))
         {
             continue;

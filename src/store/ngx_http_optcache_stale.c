@@ -28,7 +28,7 @@ ngx_http_optcache_stale_updating(ngx_http_request_t *r,
 {
     ngx_http_optcache_marks_forget(r, ctx);
 
-    if (!ngx_rarely(ctx->held) || ctx->refused) {
+    if (ngx_mostly(!ctx->held) || ctx->refused) {
         return 0;
     }
 
@@ -56,7 +56,7 @@ ngx_http_optcache_stale_error(ngx_http_request_t *r,
 
     ngx_http_optcache_marks_forget(r, ctx);
 
-    if (!ngx_rarely(ctx->held) || (ctx->asked && ctx->asked->no_cache)) {
+    if (ngx_mostly(!ctx->held) || (ctx->asked && ctx->asked->no_cache)) {
         return 0;
     }
 

@@ -120,7 +120,7 @@ ngx_http_optcache_whole_decoded(ngx_http_upstream_t *u,
 {
     ngx_http_optcache_codings_t  codings;
 
-    if (!ngx_rarely(u->headers_in.transfer_encoding != NULL)) {
+    if (ngx_mostly(u->headers_in.transfer_encoding == NULL)) {
         return 1;
     }
 

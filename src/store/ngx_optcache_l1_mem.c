@@ -136,7 +136,7 @@ ngx_optcache_l1_mem_owned(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
             return 1;
         }
 
-        /* it may have been linked meanwhile, which takes no lock of the memory */
+        /* it may have been linked meanwhile, without a lock of the memory */
 
         return __atomic_load_n(&node->state, __ATOMIC_ACQUIRE)
                != NGX_OPTCACHE_L1_BUILDING;
