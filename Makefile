@@ -43,8 +43,12 @@ MAKEOVERRIDES :=
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 
-# what is done at once is decided below: packages come before what needs them
+# what is done at once is decided below: packages come before what needs them,
+# and the library before the C tests, which are linked one beside the other
+ifneq ($(MAKECMDGOALS),units)
 .NOTPARALLEL:
+always := FORCE
+endif
 
 
 .PHONY: all
@@ -77,7 +81,11 @@ test: setup-test all unit  ## everything: t/unit and t/*.t
 	@OPTCACHE_BUILD=$(BUILD) $(PROVE) $(units) $(TESTS)
 
 .PHONY: unit
-unit: $(units)  ## build the C tests of t/unit
+unit: $(BUILD)/asan/libnginx.a  ## build the C tests of t/unit
+	@$(MAKE) -s $(jobs) units
+
+.PHONY: units
+units: $(units)
 
 .PHONY: test-asan
 test-asan: setup-test asan all  ## t/*.t on the sanitizer build
@@ -154,7 +162,7 @@ setup-%: FORCE
 	@misc/setup.sh $*
 
 # all of nginx as a library, which the C tests are linked with
-$(BUILD)/asan/libnginx.a $(BUILD)/libfuzz/libnginx.a: FORCE
+$(BUILD)/asan/libnginx.a $(BUILD)/libfuzz/libnginx.a: $(always)
 	misc/static.sh $(patsubst lib%,%,$(notdir $(@D))) $(@D)
 
 $(BUILD)/unit/%: t/unit/%.c $(wildcard t/unit/*/*.h) \

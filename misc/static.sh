@@ -22,8 +22,9 @@ jobs=${JOBS:-$(nproc)}
 
 case $variant in
 asan)
+    # a report tells of lines; without the rest it is built in 3/4 of the time
     cc=${CC:-cc}
-    flags='-g -O1 -fno-omit-frame-pointer -fsanitize=address'
+    flags='-g1 -O1 -fno-omit-frame-pointer -fsanitize=address'
     flags="$flags -DNGX_DEBUG_PALLOC=1"
     ours='-fsanitize=undefined'
     ;;
