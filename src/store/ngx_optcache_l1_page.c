@@ -34,7 +34,7 @@ static uint32_t ngx_optcache_l1_page_cut(ngx_optcache_l1_shctx_t *sh,
 static ngx_optcache_l1_ref_t ngx_optcache_l1_page_take_whole(
     ngx_optcache_l1_shctx_t *sh, size_t size, ngx_uint_t i);
 static ngx_uint_t ngx_optcache_l1_page_run(uint64_t used);
-static uint64_t ngx_optcache_l1_page_fit(uint64_t used, ngx_uint_t n);
+static ngx_uint_t ngx_optcache_l1_page_find(uint64_t used, ngx_uint_t n);
 
 
 void
@@ -164,7 +164,8 @@ ngx_optcache_l1_page_prefetch(ngx_optcache_l1_shctx_t *sh, uint64_t n)
 {
     u_char      *p, *last;
     uint32_t     i;
-    uint64_t     runs, fit;
+    uint64_t     runs;
+    ngx_uint_t   pos;
 
     if (n > NGX_OPTCACHE_L1_PREFETCH_RUN) {
         return;
@@ -183,14 +184,13 @@ ngx_optcache_l1_page_prefetch(ngx_optcache_l1_shctx_t *sh, uint64_t n)
         return;
     }
 
-    fit = ngx_optcache_l1_page_fit(__atomic_load_n(&sh->pages[i - 1].used,
-                                                   __ATOMIC_RELAXED), n);
-    if (fit == 0) {
+    pos = ngx_optcache_l1_page_find(__atomic_load_n(&sh->pages[i - 1].used,
+                                                    __ATOMIC_RELAXED), n);
+    if (pos == NGX_OPTCACHE_L1_CELLS) {
         return;
     }
 
-    p = ngx_optcache_l1_cell(sh, (i - 1) * NGX_OPTCACHE_L1_CELLS
-                                 + __builtin_ctzll(fit));
+    p = ngx_optcache_l1_cell(sh, (i - 1) * NGX_OPTCACHE_L1_CELLS + pos);
 
     for (last = p + n * NGX_OPTCACHE_L1_CELL;
          p < last;
@@ -211,7 +211,7 @@ ngx_optcache_l1_page_cut(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
     ngx_optcache_l1_page_t  *page;
 
     page = &sh->pages[i];
-    pos = __builtin_ctzll(ngx_optcache_l1_page_fit(page->used, n));
+    pos = ngx_optcache_l1_page_find(page->used, n);
 
     page->used |= ngx_optcache_l1_mask(n) << pos;
     sh->free -= n;
@@ -343,67 +343,59 @@ ngx_optcache_l1_page_list(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i)
 }
 
 
-/*
- * The longest run of cells that are free: a bit of fits[i] begins 2^i of them,
- * and what fits is put together from the largest down.
- */
+/* The longest run of cells that are free: what is left may be too short. */
 
 static ngx_uint_t
 ngx_optcache_l1_page_run(uint64_t used)
 {
-    uint64_t    x, y, fits[7];
-    ngx_uint_t  i, n;
+    uint64_t    x;
+    ngx_uint_t  n, max;
 
-    x = ~used;
-
-    if (x == 0) {
-        return 0;
+    if (used == 0) {
+        return NGX_OPTCACHE_L1_CELLS;
     }
 
-    for (i = 0; x; i++) {
-        fits[i] = x;
+    max = 0;
 
-        if (i == 6) {
-            return NGX_OPTCACHE_L1_CELLS;
-        }
-
-        x &= x >> ((ngx_uint_t) 1 << i);
+    for (x = ~used; x >> max; x >>= n) {
+        x >>= __builtin_ctzll(x);
+        n = __builtin_ctzll(~x);
+        max = ngx_max(max, n);
     }
 
-    i--;
-
-    x = fits[i];
-    n = (ngx_uint_t) 1 << i;
-
-    while (i-- > 0) {
-        y = x & (fits[i] >> n);
-
-        if (y) {
-            x = y;
-            n += (ngx_uint_t) 1 << i;
-        }
-    }
-
-    return n;
+    return max;
 }
 
 
-/* A bit for each cell that "n" free ones start with. */
+/* The first of "n" cells that are free; as many as there are: no such run. */
 
-static uint64_t
-ngx_optcache_l1_page_fit(uint64_t used, ngx_uint_t n)
+static ngx_uint_t
+ngx_optcache_l1_page_find(uint64_t used, ngx_uint_t n)
 {
     uint64_t    x;
-    ngx_uint_t  len, shift;
+    ngx_uint_t  pos, len;
 
-    x = ~used;
-
-    for (len = 1; len < n; len += shift) {
-        shift = ngx_min(len, n - len);
-        x &= x >> shift;
+    if (used == 0) {
+        return 0;
     }
 
-    return x;
+    pos = 0;
+
+    for (x = ~used; x; x >>= len) {
+        len = __builtin_ctzll(x);
+        x >>= len;
+        pos += len;
+
+        len = __builtin_ctzll(~x);
+
+        if (len >= n) {
+            return pos;
+        }
+
+        pos += len;
+    }
+
+    return NGX_OPTCACHE_L1_CELLS;
 }
 
 
