@@ -79,7 +79,7 @@ ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
         return;
     }
 
-    if (ngx_optcache_l1_store(ctx->zone, e) != NGX_OK) {
+    if (ngx_optcache_l1_store_absent(ctx->zone, e, &ctx->absent) != NGX_OK) {
         ngx_http_optcache_store_refused(ctx, e,
                                         NGX_HTTP_OPTCACHE_REFUSED_MEMORY);
 

@@ -33,7 +33,7 @@ typedef struct {
 
 
 static ngx_int_t ngx_optcache_l1_put(ngx_optcache_l1_t *l1,
-    ngx_optcache_entry_t *e, u_char *body);
+    ngx_optcache_entry_t *e, uint64_t hash, u_char *body);
 static ngx_rare ngx_uint_t ngx_optcache_l1_has_body(
     ngx_optcache_l1_shctx_t *sh, uint32_t cell, u_char *body);
 static ngx_rare void ngx_optcache_l1_discard(ngx_optcache_l1_t *l1,
@@ -167,7 +167,19 @@ ngx_optcache_l1_search(ngx_optcache_l1_t *l1, ngx_str_t *key,
 ngx_int_t
 ngx_optcache_l1_store(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e)
 {
-    return ngx_optcache_l1_put(l1, e, NULL);
+    return ngx_optcache_l1_put(l1, e, ngx_optcache_l1_hash(l1, &e->key), NULL);
+}
+
+
+ngx_int_t
+ngx_optcache_l1_store_absent(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e,
+    ngx_optcache_l1_absent_t *absent)
+{
+    if (absent->key != e->key.data) {
+        return ngx_optcache_l1_store(l1, e);
+    }
+
+    return ngx_optcache_l1_put(l1, e, absent->hash, NULL);
 }
 
 
@@ -184,7 +196,8 @@ ngx_optcache_l1_replace(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *old,
         return NGX_DECLINED;
     }
 
-    return ngx_optcache_l1_put(l1, e, old->body->buf->pos);
+    return ngx_optcache_l1_put(l1, e, ngx_optcache_l1_hash(l1, &e->key),
+                               old->body->buf->pos);
 }
 
 
@@ -192,10 +205,10 @@ ngx_optcache_l1_replace(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *old,
 
 static ngx_int_t
 ngx_optcache_l1_put(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e,
-    u_char *body)
+    uint64_t hash, u_char *body)
 {
     uint32_t                  cell, old;
-    uint64_t                  hash, cells;
+    uint64_t                  cells;
     ngx_int_t                 rc;
     ngx_uint_t                i;
     ngx_optcache_l1_shard_t  *shard;
@@ -204,7 +217,6 @@ ngx_optcache_l1_put(ngx_optcache_l1_t *l1, ngx_optcache_entry_t *e,
         return NGX_DECLINED;
     }
 
-    hash = ngx_optcache_l1_hash(l1, &e->key);
     i = ngx_optcache_l1_shard_of(l1->sh, hash);
 
     ngx_optcache_l1_shard_prefetch(l1->sh, i, hash);

@@ -159,6 +159,11 @@ void ngx_optcache_l1_expect(ngx_optcache_l1_t *l1, ngx_str_t *key,
 ngx_int_t ngx_optcache_l1_store(ngx_optcache_l1_t *l1,
     ngx_optcache_entry_t *e);
 
+/* The same; if "absent" is from the search for its identity, faster. */
+
+ngx_int_t ngx_optcache_l1_store_absent(ngx_optcache_l1_t *l1,
+    ngx_optcache_entry_t *e, ngx_optcache_l1_absent_t *absent);
+
 /*
  * Stores a copy of an entry in place of "old" and of nothing else: "old" is
  * from a lookup of the same identity, has a body, and is still pinned.
