@@ -9,9 +9,10 @@
 
 #include "ngx_http_rfc9110_encoding.h"
 #include "ngx_http_rfc9110_list.h"
+#include "ngx_rare.h"
 
 
-static ngx_str_t ngx_http_rfc9110_encoding_name(ngx_str_t *name);
+static ngx_often ngx_str_t ngx_http_rfc9110_encoding_name(ngx_str_t *name);
 static u_char *ngx_http_rfc9110_encoding_next(u_char *p, u_char *last,
     ngx_str_t *coding, ngx_uint_t *taken);
 static ngx_uint_t ngx_http_rfc9110_weight(u_char *p, u_char *last);
@@ -21,7 +22,7 @@ static ngx_str_t  ngx_http_rfc9110_codings =
     ngx_string("gzip, compress, deflate, br, zstd, dcb, dcz");
 
 
-ngx_uint_t
+ngx_often ngx_uint_t
 ngx_http_rfc9110_accepts(ngx_str_t *line, ngx_str_t *coding)
 {
     u_char      *p, *last;

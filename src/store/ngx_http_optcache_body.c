@@ -20,8 +20,8 @@
 #define NGX_HTTP_OPTCACHE_BODY_PIECE  65536
 
 
-static ngx_uint_t ngx_http_optcache_body_wanted(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf);
+static ngx_often ngx_uint_t ngx_http_optcache_body_wanted(
+    ngx_http_request_t *r, ngx_http_optcache_loc_conf_t *olcf);
 static void ngx_http_optcache_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_body_hash(ngx_http_request_t *r,
     EVP_MD_CTX *md);

@@ -30,7 +30,7 @@ static ngx_buf_t *ngx_http_optcache_capture_room(ngx_http_request_t *r,
     ngx_http_optcache_capture_t *cap, size_t left);
 static ngx_rare ngx_int_t ngx_http_optcache_capture_file(ngx_http_request_t *r,
     ngx_buf_t *b, off_t pos, u_char *p, size_t size);
-static void ngx_http_optcache_capture_done(ngx_http_request_t *r,
+static ngx_often void ngx_http_optcache_capture_done(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static void ngx_http_optcache_capture_gzip(ngx_http_optcache_capture_t *cap);
 static ngx_rare void ngx_http_optcache_capture_no_gzip(
@@ -361,7 +361,7 @@ ngx_http_optcache_capture_no_gzip(ngx_http_optcache_capture_t *cap)
 }
 
 
-void
+ngx_often void
 ngx_http_optcache_capture_drop(ngx_http_optcache_ctx_t *ctx)
 {
     ngx_chain_t                  *cl;

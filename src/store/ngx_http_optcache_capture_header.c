@@ -26,8 +26,8 @@
 #include "ngx_rare.h"
 
 
-static ngx_int_t ngx_http_optcache_capture_read(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
+static ngx_often ngx_int_t ngx_http_optcache_capture_read(
+    ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_capture_decide(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
 static ngx_int_t ngx_http_optcache_capture_begin(ngx_http_request_t *r,

@@ -10,6 +10,7 @@
 
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_count.h"
+#include "ngx_rare.h"
 #include "ngx_redis_metrics.h"
 
 
@@ -18,7 +19,7 @@ static ngx_metrics_block_t *ngx_http_optcache_count_block(ngx_conf_t *cf,
 static ngx_uint_t ngx_http_optcache_count_bypass(
     ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_count_miss(ngx_http_optcache_ctx_t *ctx);
-static void ngx_http_optcache_count_cleanup(void *data);
+static ngx_often void ngx_http_optcache_count_cleanup(void *data);
 
 
 ngx_int_t
@@ -142,7 +143,7 @@ ngx_http_optcache_count_left(ngx_http_request_t *r)
 }
 
 
-void
+ngx_often void
 ngx_http_optcache_count(ngx_http_optcache_ctx_t *ctx)
 {
     ngx_uint_t  i;

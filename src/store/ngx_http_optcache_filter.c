@@ -24,14 +24,15 @@
 #include "ngx_rare.h"
 
 
-static ngx_int_t ngx_http_optcache_header_filter(ngx_http_request_t *r);
+static ngx_often ngx_int_t ngx_http_optcache_header_filter(
+    ngx_http_request_t *r);
 static ngx_rare ngx_uint_t ngx_http_optcache_hush(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_answered(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_rare ngx_int_t ngx_http_optcache_replaced(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
-static ngx_int_t ngx_http_optcache_body_filter(ngx_http_request_t *r,
-    ngx_chain_t *in);
+static ngx_often ngx_int_t ngx_http_optcache_body_filter(
+    ngx_http_request_t *r, ngx_chain_t *in);
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;

@@ -37,7 +37,7 @@ static ngx_int_t ngx_http_optcache_start(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf);
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_http_optcache_handler(ngx_http_request_t *r)
 {
     ngx_int_t                      rc;

@@ -254,7 +254,7 @@ ngx_http_optcache_head_type(ngx_http_request_t *r, ngx_str_t *type)
 
 /* Keep-Alive is never stored, and Close is no field (RFC 9110, 18.4). */
 
-ngx_uint_t
+ngx_often ngx_uint_t
 ngx_http_optcache_head_names(ngx_table_elt_t *h)
 {
     if (!ngx_http_optcache_response_is(h, "Connection")) {

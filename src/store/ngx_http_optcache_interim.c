@@ -31,8 +31,10 @@ struct ngx_http_optcache_interim_s {
 };
 
 
-static ngx_int_t ngx_http_optcache_interim_content(ngx_http_request_t *r);
-static ngx_int_t ngx_http_optcache_interim_header(ngx_http_request_t *r);
+static ngx_often ngx_int_t ngx_http_optcache_interim_content(
+    ngx_http_request_t *r);
+static ngx_often ngx_int_t ngx_http_optcache_interim_header(
+    ngx_http_request_t *r);
 static ngx_rare ngx_int_t ngx_http_optcache_interim_count(
     ngx_http_request_t *r, ngx_http_optcache_interim_t *interim);
 static ngx_int_t ngx_http_optcache_interim_reinit(ngx_http_request_t *r);

@@ -422,7 +422,7 @@ ngx_http_optcache_lease_renew_handler(void *data, ngx_redis_result_e result,
 }
 
 
-void
+ngx_often void
 ngx_http_optcache_lease_release(ngx_http_optcache_ctx_t *ctx,
     ngx_optcache_lock_outcome_e outcome)
 {

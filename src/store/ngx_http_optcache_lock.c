@@ -53,7 +53,7 @@ static ngx_rare ngx_int_t ngx_http_optcache_lock_again(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_lock_create(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
-static ngx_int_t ngx_http_optcache_lock_take(ngx_http_request_t *r,
+static ngx_often ngx_int_t ngx_http_optcache_lock_take(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_lock_look(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
@@ -71,9 +71,9 @@ static ngx_rare void ngx_http_optcache_lock_end_wait(
     ngx_http_optcache_lock_t *lk);
 static void ngx_http_optcache_lock_release(ngx_http_optcache_lock_t *lk,
     ngx_optcache_lock_outcome_e outcome);
-static void ngx_http_optcache_lock_wake(ngx_optcache_lock_map_t map,
+static ngx_often void ngx_http_optcache_lock_wake(ngx_optcache_lock_map_t map,
     uint64_t reasons);
-static void ngx_http_optcache_lock_cleanup(void *data);
+static ngx_often void ngx_http_optcache_lock_cleanup(void *data);
 
 
 /* of the master and all its workers; the lists are a worker's own */
@@ -548,7 +548,7 @@ ngx_http_optcache_lock_expect(ngx_http_optcache_ctx_t *ctx)
 }
 
 
-void
+ngx_often void
 ngx_http_optcache_unlock(ngx_http_optcache_ctx_t *ctx,
     ngx_optcache_lock_outcome_e outcome)
 {

@@ -17,6 +17,7 @@
 #include "ngx_http_rfc9111_freshness.h"
 #include "ngx_http_wait.h"
 #include "ngx_optcache_lock.h"
+#include "ngx_rare.h"
 
 
 /* a value that is copied rather than pinned: a part of a request's pool */
@@ -24,12 +25,12 @@
 #define NGX_HTTP_OPTCACHE_LOOKUP_SHORT  3072
 
 
-static ngx_int_t ngx_http_optcache_lookup_l1(ngx_http_request_t *r,
+static ngx_often ngx_int_t ngx_http_optcache_lookup_l1(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_layer_e layer);
 static ngx_int_t ngx_http_optcache_lookup_entry(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e,
     ngx_http_optcache_layer_e layer);
-static void ngx_http_optcache_lookup_found(ngx_http_request_t *r,
+static ngx_often void ngx_http_optcache_lookup_found(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_layer_e layer);
 static ngx_int_t ngx_http_optcache_lookup_ask(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_main_conf_t *omcf);
@@ -54,7 +55,7 @@ static ngx_uint_t ngx_http_optcache_lookup_newer(ngx_optcache_entry_t *e,
 static void ngx_http_optcache_lookup_cleanup(void *data);
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_http_optcache_lookup(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
     if (ngx_http_optcache_lookup_l1(r, ctx, NGX_HTTP_OPTCACHE_L1)
@@ -103,7 +104,7 @@ ngx_http_optcache_lookup_again(ngx_http_request_t *r,
  * nor by a rule that may be another one by now.
  */
 
-ngx_uint_t
+ngx_often ngx_uint_t
 ngx_http_optcache_lookup_absent(ngx_http_optcache_ctx_t *ctx)
 {
     return ctx->absent.key

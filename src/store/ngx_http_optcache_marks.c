@@ -27,7 +27,7 @@ static ngx_uint_t ngx_http_optcache_marks_other(ngx_http_optcache_ctx_t *ctx,
     ngx_optcache_entry_t *e, ngx_optcache_marks_t *marks);
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_http_optcache_marks_origin(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
@@ -46,7 +46,7 @@ ngx_http_optcache_marks_origin(ngx_http_request_t *r,
 }
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_http_optcache_marks_path(ngx_http_request_t *r, ngx_str_t *path)
 {
     u_char     *p;
@@ -130,7 +130,7 @@ ngx_http_optcache_marks_set(ngx_http_request_t *r,
 }
 
 
-ngx_optcache_ledger_verdict_e
+ngx_often ngx_optcache_ledger_verdict_e
 ngx_http_optcache_marks_check(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e)
 {
@@ -328,7 +328,7 @@ ngx_http_optcache_marks_other(ngx_http_optcache_ctx_t *ctx,
 }
 
 
-void
+ngx_often void
 ngx_http_optcache_marks_forget(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {

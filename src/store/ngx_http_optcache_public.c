@@ -16,8 +16,9 @@
 
 static ngx_int_t ngx_http_optcache_public_own(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
-static ngx_uint_t ngx_http_optcache_public_wanted(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
+static ngx_often ngx_uint_t ngx_http_optcache_public_wanted(
+    ngx_http_request_t *r, ngx_http_optcache_loc_conf_t *olcf,
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_rare ngx_int_t ngx_http_optcache_public_switch(
     ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_public_entry(ngx_optcache_entry_t *e);
@@ -74,7 +75,7 @@ ngx_http_optcache_public_lookup(ngx_http_request_t *r,
 }
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_http_optcache_public_again(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx)
 {

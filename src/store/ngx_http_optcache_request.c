@@ -228,7 +228,7 @@ ngx_http_optcache_request_unsafe(ngx_http_request_t *r)
 }
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_http_optcache_request_key(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_key_t *key)
 {

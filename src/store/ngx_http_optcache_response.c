@@ -23,12 +23,14 @@
 static void ngx_http_optcache_response_public(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx,
     ngx_http_optcache_response_t *resp);
-static ngx_int_t ngx_http_optcache_response_storage(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
+static ngx_often ngx_int_t ngx_http_optcache_response_storage(
+    ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
+    ngx_http_optcache_response_t *resp);
 static ngx_uint_t ngx_http_optcache_response_somebody(ngx_http_request_t *r);
 static void ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data);
-static void ngx_http_optcache_response_lifetime(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
+static ngx_often void ngx_http_optcache_response_lifetime(
+    ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
+    ngx_http_optcache_response_t *resp);
 static time_t ngx_http_optcache_response_date(ngx_str_t *value);
 static void ngx_http_optcache_response_modified(ngx_table_elt_t *h,
     void *data);
@@ -38,7 +40,7 @@ static void ngx_http_optcache_response_type(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp);
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_http_optcache_response_read(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
     ngx_uint_t merged)
@@ -337,7 +339,7 @@ ngx_http_optcache_response_modified(ngx_table_elt_t *h, void *data)
 }
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_http_optcache_response_entry(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
     ngx_optcache_entry_t *e)

@@ -18,9 +18,10 @@
 #include "ngx_rare.h"
 
 
-static void ngx_http_optcache_response_field(ngx_table_elt_t *h, void *data);
+static ngx_often void ngx_http_optcache_response_field(ngx_table_elt_t *h,
+    void *data);
 static ngx_uint_t ngx_http_optcache_response_digest(ngx_table_elt_t *h);
-static void ngx_http_optcache_response_never(ngx_table_elt_t *h,
+static ngx_often void ngx_http_optcache_response_never(ngx_table_elt_t *h,
     ngx_http_optcache_response_t *resp);
 static void ngx_http_optcache_response_hidden(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp);

@@ -13,6 +13,7 @@
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_target.h"
+#include "ngx_rare.h"
 #include "ngx_text.h"
 
 
@@ -49,7 +50,7 @@ static ngx_int_t ngx_http_optcache_search_store(ngx_http_request_t *r,
 static ngx_str_t  ngx_http_optcache_search_name = ngx_string("No-Vary-Search");
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_http_optcache_search_select(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {

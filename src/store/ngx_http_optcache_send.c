@@ -25,8 +25,8 @@
 static ngx_uint_t ngx_http_optcache_send_gzip(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
 static void ngx_http_optcache_send_prefetch(ngx_chain_t *body);
-static ngx_int_t ngx_http_optcache_send_fields(ngx_http_request_t *r,
-    ngx_optcache_entry_t *e, ngx_uint_t *varies);
+static ngx_often ngx_int_t ngx_http_optcache_send_fields(
+    ngx_http_request_t *r, ngx_optcache_entry_t *e, ngx_uint_t *varies);
 static ngx_rare ngx_uint_t ngx_http_optcache_send_whole(
     ngx_optcache_field_t *field);
 static ngx_int_t ngx_http_optcache_send_field(ngx_http_request_t *r,
@@ -49,7 +49,7 @@ static ngx_int_t ngx_http_optcache_send_age(ngx_http_request_t *r,
 static ngx_str_t  ngx_http_optcache_gzip_coding = ngx_string("gzip");
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_http_optcache_send(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
     ngx_int_t     rc;
@@ -83,7 +83,7 @@ ngx_http_optcache_send(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 }
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_http_optcache_send_head(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
@@ -531,7 +531,7 @@ ngx_http_optcache_send_age(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 }
 
 
-ngx_chain_t *
+ngx_often ngx_chain_t *
 ngx_http_optcache_send_body(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
@@ -567,7 +567,7 @@ ngx_http_optcache_send_body(ngx_http_request_t *r,
 }
 
 
-ngx_uint_t
+ngx_often ngx_uint_t
 ngx_http_optcache_acceptable(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {

@@ -48,7 +48,7 @@ ngx_http_optcache_stale_updating(ngx_http_request_t *r,
 }
 
 
-ngx_uint_t
+ngx_often ngx_uint_t
 ngx_http_optcache_stale_error(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_uint_t status)
 {

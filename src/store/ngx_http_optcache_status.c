@@ -12,6 +12,7 @@
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_stale.h"
 #include "ngx_http_optcache_status.h"
+#include "ngx_rare.h"
 
 
 /* the longest of all parameters */
@@ -43,7 +44,7 @@ static ngx_str_t  ngx_http_optcache_status_names[] = {
 };
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_http_optcache_send_status(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {

@@ -14,6 +14,7 @@
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_marks.h"
+#include "ngx_rare.h"
 
 
 static void ngx_http_optcache_store_refused(ngx_http_optcache_ctx_t *ctx,
@@ -54,7 +55,7 @@ ngx_http_optcache_remove(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 }
 
 
-void
+ngx_often void
 ngx_http_optcache_store(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
     ngx_optcache_entry_t *e)
 {
@@ -110,7 +111,7 @@ ngx_http_optcache_store_refused(ngx_http_optcache_ctx_t *ctx,
 }
 
 
-ngx_uint_t
+ngx_often ngx_uint_t
 ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
     ngx_optcache_l1_t *zone, ngx_pool_t *pool, ngx_optcache_entry_t *e,
     ngx_uint_t replace)

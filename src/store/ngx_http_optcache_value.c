@@ -246,7 +246,7 @@ ngx_http_optcache_value_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_http_optcache_value(ngx_http_request_t *r,
     ngx_http_optcache_value_t *value, ngx_str_t *result)
 {
@@ -266,7 +266,7 @@ ngx_http_optcache_value(ngx_http_request_t *r,
 }
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_http_optcache_value_parts(ngx_http_request_t *r,
     ngx_http_optcache_value_t *value, ngx_str_t *parts, ngx_uint_t *n)
 {

@@ -111,7 +111,7 @@ static u_char  ngx_optcache_field_first[NGX_OPTCACHE_FIELD_BUCKETS];
 static u_char  ngx_optcache_field_next[NGX_OPTCACHE_FIELD_NAMES + 1];
 
 
-ngx_optcache_field_e
+ngx_often ngx_optcache_field_e
 ngx_optcache_field_id(ngx_str_t *name)
 {
     ngx_uint_t                  n;
@@ -265,7 +265,7 @@ ngx_optcache_field_valid(ngx_optcache_field_t *field)
 }
 
 
-ngx_uint_t
+ngx_often ngx_uint_t
 ngx_optcache_field_valid_value(ngx_str_t *value)
 {
     u_char    *p, *last;

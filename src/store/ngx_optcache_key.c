@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 
 #include "ngx_optcache_key.h"
+#include "ngx_rare.h"
 #include "ngx_sha256.h"
 #include "ngx_text.h"
 
@@ -29,7 +30,7 @@ ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
 }
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_optcache_key_join(ngx_pool_t *pool, ngx_str_t *user,
     ngx_optcache_key_kind_e kind, ngx_str_t *uri, ngx_str_t *parts,
     ngx_uint_t n, ngx_optcache_key_t *key)

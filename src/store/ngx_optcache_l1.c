@@ -32,7 +32,7 @@ typedef struct {
 } ngx_optcache_l1_cleanup_t;
 
 
-static ngx_int_t ngx_optcache_l1_put(ngx_optcache_l1_t *l1,
+static ngx_often ngx_int_t ngx_optcache_l1_put(ngx_optcache_l1_t *l1,
     ngx_optcache_entry_t *e, uint64_t hash, u_char *body);
 static ngx_rare ngx_uint_t ngx_optcache_l1_has_body(
     ngx_optcache_l1_shctx_t *sh, uint32_t cell, u_char *body);
@@ -46,10 +46,10 @@ static void ngx_optcache_l1_fill(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
     ngx_optcache_entry_t *e, uint64_t hash);
 static void ngx_optcache_l1_fill_chain(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_ref_t ref, ngx_chain_t *cl);
-static void ngx_optcache_l1_write(ngx_optcache_l1_cursor_t *cursor,
+static ngx_often void ngx_optcache_l1_write(ngx_optcache_l1_cursor_t *cursor,
     u_char *p, size_t len);
-static void ngx_optcache_l1_unpin_cleanup(void *data);
-static void ngx_optcache_l1_unpin(ngx_optcache_l1_t *l1,
+static ngx_often void ngx_optcache_l1_unpin_cleanup(void *data);
+static ngx_often void ngx_optcache_l1_unpin(ngx_optcache_l1_t *l1,
     ngx_optcache_l1_pin_t *pin);
 
 
@@ -75,7 +75,7 @@ ngx_optcache_l1_expect(ngx_optcache_l1_t *l1, ngx_str_t *key,
 }
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_optcache_l1_search(ngx_optcache_l1_t *l1, ngx_str_t *key,
     ngx_pool_t *pool, ngx_optcache_entry_t *e,
     ngx_optcache_l1_absent_t *absent)

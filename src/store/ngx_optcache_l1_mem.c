@@ -9,6 +9,7 @@
 
 #include "ngx_optcache_l1.h"
 #include "ngx_optcache_l1_shm.h"
+#include "ngx_rare.h"
 
 
 /* cells of a node without what follows it */
@@ -33,7 +34,7 @@ static uint32_t ngx_optcache_l1_mem_pieces(ngx_optcache_l1_shctx_t *sh,
     ngx_uint_t *lacking);
 static uint32_t ngx_optcache_l1_mem_node(ngx_optcache_l1_shctx_t *sh,
     ngx_uint_t owner, size_t *size, ngx_uint_t any);
-static ngx_optcache_l1_node_t *ngx_optcache_l1_mem_begin(
+static ngx_often ngx_optcache_l1_node_t *ngx_optcache_l1_mem_begin(
     ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner, uint32_t cell,
     ngx_uint_t n);
 
@@ -187,7 +188,7 @@ ngx_optcache_l1_mem_size(ngx_optcache_entry_t *e)
 }
 
 
-uint64_t
+ngx_often uint64_t
 ngx_optcache_l1_mem_needs(ngx_optcache_entry_t *e)
 {
     return ngx_optcache_l1_page_cells(ngx_optcache_l1_mem_size(e))
@@ -196,7 +197,7 @@ ngx_optcache_l1_mem_needs(ngx_optcache_entry_t *e)
 }
 
 
-void
+ngx_often void
 ngx_optcache_l1_mem_free_node(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
 {
     ngx_uint_t               changed;

@@ -29,8 +29,8 @@
 #define NGX_OPTCACHE_L1_PREFETCH_RUN  32
 
 
-static uint32_t ngx_optcache_l1_page_cut(ngx_optcache_l1_shctx_t *sh,
-    ngx_uint_t i, ngx_uint_t n);
+static ngx_often uint32_t ngx_optcache_l1_page_cut(
+    ngx_optcache_l1_shctx_t *sh, ngx_uint_t i, ngx_uint_t n);
 static ngx_optcache_l1_ref_t ngx_optcache_l1_page_take_whole(
     ngx_optcache_l1_shctx_t *sh, size_t size, ngx_uint_t i);
 static ngx_uint_t ngx_optcache_l1_page_run(uint64_t used);
@@ -77,7 +77,7 @@ ngx_optcache_l1_page_cells(size_t size)
 }
 
 
-ngx_int_t
+ngx_often ngx_int_t
 ngx_optcache_l1_page_alloc(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_ref_t *ref, size_t *size, ngx_uint_t any)
 {
@@ -222,7 +222,7 @@ ngx_optcache_l1_page_cut(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
 }
 
 
-ngx_optcache_l1_ref_t
+ngx_often ngx_optcache_l1_ref_t
 ngx_optcache_l1_page_take(ngx_optcache_l1_shctx_t *sh, size_t size,
     ngx_uint_t min)
 {
@@ -296,7 +296,7 @@ ngx_optcache_l1_page_take_whole(ngx_optcache_l1_shctx_t *sh, size_t size,
 }
 
 
-void
+ngx_often void
 ngx_optcache_l1_page_list(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i)
 {
     ngx_uint_t               run;
@@ -446,7 +446,7 @@ ngx_optcache_l1_page_free_done(ngx_optcache_l1_shctx_t *sh,
 }
 
 
-void
+ngx_often void
 ngx_optcache_l1_page_map(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_ref_t ref, ngx_uint_t used)
 {

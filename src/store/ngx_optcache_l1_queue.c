@@ -20,6 +20,7 @@
 
 #include "ngx_optcache_l1.h"
 #include "ngx_optcache_l1_shm.h"
+#include "ngx_rare.h"
 
 
 /* hits that are counted */
@@ -50,7 +51,8 @@
 
 static ngx_uint_t ngx_optcache_l1_queue_evict_some(
     ngx_optcache_l1_shctx_t *sh, ngx_uint_t i, uint64_t cells);
-static ngx_uint_t ngx_optcache_l1_queue_fullest(ngx_optcache_l1_shctx_t *sh);
+static ngx_often ngx_uint_t ngx_optcache_l1_queue_fullest(
+    ngx_optcache_l1_shctx_t *sh);
 static uint32_t ngx_optcache_l1_queue_victim(ngx_optcache_l1_shctx_t *sh,
     ngx_uint_t i);
 static uint32_t ngx_optcache_l1_queue_oldest(ngx_optcache_l1_shard_t *shard);
@@ -99,7 +101,7 @@ ngx_optcache_l1_queue_hit(ngx_optcache_l1_node_t *node)
 }
 
 
-void
+ngx_often void
 ngx_optcache_l1_queue_push(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
     ngx_optcache_l1_queue_e queue)
 {
@@ -125,7 +127,7 @@ ngx_optcache_l1_queue_push(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
 }
 
 
-void
+ngx_often void
 ngx_optcache_l1_queue_pull(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
 {
     ngx_optcache_l1_fifo_t  *fifo;
@@ -158,7 +160,7 @@ ngx_optcache_l1_queue_pull(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
 }
 
 
-ngx_uint_t
+ngx_often ngx_uint_t
 ngx_optcache_l1_queue_evict(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_next_t *next, uint64_t cells)
 {

@@ -227,7 +227,7 @@ ngx_optcache_l1_shard_none(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
 }
 
 
-uint32_t
+ngx_often uint32_t
 ngx_optcache_l1_shard_find(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
     ngx_str_t *key, uint64_t hash)
 {
@@ -355,7 +355,7 @@ ngx_optcache_l1_shard_unlink(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
 }
 
 
-void
+ngx_often void
 ngx_optcache_l1_shard_hide(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
 {
     uint32_t                *p;
@@ -397,7 +397,7 @@ ngx_optcache_l1_shard_pin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
 }
 
 
-void
+ngx_often void
 ngx_optcache_l1_shard_unpin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
     ngx_optcache_l1_pin_t *pin)
 {

@@ -12,6 +12,7 @@
 
 #include "ngx_optcache_l1.h"
 #include "ngx_optcache_l1_shm.h"
+#include "ngx_rare.h"
 
 
 static void ngx_optcache_l1_view_meta(ngx_optcache_l1_node_t *node,
@@ -20,9 +21,9 @@ static ngx_int_t ngx_optcache_l1_view_head(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_optcache_entry_t *e);
 static ngx_int_t ngx_optcache_l1_view_tags(ngx_optcache_l1_cursor_t *cursor,
     ngx_pool_t *pool, ngx_optcache_entry_t *e);
-static ngx_int_t ngx_optcache_l1_view_chain(ngx_optcache_l1_shctx_t *sh,
-    ngx_optcache_l1_ref_t ref, size_t len, ngx_pool_t *pool,
-    ngx_optcache_l1_link_t *link, ngx_chain_t **chain);
+static ngx_often ngx_int_t ngx_optcache_l1_view_chain(
+    ngx_optcache_l1_shctx_t *sh, ngx_optcache_l1_ref_t ref, size_t len,
+    ngx_pool_t *pool, ngx_optcache_l1_link_t *link, ngx_chain_t **chain);
 static void ngx_optcache_l1_copy(ngx_optcache_l1_cursor_t *cursor, u_char *to,
     size_t len);
 

@@ -9,6 +9,7 @@
 
 #include "ngx_optcache_l1_shm.h"
 #include "ngx_optcache_lock.h"
+#include "ngx_rare.h"
 
 
 /* pages of a zone for each set of its table, and what there is at least */
@@ -60,13 +61,13 @@ static ngx_int_t ngx_optcache_lock_try(ngx_optcache_l1_t *l1,
     uint64_t now);
 static ngx_int_t ngx_optcache_lock_new(ngx_optcache_l1_t *l1,
     ngx_optcache_lock_t *lock, uint64_t now);
-static void ngx_optcache_lock_to(ngx_optcache_l1_t *l1,
+static ngx_often void ngx_optcache_lock_to(ngx_optcache_l1_t *l1,
     ngx_optcache_lock_t *lock, ngx_optcache_lock_way_t *way);
 static void ngx_optcache_lock_pass(ngx_optcache_l1_t *l1,
     ngx_optcache_lock_t *lock, ngx_optcache_lock_way_t *way, uint64_t now);
 static ngx_optcache_lock_way_t *ngx_optcache_lock_find(
     ngx_optcache_locks_t *locks, uint64_t hash, uint64_t now);
-static ngx_optcache_lock_way_t *ngx_optcache_lock_room(
+static ngx_often ngx_optcache_lock_way_t *ngx_optcache_lock_room(
     ngx_optcache_locks_t *locks, uint64_t hash);
 static ngx_uint_t ngx_optcache_lock_gone(ngx_optcache_l1_t *l1,
     uint64_t lead);
@@ -282,7 +283,7 @@ ngx_optcache_lock_taken(ngx_optcache_lock_t *lock)
 }
 
 
-void
+ngx_often void
 ngx_optcache_lock_release(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
     ngx_optcache_lock_outcome_e outcome, uint64_t now,
     ngx_optcache_lock_map_t map)
