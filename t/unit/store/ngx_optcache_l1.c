@@ -129,7 +129,7 @@ test_absent(void **state)
 {
     zone_t                    *z = *state;
     ngx_pool_t                *pool;
-    ngx_optcache_entry_t       e, found;
+    ngx_optcache_entry_t       e, other, found;
     ngx_optcache_l1_absent_t   absent;
 
     pool = ngx_create_pool(4096, &z->log);
@@ -159,6 +159,16 @@ test_absent(void **state)
     assert_int_equal(ngx_optcache_l1_search(z->l1, &e.key, pool, &found,
                                             &absent),
                      NGX_DECLINED);
+
+    /* stored by the hash that is known, which is not that of another one */
+
+    l1_fill(pool, &other, 2, 1, 10, 0);
+
+    assert_int_equal(ngx_optcache_l1_store_absent(z->l1, &e, &absent), NGX_OK);
+    assert_int_equal(ngx_optcache_l1_store_absent(z->l1, &other, &absent),
+                     NGX_OK);
+    assert_true(l1_holds(z, 1, 1));
+    assert_true(l1_holds(z, 2, 1));
 
     /* it is replaced, and removed */
 
