@@ -85,7 +85,7 @@ unit: $(BUILD)/asan/libnginx.a  ## build the C tests of t/unit
 	@$(MAKE) -s $(jobs) units
 
 .PHONY: units
-units: $(units)
+units: $(units)  ## link them with the library as it is, side by side
 
 .PHONY: test-asan
 test-asan: setup-test asan all  ## t/*.t on the sanitizer build
