@@ -45,6 +45,7 @@ pids=()
 
 variants() {
     variant '[return, 1 KiB]'          a /return/1k           200 .
+    variant 'return, fields of a HIT'  a /return/fields/1k    200 'X-Cache: HIT'
     variant 'optcache HIT'             a /optcache/1k         200 'X-Cache: HIT'
     variant 'proxy_cache HIT'          a /proxy_cache/1k      200 'X-Cache: HIT'
     [ "$haproxy" = no ] ||
@@ -61,6 +62,7 @@ variants() {
     variant 'proxy_cache HIT + gzip'   a /proxy_cache/32k     200 'Encoding: gzip' z
 
     variant '[return, 1,000 users]'    a /return/1k           200 . u
+    variant 'return, fields of a HIT'  a /return/fields/1k    200 'X-Cache: HIT' u
     variant 'optcache HIT'             a /optcache/1k         200 'X-Cache: HIT' u
     variant 'proxy_cache HIT'          a /proxy_cache/1k      200 'X-Cache: HIT' u
     [ "$haproxy" = no ] ||
