@@ -45,7 +45,7 @@ MAKEOVERRIDES :=
 
 # what is done at once is decided below: packages come before what needs them,
 # and the library before the C tests, which are linked one beside the other
-ifneq ($(MAKECMDGOALS),units)
+ifndef linking
 .NOTPARALLEL:
 always := FORCE
 endif
@@ -82,10 +82,7 @@ test: setup-test all unit  ## everything: t/unit and t/*.t
 
 .PHONY: unit
 unit: $(BUILD)/asan/libnginx.a  ## build the C tests of t/unit
-	@$(MAKE) -s $(jobs) units
-
-.PHONY: units
-units: $(units)  ## link them with the library as it is, side by side
+	@$(MAKE) -s $(jobs) linking=yes $(units)
 
 .PHONY: test-asan
 test-asan: setup-test asan all  ## t/*.t on the sanitizer build
