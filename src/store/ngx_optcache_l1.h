@@ -159,7 +159,10 @@ void ngx_optcache_l1_expect(ngx_optcache_l1_t *l1, ngx_str_t *key,
 ngx_int_t ngx_optcache_l1_store(ngx_optcache_l1_t *l1,
     ngx_optcache_entry_t *e);
 
-/* The same; if "absent" is from the search for its identity, faster. */
+/*
+ * The same, faster if "absent" is from a search of this zone for the identity,
+ * whose bytes have not changed since: it is known by where they lie.
+ */
 
 ngx_int_t ngx_optcache_l1_store_absent(ngx_optcache_l1_t *l1,
     ngx_optcache_entry_t *e, ngx_optcache_l1_absent_t *absent);

@@ -77,7 +77,7 @@ ngx_optcache_l1_page_cells(size_t size)
 }
 
 
-ngx_often ngx_int_t
+ngx_int_t
 ngx_optcache_l1_page_alloc(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_ref_t *ref, size_t *size, ngx_uint_t any)
 {
@@ -222,7 +222,7 @@ ngx_optcache_l1_page_cut(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
 }
 
 
-ngx_often ngx_optcache_l1_ref_t
+ngx_optcache_l1_ref_t
 ngx_optcache_l1_page_take(ngx_optcache_l1_shctx_t *sh, size_t size,
     ngx_uint_t min)
 {
