@@ -367,7 +367,7 @@ ngx_optcache_l1_page_run(uint64_t used)
 }
 
 
-/* The first of "n" cells that are free; as many as there are: no such run. */
+/* The first of "n" cells that are free; NGX_OPTCACHE_L1_CELLS: no such run. */
 
 static ngx_uint_t
 ngx_optcache_l1_page_find(uint64_t used, ngx_uint_t n)
