@@ -313,7 +313,11 @@ sub run {
         die "nginx did not start\n";
     }
 
-    wait_for(sub { $self->worker_pids() }, 20)
+    # one may answer before the next one is there
+    my ($workers) = $conf =~ /^\s*worker_processes\s+(\d+)/m;
+
+    wait_for(sub { my @pids = $self->worker_pids(); @pids >= ($workers // 1) },
+             20)
         unless $conf =~ /^\s*master_process\s+off/m;
 
     wait_for(sub { $self->log_count($hears) > $heard }, 2)
