@@ -96,8 +96,8 @@ asan: setup-test $(BUILD)/asan/libnginx.a  ## nginx, static, ASan and UBSan
 # its OpenSSL may be newer than ours, so it is built, and tested, here
 .PHONY: newer
 newer: setup-test  ## test with the nginx of a later Debian, SUITE
-	$(MAKE) unit test-asan BUILD=$(BUILD)/$(SUITE) NGINX_SRC=$$( \
-	    misc/source.sh - $(BUILD)/src-$(SUITE) $(SUITE))
+	src=$$(misc/source.sh - $(BUILD)/src-$(SUITE) $(SUITE)) \
+	    && $(MAKE) unit test-asan BUILD=$(BUILD)/$(SUITE) NGINX_SRC="$$src"
 
 .PHONY: coverage
 coverage: setup-test all  ## which lines the tests reach
