@@ -183,7 +183,7 @@ start_gateway() {
     write_conf
     spawn gateway "$nginx" -p "$dir" -c "$dir/gateway.conf" \
         -e "$dir/logs/gateway.error.log" -g 'daemon off;'
-    await gateway curl -so /dev/null "http://127.0.0.1:$port/"
+    await gateway curl -so /dev/null "http://127.0.0.1:$port/cache/"
 }
 
 
