@@ -202,6 +202,18 @@ sub calls {
 }
 
 
+# How many scripts it has run, signs of life among them.  A replica runs none: it
+# is told what they did elsewhere, so that for it calls('eval') may shrink.
+
+sub scripts {
+    my ($self) = @_;
+
+    my $info = $self->info();
+
+    return _calls($info, 'eval') + _calls($info, 'evalsha');
+}
+
+
 # How many error replies began with this word ("MOVED"), since the start.
 
 sub errors {
