@@ -13,6 +13,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_captures.h"
 #include "ngx_http_ratelimit_redis.h"
 
 
@@ -150,7 +151,7 @@ ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
         }
     }
 
-    if (ngx_http_complex_value(r, &rz->key, &key) != NGX_OK) {
+    if (ngx_http_captures_value(r, &rz->key, &key) != NGX_OK) {
         return NGX_ERROR;
     }
 

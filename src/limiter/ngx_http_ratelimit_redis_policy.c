@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_captures.h"
 #include "ngx_http_ratelimit_redis.h"
 
 
@@ -88,7 +89,7 @@ ngx_http_ratelimit_redis_policy_rate(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (ngx_http_complex_value(r, from->value, &text) != NGX_OK) {
+    if (ngx_http_captures_value(r, from->value, &text) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -147,7 +148,7 @@ ngx_http_ratelimit_redis_policy_units(ngx_http_request_t *r,
     ngx_int_t  rc;
     ngx_str_t  text;
 
-    if (ngx_http_complex_value(r, value, &text) != NGX_OK) {
+    if (ngx_http_captures_value(r, value, &text) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -11,6 +11,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_captures.h"
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_compress.h"
@@ -113,7 +114,7 @@ ngx_http_optcache_capture_decide(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    rc = ngx_http_test_predicates(r, olcf->no_store);
+    rc = ngx_http_captures_predicates(r, olcf->no_store);
 
     if (rc != NGX_OK) {
         ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_CONFIGURED;

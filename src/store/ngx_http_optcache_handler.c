@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_captures.h"
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_body.h"
 #include "ngx_http_optcache_count.h"
@@ -228,7 +229,7 @@ ngx_http_optcache_start(ngx_http_request_t *r,
     ctx->store = !ngx_http_optcache_request_two_hosts(r);
     ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_HOST;
 
-    switch (ngx_http_test_predicates(r, olcf->bypass)) {
+    switch (ngx_http_captures_predicates(r, olcf->bypass)) {
 
     case NGX_ERROR:
         return NGX_ERROR;

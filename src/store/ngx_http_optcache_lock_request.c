@@ -11,6 +11,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_captures.h"
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_request.h"
@@ -72,12 +73,6 @@ ngx_http_optcache_lock_no_store(ngx_http_request_t *r,
     ngx_http_variable_value_t  *copy;
     ngx_http_core_main_conf_t  *cmcf;
 
-#if (NGX_PCRE)
-    int                        *captures;
-    u_char                     *captures_data;
-    ngx_uint_t                  ncaptures;
-#endif
-
     cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
 
     size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
@@ -89,21 +84,7 @@ ngx_http_optcache_lock_no_store(ngx_http_request_t *r,
 
     ngx_memcpy(copy, r->variables, size);
 
-#if (NGX_PCRE)
-    captures = r->captures;
-    captures_data = r->captures_data;
-    ncaptures = r->ncaptures;
-    r->realloc_captures = 1;
-#endif
-
-    rc = ngx_http_test_predicates(r, olcf->no_store);
-
-#if (NGX_PCRE)
-    r->captures = captures;
-    r->captures_data = captures_data;
-    r->ncaptures = ncaptures;
-    r->realloc_captures = 1;
-#endif
+    rc = ngx_http_captures_predicates(r, olcf->no_store);
 
     ngx_memcpy(r->variables, copy, size);
 

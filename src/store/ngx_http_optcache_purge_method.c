@@ -21,6 +21,7 @@
 
 #include "ngx_http_api_problem.h"
 #include "ngx_http_api_response.h"
+#include "ngx_http_captures.h"
 #include "ngx_http_optcache_conf.h"
 #include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_purge.h"
@@ -89,7 +90,7 @@ ngx_http_optcache_purge_wanted(ngx_http_request_t *r,
         return 0;
     }
 
-    return ngx_http_test_predicates(r, olcf->purge) == NGX_DECLINED;
+    return ngx_http_captures_predicates(r, olcf->purge) == NGX_DECLINED;
 }
 
 

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_captures.h"
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_rules.h"
 #include "ngx_rare.h"
@@ -51,7 +52,7 @@ ngx_http_optcache_rules_left(ngx_http_request_t *r,
 
     if (ngx_rarely(olcf->until != NULL)) {
 
-        if (ngx_http_complex_value(r, olcf->until, &value) != NGX_OK) {
+        if (ngx_http_captures_value(r, olcf->until, &value) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -157,7 +158,7 @@ ngx_http_optcache_rules_never(ngx_http_request_t *r,
             /* a text, as "1" mostly is */
             value = cv[i].value;
 
-        } else if (ngx_http_complex_value(r, &cv[i], &value) != NGX_OK) {
+        } else if (ngx_http_captures_value(r, &cv[i], &value) != NGX_OK) {
             return NGX_ERROR;
         }
 

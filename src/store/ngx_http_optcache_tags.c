@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_captures.h"
 #include "ngx_http_optcache_tags.h"
 #include "ngx_http_rfc9651_list.h"
 
@@ -207,7 +208,7 @@ ngx_http_optcache_tags_values(ngx_http_request_t *r, ngx_array_t *values,
 
     for (i = 0; i < values->nelts; i++) {
 
-        if (ngx_http_complex_value(r, &cv[i], &text) != NGX_OK) {
+        if (ngx_http_captures_value(r, &cv[i], &text) != NGX_OK) {
             tags->rc = NGX_ERROR;
             return;
         }

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_captures.h"
 #include "ngx_http_optcache_value.h"
 #include "ngx_rare.h"
 #include "ngx_text.h"
@@ -25,6 +26,10 @@ static u_char *ngx_http_optcache_value_name(u_char *p, u_char *last,
 static void ngx_http_optcache_value_know(ngx_conf_t *cf,
     ngx_http_optcache_value_part_t *part);
 static ngx_uint_t ngx_http_optcache_value_plain(ngx_str_t *name);
+static ngx_rare void ngx_http_optcache_value_capture(ngx_http_request_t *r,
+    ngx_uint_t n, ngx_str_t *text);
+static ngx_apart ngx_http_variable_value_t *ngx_http_optcache_value_other(
+    ngx_http_request_t *r, ngx_int_t index);
 static ngx_uint_t ngx_http_optcache_value_known(ngx_http_request_t *r,
     ngx_http_optcache_value_part_t *part, ngx_http_variable_value_t *vv);
 static ngx_uint_t ngx_http_optcache_value_field(ngx_http_request_t *r,
@@ -93,12 +98,15 @@ ngx_http_optcache_value_parse(ngx_conf_t *cf, ngx_str_t *text,
             continue;
         }
 
-        p = ngx_http_optcache_value_name(p + 1, last, &part->text);
-
-        if (part->text.data[0] >= '1' && part->text.data[0] <= '9') {
-            /* a capture */
-            return NGX_OK;
+        if (p[1] >= '1' && p[1] <= '9') {
+            /* of two digits, the second is text */
+            part->known = NGX_HTTP_OPTCACHE_VALUE_CAPTURE;
+            part->index = p[1] - '0';
+            p += 2;
+            continue;
         }
+
+        p = ngx_http_optcache_value_name(p + 1, last, &part->text);
 
         part->index = ngx_http_get_variable_index(cf, &part->text);
         if (part->index == NGX_ERROR) {
@@ -276,7 +284,7 @@ ngx_http_optcache_value_parts(ngx_http_request_t *r,
 
     if (value->nparts == 0) {
         *n = 1;
-        return ngx_http_complex_value(r, &value->complex, &parts[0]);
+        return ngx_http_captures_value(r, &value->complex, &parts[0]);
     }
 
     for (i = 0; i < value->nparts; i++) {
@@ -287,12 +295,17 @@ ngx_http_optcache_value_parts(ngx_http_request_t *r,
             continue;
         }
 
+        if (part->known == NGX_HTTP_OPTCACHE_VALUE_CAPTURE) {
+            ngx_http_optcache_value_capture(r, part->index, &parts[i]);
+            continue;
+        }
+
         vv = &r->variables[part->index];
 
         if (vv->valid || vv->not_found || part->known == 0
             || !ngx_http_optcache_value_known(r, part, vv))
         {
-            vv = ngx_http_get_flushed_variable(r, part->index);
+            vv = ngx_http_optcache_value_other(r, part->index);
 
             if (vv == NULL) {
                 /* not the same as empty, which is nobody */
@@ -307,6 +320,45 @@ ngx_http_optcache_value_parts(ngx_http_request_t *r,
     *n = value->nparts;
 
     return NGX_OK;
+}
+
+
+/* Empty if there is none, as nginx has it. */
+
+static void
+ngx_http_optcache_value_capture(ngx_http_request_t *r, ngx_uint_t n,
+    ngx_str_t *text)
+{
+    ngx_str_null(text);
+
+#if (NGX_PCRE)
+
+    n *= 2;
+
+    if (n < r->ncaptures) {
+        text->len = r->captures[n + 1] - r->captures[n];
+        text->data = r->captures_data + r->captures[n];
+    }
+
+#endif
+}
+
+
+/* Told by nginx, but for what it matches. */
+
+static ngx_http_variable_value_t *
+ngx_http_optcache_value_other(ngx_http_request_t *r, ngx_int_t index)
+{
+    ngx_http_captures_t         kept;
+    ngx_http_variable_value_t  *vv;
+
+    ngx_http_captures_keep(r, &kept);
+
+    vv = ngx_http_get_flushed_variable(r, index);
+
+    ngx_http_captures_done(r, &kept);
+
+    return vv;
 }
 
 

@@ -6,8 +6,9 @@
 
 /*
  * A complex value that is wanted for each request: read once, at
- * configuration, into texts and variables.  What nginx compiled is used for
- * the rest (captures, many parts).
+ * configuration, into texts, variables and captures.  What nginx compiled is
+ * used for the rest (many parts).  The captures are those of the request,
+ * whatever a variable has matched, and stay as they are.
  *
  * Of the variables, those that a key is mostly made of are known here: $scheme,
  * $host, $request_uri and $http_NAME.  They are told as nginx tells them, and
@@ -32,13 +33,15 @@ typedef enum {
     NGX_HTTP_OPTCACHE_VALUE_SCHEME,
     NGX_HTTP_OPTCACHE_VALUE_HOST,
     NGX_HTTP_OPTCACHE_VALUE_URI,
-    NGX_HTTP_OPTCACHE_VALUE_FIELD         /* whose name is plain */
+    NGX_HTTP_OPTCACHE_VALUE_FIELD,        /* whose name is plain */
+    NGX_HTTP_OPTCACHE_VALUE_CAPTURE       /* $1 to $9 */
 } ngx_http_optcache_value_e;
 
 
 typedef struct {
     ngx_str_t                        text;     /* or the name of the field */
-    ngx_int_t                        index;    /* of a variable, -1: a text */
+    ngx_int_t                        index;    /* of a variable or a capture,
+                                                  -1: a text */
     ngx_http_optcache_value_e        known;
     ngx_http_get_variable_pt         field;    /* of all fields */
 } ngx_http_optcache_value_part_t;

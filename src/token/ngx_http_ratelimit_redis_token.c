@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_captures.h"
 #include "ngx_http_compat.h"
 #include "ngx_http_ratelimit_redis.h"
 #include "ngx_http_wait.h"
@@ -171,7 +172,7 @@ ngx_http_ratelimit_redis_token_keys(ngx_http_request_t *r,
 
     for (i = 0; i < keys->nelts; i++) {
 
-        if (ngx_http_complex_value(r, &cv[i], &key) != NGX_OK) {
+        if (ngx_http_captures_value(r, &cv[i], &key) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -278,7 +279,7 @@ ngx_http_ratelimit_redis_token_since(ngx_http_request_t *r,
     claims = ngx_http_ratelimit_redis_token_claims(r, &ctx->token);
 
     if (claims == NULL
-        || ngx_http_complex_value(r, rlcf->token_since, &key) != NGX_OK)
+        || ngx_http_captures_value(r, rlcf->token_since, &key) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -22,6 +22,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_captures.h"
 #include "ngx_http_compat.h"
 #include "ngx_http_ratelimit_redis.h"
 #include "ngx_token_source.h"
@@ -122,7 +123,7 @@ ngx_http_ratelimit_redis_token_text(ngx_http_request_t *r,
             rc = NGX_ERROR;
         }
 
-    } else if (ngx_http_complex_value(r, rlcf->token_source, &token.text)
+    } else if (ngx_http_captures_value(r, rlcf->token_source, &token.text)
                == NGX_OK)
     {
         rc = token.text.len ? NGX_OK : NGX_DECLINED;

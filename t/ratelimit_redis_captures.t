@@ -1,0 +1,112 @@
+#!/usr/bin/perl
+
+# Copyright (C) The Optcache authors
+
+# The key of a limit, its rate, its cost and the source of a token may match what
+# they like: the captures of the location stay as they are, so that nobody
+# chooses by a cookie what upstream is asked for.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+use Test::Nginx;
+
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)
+        ->has_program('redis-server')->plan(8);
+
+$t->run_redis();
+
+$t->write_file_expand('nginx.conf', <<"EOF");
+
+%%TEST_GLOBALS%%
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    ratelimit_redis_server redis://127.0.0.1:6379 timeout=5s connect_timeout=5s;
+
+    map \$cookie_session \$user {
+        ~^user-(.*)\$  \$1;
+    }
+
+    map \$cookie_plan \$rate {
+        ~^plan-(.*)\$  2r/m;
+        default        1r/m;
+    }
+
+    map \$cookie_size \$units {
+        ~^units-(.)\$  \$1;
+        default        1;
+    }
+
+    map \$cookie_token \$token {
+        ~^token-(.*)\$  \$1;
+    }
+
+    ratelimit_redis_zone \$user zone=k:1m rate=1r/m;
+    ratelimit_redis_zone \$uri zone=r:1m rate=\$rate;
+    ratelimit_redis_zone \$uri zone=c:1m rate=9r/m cost=\$units;
+
+    server {
+        listen 127.0.0.1:8080;
+
+        location ~ ^/key/(.*)\$ {
+            ratelimit_redis zone=k;
+            proxy_pass http://127.0.0.1:8081/of/\$1;
+        }
+
+        location ~ ^/rate/(.*)\$ {
+            ratelimit_redis zone=r;
+            proxy_pass http://127.0.0.1:8081/of/\$1;
+        }
+
+        location ~ ^/cost/(.*)\$ {
+            ratelimit_redis zone=c;
+            proxy_pass http://127.0.0.1:8081/of/\$1;
+        }
+
+        location ~ ^/token/(.*)\$ {
+            token_source \$token;
+            token_blacklist on;
+            proxy_pass http://127.0.0.1:8081/of/\$1;
+        }
+    }
+}
+
+EOF
+
+$t->run_http_backend(8081, sub { $_[0]{uri} });
+
+$t->run();
+
+###############################################################################
+
+is(get('/key/home', 'session=user-evil'), '200 /of/home', 'a key');
+like(get('/key/home', 'session=user-evil'), qr/^429/, 'is what was matched');
+is(get('/key/a', 'session=user-other'), '200 /of/a', 'another');
+
+is(get('/rate/home', 'plan=plan-evil'), '200 /of/home', 'a rate');
+is(get('/rate/home', 'plan=plan-evil'), '200 /of/home', 'is, too');
+is(get('/cost/home', 'size=units-9'), '200 /of/home', 'a cost');
+like(get('/cost/home', ''), qr/^429/, 'was all there is');
+
+is(get('/token/home', 'token=token-evil'), '200 /of/home', 'a token');
+
+###############################################################################
+
+sub get {
+    my ($uri, $cookie) = @_;
+
+    my $r = http_get($uri, headers => { Cookie => $cookie });
+
+    return status($r) . ' ' . (body($r) // '');
+}
+
+###############################################################################
