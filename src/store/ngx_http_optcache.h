@@ -55,6 +55,7 @@
 #include "ngx_optcache_reader.h"
 #include "ngx_optcache_teller.h"
 #include "ngx_optcache_watch.h"
+#include "ngx_http_captures.h"
 #include "ngx_http_optcache_value.h"
 #include "ngx_http_rfc9111_control.h"
 
@@ -202,6 +203,14 @@ typedef struct {
 } ngx_http_optcache_hidden_t;
 
 
+/* what the values of directives were made of when the request was looked up */
+
+typedef struct {
+    ngx_http_variable_value_t    *variables;
+    ngx_http_captures_t           captures;
+} ngx_http_optcache_begun_t;
+
+
 /* where the answers to a request are in one partition */
 
 typedef struct {
@@ -237,6 +246,7 @@ typedef struct {
     ngx_http_optcache_place_t     other;      /* what all share, or the own */
     ngx_str_t                     body;       /* of a POST: SHA-256 in hex */
     ngx_str_t                     rule;       /* No-Vary-Search, if known */
+    ngx_http_optcache_begun_t    *begun;      /* NULL: rules do not count */
     time_t                        requested;  /* when upstream is asked */
     ngx_optcache_moment_t         moment;     /* the same for the ledger */
     ngx_optcache_origin_t         origin;     /* of the request, 0: not yet */
@@ -269,7 +279,6 @@ typedef struct {
     unsigned                      collapsed:1; /* that it has waited for */
     unsigned                      sharing:1;  /* looked for what is public */
     unsigned                      shared:1;   /* and have found or not */
-    unsigned                      searching:1; /* rules of queries count */
     unsigned                      apart:1;    /* L1 is not to have the entry */
 
     /* to be counted, see ngx_http_optcache_count.h */

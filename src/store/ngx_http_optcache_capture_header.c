@@ -164,7 +164,7 @@ ngx_http_optcache_capture_begin(ngx_http_request_t *r,
 
     if (ctx->capture->entry.head.len <= NGX_OPTCACHE_HEAD_MAX) {
         ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_KEY;
-        rc = ngx_rarely(ctx->searching)
+        rc = ngx_rarely(ctx->begun != NULL)
              ? ngx_http_optcache_search_respond(r, ctx, 0)
              : NGX_OK;
     }
@@ -172,7 +172,7 @@ ngx_http_optcache_capture_begin(ngx_http_request_t *r,
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
 
     if (rc == NGX_OK
-        && ngx_rarely(resp->tagged || ctx->searching || olcf->tags))
+        && ngx_rarely(resp->tagged || ctx->begun || olcf->tags))
     {
         ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_TAGS;
         rc = ngx_http_optcache_tags(r, resp, &ctx->capture->entry, NULL);

@@ -354,7 +354,7 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     update->base = ctx->base;
     update->vary = ctx->vary;
     update->rule = ctx->rule;
-    update->searching = ctx->searching;
+    update->begun = ctx->begun;
     update->origin = ctx->origin;
     update->path = ctx->path;
     update->status = NGX_HTTP_OPTCACHE_EXPIRED;

@@ -84,7 +84,7 @@ ngx_http_optcache_lookup_again(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    if (ctx->searching && ctx->rule.len == 0
+    if (ctx->begun && ctx->rule.len == 0
         && ngx_http_optcache_search_select(r, ctx) != NGX_OK)
     {
         return NGX_ERROR;
@@ -111,7 +111,7 @@ ngx_http_optcache_lookup_absent(ngx_http_optcache_ctx_t *ctx)
            && ctx->absent.key == ctx->base.data
            && ctx->key.identity.data == ctx->base.data
            && ctx->vary.data == NULL
-           && !ctx->searching
+           && ctx->begun == NULL
            && ctx->zone->slot
            && !ngx_optcache_l1_changed(ctx->zone, &ctx->absent);
 }

@@ -31,9 +31,22 @@ typedef struct {
 } ngx_http_optcache_search_lines_t;
 
 
+static ngx_rare ngx_int_t ngx_http_optcache_search_begin(
+    ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
+static void ngx_http_optcache_search_enter(ngx_http_request_t *r,
+    ngx_http_optcache_begun_t *begun, ngx_http_optcache_begun_t *now);
+static void ngx_http_optcache_search_leave(ngx_http_request_t *r,
+    ngx_http_optcache_begun_t *now);
+static ngx_int_t ngx_http_optcache_search_known(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_search_lookup(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_key_t *key,
     ngx_optcache_entry_t *e);
+static ngx_int_t ngx_http_optcache_search_move(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *rule);
+static ngx_int_t ngx_http_optcache_search_keys(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *rule, ngx_optcache_key_t *key,
+    ngx_optcache_key_t *known);
 static void ngx_http_optcache_search_line(ngx_table_elt_t *h, void *data);
 static ngx_int_t ngx_http_optcache_search_rule_key(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_key_t *key);
@@ -54,10 +67,8 @@ ngx_often ngx_int_t
 ngx_http_optcache_search_select(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
-    ngx_int_t              rc;
-    ngx_optcache_key_t     key;
-    ngx_optcache_entry_t   e;
-    ngx_optcache_field_t   field;
+    ngx_int_t                  rc;
+    ngx_http_optcache_begun_t  now;
 
     if (!ctx->conf->no_vary_search
         || r != r->main || r->internal || ctx->body.len)
@@ -65,7 +76,31 @@ ngx_http_optcache_search_select(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    ctx->searching = 1;
+    if (ctx->begun == NULL && ngx_http_optcache_search_begin(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_optcache_search_enter(r, ctx->begun, &now);
+
+    rc = ngx_http_optcache_search_known(r, ctx);
+
+    ngx_http_optcache_search_leave(r, &now);
+
+    return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
+}
+
+
+/* NGX_DECLINED: no rule is known, or none that says anything of it. */
+
+static ngx_int_t
+ngx_http_optcache_search_known(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_int_t              rc;
+    ngx_optcache_key_t     key;
+    ngx_optcache_entry_t   e;
+    ngx_optcache_field_t   field;
 
     rc = ngx_http_optcache_search_rule_key(r, ctx, &key);
 
@@ -86,7 +121,7 @@ ngx_http_optcache_search_select(ngx_http_request_t *r,
     }
 
     if (rc != NGX_OK) {
-        return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
+        return rc;
     }
 
     ctx->rule = field.value;
@@ -94,6 +129,67 @@ ngx_http_optcache_search_select(ngx_http_request_t *r,
     ctx->base = key.identity;
 
     return NGX_OK;
+}
+
+
+/*
+ * By the rule of a response its key is made once more.  By then a subrequest
+ * may have set a variable, or a regular expression have matched something else:
+ * it is to be of the same user and of the same target.
+ */
+
+static ngx_int_t
+ngx_http_optcache_search_begin(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    size_t                      size;
+    ngx_http_optcache_begun_t  *begun;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
+
+    begun = ngx_palloc(r->pool, sizeof(ngx_http_optcache_begun_t));
+    if (begun == NULL) {
+        return NGX_ERROR;
+    }
+
+    begun->variables = ngx_palloc(r->pool, size);
+    if (begun->variables == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(begun->variables, r->variables, size);
+
+    /* what is matched from now on gets memory of its own */
+
+    ngx_http_captures_keep(r, &begun->captures);
+
+    ctx->begun = begun;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_optcache_search_enter(ngx_http_request_t *r,
+    ngx_http_optcache_begun_t *begun, ngx_http_optcache_begun_t *now)
+{
+    now->variables = r->variables;
+    r->variables = begun->variables;
+
+    ngx_http_captures_keep(r, &now->captures);
+    ngx_http_captures_back(r, &begun->captures);
+}
+
+
+static void
+ngx_http_optcache_search_leave(ngx_http_request_t *r,
+    ngx_http_optcache_begun_t *now)
+{
+    ngx_http_captures_done(r, &now->captures);
+    r->variables = now->variables;
 }
 
 
@@ -126,12 +222,9 @@ ngx_int_t
 ngx_http_optcache_search_respond(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_uint_t merged)
 {
-    ngx_int_t                          rc;
-    ngx_uint_t                         shared;
-    ngx_optcache_key_t                 key, known;
-    ngx_http_optcache_search_lines_t   lines;
+    ngx_http_optcache_search_lines_t  lines;
 
-    if (!ctx->searching) {
+    if (ctx->begun == NULL) {
         return NGX_OK;
     }
 
@@ -164,32 +257,38 @@ ngx_http_optcache_search_respond(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    shared = ctx->key.shared;
+    return ngx_http_optcache_search_move(r, ctx, &lines.value);
+}
 
-    rc = ngx_http_optcache_search_key(r, ctx, &lines.value, &key);
 
-    if (rc == NGX_DECLINED) {
-        lines.value.len = 0;
-        rc = ngx_http_optcache_search_key(r, ctx, &lines.value, &key);
-    }
+/* To where what has this rule is stored, and the rule beside it. */
 
-    if (rc == NGX_OK) {
-        rc = ngx_http_optcache_search_rule_key(r, ctx, &known);
-    }
+static ngx_int_t
+ngx_http_optcache_search_move(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *rule)
+{
+    ngx_int_t                  rc;
+    ngx_optcache_key_t         key, known;
+    ngx_http_optcache_begun_t  now;
+
+    ngx_http_optcache_search_enter(r, ctx->begun, &now);
+
+    rc = ngx_http_optcache_search_keys(r, ctx, rule, &key, &known);
+
+    ngx_http_optcache_search_leave(r, &now);
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    if (shared
+    if (ctx->key.shared
         && (ngx_optcache_key_share(r->pool, &key) != NGX_OK
             || ngx_optcache_key_share(r->pool, &known) != NGX_OK))
     {
         return NGX_ERROR;
     }
 
-    if (ngx_http_optcache_search_store(r, ctx, &known, &lines.value) != NGX_OK)
-    {
+    if (ngx_http_optcache_search_store(r, ctx, &known, rule) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -198,6 +297,27 @@ ngx_http_optcache_search_respond(ngx_http_request_t *r,
     ngx_str_null(&ctx->vary);
 
     return NGX_OK;
+}
+
+
+/* Of a rule that cannot be read, none is left. */
+
+static ngx_int_t
+ngx_http_optcache_search_keys(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *rule, ngx_optcache_key_t *key,
+    ngx_optcache_key_t *known)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_optcache_search_key(r, ctx, rule, key);
+
+    if (rc == NGX_DECLINED) {
+        rule->len = 0;
+        rc = ngx_http_optcache_search_key(r, ctx, rule, key);
+    }
+
+    return (rc == NGX_OK) ? ngx_http_optcache_search_rule_key(r, ctx, known)
+                          : rc;
 }
 
 

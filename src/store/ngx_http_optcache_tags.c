@@ -86,7 +86,7 @@ ngx_http_optcache_tags(ngx_http_request_t *r,
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
-    if (!resp->tagged && olcf->tags == NULL && !ctx->searching
+    if (!resp->tagged && olcf->tags == NULL && ctx->begun == NULL
         && (old == NULL || old->ntags == 0))
     {
         return NGX_OK;
@@ -108,7 +108,7 @@ ngx_http_optcache_tags(ngx_http_request_t *r,
         ngx_http_optcache_tags_kept(r, old, &tags);
     }
 
-    if (ctx->searching) {
+    if (ctx->begun) {
         ngx_http_optcache_tags_push(&tags,
                                   ngx_http_optcache_tags_path(&ctx->path));
     }
