@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)->plan(30);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)->plan(33);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -40,6 +40,18 @@ http {
 
         location /rewrite/ {
             rewrite ^/rewrite/(.*) /$1 last;
+        }
+
+        # the URI it is now is told apart, whatever the key is made of
+
+        location /joined/ {
+            rewrite ^/joined/(.*)$ /parts/$1 last;
+        }
+
+        location /parts/ {
+            optcache c;
+            optcache_key parts;
+            proxy_pass http://127.0.0.1:8081;
         }
 
         location /break/ {
@@ -163,6 +175,12 @@ for my $way (qw/ internal internal_cached /) {
     isnt(header($r, 'X-Cache'), 'HIT', 'is asked for each time');
     is($backend->count(qr{ /accel/$way/private}), 2, 'of the upstream');
 }
+
+# a URI may have a "?", as arguments have
+
+is(twice('/joined/a%3Fb=1?c'), 'HIT 200 /parts/a%3Fb=1?c 1', 'in the URI');
+is(twice('/joined/a?b=1?c'), 'HIT 200 /parts/a?b=1?c 1', 'before the arguments');
+is(twice('/joined/a?b=1%3Fc'), 'HIT 200 /parts/a?b=1%3Fc 1', 'and in these');
 
 # error pages
 

@@ -310,6 +310,7 @@ ngx_http_optcache_request_post(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_optcache_request_uri(ngx_http_request_t *r, ngx_str_t *uri)
 {
+    u_char                    *p;
     ngx_str_t                  name;
     ngx_http_core_loc_conf_t  *clcf;
 
@@ -321,14 +322,18 @@ ngx_http_optcache_request_uri(ngx_http_request_t *r, ngx_str_t *uri)
         name = clcf->name;
     }
 
-    uri->len = name.len + 1 + r->uri.len + 1 + r->args.len;
-    uri->data = ngx_pnalloc(r->pool, uri->len);
+    /* decoded, it may have any byte: what the arguments begin at is its length */
 
+    uri->data = ngx_pnalloc(r->pool, name.len + 1 + NGX_SIZE_T_LEN + 1
+                                     + r->uri.len + r->args.len);
     if (uri->data == NULL) {
         return NGX_ERROR;
     }
 
-    (void) ngx_sprintf(uri->data, "%V%Z%V?%V", &name, &r->uri, &r->args);
+    p = ngx_sprintf(uri->data, "%V%Z%uz %V%V", &name, r->uri.len, &r->uri,
+                    &r->args);
+
+    uri->len = p - uri->data;
 
     return NGX_OK;
 }
