@@ -315,8 +315,11 @@ ngx_http_optcache_fetched(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 ngx_int_t
 ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
-    ngx_http_request_t       *sr;
-    ngx_http_optcache_ctx_t  *update;
+    size_t                      size;
+    ngx_http_request_t         *sr;
+    ngx_http_optcache_ctx_t    *update;
+    ngx_http_variable_value_t  *variables;
+    ngx_http_core_main_conf_t  *cmcf;
 
     if (ngx_http_optcache_marks_origin(r, ctx) != NGX_OK) {
         return NGX_DECLINED;
@@ -334,6 +337,22 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
+    /*
+     * What is remembered of this response from now on is not of the one that
+     * upstream gives, nor the other way round.
+     */
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
+
+    variables = ngx_palloc(r->pool, size);
+    if (variables == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memcpy(variables, r->variables, size);
+
     if (ngx_http_subrequest(r, &r->uri, &r->args, &sr, NULL,
                             NGX_HTTP_SUBREQUEST_CLONE
                             |NGX_HTTP_SUBREQUEST_BACKGROUND)
@@ -341,6 +360,8 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     {
         return NGX_DECLINED;
     }
+
+    sr->variables = variables;
 
     if (r->method == NGX_HTTP_HEAD) {
         /* what is stored is the answer to a GET */
