@@ -26,6 +26,8 @@ static void ngx_http_optcache_response_public(ngx_http_request_t *r,
 static ngx_often ngx_int_t ngx_http_optcache_response_storage(
     ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
     ngx_http_optcache_response_t *resp);
+static ngx_uint_t ngx_http_optcache_response_unnamed(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf);
 static ngx_uint_t ngx_http_optcache_response_somebody(ngx_http_request_t *r);
 static void ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data);
 static ngx_often void ngx_http_optcache_response_lifetime(
@@ -166,8 +168,8 @@ ngx_http_optcache_response_storage(ngx_http_request_t *r,
                          && ctx->body.len == 0)
                         || ngx_http_optcache_response_stale(resp);
     storage.authorization = (r->headers_in.authorization != NULL);
-    storage.cookie = (olcf->user == NULL
-                      && ngx_http_optcache_response_somebody(r));
+    storage.cookie = ngx_http_optcache_response_unnamed(r, olcf)
+                     && ngx_http_optcache_response_somebody(r);
     storage.set_cookie = (resp->set_cookie
                           && olcf->set_cookie
                              == NGX_HTTP_OPTCACHE_COOKIE_REFUSE);
@@ -207,6 +209,22 @@ ngx_http_optcache_response_stale(ngx_http_optcache_response_t *resp)
     return resp->explicit_lifetime
            && resp->age - resp->lifetime < window
            && !ngx_http_rfc9111_never_stale(cc, resp->shared);
+}
+
+
+/*
+ * Whether a user that is empty may be one for all that.  A part of a page has
+ * no access phase, where a variable may be set, and has those that are
+ * remembered of the page: nobody there need not be nobody.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_response_unnamed(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    return olcf->user == NULL
+           || (ngx_rarely(r != r->main)
+               && olcf->user->complex.lengths != NULL);
 }
 
 
