@@ -251,6 +251,8 @@ typedef struct {
     ngx_optcache_moment_t         moment;     /* the same for the ledger */
     ngx_optcache_origin_t         origin;     /* of the request, 0: not yet */
     ngx_str_t                     path;       /* that origin.uri is of */
+    ngx_uint_t                    given;      /* fields of the response that
+                                                 were there before it is made */
 
     ngx_http_optcache_status_e    status;
     ngx_http_optcache_layer_e     layer;      /* of a hit */

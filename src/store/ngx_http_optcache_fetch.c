@@ -16,6 +16,8 @@
 #include "ngx_rare.h"
 
 
+static void ngx_http_optcache_fetch_given(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_fetch_whole(ngx_http_request_t *r);
 static ngx_rare ngx_int_t ngx_http_optcache_fetch_headers(
     ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
@@ -64,6 +66,8 @@ ngx_http_optcache_ask(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         return NGX_HTTP_GATEWAY_TIME_OUT;
     }
 
+    ngx_http_optcache_fetch_given(r, ctx);
+
     if (ngx_http_optcache_fetch(r, ctx) != NGX_OK
         || ngx_http_optcache_interim(r, ctx) != NGX_OK
         || (ngx_rarely(ctx->held || ctx->hidden || ctx->background)
@@ -73,6 +77,26 @@ ngx_http_optcache_ask(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     }
 
     return NGX_DECLINED;
+}
+
+
+/*
+ * What nginx has taken over from who redirected to here (X-Accel-Redirect,
+ * error_page), or a module has added by now, is of this client's response, and
+ * each of those that follow has its own.
+ */
+
+static void
+ngx_http_optcache_fetch_given(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_list_part_t  *part;
+
+    ctx->given = 0;
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+        ctx->given += part->nelts;
+    }
 }
 
 

@@ -28,12 +28,12 @@ static ngx_int_t ngx_http_optcache_freshen_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
     ngx_optcache_entry_t *e);
 static ngx_int_t ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
-    ngx_optcache_entry_t *e);
+    ngx_uint_t given, ngx_optcache_entry_t *e);
 static void ngx_http_optcache_freshen_protect(ngx_table_elt_t *h, void *data);
 static ngx_uint_t ngx_http_optcache_freshen_stored(ngx_optcache_entry_t *e,
     ngx_str_t *name);
 static ngx_uint_t ngx_http_optcache_freshen_said(ngx_http_request_t *r,
-    ngx_str_t *name);
+    ngx_uint_t given, ngx_str_t *name);
 static void ngx_http_optcache_freshen_find(ngx_table_elt_t *h, void *data);
 
 
@@ -44,7 +44,7 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ngx_optcache_entry_t           e;
     ngx_http_optcache_response_t   resp;
 
-    if (ngx_http_optcache_freshen_merge(r, &ctx->entry) != NGX_OK) {
+    if (ngx_http_optcache_freshen_merge(r, ctx->given, &ctx->entry) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -139,7 +139,7 @@ ngx_http_optcache_freshen_store(ngx_http_request_t *r,
 /* The response that the origin would have given: in r->headers_out. */
 
 static ngx_int_t
-ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
+ngx_http_optcache_freshen_merge(ngx_http_request_t *r, ngx_uint_t given,
     ngx_optcache_entry_t *e)
 {
     u_char                *p, *last;
@@ -153,8 +153,8 @@ ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    ngx_http_optcache_response_each(&r->headers_out.headers,
-                                    ngx_http_optcache_freshen_protect, e);
+    ngx_http_optcache_response_behind(&r->headers_out.headers, given,
+                                      ngx_http_optcache_freshen_protect, e);
 
     p = e->head.data;
     last = p + e->head.len;
@@ -186,7 +186,7 @@ ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
             break;
         }
 
-        if (ngx_http_optcache_freshen_said(r, &field.name)) {
+        if (ngx_http_optcache_freshen_said(r, given, &field.name)) {
             continue;
         }
 
@@ -264,15 +264,16 @@ ngx_http_optcache_freshen_stored(ngx_optcache_entry_t *e, ngx_str_t *name)
 
 
 static ngx_uint_t
-ngx_http_optcache_freshen_said(ngx_http_request_t *r, ngx_str_t *name)
+ngx_http_optcache_freshen_said(ngx_http_request_t *r, ngx_uint_t given,
+    ngx_str_t *name)
 {
     ngx_http_optcache_freshen_t  f;
 
     f.name = name;
     f.found = 0;
 
-    ngx_http_optcache_response_each(&r->headers_out.headers,
-                                    ngx_http_optcache_freshen_find, &f);
+    ngx_http_optcache_response_behind(&r->headers_out.headers, given,
+                                      ngx_http_optcache_freshen_find, &f);
     return f.found;
 }
 

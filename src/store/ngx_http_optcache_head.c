@@ -81,8 +81,8 @@ ngx_http_optcache_head_write(ngx_http_request_t *r,
     h.n = 0;
 
     ngx_http_optcache_head_made(&h, &type, &made);
-    ngx_http_optcache_response_each(&r->headers_out.headers,
-                                    ngx_http_optcache_head_field, &h);
+    ngx_http_optcache_response_behind(&r->headers_out.headers, resp->given,
+                                      ngx_http_optcache_head_field, &h);
 
     head->len = h.p - head->data;
 

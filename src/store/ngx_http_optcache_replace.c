@@ -12,8 +12,10 @@
 #include "ngx_http_optcache.h"
 
 
+static ngx_int_t ngx_http_optcache_replace_given(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_list_t *headers);
 static ngx_int_t ngx_http_optcache_replace_cookies(ngx_http_request_t *r,
-    ngx_list_t *headers);
+    ngx_http_optcache_ctx_t *ctx, ngx_list_t *headers);
 
 
 ngx_int_t
@@ -41,7 +43,9 @@ ngx_http_optcache_replace(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     r->allow_ranges = 0;
     r->single_range = 0;
 
-    if (ngx_http_optcache_send_head(r, ctx) != NGX_OK) {
+    if (ngx_http_optcache_replace_given(r, ctx, &said) != NGX_OK
+        || ngx_http_optcache_send_head(r, ctx) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -55,7 +59,44 @@ ngx_http_optcache_replace(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     if (ctx->status == NGX_HTTP_OPTCACHE_REVALIDATED
         && ctx->conf->set_cookie != NGX_HTTP_OPTCACHE_COOKIE_KEEP)
     {
-        return ngx_http_optcache_replace_cookies(r, &said);
+        return ngx_http_optcache_replace_cookies(r, ctx, &said);
+    }
+
+    return NGX_OK;
+}
+
+
+/* What was there before upstream was asked is for this client, as on a hit. */
+
+static ngx_int_t
+ngx_http_optcache_replace_given(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_list_t *headers)
+{
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *copy;
+
+    n = ctx->given;
+
+    for (part = &headers->part; part && n; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; n && i < part->nelts; i++, n--) {
+
+            if (h[i].hash == 0) {
+                continue;
+            }
+
+            copy = ngx_http_compat_push_header(r, &h[i].key, &h[i].value);
+
+            if (copy == NULL
+                || (ngx_optcache_field_id(&h[i].key)
+                        == NGX_OPTCACHE_FIELD_CACHE_CONTROL
+                    && ngx_http_compat_add_cache_control(r, copy) != NGX_OK))
+            {
+                return NGX_ERROR;
+            }
+        }
     }
 
     return NGX_OK;
@@ -65,16 +106,24 @@ ngx_http_optcache_replace(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 /* The cookies of a 304 are for this client, even if they are not stored. */
 
 static ngx_int_t
-ngx_http_optcache_replace_cookies(ngx_http_request_t *r, ngx_list_t *headers)
+ngx_http_optcache_replace_cookies(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_list_t *headers)
 {
-    ngx_uint_t        i;
+    ngx_uint_t        i, given;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
+
+    given = ctx->given;
 
     for (part = &headers->part; part; part = part->next) {
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
+
+            if (given) {
+                given--;
+                continue;
+            }
 
             if (h[i].hash == 0
                 || h[i].value.len == 0

@@ -66,6 +66,7 @@ typedef struct {
     unsigned                      invalid:1;      /* a field not to be kept */
     unsigned                      hops:1;         /* Connection names fields */
 
+    ngx_uint_t                    given;          /* as ctx->given */
     ngx_uint_t                    nfields;        /* the first ones */
     ngx_http_optcache_response_field_t
                                   fields[NGX_HTTP_OPTCACHE_RESPONSE_FIELDS];
@@ -164,20 +165,29 @@ ngx_http_optcache_response_omits(ngx_http_optcache_response_t *resp,
 
 
 /*
- * Calls the handler for each field of a list that is not deleted; the handler
- * adds none.  Here, so that a handler that is known becomes part of the loop.
+ * Calls the handler for each field of a list that is not deleted, but for the
+ * first "given" ones; the handler adds none.  Here, so that a handler that is
+ * known becomes part of the loop.
  */
 
 static ngx_inline void
-ngx_http_optcache_response_each(ngx_list_t *headers,
+ngx_http_optcache_response_behind(ngx_list_t *headers, ngx_uint_t given,
     ngx_http_optcache_field_pt handler, void *data)
 {
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h, *last;
 
     for (part = &headers->part; part; part = part->next) {
+
+        if (ngx_rarely(given >= part->nelts) && given) {
+            given -= part->nelts;
+            continue;
+        }
+
         h = part->elts;
         last = h + part->nelts;
+        h += given;
+        given = 0;
 
         for ( /* void */ ; h < last; h++) {
             if (h->hash) {
@@ -185,6 +195,16 @@ ngx_http_optcache_response_each(ngx_list_t *headers,
             }
         }
     }
+}
+
+
+/* For all of them. */
+
+static ngx_inline void
+ngx_http_optcache_response_each(ngx_list_t *headers,
+    ngx_http_optcache_field_pt handler, void *data)
+{
+    ngx_http_optcache_response_behind(headers, 0, handler, data);
 }
 
 

@@ -202,12 +202,21 @@ static void
 ngx_http_optcache_response_hidden(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp)
 {
+    ngx_uint_t        given;
     ngx_list_part_t  *part, *passed;
     ngx_table_elt_t  *h, *last, *out, *end;
 
     passed = &r->headers_out.headers.part;
+    given = resp->given;
+
+    while (ngx_rarely(given > passed->nelts) && passed->next) {
+        given -= passed->nelts;
+        passed = passed->next;
+    }
+
     out = passed->elts;
     end = out + passed->nelts;
+    out += ngx_min(given, passed->nelts);
 
     for (part = &r->upstream->headers_in.headers.part;
          part;

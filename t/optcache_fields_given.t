@@ -1,0 +1,136 @@
+#!/usr/bin/perl
+
+# Copyright (C) The Optcache authors
+
+# What nginx has taken over from who redirected to a cached location is of that
+# one response: it is not stored, so that nobody gets the file name, or the
+# challenge, that another one was sent.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+use Test::Nginx;
+
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)->plan(17);
+
+$t->write_file_expand('nginx.conf', <<'EOF');
+
+%%TEST_GLOBALS%%
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    optcache_zone c:1m;
+
+    server {
+        listen 127.0.0.1:8080;
+
+        location /file {
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /internal/ {
+            internal;
+            optcache c;
+            optcache_user "";
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /secret {
+            proxy_intercept_errors on;
+            error_page 401 = /login;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /login {
+            optcache c;
+            optcache_user "";
+            optcache_valid 1m;
+            proxy_pass http://127.0.0.1:8081;
+        }
+    }
+}
+
+EOF
+
+my $backend = $t->run_http_backend(8081, sub {
+    my ($req) = @_;
+
+    my ($user) = ($req->{headers}{authorization} // '');
+    my $n = $req->{count};
+
+    return [200, ["X-Accel-Redirect: /internal$req->{uri}",
+                  "Content-Disposition: inline; filename=\"$user\"",
+                  "Cache-Control: public, max-age=3600"], '']
+        if $req->{uri} =~ m{^/file};
+
+    return [401, ["WWW-Authenticate: Digest realm=\"r\", nonce=\"$n\""], '']
+        if $req->{uri} =~ m{^/secret};
+
+    return 'login' if $req->{uri} eq '/login';
+
+    return [304, ['Cache-Control: public, max-age=100', 'X-Seen: yes']]
+        if $req->{headers}{'if-none-match'};
+
+    # stale when it comes, as the other Age says, if it is to be asked about
+
+    return [200, ['Cache-Control: public, max-age=100', 'ETag: "1"',
+                  'Content-Disposition: attachment',
+                  $req->{uri} =~ /stale/
+                      ? ('Age: 4000', 'Cache-Control: stale-if-error=9000')
+                      : ()],
+            "text $n"];
+});
+
+$t->run();
+
+###############################################################################
+
+my $r = get('/file/a', 'alice');
+like($r, qr/filename="alice"/, 'a field of who redirects');
+like($r, qr/attachment/, 'and of the response');
+like($r, qr/^X-Cache: MISS/m, 'that is stored');
+
+$r = get('/file/a', 'bob');
+like($r, qr/^X-Cache: HIT/m, 'and found');
+like($r, qr/filename="bob"/, 'by another one who redirects');
+like($r, qr/attachment/, 'with what it said itself');
+unlike($r, qr/alice/, 'and not what the first one did');
+
+# what a 304 freshens
+
+get('/file/stale', 'alice');
+$r = get('/file/stale', 'carol');
+like($r, qr/^X-Cache: REVALIDATED/m, 'asked about');
+like($r, qr/filename="carol"/, 'for somebody');
+is($backend->count(qr{ /internal/file/stale}), 2, 'of the upstream');
+
+$r = get('/file/stale', 'dave');
+like($r, qr/^X-Cache: HIT/m, 'fresh');
+like($r, qr/^X-Seen: yes/m, 'as the 304 said');
+like($r, qr/filename="dave"/, 'for another one');
+like($r, qr/attachment/, 'with what is stored');
+unlike($r, qr/alice|carol/, 'of nobody else');
+
+# a challenge before the page for it
+
+get('/secret', '');
+$r = get('/secret', '');
+like($r, qr/^X-Cache: HIT/m, 'a page for who is not let in');
+is(() = $r =~ /nonce=/g, 1, 'has one challenge');
+
+###############################################################################
+
+sub get {
+    my ($uri, $user) = @_;
+    return http_get($uri, headers => { $user ? (Authorization => $user) : () });
+}
+
+###############################################################################
