@@ -83,7 +83,7 @@ for my $token ('a.b-c_d~e+f/g==', 'x' x 65000) {
     is(header($r, 'X-Digest'), sha256_hex($token), substr $token, 0, 20);
 }
 
-for my $none ('Basic YTpi', 'Bearerx', 'Digest Bearer a', 'a', '') {
+for my $none ('Basic YTpi', 'Bearerx', 'Digest a="Bearer"', 'a', '') {
     my $r = get('/x', $none);
     is(status($r) . ' ' . header($r, 'X-Status'), '200 none', "\"$none\"");
 }

@@ -10,9 +10,14 @@
 #include "ngx_token_source.h"
 
 
-#define NGX_TOKEN_SOURCE_SCHEME  "bearer"
+#define NGX_TOKEN_SOURCE_SCHEME      "bearer"
+#define NGX_TOKEN_SOURCE_SCHEME_LEN  (sizeof(NGX_TOKEN_SOURCE_SCHEME) - 1)
 
 
+static ngx_uint_t ngx_token_source_begins(u_char *p, u_char *last);
+static ngx_uint_t ngx_token_source_hidden(u_char *start, u_char *last);
+static ngx_uint_t ngx_token_source_word(u_char *start, u_char *p,
+    u_char *last);
 static ngx_uint_t ngx_token_source_count(const ngx_str_t *text,
     const ngx_str_t *name, u_char separator);
 static ngx_uint_t ngx_token_source_named(u_char *p, u_char *last,
@@ -24,8 +29,12 @@ static ngx_int_t ngx_token_source_sextet(u_char ch);
 ngx_int_t
 ngx_token_source_bearer(const ngx_str_t *field, ngx_str_t *token)
 {
-    if (ngx_token_source_scheme(field, token) != NGX_OK) {
-        return NGX_DECLINED;
+    ngx_int_t  rc;
+
+    rc = ngx_token_source_scheme(field, token);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     return ngx_token_source_b64token(token) ? NGX_OK : NGX_ERROR;
@@ -35,25 +44,26 @@ ngx_token_source_bearer(const ngx_str_t *field, ngx_str_t *token)
 ngx_int_t
 ngx_token_source_scheme(const ngx_str_t *field, ngx_str_t *token)
 {
-    size_t   len;
     u_char  *p, *last;
 
-    len = sizeof(NGX_TOKEN_SOURCE_SCHEME) - 1;
+    p = field->data;
+    last = p + field->len;
 
-    if (field->len < len
-        || ngx_strncasecmp(field->data, (u_char *) NGX_TOKEN_SOURCE_SCHEME,
-                           len)
-           != 0)
+    /* nginx strips spaces of HTTP/1 only, and tabs of neither */
+
+    while (p < last && (*p == ' ' || *p == '\t')) {
+        p++;
+    }
+
+    if (!ngx_token_source_begins(p, last)
+        || (p + NGX_TOKEN_SOURCE_SCHEME_LEN < last
+            && p[NGX_TOKEN_SOURCE_SCHEME_LEN] != ' '
+            && p[NGX_TOKEN_SOURCE_SCHEME_LEN] != '\t'))
     {
-        return NGX_DECLINED;
+        return ngx_token_source_hidden(p, last) ? NGX_ERROR : NGX_DECLINED;
     }
 
-    p = field->data + len;
-    last = field->data + field->len;
-
-    if (p < last && *p != ' ' && *p != '\t') {
-        return NGX_DECLINED;
-    }
+    p += NGX_TOKEN_SOURCE_SCHEME_LEN;
 
     while (p < last && *p == ' ') {
         p++;
@@ -63,6 +73,75 @@ ngx_token_source_scheme(const ngx_str_t *field, ngx_str_t *token)
     token->len = last - p;
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_token_source_begins(u_char *p, u_char *last)
+{
+    return last - p >= (ssize_t) NGX_TOKEN_SOURCE_SCHEME_LEN
+           && ngx_strncasecmp(p, (u_char *) NGX_TOKEN_SOURCE_SCHEME,
+                              NGX_TOKEN_SOURCE_SCHEME_LEN)
+              == 0;
+}
+
+
+/*
+ * Whether somebody could find a Bearer token in what is of another scheme to
+ * us: backends strip what they take for blanks, split at commas, or search.
+ */
+
+static ngx_uint_t
+ngx_token_source_hidden(u_char *start, u_char *last)
+{
+    u_char  *p;
+
+    for (p = start; p < last; p++) {
+
+        if ((*p < ' ' && *p != '\t') || *p == 0x7f) {
+            return 1;
+        }
+
+        if (ngx_token_source_begins(p, last)
+            && ngx_token_source_word(start, p, last))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * Whether the scheme at p is more than a part of another word.  Before a blank
+ * it always is, also within quotes: who searches for "Bearer\s" minds neither
+ * them nor what is before.  What is not ASCII may be a blank, too.
+ */
+
+static ngx_uint_t
+ngx_token_source_word(u_char *start, u_char *p, u_char *last)
+{
+    u_char  *next, prev;
+
+    next = p + NGX_TOKEN_SOURCE_SCHEME_LEN;
+
+    if (next < last && (*next == ' ' || *next == '\t' || *next >= 0x80)) {
+        return 1;
+    }
+
+    if (p == start) {
+        return next == last
+               || !(isalnum(*next) || *next == '-' || *next == '_');
+    }
+
+    prev = p[-1];
+
+    if (prev != ' ' && prev != '\t' && prev != ',' && prev < 0x80) {
+        return 0;
+    }
+
+    return next == last || *next == ':' || *next == '=';
 }
 
 

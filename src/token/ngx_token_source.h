@@ -22,12 +22,14 @@
  * scheme in any case, as RFC 9110, 11.1, says).  "token" points into "field".
  *
  * Returns NGX_OK; NGX_DECLINED if the field is of another scheme or empty;
- * NGX_ERROR if it is of this one and has no token, or what is no b64token.
+ * NGX_ERROR if it is of this one and has no token, or what is no b64token; or
+ * if it has a control character, or the word where another reader may find a
+ * token behind it, which we would not have looked at.
  */
 
 ngx_int_t ngx_token_source_bearer(const ngx_str_t *field, ngx_str_t *token);
 
-/* The same in two steps: NGX_OK or NGX_DECLINED, and whether it is one. */
+/* The same in two steps: what follows the scheme, and whether it is one. */
 
 ngx_int_t ngx_token_source_scheme(const ngx_str_t *field, ngx_str_t *token);
 ngx_uint_t ngx_token_source_b64token(const ngx_str_t *token);

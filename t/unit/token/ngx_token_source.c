@@ -82,6 +82,59 @@ test_fields(void **state)
         { "Bearer\tabc", NGX_ERROR, 0, 0 },
         { "Bearer \tabc", NGX_ERROR, 0, 0 },
         { "Bearer \"abc\"", NGX_ERROR, 0, 0 },
+
+        /* blanks before it */
+        { " Bearer abc", NGX_OK, 8, 3 },
+        { "\tBearer abc", NGX_OK, 8, 3 },
+        { " \t bearer  abc", NGX_OK, 11, 3 },
+        { " \t", NGX_DECLINED, 0, 0 },
+        { "\tBasic abc", NGX_DECLINED, 0, 0 },
+        { "\tBearer", NGX_ERROR, 0, 0 },
+
+        /* what is a blank to some */
+        { "\013Bearer abc", NGX_ERROR, 0, 0 },
+        { "\014Bearer abc", NGX_ERROR, 0, 0 },
+        { "\177Bearer abc", NGX_ERROR, 0, 0 },
+        { "\240Bearer abc", NGX_ERROR, 0, 0 },
+        { "\302\240bearer abc", NGX_ERROR, 0, 0 },
+        { "Bearer\013abc", NGX_ERROR, 0, 0 },
+        { "Bearer\014abc", NGX_ERROR, 0, 0 },
+        { "Bearer\240abc", NGX_ERROR, 0, 0 },
+        { "x,Bearer\240abc", NGX_ERROR, 0, 0 },
+        { "Basic \001", NGX_ERROR, 0, 0 },
+        { "Basic a\177", NGX_ERROR, 0, 0 },
+
+        /* the scheme, but not as it has to be */
+        { "Bearer: abc", NGX_ERROR, 0, 0 },
+        { "Bearer:abc", NGX_ERROR, 0, 0 },
+        { "Bearer,abc", NGX_ERROR, 0, 0 },
+        { "Bearer=abc", NGX_ERROR, 0, 0 },
+        { "Bearer\"abc\"", NGX_ERROR, 0, 0 },
+
+        /* and behind another one */
+        { "Basic x, Bearer abc", NGX_ERROR, 0, 0 },
+        { "Basic x,bearer abc", NGX_ERROR, 0, 0 },
+        { "Basic BEARER abc", NGX_ERROR, 0, 0 },
+        { "Basic x, Bearer", NGX_ERROR, 0, 0 },
+        { "Basic x, Bearer=abc", NGX_ERROR, 0, 0 },
+        { "Basic x, Bearer:abc", NGX_ERROR, 0, 0 },
+        { "Digest a=\"Bearer abc ", NGX_ERROR, 0, 0 },
+        { "Digest a=\"b, Bearer abc , c\"", NGX_ERROR, 0, 0 },
+        { "MacBearer abc", NGX_ERROR, 0, 0 },
+
+        /* others, with the word in them or not */
+        { "Basic dXNlcjpwYXNz", NGX_DECLINED, 0, 0 },
+        { "Basic\tdXNlcjpwYXNz", NGX_DECLINED, 0, 0 },
+        { "Basic bearerbearer", NGX_DECLINED, 0, 0 },
+        { "Digest username=\"bearer\", realm=\"a, b\"", NGX_DECLINED, 0, 0 },
+        { "Digest realm=\"a, bearer\", uri=\"/bearer\"", NGX_DECLINED, 0, 0 },
+        { "Digest username=\"\303\251\"", NGX_DECLINED, 0, 0 },
+        { "Negotiate YIIBearer==", NGX_DECLINED, 0, 0 },
+        { "AWS4-HMAC-SHA256 Credential=A/20250101/eu/bearer/aws4_request, "
+          "SignedHeaders=bearer;host, Signature=bea", NGX_DECLINED, 0, 0 },
+        { "Bearer-Token abc", NGX_DECLINED, 0, 0 },
+        { "Bearer_1 abc", NGX_DECLINED, 0, 0 },
+        { "DPoP abc", NGX_DECLINED, 0, 0 },
         { NULL, 0, 0, 0 }
     };
 

@@ -111,7 +111,7 @@ sub send {
     );
 
     for my $line (Test::Nginx::Client::field_lines($o{headers})) {
-        my ($name, $value) = split /:\s*/, $line, 2;
+        my ($name, $value) = split /: ?/, $line, 2;
         push @fields, [lc $name, $value];
     }
 
