@@ -16,7 +16,7 @@ use Digest::SHA qw/ sha256_hex /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(18);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(22);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -44,19 +44,33 @@ http {
             token_source ${arg_token};
         }
 
+        location /capitals {
+            token_source $ARG_token;
+        }
+
         location /cookie {
             token_source $cookie_session;
         }
 
+        location /cookie/capitals {
+            token_source ${Cookie_my_session};
+        }
+
         location /field {
             token_source $http_x_token;
+        }
+
+        location /field/capitals {
+            token_source $HTTP_x_token;
         }
     }
 }
 
 EOF
 
-$t->write_file($_, 'SEE-THIS') for qw/ query braces cookie field /;
+mkdir $t->testdir() . "/$_" for qw/ cookie field /;
+$t->write_file($_, 'SEE-THIS') for qw! query braces capitals cookie/x field/x
+                                       cookie/capitals field/capitals !;
 
 my $redis = $t->run_redis();
 
@@ -78,23 +92,32 @@ is(get('/query?%74oken=abc'), '401 malformed', 'by an encoded name');
 is(get('/query?token=&a=token=abc&tokens=abc&token'), '200 none', 'none');
 is(get('/query?token=x&tok=abc&b'), '200 ok', 'one');
 
+is(get('/capitals?token=x&token=abc'), '401 malformed', '$ARG_, two');
+is(get('/capitals?token=x'), '200 ok', '$ARG_, one');
+
 is(cookie('session=abc'), '401 revoked', 'a cookie');
 is(cookie('session=x; session=abc'), '401 malformed', 'the last of two');
 is(join(' ', map { cookie("session=$_") } '"abc"', 'abc ;', "a\\bc", "\xe1"),
     join(' ', ('401 malformed') x 4), 'quoted, trimmed, escaped');
 is(cookie('a=b; sessions=abc;session=x'), '200 ok', 'one');
 
-is(join(' ', map { get('/field', "X-Token: $_") } "a\tb", 'a b', 'a:b,c'),
+is(get('/cookie/capitals', "Cookie: my_session=x; $_=abc"), '401 malformed',
+    "\$Cookie_, and \"$_\"")
+    for 'my_session';
+
+is(join(' ', map { get('/field/x', "X-Token: $_") } "a\tb", 'a b', 'a:b,c'),
     '401 malformed 401 malformed 200 ok', 'a field');
-is(get('/field', 'X-Token: x', 'x-token: abc'), '401 malformed',
+is(get('/field/x', 'X-Token: x', 'x-token: abc'), '401 malformed',
     'the last of two');
-is(get('/field', 'X-Token:', 'X-Token: abc'), '401 malformed', 'or of none');
-is(get('/field', 'X-Token: x', 'X-Tokens: abc', 'Token: abc'), '200 ok',
+is(get('/field/x', 'X-Token:', 'X-Token: abc'), '401 malformed', 'or of none');
+is(get('/field/capitals', 'X-Token: x', 'x-token: abc'), '401 malformed',
+    '$HTTP_');
+is(get('/field/x', 'X-Token: x', 'X-Tokens: abc', 'Token: abc'), '200 ok',
     'one');
 
 ###############################################################################
 
-sub cookie { return get('/cookie', "Cookie: $_[0]") }
+sub cookie { return get('/cookie/x', "Cookie: $_[0]") }
 
 
 sub get {

@@ -44,6 +44,8 @@ static ngx_int_t ngx_http_ratelimit_redis_token_recollect(
     ngx_http_request_t *r, ngx_http_token_t *token, ngx_uint_t bearer);
 static ngx_uint_t ngx_http_ratelimit_redis_token_ambiguous(
     ngx_http_request_t *r, ngx_str_t *source, ngx_str_t *text);
+static ngx_uint_t ngx_http_ratelimit_redis_token_prefixed(ngx_str_t *name,
+    const char *prefix);
 static ngx_uint_t ngx_http_ratelimit_redis_token_fields(
     ngx_http_request_t *r, ngx_str_t *name, ngx_uint_t cookies);
 static ngx_int_t ngx_http_ratelimit_redis_token_judge(ngx_http_request_t *r,
@@ -248,24 +250,13 @@ ngx_http_ratelimit_redis_token_ambiguous(ngx_http_request_t *r,
         name.len -= 2;
     }
 
-    if (name.len > 5 && ngx_strncmp(name.data + 1, "arg_", 4) == 0) {
-        name.data += 5;
-        name.len -= 5;
-
+    if (ngx_http_ratelimit_redis_token_prefixed(&name, "arg_")) {
         n = ngx_token_source_args(&r->args, &name);
 
-    } else if (name.len > 8
-               && ngx_strncmp(name.data + 1, "cookie_", 7) == 0)
-    {
-        name.data += 8;
-        name.len -= 8;
-
+    } else if (ngx_http_ratelimit_redis_token_prefixed(&name, "cookie_")) {
         n = ngx_http_ratelimit_redis_token_fields(r, &name, 1);
 
-    } else if (name.len > 6 && ngx_strncmp(name.data + 1, "http_", 5) == 0) {
-        name.data += 6;
-        name.len -= 6;
-
+    } else if (ngx_http_ratelimit_redis_token_prefixed(&name, "http_")) {
         n = ngx_http_ratelimit_redis_token_fields(r, &name, 0);
 
     } else {
@@ -273,6 +264,28 @@ ngx_http_ratelimit_redis_token_ambiguous(ngx_http_request_t *r,
     }
 
     return n > 1 || (n == 1 && text->len == 0);
+}
+
+
+/* Names of variables are written in any case; cuts "$" and the prefix off. */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_token_prefixed(ngx_str_t *name, const char *prefix)
+{
+    size_t  len;
+
+    len = ngx_strlen(prefix);
+
+    if (name->len <= 1 + len
+        || ngx_strncasecmp(name->data + 1, (u_char *) prefix, len) != 0)
+    {
+        return 0;
+    }
+
+    name->data += 1 + len;
+    name->len -= 1 + len;
+
+    return 1;
 }
 
 
