@@ -16,7 +16,7 @@ use Digest::SHA qw/ sha256_hex /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(22);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(27);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -100,6 +100,16 @@ is(cookie('session=x; session=abc'), '401 malformed', 'the last of two');
 is(join(' ', map { cookie("session=$_") } '"abc"', 'abc ;', "a\\bc", "\xe1"),
     join(' ', ('401 malformed') x 4), 'quoted, trimmed, escaped');
 is(cookie('a=b; sessions=abc;session=x'), '200 ok', 'one');
+
+# a comma ends a cookie to nginx, and to hardly anybody else
+
+is(cookie('x=1,session=x; session=abc'), '401 malformed', 'behind a comma');
+is(cookie('session=x; y=1,session=abc'), '401 malformed', 'or the other one');
+is(cookie('y=1,session=x'), '401 malformed', 'or alone');
+is(join(' ', map { cookie("session=$_") } 'abc,x', 'x,session=abc', ',abc'),
+    join(' ', ('401 malformed') x 3), 'before a comma');
+is(cookie('a=b,c; d=e, f; g=h,sessions=i; session=x'), '200 ok',
+    'commas in others');
 
 is(get('/cookie/capitals', "Cookie: my_session=x; $_=abc"), '401 malformed',
     "\$Cookie_, and \"$_\"")

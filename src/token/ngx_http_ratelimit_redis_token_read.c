@@ -46,6 +46,8 @@ static ngx_uint_t ngx_http_ratelimit_redis_token_ambiguous(
     ngx_http_request_t *r, ngx_str_t *source, ngx_str_t *text);
 static ngx_uint_t ngx_http_ratelimit_redis_token_prefixed(ngx_str_t *name,
     const char *prefix);
+static ngx_uint_t ngx_http_ratelimit_redis_token_among(ngx_str_t *text,
+    u_char ch);
 static ngx_uint_t ngx_http_ratelimit_redis_token_fields(
     ngx_http_request_t *r, ngx_str_t *name, ngx_uint_t cookies);
 static ngx_int_t ngx_http_ratelimit_redis_token_judge(ngx_http_request_t *r,
@@ -232,7 +234,8 @@ ngx_http_ratelimit_redis_token_recollect(ngx_http_request_t *r,
 
 /*
  * Whether an argument, a cookie or a field that a token is taken from is there
- * more often than nginx saw: another may be the one that the backend takes.
+ * more often than nginx saw, or may end elsewhere: another may be the one that
+ * the backend takes.
  */
 
 static ngx_uint_t
@@ -240,7 +243,7 @@ ngx_http_ratelimit_redis_token_ambiguous(ngx_http_request_t *r,
     ngx_str_t *source, ngx_str_t *text)
 {
     ngx_str_t   name;
-    ngx_uint_t  n;
+    ngx_uint_t  n, unclear;
 
     name = *source;
 
@@ -252,18 +255,21 @@ ngx_http_ratelimit_redis_token_ambiguous(ngx_http_request_t *r,
 
     if (ngx_http_ratelimit_redis_token_prefixed(&name, "arg_")) {
         n = ngx_token_source_args(&r->args, &name);
+        unclear = 0;
 
     } else if (ngx_http_ratelimit_redis_token_prefixed(&name, "cookie_")) {
         n = ngx_http_ratelimit_redis_token_fields(r, &name, 1);
+        unclear = ngx_http_ratelimit_redis_token_among(text, ',');
 
     } else if (ngx_http_ratelimit_redis_token_prefixed(&name, "http_")) {
         n = ngx_http_ratelimit_redis_token_fields(r, &name, 0);
+        unclear = 0;
 
     } else {
         return 0;
     }
 
-    return n > 1 || (n == 1 && text->len == 0);
+    return unclear || n > 1 || (n == 1 && text->len == 0);
 }
 
 
@@ -286,6 +292,13 @@ ngx_http_ratelimit_redis_token_prefixed(ngx_str_t *name, const char *prefix)
     name->len -= 1 + len;
 
     return 1;
+}
+
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_token_among(ngx_str_t *text, u_char ch)
+{
+    return ngx_strlchr(text->data, text->data + text->len, ch) != NULL;
 }
 
 

@@ -19,7 +19,7 @@ static ngx_uint_t ngx_token_source_hidden(u_char *start, u_char *last);
 static ngx_uint_t ngx_token_source_word(u_char *start, u_char *p,
     u_char *last);
 static ngx_uint_t ngx_token_source_count(const ngx_str_t *text,
-    const ngx_str_t *name, u_char separator);
+    const ngx_str_t *name, u_char separator, u_char other);
 static ngx_uint_t ngx_token_source_named(u_char *p, u_char *last,
     const ngx_str_t *name);
 static ngx_uint_t ngx_token_source_part(u_char *p, u_char *last);
@@ -299,14 +299,20 @@ ngx_token_source_plain(const ngx_str_t *token)
 ngx_uint_t
 ngx_token_source_args(const ngx_str_t *query, const ngx_str_t *name)
 {
-    return ngx_token_source_count(query, name, '&');
+    return ngx_token_source_count(query, name, '&', '&');
 }
 
 
 ngx_uint_t
 ngx_token_source_cookies(const ngx_str_t *field, const ngx_str_t *name)
 {
-    return ngx_token_source_count(field, name, ';');
+    ngx_uint_t  n;
+
+    /* RFC 6265, 5.4, and nginx */
+
+    n = ngx_token_source_count(field, name, ';', ';');
+
+    return (n == ngx_token_source_count(field, name, ';', ',')) ? n : 2;
 }
 
 
@@ -338,7 +344,7 @@ ngx_token_source_field(const ngx_str_t *field, const ngx_str_t *name)
 
 static ngx_uint_t
 ngx_token_source_count(const ngx_str_t *text, const ngx_str_t *name,
-    u_char separator)
+    u_char separator, u_char other)
 {
     u_char      *p, *start, *equal, *last;
     ngx_uint_t   n;
@@ -350,7 +356,7 @@ ngx_token_source_count(const ngx_str_t *text, const ngx_str_t *name,
 
     for (p = start; p <= last; p++) {
 
-        if (p < last && *p != separator) {
+        if (p < last && *p != separator && *p != other) {
             if (*p == '=' && equal == NULL) {
                 equal = p;
             }

@@ -45,7 +45,8 @@ ngx_uint_t ngx_token_source_plain(const ngx_str_t *token);
 
 /*
  * How many arguments of a query, or cookies of a Cookie field, have the name,
- * in any case and percent-encoded or not, and a value that is not empty.
+ * in any case and percent-encoded or not, and a value that is not empty.  If
+ * there are more or fewer cookies when a comma ends one, they are two.
  */
 
 ngx_uint_t ngx_token_source_args(const ngx_str_t *query,

@@ -198,6 +198,75 @@ test_digest(void **state)
 }
 
 
+/* how many there are to any reader; of cookies 2 if readers differ */
+
+static void
+test_names(void **state)
+{
+    size_t       i;
+    u_char      *p;
+    ngx_str_t    text;
+    ngx_uint_t   n;
+
+    static ngx_str_t  name = ngx_string("my_token");
+
+    static struct {
+        const char  *text;
+        ngx_uint_t   args;
+        ngx_uint_t   cookies;
+    } rows[] = {
+        { "", 0, 0 },
+        { "my_token", 0, 0 },
+        { "my_token=", 0, 0 },
+        { "my_token=a", 1, 1 },
+        { "my_toke=a", 0, 0 },
+        { "my_tokens=a", 0, 0 },
+        { "my_token=a=my_token=b", 1, 1 },
+        { "MY_Token=a", 1, 1 },
+
+        { "my_token=a&my_token=b", 2, 1 },
+        { "my_token=a;my_token=b", 1, 2 },
+        { "my_token=a; my_token=b; my_token=c", 1, 3 },
+
+        /* a comma */
+        { "my_token=a,b", 1, 1 },
+        { "x=a,b; my_token=a", 0, 1 },
+        { "x=a, y=b; my_token=a", 0, 1 },
+        { "x=1,my_token=a", 0, 2 },
+        { "x=1,my_token=a; my_token=b", 0, 2 },
+        { "my_token=a; x=1, my_token=b", 1, 2 },
+        { "my_token=a,my_token=b", 1, 2 },
+        { "my_token=,b", 1, 2 },
+
+        /* decoded */
+        { "%6dy%5Ftoken=a", 1, 1 },
+        { "my_token%=a", 0, 0 },
+        { "my_token%2=a", 0, 0 },
+        { "%=a", 0, 0 },
+        { NULL, 0, 0 }
+    };
+
+    for (i = 0; rows[i].text; i++) {
+        text.len = strlen(rows[i].text);
+
+        /* what comes after it must not be read */
+
+        p = malloc(text.len ? text.len : 1);
+        assert_non_null(p);
+        ngx_memcpy(p, rows[i].text, text.len);
+        text.data = p;
+
+        n = ngx_token_source_args(&text, &name);
+        assert_int_equal(n, rows[i].args);
+
+        n = ngx_token_source_cookies(&text, &name);
+        assert_int_equal(n, rows[i].cookies);
+
+        free(p);
+    }
+}
+
+
 /* two ways to write a token are two digests, but one token to its issuer */
 
 static void
@@ -266,6 +335,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_canonical),
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_digest)
