@@ -16,7 +16,7 @@ use Digest::SHA qw/ sha256_hex /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(27);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(42);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -92,6 +92,21 @@ is(get('/query?%74oken=abc'), '401 malformed', 'by an encoded name');
 is(get('/query?token=&a=token=abc&tokens=abc&token'), '200 none', 'none');
 is(get('/query?token=x&tok=abc&b'), '200 ok', 'one');
 
+# names that are one to a backend, and what separates them
+
+is(get("/query?token=x&$_=abc"), '401 malformed', "an argument \"$_\"")
+    for 'a=1;token', '+token', '%20token', 'token+', 'token%00x', 'token[]',
+        'token%5B0%5D';
+is(get('/query??token=abc&token=x'), '401 malformed', 'a second "?"');
+is(get('/query?token=abc;x'), '401 malformed', 'a semicolon ends it, or not');
+is(get('/query?token=abc+'), '401 malformed', 'a plus is a space, or not');
+is(get('/query?token=x&to.ken=y&a=token;b&c'), '200 ok', 'others');
+
+# what nginx leaves out of $args, and sends
+
+is(get('/query?token=x#&token=abc'), '401 malformed', 'behind a "#"');
+is(get('/query#?token=abc'), '401 malformed', 'or all of it');
+
 is(get('/capitals?token=x&token=abc'), '401 malformed', '$ARG_, two');
 is(get('/capitals?token=x'), '200 ok', '$ARG_, one');
 
@@ -113,7 +128,7 @@ is(cookie('a=b,c; d=e, f; g=h,sessions=i; session=x'), '200 ok',
 
 is(get('/cookie/capitals', "Cookie: my_session=x; $_=abc"), '401 malformed',
     "\$Cookie_, and \"$_\"")
-    for 'my_session';
+    for 'my_session', 'my.session', 'my[session';
 
 is(join(' ', map { get('/field/x', "X-Token: $_") } "a\tb", 'a b', 'a:b,c'),
     '401 malformed 401 malformed 200 ok', 'a field');

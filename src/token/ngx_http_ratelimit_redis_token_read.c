@@ -255,7 +255,13 @@ ngx_http_ratelimit_redis_token_ambiguous(ngx_http_request_t *r,
 
     if (ngx_http_ratelimit_redis_token_prefixed(&name, "arg_")) {
         n = ngx_token_source_args(&r->args, &name);
-        unclear = 0;
+
+        /* arguments of nginx end at "#", the URI that it passes on does not */
+
+        unclear = ngx_http_ratelimit_redis_token_among(text, ';')
+                  || ngx_http_ratelimit_redis_token_among(text, '+')
+                  || ngx_http_ratelimit_redis_token_among(&r->unparsed_uri,
+                                                          '#');
 
     } else if (ngx_http_ratelimit_redis_token_prefixed(&name, "cookie_")) {
         n = ngx_http_ratelimit_redis_token_fields(r, &name, 1);

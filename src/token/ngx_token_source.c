@@ -22,6 +22,7 @@ static ngx_uint_t ngx_token_source_count(const ngx_str_t *text,
     const ngx_str_t *name, u_char separator, u_char other);
 static ngx_uint_t ngx_token_source_named(u_char *p, u_char *last,
     const ngx_str_t *name);
+static u_char ngx_token_source_decode(u_char **pp, u_char *last);
 static ngx_uint_t ngx_token_source_part(u_char *p, u_char *last);
 static ngx_int_t ngx_token_source_sextet(u_char ch);
 
@@ -299,7 +300,7 @@ ngx_token_source_plain(const ngx_str_t *token)
 ngx_uint_t
 ngx_token_source_args(const ngx_str_t *query, const ngx_str_t *name)
 {
-    return ngx_token_source_count(query, name, '&', '&');
+    return ngx_token_source_count(query, name, '&', ';');
 }
 
 
@@ -379,44 +380,79 @@ ngx_token_source_count(const ngx_str_t *text, const ngx_str_t *name,
 }
 
 
+/*
+ * PHP drops blanks before a name, and what is behind a zero byte; it makes "_"
+ * of a blank, "." and "[" in it, and an array of name[...].  URLSearchParams
+ * drops a second "?".
+ */
+
 static ngx_uint_t
 ngx_token_source_named(u_char *p, u_char *last, const ngx_str_t *name)
 {
-    u_char     ch;
-    size_t     i;
-    ngx_int_t  n;
+    u_char  ch;
+    size_t  i;
 
-    while (p < last && (*p == ' ' || *p == '\t')) {
-        p++;
-    }
+    i = 0;
 
-    while (p < last && (last[-1] == ' ' || last[-1] == '\t')) {
-        last--;
-    }
+    while (p < last) {
+        ch = ngx_token_source_decode(&p, last);
 
-    for (i = 0; i < name->len; i++) {
+        if (i == name->len) {
 
-        if (p == last) {
-            return 0;
+            if (ch == '\0' || ch == '[') {
+                return 1;
+            }
+
+            if (ch > ' ') {
+                return 0;
+            }
+
+            continue;
         }
 
-        ch = *p++;
+        if (i == 0 && (ch <= ' ' || ch == '?')) {
+            continue;
+        }
 
-        if (ch == '%' && last - p >= 2) {
-            n = ngx_hextoi(p, 2);
-
-            if (n != NGX_ERROR) {
-                ch = (u_char) n;
-                p += 2;
-            }
+        if (ch == ' ' || ch == '.' || ch == '[') {
+            ch = '_';
         }
 
         if (ngx_tolower(ch) != ngx_tolower(name->data[i])) {
             return 0;
         }
+
+        i++;
     }
 
-    return p == last;
+    return i == name->len;
+}
+
+
+static u_char
+ngx_token_source_decode(u_char **pp, u_char *last)
+{
+    u_char     ch, *p;
+    ngx_int_t  n;
+
+    p = *pp;
+    ch = *p++;
+
+    if (ch == '+') {
+        ch = ' ';
+
+    } else if (ch == '%' && last - p >= 2) {
+        n = ngx_hextoi(p, 2);
+
+        if (n != NGX_ERROR) {
+            ch = (u_char) n;
+            p += 2;
+        }
+    }
+
+    *pp = p;
+
+    return ch;
 }
 
 

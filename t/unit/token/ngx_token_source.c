@@ -225,24 +225,46 @@ test_names(void **state)
         { "MY_Token=a", 1, 1 },
 
         { "my_token=a&my_token=b", 2, 1 },
-        { "my_token=a;my_token=b", 1, 2 },
-        { "my_token=a; my_token=b; my_token=c", 1, 3 },
+        { "my_token=a;my_token=b", 2, 2 },
+        { "my_token=a; my_token=b; my_token=c", 3, 3 },
+        { "x=1&amp;my_token=a", 1, 1 },
 
         /* a comma */
         { "my_token=a,b", 1, 1 },
-        { "x=a,b; my_token=a", 0, 1 },
-        { "x=a, y=b; my_token=a", 0, 1 },
+        { "x=a,b; my_token=a", 1, 1 },
+        { "x=a, y=b; my_token=a", 1, 1 },
         { "x=1,my_token=a", 0, 2 },
-        { "x=1,my_token=a; my_token=b", 0, 2 },
+        { "x=1,my_token=a; my_token=b", 1, 2 },
         { "my_token=a; x=1, my_token=b", 1, 2 },
         { "my_token=a,my_token=b", 1, 2 },
         { "my_token=,b", 1, 2 },
 
         /* decoded */
         { "%6dy%5Ftoken=a", 1, 1 },
+        { "my%2etoken=a", 1, 1 },
         { "my_token%=a", 0, 0 },
         { "my_token%2=a", 0, 0 },
         { "%=a", 0, 0 },
+
+        /* and as PHP has it */
+        { "my.token=a", 1, 1 },
+        { "my token=a", 1, 1 },
+        { "my+token=a", 1, 1 },
+        { "my%20token=a", 1, 1 },
+        { "my[token=a", 1, 1 },
+        { "my-token=a", 0, 0 },
+        { "  my_token=a", 1, 1 },
+        { "++my_token=a", 1, 1 },
+        { "%20%09my_token=a", 1, 1 },
+        { "my_token =a", 1, 1 },
+        { "my_token%20=a", 1, 1 },
+        { "my_token x=a", 0, 0 },
+        { "my_token[]=a", 1, 1 },
+        { "?my_token=a", 1, 1 },
+        { "x?my_token=a", 0, 0 },
+        { "my_token%5b0]=a", 1, 1 },
+        { "my_token%00x=a", 1, 1 },
+        { "my%00_token=a", 0, 0 },
         { NULL, 0, 0 }
     };
 
