@@ -45,11 +45,17 @@ static ngx_int_t ngx_http_ratelimit_redis_token_allow(ngx_http_request_t *r);
 static void ngx_http_ratelimit_redis_token_revoke_handler(void *data);
 static ngx_int_t ngx_http_ratelimit_redis_token_revoked(
     ngx_http_request_t *r, ngx_http_ratelimit_redis_ctx_t *ctx);
+static ngx_uint_t ngx_http_ratelimit_redis_token_level(time_t *told);
 
 
 /* of this worker */
 
 static ngx_token_watch_t  *ngx_http_ratelimit_redis_token_watcher;
+
+/* when these were told as errors: anybody makes them happen */
+
+static time_t  ngx_http_ratelimit_redis_token_keyless;
+static time_t  ngx_http_ratelimit_redis_token_here_only;
 
 
 ngx_int_t
@@ -414,6 +420,7 @@ ngx_int_t
 ngx_http_ratelimit_redis_token_revoke(ngx_http_request_t *r)
 {
     ngx_int_t                              rc;
+    ngx_uint_t                             level;
     ngx_token_revocation_t                *revocation;
     ngx_http_ratelimit_redis_ctx_t        *ctx;
     ngx_http_ratelimit_redis_loc_conf_t   *rlcf;
@@ -456,7 +463,10 @@ ngx_http_ratelimit_redis_token_revoke(ngx_http_request_t *r)
     }
 
     if (revocation->nkeys == 0) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        level = ngx_http_ratelimit_redis_token_level(
+                                      &ngx_http_ratelimit_redis_token_keyless);
+
+        ngx_log_error(level, r->connection->log, 0,
                       "the token cannot be revoked, no "
                       "\"token_blacklist_key\" has a value");
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -534,6 +544,7 @@ static ngx_int_t
 ngx_http_ratelimit_redis_token_revoked(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx)
 {
+    ngx_uint_t                             level;
     ngx_http_ratelimit_redis_main_conf_t  *rmcf;
 
     ctx->token_status = NGX_HTTP_TOKEN_REVOKED;
@@ -544,7 +555,10 @@ ngx_http_ratelimit_redis_token_revoked(ngx_http_request_t *r,
 
     rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
 
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+    level = ngx_http_ratelimit_redis_token_level(
+                                    &ngx_http_ratelimit_redis_token_here_only);
+
+    ngx_log_error(level, r->connection->log, 0,
                   "redis does not answer, the token is revoked on this host "
                   "only");
 
@@ -552,6 +566,21 @@ ngx_http_ratelimit_redis_token_revoked(ngx_http_request_t *r,
 
     return ngx_http_api_problem_send(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                      &rmcf->unavailable);
+}
+
+
+/* once a second it is an error */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_token_level(time_t *told)
+{
+    if (*told == ngx_time()) {
+        return NGX_LOG_INFO;
+    }
+
+    *told = ngx_time();
+
+    return NGX_LOG_ERR;
 }
 
 
