@@ -16,7 +16,7 @@ use Test::Nginx;
 
 my $t = Test::Nginx->new()
     ->has(qw/ http_proxy http_auth_request_module http_geo /)
-    ->has_program('redis-server')->plan(39);
+    ->has_program('redis-server')->plan(41);
 
 my $root = "$FindBin::Bin/..";
 my $examples = "$root/docs/examples";
@@ -28,8 +28,16 @@ push @servers, map { $t->run_http_backend($_, \&answer) } 9001 .. 9003;
 gateway('docs/examples/gateway.conf',
     $t->read_file("$examples/gateway.conf"));
 
+$t->stop();
+
 my ($shown) = $t->read_file("$root/README.md") =~ /^```nginx\n(.*?)^```/ms;
 gateway('README.md', "events {}\n$shown");
+
+is(limits(http_get('/api/v1/x')), '600 595', 'README.md: without a token');
+is(limits(asked('/api/v1/x', 'Basic x')), '600 594',
+    'README.md: with something else');
+
+$t->stop();
 
 ###############################################################################
 
@@ -180,8 +188,6 @@ sub gateway {
         "$name: logged out");
     like(http_get('/api/v1/x', auth($token)), qr/^HTTP\S+ 401 /,
         "$name: out");
-
-    $t->stop();
 }
 
 
