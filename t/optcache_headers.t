@@ -14,7 +14,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_ssi /)
-        ->has_program('redis-server')->plan(47);
+        ->has_program('redis-server')->plan(58);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -89,6 +89,16 @@ http {
             proxy_pass http://127.0.0.1:8080;
         }
     }
+
+    server {
+        listen 127.0.0.1:8084;
+        optcache_headers x;
+
+        location / {
+            optcache_key second$uri;
+            proxy_pass http://127.0.0.1:8080/x/;
+        }
+    }
 }
 
 EOF
@@ -105,6 +115,8 @@ $t->run_http_backend(8081, sub {
     push @fields, 'Cache-Status: Origin; hit', 'cache-status: "Near"; fwd=miss'
         if $uri =~ /listed/;
     push @fields, 'Cache-Status:' if $uri =~ /empty/;
+    push @fields, 'X-Cache: theirs', 'x-cache: Their other'
+        if $uri =~ /theirs/;
 
     sleep 1 if $uri =~ /slow/;
 
@@ -242,6 +254,20 @@ $r = http_get('/off/');
 is(header($r, 'X-Cache'), undef, 'off: no X-Cache');
 is(header($r, 'Cache-Status'), undef, 'nor Cache-Status');
 
+# X-Cache of a cache before this one
+
+is(said('/x/theirs'), 'MISS', 'ours in place of theirs');
+is(said('/x/theirs'), 'HIT', 'on a hit as well');
+is(said('/x/theirs/no', 'X-Control' => 'no-store'), 'MISS', 'not stored');
+is(said('/x/theirs', 'Cache-Control' => 'no-cache'), 'BYPASS', 'passed by');
+is(said('/x/theirs/head', head => 1), 'MISS', 'to HEAD');
+is(join(',', header(http_post('/x/theirs'), 'X-Cache')), 'BYPASS', 'to POST');
+is(said('/off/theirs'), 'theirs,Their other', 'off: theirs is left');
+is(said('/off/theirs'), '', 'and not stored');
+is(said('/theirs'), 'theirs,Their other', 'ietf: theirs is left');
+is(said('/two/theirs', port => 8084), 'MISS', 'of two caches the second');
+is(said('/two/theirs', port => 8084), 'HIT', 'whatever the first says');
+
 is(asked('/none'), '', 'where nothing is cached');
 
 $r = http_get('/page');
@@ -249,17 +275,18 @@ is(() = $r =~ /Optcache;/g, 1, 'parts of a page do not show');
 
 ###############################################################################
 
-sub asked {
+sub asked { join ',', header(answer(@_), 'Cache-Status') }
+sub said { join ',', header(answer(@_), 'X-Cache') }
+
+
+sub answer {
     my ($uri, %headers) = @_;
 
     my $head = delete $headers{head};
     my %o = $headers{port} ? (port => delete $headers{port}) : ();
 
-    my $r = http_request($head ? 'HEAD' : 'GET', $uri, headers => \%headers,
-                         %o);
-
-    return join ',', map { $_->[1] } grep { lc $_->[0] eq 'cache-status' }
-                     headers($r);
+    return scalar http_request($head ? 'HEAD' : 'GET', $uri,
+                               headers => \%headers, %o);
 }
 
 

@@ -282,6 +282,7 @@ typedef struct {
     unsigned                      sharing:1;  /* looked for what is public */
     unsigned                      shared:1;   /* and have found or not */
     unsigned                      apart:1;    /* L1 is not to have the entry */
+    unsigned                      unmarked:1; /* upstream says no X-Cache */
 
     /* to be counted, see ngx_http_optcache_count.h */
 

@@ -60,6 +60,8 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
     ngx_http_optcache_response_fields(r, resp);
     ngx_http_optcache_response_type(r, resp);
 
+    ctx->unmarked = !resp->x_cache;
+
     /* what the origin says; what a targeted field says is added */
 
     resp->no_transform = resp->freshness.cc.no_transform;

@@ -65,6 +65,7 @@ typedef struct {
     unsigned                      streaming:1;    /* text/event-stream */
     unsigned                      invalid:1;      /* a field not to be kept */
     unsigned                      hops:1;         /* Connection names fields */
+    unsigned                      x_cache:1;      /* of a cache before this */
 
     ngx_uint_t                    given;          /* as ctx->given */
     ngx_uint_t                    nfields;        /* the first ones */

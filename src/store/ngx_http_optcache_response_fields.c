@@ -183,6 +183,10 @@ ngx_http_optcache_response_never(ngx_table_elt_t *h,
 
         break;
 
+    case sizeof("X-Cache") - 1:
+        resp->x_cache |= ngx_http_optcache_response_is(h, "X-Cache");
+        break;
+
     case sizeof("Connection") - 1:
         resp->hops |= ngx_http_optcache_head_names(h);
         break;

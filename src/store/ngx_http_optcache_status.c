@@ -10,6 +10,7 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_stale.h"
 #include "ngx_http_optcache_status.h"
 #include "ngx_rare.h"
@@ -22,6 +23,10 @@
      + NGX_INT_T_LEN + NGX_TIME_T_LEN)
 
 
+static ngx_int_t ngx_http_optcache_status_x(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_rare void ngx_http_optcache_status_drop(ngx_http_request_t *r);
+static void ngx_http_optcache_status_field(ngx_table_elt_t *h, void *data);
 static u_char *ngx_http_optcache_status_hit(u_char *p,
     ngx_http_optcache_ctx_t *ctx);
 static u_char *ngx_http_optcache_status_fwd(u_char *p, ngx_http_request_t *r,
@@ -50,8 +55,6 @@ ngx_http_optcache_send_status(ngx_http_request_t *r,
 {
     ngx_http_optcache_loc_conf_t  *olcf;
 
-    static ngx_str_t  x_cache = ngx_string("X-Cache");
-
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
 
     if (olcf->headers == NGX_HTTP_OPTCACHE_HEADERS_OFF
@@ -62,15 +65,50 @@ ngx_http_optcache_send_status(ngx_http_request_t *r,
     }
 
     if ((olcf->headers & NGX_HTTP_OPTCACHE_HEADERS_X)
-        && ngx_http_compat_push_header(r, &x_cache,
-                                  &ngx_http_optcache_status_names[ctx->status])
-           == NULL)
+        && ngx_http_optcache_status_x(r, ctx) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     return (olcf->headers & NGX_HTTP_OPTCACHE_HEADERS_IETF)
            ? ngx_http_optcache_status_add(r, ctx) : NGX_OK;
+}
+
+
+/*
+ * In place of what a cache before this one has said.  It is known that there
+ * is nothing where the response was read to be stored; a hit has never any.
+ */
+
+static ngx_int_t
+ngx_http_optcache_status_x(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
+    static ngx_str_t  x_cache = ngx_string("X-Cache");
+
+    if (!ctx->sent && ngx_rarely(!ctx->unmarked)) {
+        ngx_http_optcache_status_drop(r);
+    }
+
+    return ngx_http_compat_push_header(r, &x_cache,
+                                  &ngx_http_optcache_status_names[ctx->status])
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_http_optcache_status_drop(ngx_http_request_t *r)
+{
+    ngx_http_optcache_response_each(&r->headers_out.headers,
+                                    ngx_http_optcache_status_field, NULL);
+}
+
+
+static void
+ngx_http_optcache_status_field(ngx_table_elt_t *h, void *data)
+{
+    if (ngx_http_optcache_response_is(h, "X-Cache")) {
+        h->hash = 0;
+    }
 }
 
 
