@@ -311,7 +311,7 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE123,
       ngx_http_optcache_api_conf,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_optcache_loc_conf_t, api),
       NULL },
 
       ngx_null_command

@@ -139,7 +139,7 @@ static ngx_command_t  ngx_http_ratelimit_redis_commands[] = {
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE12,
       ngx_http_ratelimit_redis_api_conf,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_ratelimit_redis_loc_conf_t, api),
       NULL },
 
     { ngx_string("token_zone"),
@@ -230,7 +230,7 @@ static ngx_command_t  ngx_http_ratelimit_redis_commands[] = {
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_ratelimit_redis_token_conf_revoke,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_ratelimit_redis_loc_conf_t, token_revoke),
       NULL },
 
     { ngx_string("token_revoke_ttl"),

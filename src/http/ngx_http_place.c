@@ -48,6 +48,14 @@ static const ngx_http_place_directive_t  ngx_http_place_keys[] = {
 };
 
 
+static const ngx_http_place_directive_t  ngx_http_place_answers[] = {
+    { "ngx_http_optcache_module", "optcache_api" },
+    { "ngx_http_ratelimit_redis_module", "ratelimit_redis_api" },
+    { "ngx_http_ratelimit_redis_module", "token_revoke" },
+    { NULL, NULL }
+};
+
+
 static const ngx_http_place_directive_t  ngx_http_place_addresses[] = {
     { "ngx_http_access_module", "allow" },
     { NULL, NULL }
@@ -77,6 +85,21 @@ ngx_http_place_add(ngx_conf_t *cf, ngx_array_t *places)
     place->srv_conf = ctx->srv_conf;
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_place_own(ngx_conf_t *cf)
+{
+    ngx_http_place_t      place;
+    ngx_http_conf_ctx_t  *ctx;
+
+    ctx = cf->ctx;
+
+    place.loc_conf = ctx->loc_conf;
+    place.srv_conf = ctx->srv_conf;
+
+    return ngx_http_place_any(cf, &place, ngx_http_place_answers);
 }
 
 

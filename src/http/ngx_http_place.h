@@ -6,7 +6,7 @@
 
 /*
  * Locations that "nginx -t" may have a warning about, looked at when all of
- * the configuration is read and merged.
+ * the configuration is read and merged; and those that are not to be cached.
  *
  * What other modules are told is looked up by the names of their directives:
  * the tables of directives say where a value is, and it is nonzero where the
@@ -38,6 +38,15 @@ typedef struct {
  */
 
 ngx_int_t ngx_http_place_add(ngx_conf_t *cf, ngx_array_t *places);
+
+/*
+ * 1 if one of the two modules answers in the location that is being merged,
+ * whichever of them is merged first: by an API or a logout.  An "if" and a
+ * limit_except are parts of the location around them, and may be told of that
+ * or not yet.
+ */
+
+ngx_uint_t ngx_http_place_own(ngx_conf_t *cf);
 
 /*
  * 1 if users prove who they are there: auth_basic, auth_request, client

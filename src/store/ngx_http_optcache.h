@@ -175,6 +175,7 @@ typedef struct {
     ngx_uint_t                   api_degraded;  /* the status of /health */
     ngx_str_t                    api_ratelimit; /* of the other API, or empty */
     ngx_str_t                    api_policy;    /* of the page */
+    ngx_uint_t                   own;         /* answered by these modules */
 } ngx_http_optcache_loc_conf_t;
 
 

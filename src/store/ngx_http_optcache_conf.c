@@ -15,6 +15,8 @@
 #include "ngx_http_place.h"
 
 
+static ngx_uint_t ngx_http_optcache_conf_own(ngx_conf_t *cf,
+    ngx_http_optcache_loc_conf_t *prev);
 static char *ngx_http_optcache_conf_merge_zone(ngx_conf_t *cf,
     ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf);
 
@@ -140,6 +142,7 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
      *     conf->api_degraded = 0;
      *     conf->api_ratelimit = { 0, NULL };
      *     conf->api_policy = { 0, NULL };
+     *     conf->own = 0;
      */
 
     conf->valid = NGX_CONF_UNSET_PTR;
@@ -238,6 +241,8 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
+    conf->own = ngx_http_optcache_conf_own(cf, prev);
+
     rv = ngx_http_optcache_conf_merge_zone(cf, prev, conf);
     if (rv != NGX_CONF_OK) {
         return rv;
@@ -256,6 +261,22 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return ngx_http_optcache_conf_merge_rules(cf, prev, conf);
+}
+
+
+/*
+ * What these modules answer themselves is of the moment, and a POST there is
+ * no write to a resource: no cache has to do with it.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_conf_own(ngx_conf_t *cf, ngx_http_optcache_loc_conf_t *prev)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    return (clcf->noname && prev->own) || ngx_http_place_own(cf);
 }
 
 
@@ -288,7 +309,7 @@ ngx_http_optcache_conf_merge_zone(ngx_conf_t *cf,
                            conf->zone_name.len)
                == 0)
         {
-            conf->zone = zones[i];
+            conf->zone = conf->own ? NULL : zones[i];
             return NGX_CONF_OK;
         }
     }
