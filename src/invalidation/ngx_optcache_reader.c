@@ -18,6 +18,8 @@
 #define NGX_OPTCACHE_READER_LATE   1000  /* ms, then another worker does */
 #define NGX_OPTCACHE_READER_ASK    1000  /* ms, then it is asked anyway */
 #define NGX_OPTCACHE_READER_CUT    1000  /* ms, then it is told */
+#define NGX_OPTCACHE_READER_BACK   4000  /* ms, of a Redis that was away: who
+                                            tells tries it each 2 s */
 
 
 struct ngx_optcache_reader_s {
@@ -39,6 +41,8 @@ struct ngx_optcache_reader_s {
     uint64_t                       second;   /* ms, when it was asked anyway */
 
     uint64_t                       cut;      /* ms, since when; 0: hears */
+    uint64_t                       silent;   /* ms, when a question had no
+                                                answer */
     uint64_t                       told;     /* ms, when it was logged ..*/
     ngx_uint_t                     failed;   /* .. what is not understood, and
                                                 how many were since */
@@ -48,7 +52,8 @@ struct ngx_optcache_reader_s {
     unsigned                       reported:1;  /* changes are, from now on */
     unsigned                       changed:1;   /* since it was asked */
     unsigned                       behind:1;    /* or may be */
-    unsigned                       logged:1;    /* that it is cut off */
+    unsigned                       lost:1;      /* cut off, not for a moment */
+    unsigned                       logged:1;    /* which is */
     unsigned                       refused:1;   /* and that was */
 };
 
@@ -231,6 +236,8 @@ ngx_optcache_reader_stop(ngx_optcache_reader_t *reader)
     ngx_optcache_reader_set_up(reader, 0);
 
     reader->cut = 0;
+    reader->silent = 0;
+    reader->lost = 0;
     reader->logged = 0;
 }
 
@@ -334,6 +341,9 @@ ngx_optcache_reader_ask(ngx_optcache_reader_t *reader)
                                               reader);
     if (reader->command) {
         reader->changed = 0;
+
+    } else {
+        reader->silent = reader->asked;
     }
 }
 
@@ -380,6 +390,9 @@ ngx_optcache_reader_answer(ngx_optcache_reader_t *reader,
 
         if (result == NGX_REDIS_REFUSED) {
             ngx_optcache_reader_log_refused(reader, reply);
+
+        } else {
+            reader->silent = ngx_redis_tracking_now();
         }
 
         return NGX_DECLINED;
@@ -472,7 +485,8 @@ ngx_optcache_reader_read(ngx_optcache_reader_t *reader)
                       "optcache hears of invalidations");
     }
 
-    if (reader->logged) {
+    if (reader->lost) {
+        reader->lost = 0;
         reader->logged = 0;
         now = ngx_redis_tracking_now();
 
@@ -506,19 +520,28 @@ ngx_optcache_reader_set_up(ngx_optcache_reader_t *reader, ngx_uint_t up)
 }
 
 
+/* That Redis does not answer is logged by its client. */
+
 static void
 ngx_optcache_reader_log_cut(ngx_optcache_reader_t *reader, uint64_t now)
 {
-    if (reader->cut == 0
-        || reader->logged
-        || now - reader->cut < NGX_OPTCACHE_READER_CUT)
+    if (reader->cut == 0 || now - reader->cut < NGX_OPTCACHE_READER_CUT) {
+        return;
+    }
+
+    if (!reader->lost) {
+        reader->lost = 1;
+        ngx_optcache_reader_set_up(reader, 0);
+    }
+
+    if (reader->logged
+        || reader->command
+        || now < reader->silent + NGX_OPTCACHE_READER_BACK)
     {
         return;
     }
 
     reader->logged = 1;
-
-    ngx_optcache_reader_set_up(reader, 0);
 
     ngx_log_error(NGX_LOG_WARN, reader->log, 0,
                   "optcache does not hear of invalidations when they happen, "
