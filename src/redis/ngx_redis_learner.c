@@ -25,6 +25,7 @@ static void ngx_redis_learner_slots_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static void ngx_redis_learner_missed(ngx_redis_learner_t *learner,
     ngx_redis_result_e result, redisReply *reply);
+static ngx_uint_t ngx_redis_learner_none(redisReply *reply);
 
 
 static ngx_redis_node_handlers_t  ngx_redis_learner_node_handlers = {
@@ -303,15 +304,30 @@ ngx_redis_learner_missed(ngx_redis_learner_t *learner,
     }
 
     ngx_log_error(level, learner->node.log, 0,
-                  "redis cluster: %V does not tell where slots are: %V%s%V",
-                  &learner->node.pipes[0].conn.peer, &reasons[result],
-                  code.len ? " with " : "", &code);
+                  "redis cluster: %V of \"%V\" does not tell where slots are: "
+                  "%V%s%V%s",
+                  &learner->node.pipes[0].conn.peer, &learner->conf.directive,
+                  &reasons[result], code.len ? " with " : "", &code,
+                  ngx_redis_learner_none(reply) ? ", it is no cluster" : "");
 
     learner->misses++;
 
     learner->handlers->failed(learner->data);
 
     ngx_redis_learner_ask(learner);
+}
+
+
+/* A server by itself says so in an ERR, as whatever it does not understand. */
+
+static ngx_uint_t
+ngx_redis_learner_none(redisReply *reply)
+{
+    return reply
+           && reply->type == REDIS_REPLY_ERROR
+           && ngx_strnstr((u_char *) reply->str, "cluster support disabled",
+                          reply->len)
+              != NULL;
 }
 
 
