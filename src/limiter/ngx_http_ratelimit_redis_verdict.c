@@ -30,6 +30,9 @@ static ngx_uint_t ngx_http_ratelimit_redis_limits_delay_level(
     ngx_http_ratelimit_redis_loc_conf_t *conf);
 static void ngx_http_ratelimit_redis_limits_back(
     ngx_http_ratelimit_redis_ctx_t *ctx);
+static ngx_int_t ngx_http_ratelimit_redis_limits_unavailable(
+    ngx_http_request_t *r, ngx_http_ratelimit_redis_ctx_t *ctx,
+    ngx_str_t *body);
 static ngx_int_t ngx_http_ratelimit_redis_limits_rejected(
     ngx_http_request_t *r, ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_str_t *body);
@@ -49,9 +52,8 @@ ngx_int_t
 ngx_http_ratelimit_redis_limits_verdict(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body)
 {
-    ngx_uint_t                             i;
-    ngx_limiter_item_t                    *item;
-    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+    ngx_uint_t           i;
+    ngx_limiter_item_t  *item;
 
     if (ctx->check.nitems == 0) {
         return NGX_DECLINED;
@@ -86,23 +88,7 @@ ngx_http_ratelimit_redis_limits_verdict(ngx_http_request_t *r,
         return ngx_http_ratelimit_redis_limits_rejected(r, ctx, body);
 
     case NGX_LIMITER_CHECK_UNAVAILABLE:
-        rmcf = ngx_http_get_module_main_conf(r,
-                                             ngx_http_ratelimit_redis_module);
-
-        ngx_log_error(ctx->conf->log_level, r->connection->log, 0,
-                      "limiting requests, redis does not answer");
-
-        ngx_http_ratelimit_redis_limits_back(ctx);
-
-        ctx->refused = 1;
-        ctx->status = NGX_HTTP_RATELIMIT_REDIS_REJECTED;
-        ctx->retry = ngx_limiter_local_now() + 1000;
-        ctx->shown.zone = NULL;
-        ctx->noted.zone = NULL;
-
-        *body = rmcf->unavailable;
-
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
+        return ngx_http_ratelimit_redis_limits_unavailable(r, ctx, body);
 
     default: /* NGX_LIMITER_CHECK_PASSED */
         return ngx_http_ratelimit_redis_limits_passed(r, ctx);
@@ -312,6 +298,45 @@ ngx_http_ratelimit_redis_limits_back(ngx_http_ratelimit_redis_ctx_t *ctx)
     }
 
     ctx->charged = NULL;
+}
+
+
+/* Some zone is to deny what Redis is not asked about. */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_limits_unavailable(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body)
+{
+    ngx_uint_t                             i;
+    ngx_limiter_item_t                    *item;
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
+
+    for (i = 0; i < ctx->check.nitems; i++) {
+        item = &ctx->check.items[i];
+
+        if (item->verdict == NGX_LIMITER_SKIPPED
+            && item->on_error == NGX_LIMITER_ON_ERROR_DENY
+            && !item->soft)
+        {
+            ngx_log_error(ctx->conf->log_level, r->connection->log, 0,
+                          "limiting requests, redis does not answer, "
+                          "by zone \"%V\"", &item->zone->name);
+        }
+    }
+
+    ngx_http_ratelimit_redis_limits_back(ctx);
+
+    ctx->refused = 1;
+    ctx->status = NGX_HTTP_RATELIMIT_REDIS_REJECTED;
+    ctx->retry = ngx_limiter_local_now() + 1000;
+    ctx->shown.zone = NULL;
+    ctx->noted.zone = NULL;
+
+    *body = rmcf->unavailable;
+
+    return NGX_HTTP_SERVICE_UNAVAILABLE;
 }
 
 
