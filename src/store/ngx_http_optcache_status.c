@@ -25,7 +25,6 @@
 
 static ngx_int_t ngx_http_optcache_status_x(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
-static ngx_rare void ngx_http_optcache_status_drop(ngx_http_request_t *r);
 static void ngx_http_optcache_status_field(ngx_table_elt_t *h, void *data);
 static u_char *ngx_http_optcache_status_hit(u_char *p,
     ngx_http_optcache_ctx_t *ctx);
@@ -85,21 +84,14 @@ ngx_http_optcache_status_x(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
     static ngx_str_t  x_cache = ngx_string("X-Cache");
 
-    if (!ctx->sent && ngx_rarely(!ctx->unmarked)) {
-        ngx_http_optcache_status_drop(r);
+    if (!ctx->sent && !ctx->unmarked) {
+        ngx_http_optcache_response_each(&r->headers_out.headers,
+                                        ngx_http_optcache_status_field, NULL);
     }
 
     return ngx_http_compat_push_header(r, &x_cache,
                                   &ngx_http_optcache_status_names[ctx->status])
            ? NGX_OK : NGX_ERROR;
-}
-
-
-static void
-ngx_http_optcache_status_drop(ngx_http_request_t *r)
-{
-    ngx_http_optcache_response_each(&r->headers_out.headers,
-                                    ngx_http_optcache_status_field, NULL);
 }
 
 
