@@ -218,9 +218,9 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
 
     { ngx_string("optcache_max_size"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_size_slot,
+      ngx_http_optcache_conf_max_size,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_optcache_loc_conf_t, max_size),
+      0,
       NULL },
 
     { ngx_string("optcache_gzip"),

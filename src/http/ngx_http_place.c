@@ -63,7 +63,8 @@ static const ngx_http_place_directive_t  ngx_http_place_addresses[] = {
 
 
 ngx_int_t
-ngx_http_place_add(ngx_conf_t *cf, ngx_array_t *places)
+ngx_http_place_add(ngx_conf_t *cf, ngx_array_t *places,
+    ngx_http_line_t *line)
 {
     ngx_http_place_t          *place;
     ngx_http_conf_ctx_t       *ctx;
@@ -83,6 +84,7 @@ ngx_http_place_add(ngx_conf_t *cf, ngx_array_t *places)
 
     place->loc_conf = ctx->loc_conf;
     place->srv_conf = ctx->srv_conf;
+    place->line = line;
 
     return NGX_OK;
 }

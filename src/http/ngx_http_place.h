@@ -24,20 +24,24 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_line.h"
+
 
 typedef struct {
     void                    **loc_conf;
     void                    **srv_conf;
+    ngx_http_line_t          *line;      /* where its block begins */
 } ngx_http_place_t;
 
 
 /*
  * Notes the location that is being merged in "places", of ngx_http_place_t,
- * unless it is an "if" or limit_except.  NGX_OK, or NGX_ERROR when out of
- * memory.
+ * unless it is an "if" or limit_except; "line" is where it begins, and stays.
+ * NGX_OK, or NGX_ERROR when out of memory.
  */
 
-ngx_int_t ngx_http_place_add(ngx_conf_t *cf, ngx_array_t *places);
+ngx_int_t ngx_http_place_add(ngx_conf_t *cf, ngx_array_t *places,
+    ngx_http_line_t *line);
 
 /*
  * 1 if one of the two modules answers in the location that is being merged,

@@ -19,6 +19,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_api_problem.h"
+#include "ngx_http_line.h"
 #include "ngx_limiter_check.h"
 #include "ngx_limiter_report.h"
 #include "ngx_http_ratelimit_redis_metrics.h"
@@ -65,8 +66,7 @@ typedef struct {
     ngx_uint_t                  stage;     /* 0: not given, which is access */
     uint64_t                    delay;     /* units that need not wait */
     unsigned                    delay_set:1;
-    u_char                     *file;      /* where it was written */
-    ngx_uint_t                  line;
+    ngx_http_line_t             line;      /* where it was written */
 } ngx_http_ratelimit_redis_rule_t;
 
 
@@ -106,6 +106,7 @@ typedef struct ngx_http_ratelimit_redis_main_conf_s {
 
 
 typedef struct ngx_http_ratelimit_redis_loc_conf_s {
+    ngx_http_line_t             line;      /* where its block begins */
     ngx_array_t                *rules;     /* .._rule_t */
     ngx_uint_t                  stages;    /* of them */
     ngx_str_t                  *bodies;    /* of refusals: .._BODIES a rule, by
@@ -129,6 +130,7 @@ typedef struct ngx_http_ratelimit_redis_loc_conf_s {
     ngx_http_complex_value_t   *token_since;       /* NULL: none */
     ngx_http_token_jwt_t       *token_jwt;         /* NULL: not verified */
     ngx_str_t                   token_jwt_file;
+    ngx_http_line_t             token_jwt_line;    /* that names the file */
     ngx_uint_t                  token_jwt_algorithms;
     ngx_array_t                *token_jwt_require; /* ngx_str_t */
     time_t                      token_jwt_leeway;

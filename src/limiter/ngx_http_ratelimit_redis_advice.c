@@ -74,7 +74,7 @@ ngx_http_ratelimit_redis_advice_merge(ngx_conf_t *cf,
     rmcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_ratelimit_redis_module);
 
-    return ngx_http_place_add(cf, &rmcf->places);
+    return ngx_http_place_add(cf, &rmcf->places, &conf->line);
 }
 
 
@@ -82,12 +82,13 @@ void
 ngx_http_ratelimit_redis_advice(ngx_conf_t *cf,
     ngx_http_ratelimit_redis_main_conf_t *rmcf)
 {
-    ngx_uint_t                            i, open, asked, revoked, unverified;
+    ngx_uint_t                            i, open, revoked, unverified;
+    ngx_http_line_t                      *asked;
     ngx_http_place_t                     *place;
     ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
 
     open = 0;
-    asked = 0;
+    asked = NULL;
     unverified = 0;
     revoked = (rmcf->redis != NULL);
     place = rmcf->places.elts;
@@ -95,7 +96,10 @@ ngx_http_ratelimit_redis_advice(ngx_conf_t *cf,
     for (i = 0; i < rmcf->places.nelts; i++) {
         rlcf = place[i].loc_conf[ngx_http_ratelimit_redis_module.ctx_index];
 
-        asked |= (rlcf->token_blacklist != 0);
+        if (asked == NULL && rlcf->token_blacklist) {
+            asked = place[i].line;
+        }
+
         revoked |= (rlcf->token_revoke != 0);
 
         if (!unverified) {
@@ -112,19 +116,20 @@ ngx_http_ratelimit_redis_advice(ngx_conf_t *cf,
         if (!open && ngx_http_place_open(cf, &place[i])) {
             open = 1;
 
-            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                          "\"ratelimit_redis_api write=on\" in location "
-                          "\"%V\" lets anybody reset limits and revoke "
-                          "tokens, expected \"allow\" and \"deny\" or the "
-                          "like", ngx_http_place_name(&place[i]));
+            ngx_http_line_log(NGX_LOG_WARN, cf, 0, place[i].line,
+                              "\"ratelimit_redis_api write=on\" in location "
+                              "\"%V\" lets anybody reset limits and revoke "
+                              "tokens, expected \"allow\" and \"deny\" or the "
+                              "like", ngx_http_place_name(&place[i]));
         }
     }
 
     if (asked && !revoked) {
-        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                      "\"token_blacklist\" has nothing to refuse: there is "
-                      "neither \"ratelimit_redis_server\" nor "
-                      "\"token_revoke\" nor \"ratelimit_redis_api write=on\"");
+        ngx_http_line_log(NGX_LOG_WARN, cf, 0, asked,
+                          "\"token_blacklist\" has nothing to refuse: there is "
+                          "neither \"ratelimit_redis_server\" nor "
+                          "\"token_revoke\" nor \"ratelimit_redis_api "
+                          "write=on\"");
     }
 }
 
@@ -165,10 +170,10 @@ ngx_http_ratelimit_redis_advice_unverified(ngx_conf_t *cf,
         return 0;
     }
 
-    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                  "\"%s\" in location \"%V\" does nothing, tokens are not "
-                  "verified there: expected \"token_jwt_keys\"",
-                  directive, ngx_http_place_name(place));
+    ngx_http_line_log(NGX_LOG_WARN, cf, 0, place->line,
+                      "\"%s\" in location \"%V\" does nothing, tokens are not "
+                      "verified there: expected \"token_jwt_keys\"",
+                      directive, ngx_http_place_name(place));
 
     return 1;
 }

@@ -370,7 +370,10 @@ ngx_http_ratelimit_redis_conf_create_loc(ngx_conf_t *cf)
      *     rlcf->token_since = NULL;
      *     rlcf->token_jwt = NULL;
      *     rlcf->token_jwt_file = { 0, NULL };
+     *     rlcf->token_jwt_line = { NULL, 0 };
      */
+
+    ngx_http_line_here(cf, &rlcf->line);
 
     rlcf->rules = NGX_CONF_UNSET_PTR;
     rlcf->status = NGX_CONF_UNSET_UINT;

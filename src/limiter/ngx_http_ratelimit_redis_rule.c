@@ -55,8 +55,8 @@ ngx_http_ratelimit_redis_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_memzero(rule, sizeof(ngx_http_ratelimit_redis_rule_t));
 
     rule->on_error = NGX_CONF_UNSET_UINT;
-    rule->file = cf->conf_file->file.name.data;
-    rule->line = cf->conf_file->line;
+
+    ngx_http_line_here(cf, &rule->line);
 
     for (i = 1; i < cf->args->nelts; i++) {
         rv = ngx_http_ratelimit_redis_conf_rule_arg(cf, cmd, &value[i], rule);
@@ -255,21 +255,19 @@ ngx_http_ratelimit_redis_conf_check(ngx_conf_t *cf,
     for (i = 0; i < rmcf->rules.nelts; i++) {
 
         if (rules[i].shm_zone->data == NULL) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "unknown zone \"%V\" of \"ratelimit_redis\", there "
-                          "is no \"ratelimit_redis_zone\" with it in %s:%ui",
-                          &rules[i].shm_zone->shm.name, rules[i].file,
-                          rules[i].line);
+            ngx_http_line_log(NGX_LOG_EMERG, cf, 0, &rules[i].line,
+                              "unknown zone \"%V\" of \"ratelimit_redis\", "
+                              "there is no \"ratelimit_redis_zone\" with it",
+                              &rules[i].shm_zone->shm.name);
             return NGX_CONF_ERROR;
         }
 
         err = ngx_http_ratelimit_redis_conf_check_delay(&rules[i]);
 
         if (err) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"ratelimit_redis\" of zone \"%V\" %s in %s:%ui",
-                          &rules[i].shm_zone->shm.name, err, rules[i].file,
-                          rules[i].line);
+            ngx_http_line_log(NGX_LOG_EMERG, cf, 0, &rules[i].line,
+                              "\"ratelimit_redis\" of zone \"%V\" %s",
+                              &rules[i].shm_zone->shm.name, err);
             return NGX_CONF_ERROR;
         }
     }

@@ -43,6 +43,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_line.h"
 #include "ngx_pgsql_conf.h"
 #include "ngx_metrics.h"
 #include "ngx_rare.h"
@@ -137,8 +138,10 @@ typedef struct {
 
 
 typedef struct {
+    ngx_http_line_t              line;        /* where its block begins */
     ngx_optcache_l1_t           *zone;        /* NULL: off */
     ngx_str_t                    zone_name;   /* data is NULL: not set */
+    ngx_http_line_t              zone_line;   /* that names it */
     ngx_http_optcache_value_t   *key;         /* NULL: the default */
     ngx_http_optcache_value_t   *user;        /* NULL: $http_authorization */
     ngx_http_complex_value_t    *until;       /* NULL: $token_exp, if any */
@@ -148,6 +151,7 @@ typedef struct {
     ngx_array_t                 *purge;       /* NULL: off */
     uint64_t                     never;       /* bypass that no_store has */
     ngx_uint_t                   methods;
+    ngx_http_line_t              methods_line;  /* if they are its own */
     size_t                       max_size;
     ngx_uint_t                   headers;
     ngx_uint_t                   set_cookie;

@@ -80,7 +80,7 @@ ngx_http_optcache_advice_merge(ngx_conf_t *cf,
 
     omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_optcache_module);
 
-    return ngx_http_place_add(cf, &omcf->places);
+    return ngx_http_place_add(cf, &omcf->places, &conf->line);
 }
 
 
@@ -121,11 +121,12 @@ ngx_http_optcache_advice_user(ngx_conf_t *cf, ngx_http_place_t *place,
         return 0;
     }
 
-    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                  "\"optcache_user %V\" is the same user for all in location "
-                  "\"%V\", which tells users apart: each gets what is private "
-                  "to others", &olcf->user->complex.value,
-                  ngx_http_place_name(place));
+    ngx_http_line_log(NGX_LOG_WARN, cf, 0, place->line,
+                      "\"optcache_user %V\" is the same user for all in "
+                      "location \"%V\", which tells users apart: each gets "
+                      "what is private to others",
+                      &olcf->user->complex.value,
+                      ngx_http_place_name(place));
 
     return 1;
 }
@@ -161,10 +162,10 @@ ngx_http_optcache_advice_nobody(ngx_conf_t *cf, ngx_http_place_t *place,
             continue;
         }
 
-        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                      "\"$%V\" of \"optcache_user\" is always empty in "
-                      "location \"%V\", where no token is verified: expected "
-                      "\"token_jwt_keys\"", &variable, name);
+        ngx_http_line_log(NGX_LOG_WARN, cf, 0, place->line,
+                          "\"$%V\" of \"optcache_user\" is always empty in "
+                          "location \"%V\", where no token is verified: "
+                          "expected \"token_jwt_keys\"", &variable, name);
 
         return 1;
     }
@@ -189,10 +190,11 @@ ngx_http_optcache_advice_target(ngx_conf_t *cf, ngx_http_place_t *place,
         return 0;
     }
 
-    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                  "\"optcache_key %V\" is the same for all that location "
-                  "\"%V\" is asked for, expected \"$request_uri\" or the like",
-                  &olcf->key->complex.value, ngx_http_place_name(place));
+    ngx_http_line_log(NGX_LOG_WARN, cf, 0, place->line,
+                      "\"optcache_key %V\" is the same for all that location "
+                      "\"%V\" is asked for, expected \"$request_uri\" or "
+                      "the like", &olcf->key->complex.value,
+                      ngx_http_place_name(place));
 
     return 1;
 }
@@ -241,12 +243,12 @@ ngx_http_optcache_advice_host(ngx_conf_t *cf, ngx_http_place_t *place,
             continue;
         }
 
-        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                      "\"optcache_key %V\" is the same for the servers \"%V\" "
-                      "and \"%V\", which share the zone \"%V\", expected "
-                      "\"$host\" in it", &olcf->key->complex.value,
-                      &ocscf->server_name, &cscf->server_name,
-                      &olcf->zone->name);
+        ngx_http_line_log(NGX_LOG_WARN, cf, 0, place->line,
+                          "\"optcache_key %V\" is the same for the servers "
+                          "\"%V\" and \"%V\", which share the zone \"%V\", "
+                          "expected \"$host\" in it",
+                          &olcf->key->complex.value, &ocscf->server_name,
+                          &cscf->server_name, &olcf->zone->name);
         return 1;
     }
 
@@ -287,10 +289,11 @@ ngx_http_optcache_advice_api(ngx_conf_t *cf, ngx_http_place_t *place,
         return 0;
     }
 
-    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                  "\"optcache_api write=on\" in location \"%V\" lets anybody "
-                  "purge, expected \"allow\" and \"deny\" or the like",
-                  ngx_http_place_name(place));
+    ngx_http_line_log(NGX_LOG_WARN, cf, 0, place->line,
+                      "\"optcache_api write=on\" in location \"%V\" lets "
+                      "anybody purge, expected \"allow\" and \"deny\" or the "
+                      "like",
+                      ngx_http_place_name(place));
 
     return 1;
 }

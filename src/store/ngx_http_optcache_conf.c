@@ -131,11 +131,13 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
      *
      *     conf->zone = NULL;
      *     conf->zone_name = { 0, NULL };
+     *     conf->zone_line = { NULL, 0 };
      *     conf->key = NULL;
      *     conf->user = NULL;
      *     conf->until = NULL;
      *     conf->ignore = 0;
      *     conf->methods = 0;
+     *     conf->methods_line = { NULL, 0 };
      *     conf->use_stale = 0;
      *     conf->gzip_types = { NULL };
      *     conf->gzip_types_keys = NULL;
@@ -144,6 +146,8 @@ ngx_http_optcache_conf_create_loc(ngx_conf_t *cf)
      *     conf->api_policy = { 0, NULL };
      *     conf->own = 0;
      */
+
+    ngx_http_line_here(cf, &conf->line);
 
     conf->valid = NGX_CONF_UNSET_PTR;
     conf->tags = NGX_CONF_UNSET_PTR;
@@ -233,14 +237,6 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_optcache_module);
     omcf->max_size = ngx_max(omcf->max_size, conf->max_size);
 
-    if (conf->max_size > NGX_HTTP_OPTCACHE_MAX_SIZE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid size %uz in \"optcache_max_size\", "
-                           "expected at most %d", conf->max_size,
-                           NGX_HTTP_OPTCACHE_MAX_SIZE);
-        return NGX_CONF_ERROR;
-    }
-
     conf->own = ngx_http_optcache_conf_own(cf, prev);
 
     rv = ngx_http_optcache_conf_merge_zone(cf, prev, conf);
@@ -292,6 +288,7 @@ ngx_http_optcache_conf_merge_zone(ngx_conf_t *cf,
 
     if (conf->zone_name.data == NULL) {
         conf->zone_name = prev->zone_name;
+        conf->zone_line = prev->zone_line;
     }
 
     if (conf->zone_name.len == 0) {
@@ -314,10 +311,10 @@ ngx_http_optcache_conf_merge_zone(ngx_conf_t *cf,
         }
     }
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "optcache uses the zone \"%V\", which no "
-                       "\"optcache_zone\" directive defines",
-                       &conf->zone_name);
+    ngx_http_line_log(NGX_LOG_EMERG, cf, 0, &conf->zone_line,
+                      "optcache uses the zone \"%V\", which no "
+                      "\"optcache_zone\" directive defines",
+                      &conf->zone_name);
 
     return NGX_CONF_ERROR;
 }
@@ -408,6 +405,7 @@ ngx_http_optcache_conf_use(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     olcf->zone_name = value[1];
+    ngx_http_line_here(cf, &olcf->zone_line);
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
         olcf->zone_name.len = 0;
@@ -428,6 +426,8 @@ ngx_http_optcache_conf_methods(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (olcf->methods) {
         return "is duplicate";
     }
+
+    ngx_http_line_here(cf, &olcf->methods_line);
 
     value = cf->args->elts;
 

@@ -61,6 +61,8 @@ char *ngx_http_optcache_conf_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_optcache_conf_min_uses(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_optcache_conf_max_size(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_optcache_conf_tags(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 

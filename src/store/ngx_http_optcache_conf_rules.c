@@ -75,9 +75,11 @@ ngx_http_optcache_conf_merge_rules(ngx_conf_t *cf,
         && (conf->methods & NGX_HTTP_POST)
         && !ngx_http_optcache_conf_keys_body(conf))
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"optcache_methods\" with POST needs "
-                           "\"$optcache_body\" in \"optcache_key\"");
+        ngx_http_line_log(NGX_LOG_EMERG, cf, 0,
+                          conf->methods_line.file ? &conf->methods_line
+                                                  : &conf->line,
+                          "\"optcache_methods\" with POST needs "
+                          "\"$optcache_body\" in \"optcache_key\"");
         return NGX_CONF_ERROR;
     }
 
@@ -198,10 +200,10 @@ ngx_http_optcache_conf_warn(ngx_conf_t *cf,
 
     omcf->warned = 1;
 
-    ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                       "\"optcache_set_cookie keep\" with an empty "
-                       "\"optcache_user\" gives the cookies of one client to "
-                       "all others");
+    ngx_http_line_log(NGX_LOG_WARN, cf, 0, &conf->line,
+                      "\"optcache_set_cookie keep\" with an empty "
+                      "\"optcache_user\" gives the cookies of one client to "
+                      "all others");
 }
 
 
@@ -222,6 +224,36 @@ ngx_http_optcache_conf_ignore(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                   ngx_conf_set_bitmask_slot(cf, cmd, conf),
                                   "\"Cache-Control\", \"Expires\" or "
                                   "\"Vary\"");
+}
+
+
+char *
+ngx_http_optcache_conf_max_size(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_optcache_loc_conf_t *olcf = conf;
+
+    ssize_t     size;
+    ngx_str_t  *value;
+
+    if (olcf->max_size != NGX_CONF_UNSET_SIZE) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    size = ngx_parse_size(&value[1]);
+
+    if (size == NGX_ERROR || size > NGX_HTTP_OPTCACHE_MAX_SIZE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\", expected at most "
+                           "%d, a number of bytes, k or m", &value[1],
+                           &cmd->name, NGX_HTTP_OPTCACHE_MAX_SIZE);
+        return NGX_CONF_ERROR;
+    }
+
+    olcf->max_size = size;
+
+    return NGX_CONF_OK;
 }
 
 

@@ -22,11 +22,11 @@
 
 
 static ngx_token_keys_t *ngx_http_ratelimit_redis_token_jwt_conf_load(
-    ngx_conf_t *cf, ngx_str_t *name, ngx_uint_t algorithms);
+    ngx_conf_t *cf, ngx_http_ratelimit_redis_loc_conf_t *conf);
 static ngx_int_t ngx_http_ratelimit_redis_token_jwt_conf_bytes(ngx_conf_t *cf,
-    ngx_str_t *name, ngx_str_t *bytes);
+    ngx_str_t *name, ngx_http_line_t *line, ngx_str_t *bytes);
 static void ngx_http_ratelimit_redis_token_jwt_conf_warn(ngx_conf_t *cf,
-    ngx_str_t *name, ngx_token_keys_t *keys);
+    ngx_http_ratelimit_redis_loc_conf_t *conf, ngx_token_keys_t *keys);
 
 
 char *
@@ -50,6 +50,7 @@ ngx_http_ratelimit_redis_token_jwt_conf_keys(ngx_conf_t *cf,
     }
 
     rlcf->token_jwt_file = value[1];
+    ngx_http_line_here(cf, &rlcf->token_jwt_line);
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
         rlcf->token_jwt_file.len = 0;
@@ -193,6 +194,7 @@ ngx_http_ratelimit_redis_token_jwt_conf_merge(ngx_conf_t *cf,
 
     if (conf->token_jwt_file.data == NULL) {
         conf->token_jwt_file = prev->token_jwt_file;
+        conf->token_jwt_line = prev->token_jwt_line;
     }
 
     ngx_conf_merge_uint_value(conf->token_jwt_algorithms,
@@ -222,9 +224,7 @@ ngx_http_ratelimit_redis_token_jwt_conf_merge(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    jwt->keys = ngx_http_ratelimit_redis_token_jwt_conf_load(cf,
-                                                &conf->token_jwt_file,
-                                                conf->token_jwt_algorithms);
+    jwt->keys = ngx_http_ratelimit_redis_token_jwt_conf_load(cf, conf);
     if (jwt->keys == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -258,10 +258,10 @@ ngx_http_ratelimit_redis_token_jwt_conf_merge(ngx_conf_t *cf,
 /* Each file is read once, however many locations name it. */
 
 static ngx_token_keys_t *
-ngx_http_ratelimit_redis_token_jwt_conf_load(ngx_conf_t *cf, ngx_str_t *name,
-    ngx_uint_t algorithms)
+ngx_http_ratelimit_redis_token_jwt_conf_load(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_loc_conf_t *conf)
 {
-    ngx_str_t                              bytes, err;
+    ngx_str_t                              bytes, err, *name;
     ngx_uint_t                             i;
     ngx_token_keys_t                      *keys;
     ngx_http_token_file_t                 *file;
@@ -270,9 +270,10 @@ ngx_http_ratelimit_redis_token_jwt_conf_load(ngx_conf_t *cf, ngx_str_t *name,
     rmcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_ratelimit_redis_module);
     file = rmcf->token_files.elts;
+    name = &conf->token_jwt_file;
 
     for (i = 0; i < rmcf->token_files.nelts; i++) {
-        if (file[i].algorithms == algorithms
+        if (file[i].algorithms == conf->token_jwt_algorithms
             && file[i].name.len == name->len
             && ngx_strncmp(file[i].name.data, name->data, name->len) == 0)
         {
@@ -280,23 +281,26 @@ ngx_http_ratelimit_redis_token_jwt_conf_load(ngx_conf_t *cf, ngx_str_t *name,
         }
     }
 
-    if (ngx_http_ratelimit_redis_token_jwt_conf_bytes(cf, name, &bytes)
+    if (ngx_http_ratelimit_redis_token_jwt_conf_bytes(cf, name,
+                                                      &conf->token_jwt_line,
+                                                      &bytes)
         != NGX_OK)
     {
         return NULL;
     }
 
-    keys = ngx_token_keys_parse(cf->pool, &bytes, algorithms, &err);
+    keys = ngx_token_keys_parse(cf->pool, &bytes, conf->token_jwt_algorithms,
+                                &err);
 
     ngx_explicit_memzero(bytes.data, bytes.len);
 
     if (keys == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"token_jwt_keys\" \"%V\": %V", name, &err);
+        ngx_http_line_log(NGX_LOG_EMERG, cf, 0, &conf->token_jwt_line,
+                          "\"token_jwt_keys\" \"%V\": %V", name, &err);
         return NULL;
     }
 
-    ngx_http_ratelimit_redis_token_jwt_conf_warn(cf, name, keys);
+    ngx_http_ratelimit_redis_token_jwt_conf_warn(cf, conf, keys);
 
     file = ngx_array_push(&rmcf->token_files);
     if (file == NULL) {
@@ -304,7 +308,7 @@ ngx_http_ratelimit_redis_token_jwt_conf_load(ngx_conf_t *cf, ngx_str_t *name,
     }
 
     file->name = *name;
-    file->algorithms = algorithms;
+    file->algorithms = conf->token_jwt_algorithms;
     file->keys = keys;
 
     return keys;
@@ -312,28 +316,29 @@ ngx_http_ratelimit_redis_token_jwt_conf_load(ngx_conf_t *cf, ngx_str_t *name,
 
 
 static void
-ngx_http_ratelimit_redis_token_jwt_conf_warn(ngx_conf_t *cf, ngx_str_t *name,
-    ngx_token_keys_t *keys)
+ngx_http_ratelimit_redis_token_jwt_conf_warn(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_loc_conf_t *conf, ngx_token_keys_t *keys)
 {
     if (keys->skipped) {
-        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                      "%ui of the keys in \"token_jwt_keys\" \"%V\" are not "
-                      "used, the first is key %ui: %s", keys->skipped, name,
-                      keys->position, keys->reason);
+        ngx_http_line_log(NGX_LOG_WARN, cf, 0, &conf->token_jwt_line,
+                          "%ui of the keys in \"token_jwt_keys\" \"%V\" are "
+                          "not used, the first is key %ui: %s", keys->skipped,
+                          &conf->token_jwt_file, keys->position,
+                          keys->reason);
     }
 
     if (keys->private) {
-        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                      "%ui of the keys in \"token_jwt_keys\" \"%V\" are "
-                      "private, of which only the public part is needed",
-                      keys->private, name);
+        ngx_http_line_log(NGX_LOG_WARN, cf, 0, &conf->token_jwt_line,
+                          "%ui of the keys in \"token_jwt_keys\" \"%V\" are "
+                          "private, of which only the public part is needed",
+                          keys->private, &conf->token_jwt_file);
     }
 }
 
 
 static ngx_int_t
 ngx_http_ratelimit_redis_token_jwt_conf_bytes(ngx_conf_t *cf, ngx_str_t *name,
-    ngx_str_t *bytes)
+    ngx_http_line_t *line, ngx_str_t *bytes)
 {
     off_t        size;
     ssize_t      n;
@@ -348,27 +353,27 @@ ngx_http_ratelimit_redis_token_jwt_conf_bytes(ngx_conf_t *cf, ngx_str_t *name,
     file.fd = ngx_open_file(name->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
     if (file.fd == NGX_INVALID_FILE) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
-                      ngx_open_file_n " \"%V\" of \"token_jwt_keys\" failed",
-                      name);
+        ngx_http_line_log(NGX_LOG_EMERG, cf, ngx_errno, line,
+                          ngx_open_file_n " \"%V\" of \"token_jwt_keys\" "
+                          "failed", name);
         return NGX_ERROR;
     }
 
     rc = NGX_ERROR;
 
     if (ngx_fd_info(file.fd, &file.info) == NGX_FILE_ERROR) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
-                      ngx_fd_info_n " \"%V\" of \"token_jwt_keys\" failed",
-                      name);
+        ngx_http_line_log(NGX_LOG_EMERG, cf, ngx_errno, line,
+                          ngx_fd_info_n " \"%V\" of \"token_jwt_keys\" failed",
+                          name);
         goto done;
     }
 
     size = ngx_file_size(&file.info);
 
     if (!ngx_is_file(&file.info) || size > NGX_TOKEN_KEYS_FILE) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"token_jwt_keys\" \"%V\" must be a file of at most "
-                      "%d bytes", name, NGX_TOKEN_KEYS_FILE);
+        ngx_http_line_log(NGX_LOG_EMERG, cf, 0, line,
+                          "\"token_jwt_keys\" \"%V\" must be a file of at "
+                          "most %d bytes", name, NGX_TOKEN_KEYS_FILE);
         goto done;
     }
 
@@ -382,9 +387,9 @@ ngx_http_ratelimit_redis_token_jwt_conf_bytes(ngx_conf_t *cf, ngx_str_t *name,
     n = ngx_read_file(&file, bytes->data, bytes->len, 0);
 
     if (n != (ssize_t) bytes->len) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"token_jwt_keys\" \"%V\" was not read as a whole",
-                      name);
+        ngx_http_line_log(NGX_LOG_EMERG, cf, 0, line,
+                          "\"token_jwt_keys\" \"%V\" was not read as a whole",
+                          name);
         goto done;
     }
 
