@@ -33,6 +33,8 @@ my @bad = (
     [http => 'ratelimit_redis_zone $arg_a zone=a:4k rate=1r/s;',
      'zone "zone=a:4k" is too small, it must be at least 32k'],
     [http => "$z $z", 'duplicate zone "a"'],
+    [http => 'ratelimit_redis_zone "" zone=a:1m rate=1r/s;',
+     '"ratelimit_redis_zone" has an empty key'],
     [http => 'ratelimit_redis_zone $arg_a zone=a:1m rate=1r/s rate=2r/s;',
      'duplicate rate "rate=2r/s"'],
     [http => 'ratelimit_redis_zone $arg_a zone=a:1m rate=60r/m rate=1r/60s;',

@@ -71,6 +71,13 @@ ngx_http_ratelimit_redis_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
 
     value = cf->args->elts;
 
+    if (value[1].len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" has an empty key, by which nothing is "
+                           "limited", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
     ngx_memzero(&args, sizeof(ngx_http_ratelimit_redis_args_t));
 
     args.zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_ratelimit_redis_zone_t));
