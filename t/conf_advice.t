@@ -20,6 +20,7 @@ my $here = '127.0.0.1:8080';
 my $write = 'optcache_api write=on;';
 my $limits = 'ratelimit_redis_api write=on;';
 my $addr = 'ratelimit_redis_zone %s zone=a:1m rate=1r/s;';
+my $limit = 'ratelimit_redis zone=a;';
 my $user = 'optcache c; optcache_user nobody;';
 my $lists = 'token_blacklist on;';
 my $claims = 'token_jwt_require iss=a;';
@@ -38,6 +39,29 @@ my @cases = (
         sprintf($addr, '$proxy_add_x_forwarded_for')],
     ['an address', '', sprintf($addr, '$remote_addr$ratelimit_redis_addr')],
     ['some other field', '', sprintf($addr, '$http_x_real_ip_of_mine')],
+
+    ['a limit of no token',
+        qr/"\$token_user" in the key of zone "a" is always empty in .* "\/x"/,
+        sprintf($addr, '$token_user'), "$limit location /x { }"],
+    ['and of all', qr/"\$token_claim_b" in the key of zone "a" is always empty/,
+        sprintf($addr, '"u:$token_sub:${token_claim_b}"'),
+        "location /x { $limit }"],
+    ['of verified ones', '', sprintf($addr, '$token_user'),
+        "$limit location /x { token_jwt_keys keys.json; }"],
+    ['of none, and meant', '', sprintf($addr, '$token_user'),
+        "$limit location /x { token_jwt_keys off; }"],
+    ['or by address', '', sprintf($addr, '$token_user$remote_addr'),
+        "$limit location /x { }"],
+    ['off', '', sprintf($addr, '$token_user'),
+        "$limit location /x { ratelimit_redis off; }"],
+    ['of malformed tokens', qr/"\$token_digest" in the key of zone "a" is empty/,
+        sprintf($addr, '$token_digest'), "location /x { $limit }"],
+    ['that are refused', '', sprintf($addr, '$token_digest'),
+        "$limit location /x { token_required on; }"
+        . ' location /y { token_jwt_keys keys.json; }'],
+    ['or limited', '', sprintf($addr, '$token_digest')
+        . ' ratelimit_redis_zone $remote_addr zone=b:1m rate=9r/s;',
+        "location /x { $limit ratelimit_redis zone=b; }"],
 
     ['an open api', qr/"optcache_api write=on" in location "\/x" lets anybody/,
         $zone, "location /x { $write }", $all],

@@ -26,8 +26,47 @@ static const char  *ngx_http_ratelimit_redis_claimed[] = {
 };
 
 
+/* what only a verified token says, and what any token has */
+
+static const char  *ngx_http_ratelimit_redis_verified[] = {
+    "token_sub", "token_user", "token_exp", "token_claim_*", NULL
+};
+
+static const char  *ngx_http_ratelimit_redis_digest[] = {
+    "token_digest", NULL
+};
+
+
+static ngx_uint_t ngx_http_ratelimit_redis_advice_nobody(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_ratelimit_redis_loc_conf_t *rlcf);
+static ngx_uint_t ngx_http_ratelimit_redis_advice_malformed(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_ratelimit_redis_loc_conf_t *rlcf);
 static ngx_uint_t ngx_http_ratelimit_redis_advice_unverified(ngx_conf_t *cf,
-    ngx_http_place_t *place);
+    ngx_http_place_t *place, ngx_http_ratelimit_redis_loc_conf_t *rlcf);
+static ngx_uint_t ngx_http_ratelimit_redis_advice_api(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_ratelimit_redis_loc_conf_t *rlcf);
+static ngx_uint_t ngx_http_ratelimit_redis_advice_only(
+    ngx_http_ratelimit_redis_rule_t *rule, const char **words,
+    ngx_str_t *variable);
+static void ngx_http_ratelimit_redis_advice_nothing(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf);
+
+
+typedef ngx_uint_t (*ngx_http_ratelimit_redis_advice_pt)(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_ratelimit_redis_loc_conf_t *rlcf);
+
+
+/* 1: it was said, and needs not be said again */
+
+static ngx_http_ratelimit_redis_advice_pt
+    ngx_http_ratelimit_redis_advices[] =
+{
+    ngx_http_ratelimit_redis_advice_nobody,
+    ngx_http_ratelimit_redis_advice_malformed,
+    ngx_http_ratelimit_redis_advice_unverified,
+    ngx_http_ratelimit_redis_advice_api,
+    NULL
+};
 
 
 void
@@ -63,7 +102,8 @@ ngx_http_ratelimit_redis_advice_merge(ngx_conf_t *cf,
 {
     ngx_http_ratelimit_redis_main_conf_t  *rmcf;
 
-    if (conf->api == NGX_HTTP_RATELIMIT_REDIS_API_OFF
+    if (conf->rules->nelts == 0
+        && conf->api == NGX_HTTP_RATELIMIT_REDIS_API_OFF
         && !conf->token_blacklist
         && !conf->token_required
         && !conf->token_revoke)
@@ -82,49 +122,58 @@ void
 ngx_http_ratelimit_redis_advice(ngx_conf_t *cf,
     ngx_http_ratelimit_redis_main_conf_t *rmcf)
 {
-    ngx_uint_t                            i, open, revoked, unverified;
+    ngx_uint_t         i, j;
+    ngx_http_place_t  *place;
+
+    place = rmcf->places.elts;
+
+    for (i = 0; ngx_http_ratelimit_redis_advices[i]; i++) {
+
+        for (j = 0; j < rmcf->places.nelts; j++) {
+
+            if (ngx_http_ratelimit_redis_advices[i](cf, &place[j],
+                place[j].loc_conf[ngx_http_ratelimit_redis_module.ctx_index]))
+            {
+                break;
+            }
+        }
+    }
+
+    ngx_http_ratelimit_redis_advice_nothing(cf, rmcf);
+}
+
+
+static void
+ngx_http_ratelimit_redis_advice_nothing(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf)
+{
+    ngx_uint_t                            i;
     ngx_http_line_t                      *asked;
     ngx_http_place_t                     *place;
     ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
 
-    open = 0;
+    if (rmcf->redis) {
+        return;
+    }
+
     asked = NULL;
-    unverified = 0;
-    revoked = (rmcf->redis != NULL);
     place = rmcf->places.elts;
 
     for (i = 0; i < rmcf->places.nelts; i++) {
         rlcf = place[i].loc_conf[ngx_http_ratelimit_redis_module.ctx_index];
 
+        if (rlcf->token_revoke
+            || rlcf->api == NGX_HTTP_RATELIMIT_REDIS_API_WRITE)
+        {
+            return;
+        }
+
         if (asked == NULL && rlcf->token_blacklist) {
             asked = place[i].line;
         }
-
-        revoked |= (rlcf->token_revoke != 0);
-
-        if (!unverified) {
-            unverified = ngx_http_ratelimit_redis_advice_unverified(cf,
-                                                                    &place[i]);
-        }
-
-        if (rlcf->api != NGX_HTTP_RATELIMIT_REDIS_API_WRITE) {
-            continue;
-        }
-
-        revoked = 1;
-
-        if (!open && ngx_http_place_open(cf, &place[i])) {
-            open = 1;
-
-            ngx_http_line_log(NGX_LOG_WARN, cf, 0, place[i].line,
-                              "\"ratelimit_redis_api write=on\" in location "
-                              "\"%V\" lets anybody reset limits and revoke "
-                              "tokens, expected \"allow\" and \"deny\" or the "
-                              "like", ngx_http_place_name(&place[i]));
-        }
     }
 
-    if (asked && !revoked) {
+    if (asked) {
         ngx_http_line_log(NGX_LOG_WARN, cf, 0, asked,
                           "\"token_blacklist\" has nothing to refuse: there is "
                           "neither \"ratelimit_redis_server\" nor "
@@ -134,16 +183,143 @@ ngx_http_ratelimit_redis_advice(ngx_conf_t *cf,
 }
 
 
-/* 1 when warned of what is said of tokens where none is ever verified */
+static ngx_uint_t
+ngx_http_ratelimit_redis_advice_api(ngx_conf_t *cf, ngx_http_place_t *place,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf)
+{
+    if (rlcf->api != NGX_HTTP_RATELIMIT_REDIS_API_WRITE
+        || !ngx_http_place_open(cf, place))
+    {
+        return 0;
+    }
+
+    ngx_http_line_log(NGX_LOG_WARN, cf, 0, place->line,
+                      "\"ratelimit_redis_api write=on\" in location \"%V\" "
+                      "lets anybody reset limits and revoke tokens, expected "
+                      "\"allow\" and \"deny\" or the like",
+                      ngx_http_place_name(place));
+
+    return 1;
+}
+
+
+/*
+ * A limit by what a token says, where none is ever verified: the key is empty,
+ * and nobody is limited, or it is the same for all.
+ */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_advice_nobody(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_ratelimit_redis_loc_conf_t *rlcf)
+{
+    ngx_str_t                         variable;
+    ngx_uint_t                        i;
+    ngx_http_ratelimit_redis_rule_t  *rules;
+
+    /* of "token_jwt_keys off" and of servers, see advice_unverified() */
+
+    if (rlcf->token_jwt_file.data || ngx_http_place_name(place)->len == 0) {
+        return 0;
+    }
+
+    rules = rlcf->rules->elts;
+
+    for (i = 0; i < rlcf->rules->nelts; i++) {
+
+        if (!ngx_http_ratelimit_redis_advice_only(&rules[i],
+                                          ngx_http_ratelimit_redis_verified,
+                                          &variable))
+        {
+            continue;
+        }
+
+        ngx_http_line_log(NGX_LOG_WARN, cf, 0, place->line,
+                          "\"$%V\" in the key of zone \"%V\" is always empty "
+                          "in location \"%V\", where no token is verified: "
+                          "expected \"token_jwt_keys\"", &variable,
+                          &rules[i].shm_zone->shm.name,
+                          ngx_http_place_name(place));
+        return 1;
+    }
+
+    return 0;
+}
+
+
+/* A limit by tokens alone, where what cannot be a token is not refused. */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_advice_malformed(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_ratelimit_redis_loc_conf_t *rlcf)
+{
+    ngx_str_t                         variable;
+    ngx_uint_t                        i;
+    ngx_http_ratelimit_redis_rule_t  *rules;
+
+    if (rlcf->token_required
+        || rlcf->token_blacklist
+        || rlcf->token_jwt
+        || rlcf->rules->nelts == 0
+        || ngx_http_place_name(place)->len == 0)
+    {
+        return 0;
+    }
+
+    rules = rlcf->rules->elts;
+
+    /* one by something else limits them, too */
+
+    for (i = 0; i < rlcf->rules->nelts; i++) {
+
+        if (!ngx_http_ratelimit_redis_advice_only(&rules[i],
+                                            ngx_http_ratelimit_redis_digest,
+                                            &variable))
+        {
+            return 0;
+        }
+    }
+
+    ngx_http_line_log(NGX_LOG_WARN, cf, 0, place->line,
+                      "\"$%V\" in the key of zone \"%V\" is empty with a "
+                      "malformed token, which location \"%V\" lets pass "
+                      "without a limit: expected \"token_required\" or "
+                      "\"token_blacklist\"", &variable,
+                      &rules[0].shm_zone->shm.name,
+                      ngx_http_place_name(place));
+
+    return 1;
+}
+
+
+/* 1 if the key has variables, the last of them *variable, and only these */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_advice_only(ngx_http_ratelimit_redis_rule_t *rule,
+    const char **words, ngx_str_t *variable)
+{
+    size_t                            pos;
+    ngx_http_ratelimit_redis_zone_t  *rz;
+
+    rz = rule->shm_zone->data;
+    pos = 0;
+
+    while (ngx_http_place_variable(&rz->key.value, &pos, variable) == NGX_OK) {
+        if (!ngx_http_place_listed(variable, words)) {
+            return 0;
+        }
+    }
+
+    return pos != 0;
+}
+
+
+/* What is said of tokens, where none is ever verified. */
 
 static ngx_uint_t
 ngx_http_ratelimit_redis_advice_unverified(ngx_conf_t *cf,
-    ngx_http_place_t *place)
+    ngx_http_place_t *place, ngx_http_ratelimit_redis_loc_conf_t *rlcf)
 {
-    char                                 *directive;
-    ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
-
-    rlcf = place->loc_conf[ngx_http_ratelimit_redis_module.ctx_index];
+    char  *directive;
 
     /*
      * "token_jwt_keys off" has data, and says that it is meant.  A server as a
