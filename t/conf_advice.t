@@ -87,6 +87,18 @@ my @cases = (
         $all],
     ['that is internal', '', $zone, "location /x { internal; $write }", $all],
 
+    ['an open purge', qr/"optcache_purge on" in location "\/x" lets anybody/, '',
+        'location /x { optcache_purge $arg_a on; }', $all],
+    ['inherited, too', qr/"optcache_purge 1" in location "\/x"/, '',
+        'optcache_purge 1; location /x { }', $all],
+    ['of a variable', '', '',
+        'location /x { optcache_purge $arg_a 0 ""; }', $all],
+    ['of some addresses', '', '', 'location /x { optcache_purge 1;'
+        . ' limit_except GET { allow 10.0.0.0/8; deny all; } }', $all],
+    ['of this host', '', '', 'location /x { optcache_purge 1; }', $here],
+    ['none', '', 'optcache_purge 1;', 'location /x { optcache_purge off; }',
+        $all],
+
     ['one user for all', qr/"optcache_user nobody" is the same user for all/,
         $zone, "location /x { auth_basic a; $user }"],
     ['with tokens', qr/"optcache_user nobody" is the same user/, $zone,

@@ -27,6 +27,8 @@ static ngx_uint_t ngx_http_optcache_advice_key(
     ngx_http_optcache_loc_conf_t *olcf, const char **words);
 static ngx_uint_t ngx_http_optcache_advice_api(ngx_conf_t *cf,
     ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
+static ngx_uint_t ngx_http_optcache_advice_purge(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
 
 
 typedef ngx_uint_t (*ngx_http_optcache_advice_pt)(ngx_conf_t *cf,
@@ -41,6 +43,7 @@ static ngx_http_optcache_advice_pt  ngx_http_optcache_advices[] = {
     ngx_http_optcache_advice_target,
     ngx_http_optcache_advice_host,
     ngx_http_optcache_advice_api,
+    ngx_http_optcache_advice_purge,
     NULL
 };
 
@@ -74,7 +77,10 @@ ngx_http_optcache_advice_merge(ngx_conf_t *cf,
 {
     ngx_http_optcache_main_conf_t  *omcf;
 
-    if (conf->zone == NULL && conf->api == NGX_HTTP_OPTCACHE_API_OFF) {
+    if (conf->zone == NULL
+        && conf->api == NGX_HTTP_OPTCACHE_API_OFF
+        && conf->purge == NULL)
+    {
         return NGX_OK;
     }
 
@@ -296,6 +302,47 @@ ngx_http_optcache_advice_api(ngx_conf_t *cf, ngx_http_place_t *place,
                       ngx_http_place_name(place));
 
     return 1;
+}
+
+
+/* The method PURGE where a value of the list is true whoever asks. */
+
+static ngx_uint_t
+ngx_http_optcache_advice_purge(ngx_conf_t *cf, ngx_http_place_t *place,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    ngx_uint_t                 i;
+    ngx_http_complex_value_t  *value;
+
+    /* a server as a whole has no name: its locations may be guarded */
+
+    if (olcf->purge == NULL
+        || ngx_http_place_name(place)->len == 0
+        || !ngx_http_place_open(cf, place))
+    {
+        return 0;
+    }
+
+    value = olcf->purge->elts;
+
+    for (i = 0; i < olcf->purge->nelts; i++) {
+
+        if (value[i].lengths
+            || value[i].value.len == 0
+            || (value[i].value.len == 1 && value[i].value.data[0] == '0'))
+        {
+            continue;
+        }
+
+        ngx_http_line_log(NGX_LOG_WARN, cf, 0, place->line,
+                          "\"optcache_purge %V\" in location \"%V\" lets "
+                          "anybody purge, expected a variable, or \"allow\" "
+                          "and \"deny\" or the like", &value[i].value,
+                          ngx_http_place_name(place));
+        return 1;
+    }
+
+    return 0;
 }
 
 
