@@ -151,7 +151,7 @@ static ngx_command_t  ngx_http_ratelimit_redis_commands[] = {
 
     { ngx_string("token_source"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_ratelimit_redis_token_conf_source,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_ratelimit_redis_loc_conf_t, token_source),
       NULL },

@@ -147,6 +147,17 @@ my @cases = (
         'token_zone 1m; ratelimit_redis_server redis://127.0.0.1:6379;',
         "location /x { $lists }"],
 
+    ['one key of all', qr/"token_blacklist_key foo" is the same for all tokens/,
+        $revoked, 'token_blacklist_key a:$token_digest;'
+        . ' token_blacklist_key foo; location /x { token_revoke; }'],
+    ['that is not revoked', '', $revoked,
+        "location /x { $lists token_blacklist_key foo; }"
+        . ' location /y { token_revoke; }'],
+
+    ['an issuer of variables',
+        qr/"iss=\$host" in "token_jwt_require" is taken as it is/, '',
+        'location /x { token_jwt_require aud=$ "aud=a$" iss=$host; }'],
+
     ['claims of nothing', qr/"token_jwt_require$unverified/, $claims,
         'token_required on; location /x { } location /y { }'],
     ['algorithms', qr/"token_jwt_algorithms$unverified/, '',

@@ -138,6 +138,9 @@ my @bad = (
     [http => 'token_zone 1m; token_zone 1m;', 'is duplicate'],
     [location => 'token_source;', 'invalid number of arguments'],
     [location => 'token_source $nosuch;', 'unknown "nosuch" variable'],
+    (map { [location => "token_source $_;", 'invalid value "' . s/"//gr
+            . '" of "token_source", it must have a variable'] }
+     '""', 'cookie_session'),
     [location => 'token_required x;', 'invalid value "x" in "token_required"'],
     [location => 'token_blacklist x;',
      'invalid value "x" in "token_blacklist"'],

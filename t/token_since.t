@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Token;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(56);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(58);
 
 my $conf = <<'EOF';
 
@@ -53,6 +53,10 @@ http {
             token_blacklist_since_key tenant:$token_claim_tenant;
         }
 
+        location /all {
+            token_blacklist_since_key everybody;
+        }
+
         location /allow {
             token_blacklist_on_error allow;
         }
@@ -69,7 +73,7 @@ my $key = Test::Nginx::Token->new('HS256');
 my $es = Test::Nginx::Token->new('ES256');
 
 $t->write_file('keys.json', jwks($key, $es));
-$t->write_file($_, 'SEE-THIS') for qw/ x off other allow opaque /;
+$t->write_file($_, 'SEE-THIS') for qw/ x off other all allow opaque /;
 $t->write_file_expand('nginx.conf', $conf);
 
 my $redis = $t->run_redis();
@@ -142,6 +146,13 @@ passes($early, 'it is over');
 $redis->cmd('SET', 'tenant:t1', 2000);
 is(status(get('/other', token(tenant => 't1', iat => 1000))), 401, 'a claim');
 is(status(get('/other', token(tenant => 't2', iat => 1000))), 200, 'another');
+
+# a time for everybody
+
+$redis->cmd('SET', 'everybody', 2000);
+is(status(get('/all', $key->token({ iss => 'e', sub => 'f', iat => 1000 }))),
+    401, 'whoever it is');
+is(status(get('/all', $then)), 200, 'who came later');
 
 # besides the other kind of key
 

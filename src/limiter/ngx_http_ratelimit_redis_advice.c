@@ -45,6 +45,8 @@ static ngx_uint_t ngx_http_ratelimit_redis_advice_unverified(ngx_conf_t *cf,
     ngx_http_place_t *place, ngx_http_ratelimit_redis_loc_conf_t *rlcf);
 static ngx_uint_t ngx_http_ratelimit_redis_advice_api(ngx_conf_t *cf,
     ngx_http_place_t *place, ngx_http_ratelimit_redis_loc_conf_t *rlcf);
+static ngx_uint_t ngx_http_ratelimit_redis_advice_revoke(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_ratelimit_redis_loc_conf_t *rlcf);
 static ngx_uint_t ngx_http_ratelimit_redis_advice_only(
     ngx_http_ratelimit_redis_rule_t *rule, const char **words,
     ngx_str_t *variable);
@@ -65,6 +67,7 @@ static ngx_http_ratelimit_redis_advice_pt
     ngx_http_ratelimit_redis_advice_malformed,
     ngx_http_ratelimit_redis_advice_unverified,
     ngx_http_ratelimit_redis_advice_api,
+    ngx_http_ratelimit_redis_advice_revoke,
     NULL
 };
 
@@ -288,6 +291,40 @@ ngx_http_ratelimit_redis_advice_malformed(ngx_conf_t *cf,
                       ngx_http_place_name(place));
 
     return 1;
+}
+
+
+/* A key that is of all tokens, which is revoked with the first of them. */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_advice_revoke(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_ratelimit_redis_loc_conf_t *rlcf)
+{
+    ngx_uint_t                 i;
+    ngx_http_complex_value_t  *key;
+
+    if (!rlcf->token_revoke || rlcf->token_keys == NULL) {
+        return 0;
+    }
+
+    key = rlcf->token_keys->elts;
+
+    for (i = 0; i < rlcf->token_keys->nelts; i++) {
+
+        if (key[i].lengths) {
+            continue;
+        }
+
+        ngx_http_line_log(NGX_LOG_WARN, cf, 0, place->line,
+                          "\"token_blacklist_key %V\" is the same for all "
+                          "tokens, \"token_revoke\" in location \"%V\" revokes "
+                          "all of them at once: expected \"$token_digest\" or "
+                          "the like in it", &key[i].value,
+                          ngx_http_place_name(place));
+        return 1;
+    }
+
+    return 0;
 }
 
 

@@ -175,6 +175,8 @@ ngx_int_t ngx_http_ratelimit_redis_token_vars_add(ngx_conf_t *cf);
 
 /* _token_conf.c: directives */
 
+char *ngx_http_ratelimit_redis_token_conf_source(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 char *ngx_http_ratelimit_redis_token_conf_blacklist(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 char *ngx_http_ratelimit_redis_token_conf_required(ngx_conf_t *cf,

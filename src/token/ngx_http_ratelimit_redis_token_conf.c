@@ -28,6 +28,25 @@ static ngx_int_t ngx_http_ratelimit_redis_token_conf_watch_zone(
 
 
 char *
+ngx_http_ratelimit_redis_token_conf_source(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    if (ngx_strchr(value[1].data, '$') == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" of \"%V\", it must have "
+                           "a variable", &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_set_complex_value_slot(cf, cmd, conf);
+}
+
+
+char *
 ngx_http_ratelimit_redis_token_conf_blacklist(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf)
 {

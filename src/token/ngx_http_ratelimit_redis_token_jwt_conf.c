@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_place.h"
 #include "ngx_http_ratelimit_redis.h"
 
 
@@ -21,6 +22,8 @@
 #define NGX_HTTP_TOKEN_JWT_LEEWAY  86400
 
 
+static ngx_uint_t ngx_http_ratelimit_redis_token_jwt_conf_variable(
+    ngx_str_t *value);
 static ngx_token_keys_t *ngx_http_ratelimit_redis_token_jwt_conf_load(
     ngx_conf_t *cf, ngx_http_ratelimit_redis_loc_conf_t *conf);
 static ngx_int_t ngx_http_ratelimit_redis_token_jwt_conf_bytes(ngx_conf_t *cf,
@@ -136,6 +139,12 @@ ngx_http_ratelimit_redis_token_jwt_conf_require(ngx_conf_t *cf,
             return NGX_CONF_ERROR;
         }
 
+        if (ngx_http_ratelimit_redis_token_jwt_conf_variable(&value[i])) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"%V\" in \"%V\" is taken as it is, there are "
+                               "no variables in it", &value[i], &cmd->name);
+        }
+
         parameter = ngx_array_push(rlcf->token_jwt_require);
 
         if (rc != NGX_OK || parameter == NULL) {
@@ -146,6 +155,26 @@ ngx_http_ratelimit_redis_token_jwt_conf_require(ngx_conf_t *cf,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* Whether there is something in it that is a variable elsewhere. */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_token_jwt_conf_variable(ngx_str_t *value)
+{
+    size_t     pos;
+    ngx_str_t  name;
+
+    pos = 0;
+
+    while (ngx_http_place_variable(value, &pos, &name) == NGX_OK) {
+        if (name.len) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
