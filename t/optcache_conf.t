@@ -185,6 +185,9 @@ my @wrong = (
         'invalid parameter "x"'],
     [location => 'optcache_api write=on health=503 ratelimit=/l/ x;',
         'invalid number of arguments'],
+    (map { [location => "optcache_api $_;", 'duplicate parameter'] }
+        'write=on write=off', 'health=200 health=503',
+        'ratelimit=/a/ ratelimit=/b/'),
     [location => 'optcache_api ratelimit=;',
         'invalid path in "ratelimit=" of "optcache_api"'],
     [location => 'optcache_api ratelimit=/l;', 'in "ratelimit=/l"'],

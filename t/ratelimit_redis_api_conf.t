@@ -25,6 +25,8 @@ my @bad = (
     [location => 'ratelimit_redis_api write=on health=503 health=503;',
      'invalid number of arguments'],
     [location => 'ratelimit_redis_api; ratelimit_redis_api;', 'is duplicate'],
+    (map { [location => "ratelimit_redis_api $_;", 'duplicate parameter'] }
+     'write=on write=off', 'health=503 health=200', 'write=on write=on'),
     [http => 'ratelimit_redis_api;', 'is not allowed here'],
     [server => 'ratelimit_redis_api;', 'is not allowed here'],
     [location => 'if ($arg_x) { ratelimit_redis_api; }', 'is not allowed here'],

@@ -42,6 +42,13 @@ my @bad = (
     [http => 'ratelimit_redis_zone $arg_a zone=a:1m '
              . join(' ', map { "rate=1r/${_}s" } 1 .. 9) . ';',
      'too many rates at "rate=1r/9s", a zone has at most 8'],
+    (map { my $twice = $_;
+           [http => "ratelimit_redis_zone \$arg_a zone=a:1m rate=1r/s "
+                    . "algorithm=gcra burst=1 lease=1 cost=1 charge=\$arg_c "
+                    . "$twice;",
+            "duplicate parameter \"$twice\" of \"ratelimit_redis_zone\""] }
+     'zone=b:1m', 'algorithm=gcra', 'burst=1', 'lease=2', 'cost=$arg_d',
+     'charge=$arg_d'),
     [http => 'ratelimit_redis_zone $arg_a zone=a:1m rate=1r/s x=y;',
      'invalid parameter "x=y"'],
     [http => 'ratelimit_redis_zone $nosuch zone=a:1m rate=1r/s;',
@@ -89,6 +96,13 @@ my @bad = (
      'invalid parameter "on_error=x"'],
     [location => 'ratelimit_redis zone=a; ratelimit_redis zone=a;',
      'has zone "a" twice on one level'],
+    (map { [location => "ratelimit_redis zone=a on_error=deny dry_run "
+                        . "stage=access nodelay $_;",
+            "duplicate parameter \"$_\" of \"ratelimit_redis\""] }
+     'zone=g', 'on_error=allow', 'stage=precontent', 'dry_run', 'nodelay'),
+    (map { [location => "ratelimit_redis zone=g $_;",
+            '"ratelimit_redis" directive has both "nodelay" and "delay"'] }
+     'nodelay delay=5', 'delay=5 nodelay'),
     [location => 'ratelimit_redis off; ratelimit_redis zone=a;',
      'must be the only one on its level'],
     [location => 'ratelimit_redis zone=a; ratelimit_redis off;',

@@ -11,6 +11,7 @@
 #include "ngx_http_api_problem.h"
 #include "ngx_http_api_response.h"
 #include "ngx_http_api_route.h"
+#include "ngx_http_args.h"
 #include "ngx_http_ratelimit_redis_api.h"
 
 
@@ -167,6 +168,10 @@ ngx_http_ratelimit_redis_api_conf(ngx_conf_t *cf, ngx_command_t *cmd,
 
     if (rlcf->api != NGX_CONF_UNSET_UINT) {
         return "is duplicate";
+    }
+
+    if (ngx_http_args_once(cf, 1, NULL) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     value = cf->args->elts;

@@ -13,6 +13,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_args.h"
 #include "ngx_http_ratelimit_redis.h"
 
 
@@ -45,6 +46,10 @@ ngx_http_ratelimit_redis_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd,
 
     if (rv != NGX_CONF_OK || ngx_strcmp(value[1].data, "off") == 0) {
         return rv;
+    }
+
+    if (ngx_http_args_once(cf, 1, NULL) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     rule = ngx_array_push(rlcf->rules);
@@ -171,6 +176,13 @@ ngx_http_ratelimit_redis_conf_rule_arg(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, ngx_http_ratelimit_redis_rule_t *rule)
 {
     ngx_str_t  s;
+
+    if (rule->delay_set
+        && (ngx_strcmp(value->data, "nodelay") == 0
+            || ngx_strncmp(value->data, "delay=", 6) == 0))
+    {
+        return "has both \"nodelay\" and \"delay\"";
+    }
 
     if (ngx_strncmp(value->data, "zone=", 5) == 0 && value->len > 5) {
 

@@ -13,6 +13,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_args.h"
 #include "ngx_http_ratelimit_redis.h"
 #include "ngx_http_ratelimit_redis_advice.h"
 
@@ -82,6 +83,10 @@ ngx_http_ratelimit_redis_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
 
     args.zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_ratelimit_redis_zone_t));
     if (args.zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_args_once(cf, 2, "rate") != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

@@ -10,6 +10,7 @@
 
 #include "ngx_http_api_response.h"
 #include "ngx_http_api_route.h"
+#include "ngx_http_args.h"
 #include "ngx_http_optcache_api.h"
 #include "ngx_http_optcache_dashboard.h"
 
@@ -109,6 +110,10 @@ ngx_http_optcache_api_conf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (olcf->api != NGX_CONF_UNSET_UINT) {
         return "is duplicate";
+    }
+
+    if (ngx_http_args_once(cf, 1, NULL) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     value = cf->args->elts;
