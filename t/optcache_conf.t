@@ -219,7 +219,12 @@ my @wrong = (
     [http => 'optcache_redis_server redis://127.0.0.1 connections=0;',
         'invalid connections "0"'],
     [http => 'optcache_redis_server redis://127.0.0.1 nosuch=1;',
-        '"nosuch=1"'],
+        'invalid parameter "nosuch=" in "optcache_redis_server", expected '
+        . '"password_file="'],
+    (map { [http => "optcache_redis_server redis://127.0.0.1 $_;",
+            'invalid parameter "' . s/=\K.*//r . '" in'] }
+        'conections=4', 'cluster=on', 'password=a:b@c', 'sentinel',
+        'foo=redis://127.0.0.1'),
     [http => 'optcache_redis_server redis://127.0.0.1 password_file=/no/such;',
         '"/no/such"'],
     [http => 'optcache_redis_server redis://127.0.0.1;'

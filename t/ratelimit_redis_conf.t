@@ -139,7 +139,9 @@ my @bad = (
 
     [http => 'ratelimit_redis_prefix a; ratelimit_redis_prefix b;',
      'is duplicate'],
-    [http => 'ratelimit_redis_server x;', 'ratelimit_redis_server'],
+    [http => 'ratelimit_redis_server x;',
+     'invalid parameter "x" in "ratelimit_redis_server", expected '
+     . '"password_file=", "connections="'],
     [http => 'ratelimit_redis_server redis://127.0.0.1:1;
               ratelimit_redis_server redis://127.0.0.1:2;', 'is duplicate'],
     [server => 'ratelimit_redis_server redis://127.0.0.1:1;',

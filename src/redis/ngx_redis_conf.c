@@ -28,6 +28,9 @@ typedef struct {
 
 static char *ngx_redis_conf_param(ngx_conf_t *cf, ngx_redis_conf_t *conf,
     ngx_str_t *arg);
+static ngx_uint_t ngx_redis_conf_mistyped(ngx_str_t *arg, ngx_str_t *name);
+static void ngx_redis_conf_expected(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *name);
 static char *ngx_redis_conf_server(ngx_conf_t *cf, ngx_redis_conf_t *conf,
     ngx_str_t *arg);
 static ngx_int_t ngx_redis_conf_addrs(ngx_conf_t *cf,
@@ -151,7 +154,7 @@ ngx_redis_conf_parse(ngx_conf_t *cf, ngx_redis_conf_t **confp)
 static char *
 ngx_redis_conf_param(ngx_conf_t *cf, ngx_redis_conf_t *conf, ngx_str_t *arg)
 {
-    ngx_str_t                value;
+    ngx_str_t                name, value;
     ngx_redis_conf_param_t  *param;
 
     for (param = ngx_redis_conf_params; param->name.len; param++) {
@@ -186,7 +189,57 @@ ngx_redis_conf_param(ngx_conf_t *cf, ngx_redis_conf_t *conf, ngx_str_t *arg)
         return NGX_CONF_OK;
     }
 
+    if (ngx_redis_conf_mistyped(arg, &name)) {
+        ngx_redis_conf_expected(cf, conf, &name);
+        return NGX_CONF_ERROR;
+    }
+
     return ngx_redis_conf_server(cf, conf, arg);
+}
+
+
+/* Whether it is no URL of any kind: these have a colon, "=" not before it. */
+
+static ngx_uint_t
+ngx_redis_conf_mistyped(ngx_str_t *arg, ngx_str_t *name)
+{
+    u_char  *colon, *equal, *last;
+
+    last = arg->data + arg->len;
+    colon = ngx_strlchr(arg->data, last, ':');
+    equal = ngx_strlchr(arg->data, colon ? colon : last, '=');
+
+    *name = *arg;
+
+    if (equal) {
+        /* the value is not shown, which may be a password */
+        name->len = equal + 1 - arg->data;
+        return 1;
+    }
+
+    return colon == NULL && ngx_strlchr(arg->data, last, '@') == NULL;
+}
+
+
+static void
+ngx_redis_conf_expected(ngx_conf_t *cf, ngx_redis_conf_t *conf,
+    ngx_str_t *name)
+{
+    u_char                  *p, *last, text[NGX_MAX_CONF_ERRSTR / 2];
+    ngx_redis_conf_param_t  *param;
+
+    p = text;
+    last = text + sizeof(text);
+
+    for (param = ngx_redis_conf_params; param->name.len; param++) {
+        p = ngx_slprintf(p, last, "\"%V\", ", &param->name);
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\" in \"%V\", expected %*s"
+                       "\"cluster\" or a URL: \"redis://host\", "
+                       "\"rediss://host\" or \"unix:/path\"",
+                       name, &conf->directive, (size_t) (p - text), text);
 }
 
 
