@@ -105,7 +105,7 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
       NULL },
 
     { ngx_string("optcache_postgres"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_optcache_postgres_conf,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,

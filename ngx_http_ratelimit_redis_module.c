@@ -220,7 +220,7 @@ static ngx_command_t  ngx_http_ratelimit_redis_commands[] = {
       &ngx_http_ratelimit_redis_token_on_error },
 
     { ngx_string("token_blacklist_postgres"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_ratelimit_redis_token_postgres_conf,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,

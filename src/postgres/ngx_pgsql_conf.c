@@ -36,6 +36,7 @@ typedef struct {
 } ngx_pgsql_conf_default_t;
 
 
+static char *ngx_pgsql_conf_params(ngx_pgsql_conf_ctx_t *ctx);
 static char *ngx_pgsql_conf_check(ngx_pgsql_conf_ctx_t *ctx);
 static char *ngx_pgsql_conf_hosts(ngx_pgsql_conf_ctx_t *ctx);
 static ngx_int_t ngx_pgsql_conf_host(ngx_pgsql_conf_ctx_t *ctx,
@@ -78,8 +79,7 @@ char *
 ngx_pgsql_conf_parse(ngx_conf_t *cf, ngx_pgsql_conf_t **confp)
 {
     char                  *err, *rv;
-    ngx_str_t             *value, name;
-    ngx_uint_t             i;
+    ngx_str_t             *value;
     PQconninfoOption      *options, *o;
     ngx_pgsql_conf_ctx_t   ctx;
 
@@ -134,26 +134,11 @@ ngx_pgsql_conf_parse(ngx_conf_t *cf, ngx_pgsql_conf_t **confp)
 
     PQconninfoFree(options);
 
-    for (i = 2; i < cf->args->nelts; i++) {
+    rv = ngx_pgsql_conf_params(&ctx);
 
-        if (ngx_strncmp(value[i].data, "password_file=", 14) != 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\" of \"%V\", expected "
-                               "\"password_file=\"", &value[i], &value[0]);
-            return NGX_CONF_ERROR;
-        }
-
-        name.data = value[i].data + 14;
-        name.len = value[i].len - 14;
-
-        rv = ngx_pgsql_conf_password(&ctx, &name);
-
-        if (rv != NGX_CONF_OK) {
-            return rv;
-        }
+    if (rv == NGX_CONF_OK) {
+        rv = ngx_pgsql_conf_check(&ctx);
     }
-
-    rv = ngx_pgsql_conf_check(&ctx);
 
     if (rv == NGX_CONF_OK) {
         rv = ngx_pgsql_conf_hosts(&ctx);
@@ -162,6 +147,47 @@ ngx_pgsql_conf_parse(ngx_conf_t *cf, ngx_pgsql_conf_t **confp)
     *confp = ctx.conf;
 
     return rv;
+}
+
+
+/* What is behind the connection string: often the rest of one. */
+
+static char *
+ngx_pgsql_conf_params(ngx_pgsql_conf_ctx_t *ctx)
+{
+    u_char      *p;
+    ngx_str_t   *value, name;
+    ngx_conf_t  *cf;
+
+    cf = ctx->cf;
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value[2].data, "password_file=", 14) != 0
+        || cf->args->nelts > 3)
+    {
+        /* of what is not expected only a name is shown: no password */
+
+        p = ngx_strlchr(value[2].data, value[2].data + value[2].len, '=');
+
+        name = value[2];
+        name.len = p ? (size_t) (p + 1 - name.data) : 0;
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V...\" of \"%V\", expected "
+                           "one argument with all of the connection string, "
+                           "in quotes if it has spaces, and "
+                           "\"password_file=\"", &name, &value[0]);
+        return NGX_CONF_ERROR;
+    }
+
+    name.data = value[2].data + 14;
+    name.len = value[2].len - 14;
+
+    return ngx_pgsql_conf_password(ctx, &name);
 }
 
 
