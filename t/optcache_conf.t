@@ -29,6 +29,12 @@ my @wrong = (
         'is too large, expected at most 274877906944'],
     [http => 'optcache_zone c:1m extra;', 'invalid number of arguments'],
     [http => 'optcache_zone c:1m; optcache_zone c:1m;', '"c"'],
+    [http => 'optcache_zone x:1g;',
+        'invalid size "1g" of the zone "x" in "optcache_zone", expected a '
+        . 'number of bytes, k or m'],
+    [http => 'optcache_zone zone=a:1m;', 'invalid name "zone=a"'],
+    [http => 'optcache_zone $host:1m;', 'invalid name "$host"'],
+    [http => 'optcache_zone off:1m;', 'invalid name "off" in "optcache_zone"'],
     [server => 'optcache_zone c:1m;', 'not allowed here'],
 
     [location => 'optcache;', 'invalid number of arguments'],

@@ -28,6 +28,9 @@ my @bad = (
     [http => 'ratelimit_redis_zone $arg_a zone=:1m rate=1r/s;', 'invalid zone'],
     [http => 'ratelimit_redis_zone $arg_a zone=a:b rate=1r/s;',
      'invalid zone size "zone=a:b"'],
+    [http => 'ratelimit_redis_zone $arg_a zone=a:1g rate=1r/s;',
+     'invalid zone size "zone=a:1g", it must be "zone=NAME:SIZE", a number of '
+     . 'bytes, k or m'],
     [http => 'ratelimit_redis_zone $arg_a zone=a:b:1m rate=1r/s;',
      'invalid zone size'],
     [http => 'ratelimit_redis_zone $arg_a zone=a:4k rate=1r/s;',
@@ -150,6 +153,7 @@ my @bad = (
      'is not allowed here'],
 
     [http => 'token_zone x;', 'invalid value "x" of "token_zone"'],
+    [http => 'token_zone 1g;', '"token_zone", it must be a number of bytes, k'],
     [http => 'token_zone 4k;', 'it must be a size of at least 32k'],
     [http => 'token_zone 1m; token_zone 1m;', 'is duplicate'],
     [location => 'token_source;', 'invalid number of arguments'],

@@ -203,7 +203,8 @@ ngx_http_ratelimit_redis_conf_zone_size(ngx_conf_t *cf, ngx_str_t *value,
     if (size == NGX_ERROR) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid zone size \"%V\", it must be "
-                           "\"zone=NAME:SIZE\"", value);
+                           "\"zone=NAME:SIZE\", a number of bytes, k or m",
+                           value);
         return NGX_CONF_ERROR;
     }
 

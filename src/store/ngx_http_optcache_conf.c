@@ -15,6 +15,8 @@
 #include "ngx_http_place.h"
 
 
+static ngx_int_t ngx_http_optcache_conf_zone_name(ngx_conf_t *cf,
+    ngx_str_t *name);
 static ngx_uint_t ngx_http_optcache_conf_own(ngx_conf_t *cf,
     ngx_http_optcache_loc_conf_t *prev);
 static char *ngx_http_optcache_conf_merge_zone(ngx_conf_t *cf,
@@ -344,6 +346,10 @@ ngx_http_optcache_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     name.data = value[1].data;
     name.len = p - value[1].data;
 
+    if (ngx_http_optcache_conf_zone_name(cf, &name) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     s.data = p + 1;
     s.len = value[1].data + value[1].len - s.data;
 
@@ -381,6 +387,37 @@ ngx_http_optcache_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     *l1 = ngx_optcache_l1_create(cf, &name, size, &ngx_http_optcache_module);
 
     return (*l1 == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
+}
+
+
+/* Whether "optcache" can name the zone, and somebody may mean it. */
+
+static ngx_int_t
+ngx_http_optcache_conf_zone_name(ngx_conf_t *cf, ngx_str_t *name)
+{
+    u_char  *p, *last;
+
+    if (name->len == 3 && ngx_strncmp(name->data, "off", 3) == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid name \"off\" in \"optcache_zone\", no "
+                           "\"optcache\" could use the zone");
+        return NGX_ERROR;
+    }
+
+    last = name->data + name->len;
+
+    for (p = name->data; p < last; p++) {
+
+        if (*p == '=' || *p == '$') {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid name \"%V\" in \"optcache_zone\", "
+                               "expected NAME:SIZE without \"=\" and \"$\"",
+                               name);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

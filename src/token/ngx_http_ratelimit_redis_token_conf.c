@@ -379,6 +379,13 @@ ngx_http_ratelimit_redis_token_conf_size(ngx_conf_t *cf, ngx_command_t *cmd,
     value = cf->args->elts;
     size = ngx_parse_size(&value[1]);
 
+    if (size == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" of \"%V\", it must be a "
+                           "number of bytes, k or m", &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
     if (size < (ssize_t) (8 * ngx_pagesize)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid value \"%V\" of \"%V\", it must be a size "
