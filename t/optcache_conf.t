@@ -334,7 +334,13 @@ my @right = (
     [http => 'optcache_postgres postgresql://u@127.0.0.1:5433/db;'],
 );
 
-my $t = Test::Nginx->new()->plan(@wrong + @right);
+# of one value, one line says all of it
+
+my @once = ('optcache_headers y', 'optcache_set_cookie hide',
+    'optcache_min_uses 0', 'optcache_gzip_level 10', 'optcache_valid x',
+    'optcache_max_size 1g');
+
+my $t = Test::Nginx->new()->plan(@wrong + @right + @once);
 
 ###############################################################################
 
@@ -352,6 +358,11 @@ for (@right) {
 
     my ($rc, $out) = check($where, $text, $after);
     is($rc, 0, "taken: $text") or diag($out);
+}
+
+for (@once) {
+    my (undef, $out) = check(location => "$_;");
+    is(scalar(() = $out =~ /\[emerg\]/g), 1, "once: $_") or diag($out);
 }
 
 ###############################################################################

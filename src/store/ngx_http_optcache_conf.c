@@ -509,8 +509,8 @@ ngx_http_optcache_conf_redis_server(ngx_conf_t *cf, ngx_command_t *cmd,
 char *
 ngx_http_optcache_conf_valid(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    return ngx_http_optcache_conf_expect(cf, cmd,
-                         ngx_http_file_cache_valid_set_slot(cf, cmd, conf),
+    return ngx_http_optcache_conf_expect(cf, cmd, conf,
+                         ngx_http_file_cache_valid_set_slot,
                          "codes of 100 to 599 or \"any\", and a time");
 }
 
@@ -518,10 +518,8 @@ ngx_http_optcache_conf_valid(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_optcache_conf_headers(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    return ngx_http_optcache_conf_expect(cf, cmd,
-                                     ngx_conf_set_enum_slot(cf, cmd, conf),
-                                     "\"off\", \"x\", \"ietf\" or "
-                                     "\"all\"");
+    return ngx_http_optcache_conf_expect(cf, cmd, conf, ngx_conf_set_enum_slot,
+                         "\"off\", \"x\", \"ietf\" or \"all\"");
 }
 
 
@@ -529,8 +527,8 @@ char *
 ngx_http_optcache_conf_use_stale(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
-    return ngx_http_optcache_conf_expect(cf, cmd,
-                         ngx_conf_set_bitmask_slot(cf, cmd, conf),
+    return ngx_http_optcache_conf_expect(cf, cmd, conf,
+                         ngx_conf_set_bitmask_slot,
                          "\"error\", \"timeout\", \"invalid_header\", "
                          "\"updating\", \"http_500\", \"http_502\", "
                          "\"http_503\", \"http_504\", \"http_403\", "
@@ -542,17 +540,33 @@ char *
 ngx_http_optcache_conf_gzip_level(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
-    return ngx_http_optcache_conf_expect(cf, cmd,
-                                     ngx_conf_set_num_slot(cf, cmd, conf),
-                                     "a number of 1 to 9");
+    return ngx_http_optcache_conf_expect(cf, cmd, conf, ngx_conf_set_num_slot,
+                         "a number of 1 to 9");
 }
 
 
 char *
-ngx_http_optcache_conf_expect(ngx_conf_t *cf, ngx_command_t *cmd, char *rv,
-    const char *expected)
+ngx_http_optcache_conf_expect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf,
+    ngx_http_optcache_conf_slot_pt slot, const char *expected)
 {
+    char       *rv;
+    ngx_log_t  *log, silent;
     ngx_str_t  *value;
+
+    log = cf->log;
+
+    if (cf->args->nelts == 2 && slot != ngx_conf_set_bitmask_slot) {
+
+        /* all that it logs is the mistake that is told of below */
+
+        silent = *log;
+        silent.log_level = NGX_LOG_STDERR;
+        cf->log = &silent;
+    }
+
+    rv = slot(cf, cmd, conf);
+
+    cf->log = log;
 
     if (rv != NGX_CONF_ERROR) {
         return rv;

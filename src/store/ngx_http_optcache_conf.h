@@ -80,13 +80,17 @@ ngx_uint_t ngx_http_optcache_conf_has_variable(ngx_conf_t *cf,
     const char *name);
 
 /*
- * Returns what a slot of nginx returned.  For NGX_CONF_ERROR, where the slot
- * has logged what it did not like, and not where, the directive and what was
- * expected follow in the log.
+ * Returns what a slot of nginx returns.  For NGX_CONF_ERROR the value, the
+ * directive and what was expected are logged, which the slot does not say: in
+ * its place, but for one of several values, or of bits, which may be given
+ * twice; then the slot has said which.
  */
 
+typedef char *(*ngx_http_optcache_conf_slot_pt)(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+
 char *ngx_http_optcache_conf_expect(ngx_conf_t *cf, ngx_command_t *cmd,
-    char *rv, const char *expected);
+    void *conf, ngx_http_optcache_conf_slot_pt slot, const char *expected);
 
 
 /* the values of optcache_set_cookie, optcache_ignore and optcache_min_uses */

@@ -211,19 +211,18 @@ char *
 ngx_http_optcache_conf_set_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
-    return ngx_http_optcache_conf_expect(cf, cmd,
-                                     ngx_conf_set_enum_slot(cf, cmd, conf),
-                                     "\"refuse\", \"strip\" or \"keep\"");
+    return ngx_http_optcache_conf_expect(cf, cmd, conf, ngx_conf_set_enum_slot,
+                         "\"refuse\", \"strip\" or \"keep\"");
 }
 
 
 char *
 ngx_http_optcache_conf_ignore(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    return ngx_http_optcache_conf_expect(cf, cmd,
-                                  ngx_conf_set_bitmask_slot(cf, cmd, conf),
-                                  "\"Cache-Control\", \"Expires\" or "
-                                  "\"Vary\"");
+    return ngx_http_optcache_conf_expect(cf, cmd, conf,
+                         ngx_conf_set_bitmask_slot,
+                         "\"Cache-Control\", \"Expires\" or "
+                         "\"Vary\"");
 }
 
 
@@ -261,9 +260,8 @@ char *
 ngx_http_optcache_conf_min_uses(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
-    return ngx_http_optcache_conf_expect(cf, cmd,
-                                     ngx_conf_set_num_slot(cf, cmd, conf),
-                                     "a number of 1 to 255");
+    return ngx_http_optcache_conf_expect(cf, cmd, conf, ngx_conf_set_num_slot,
+                         "a number of 1 to 255");
 }
 
 
