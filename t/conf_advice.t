@@ -54,7 +54,7 @@ my @cases = (
         "$limit location /x { }"],
     ['off', '', sprintf($addr, '$token_user'),
         "$limit location /x { ratelimit_redis off; }"],
-    ['of malformed tokens', qr/"\$token_digest" in the key of zone "a" is empty/,
+    ['of malformed tokens', qr/"\$token_digest" in the key of .* is empty with/,
         sprintf($addr, '$token_digest'), "location /x { $limit }"],
     ['that are refused', '', sprintf($addr, '$token_digest'),
         "$limit location /x { token_required on; }"
@@ -87,7 +87,7 @@ my @cases = (
         $all],
     ['that is internal', '', $zone, "location /x { internal; $write }", $all],
 
-    ['an open purge', qr/"optcache_purge on" in location "\/x" lets anybody/, '',
+    ['an open purge', qr/"optcache_purge on" in location "\/x" lets any/, '',
         'location /x { optcache_purge $arg_a on; }', $all],
     ['inherited, too', qr/"optcache_purge 1" in location "\/x"/, '',
         'optcache_purge 1; location /x { }', $all],
