@@ -162,7 +162,7 @@ setup-%: FORCE
 $(BUILD)/asan/libnginx.a $(BUILD)/libfuzz/libnginx.a: $(always)
 	misc/static.sh $(patsubst lib%,%,$(notdir $(@D))) $(@D)
 
-$(BUILD)/unit/%: t/unit/%.c $(wildcard t/unit/*/*.h) \
+$(BUILD)/unit/%: t/unit/%.c $(wildcard t/unit/*.h t/unit/*/*.h) \
                  $(BUILD)/asan/libnginx.a
 	@mkdir -p $(@D)
 	$(CC) $$(cat $(BUILD)/asan/cflags) -o $@ $< $(BUILD)/asan/libnginx.a \

@@ -12,6 +12,9 @@
 
 #define NGX_REDIS_REPLY_MAX_CODE  16
 
+/* a buffer that has held more is let go when all has been taken out of it */
+#define NGX_REDIS_REPLY_KEEP      16384
+
 /* before Redis 7, then ": -CODE" of what failed in the script */
 #define NGX_REDIS_REPLY_SCRIPT    "ERR Error running script"
 
@@ -29,6 +32,8 @@ typedef struct {
 } ngx_redis_reply_code_t;
 
 
+static redisReader *ngx_redis_reader_create(ngx_redis_reader_t *rd);
+static void ngx_redis_reader_renew(ngx_redis_reader_t *rd);
 static void *ngx_redis_reader_create_string(const redisReadTask *task,
     char *str, size_t len);
 static void *ngx_redis_reader_create_array(const redisReadTask *task,
@@ -68,22 +73,40 @@ ngx_redis_reader_init(ngx_redis_reader_t *rd, size_t max)
 {
     ngx_memzero(rd, sizeof(ngx_redis_reader_t));
 
-    rd->reader = redisReaderCreate();
+    rd->reader = ngx_redis_reader_create(rd);
     if (rd->reader == NULL) {
         return NGX_ERROR;
     }
 
-    rd->make = rd->reader->fn;
+    rd->max = max;
+
+    return NGX_OK;
+}
+
+
+static redisReader *
+ngx_redis_reader_create(ngx_redis_reader_t *rd)
+{
+    redisReader  *reader;
+
+    reader = redisReaderCreate();
+    if (reader == NULL) {
+        return NULL;
+    }
+
+    rd->make = reader->fn;
     rd->fn = *rd->make;
     rd->fn.createString = ngx_redis_reader_create_string;
     rd->fn.createArray = ngx_redis_reader_create_array;
 
-    rd->reader->fn = &rd->fn;
-    rd->reader->privdata = rd;
+    reader->fn = &rd->fn;
+    reader->privdata = rd;
 
-    rd->max = max;
+    /* it would replace a large buffer itself, and assert that it can */
 
-    return NGX_OK;
+    reader->maxbuf = 0;
+
+    return reader;
 }
 
 
@@ -166,6 +189,7 @@ ngx_redis_reader_feed(ngx_redis_reader_t *rd, u_char *buf, size_t size)
         return ngx_redis_reader_error(rd, "out of memory");
     }
 
+    rd->held = ngx_max(rd->held, rd->reader->len);
     rd->pending += size;
     rd->missing -= ngx_min(size, rd->missing);
 
@@ -197,9 +221,35 @@ ngx_redis_reader_next(ngx_redis_reader_t *rd, redisReply **reply)
     rd->bytes = 0;
     rd->elements = 0;
 
+    if (rd->pending == 0 && rd->held > NGX_REDIS_REPLY_KEEP) {
+        ngx_redis_reader_renew(rd);
+    }
+
     *reply = obj;
 
     return NGX_OK;
+}
+
+
+/*
+ * A connection does not keep the memory of its largest reply; but if there is
+ * none for another reader, it does.
+ */
+
+static void
+ngx_redis_reader_renew(ngx_redis_reader_t *rd)
+{
+    redisReader  *reader;
+
+    reader = ngx_redis_reader_create(rd);
+    if (reader == NULL) {
+        return;
+    }
+
+    redisReaderFree(rd->reader);
+
+    rd->reader = reader;
+    rd->held = 0;
 }
 
 

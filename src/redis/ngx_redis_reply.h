@@ -40,6 +40,7 @@ typedef struct {
     redisReplyObjectFunctions  *make;      /* what freeReplyObject() takes */
 
     size_t                      max;       /* bytes of one reply */
+    size_t                      held;      /* bytes, at most, of its buffer */
     size_t                      pending;   /* bytes of the unfinished one */
     size_t                      missing;   /* that it lacks, or 0: unknown */
     size_t                      bytes;     /* of its strings */

@@ -14,6 +14,8 @@
 
 #include <ngx_redis_reply.h>
 
+#include "../no_memory.h"
+
 
 #define MAX  10000
 
@@ -305,6 +307,75 @@ test_limit(void **state)
 }
 
 
+/*
+ * The buffer that a large reply has left is replaced, whichever allocations fail
+ * meanwhile.
+ */
+
+static void
+test_large_then_small(void **state)
+{
+    int                  n, failed;
+    char                *wire;
+    size_t               len;
+    ngx_int_t            rc;
+    redisReply          *reply;
+    redisReader         *before;
+    ngx_redis_reader_t   rd;
+
+    wire = malloc(40100);
+    assert_non_null(wire);
+
+    len = sprintf(wire, "$40000\r\n");
+    memset(wire + len, 'a', 40000);
+    memcpy(wire + len + 40000, "\r\n", 2);
+    len += 40000 + 2;
+
+    n = 1;
+
+    do {
+        assert_int_equal(ngx_redis_reader_init(&rd, 100000), NGX_OK);
+        before = rd.reader;
+
+        feed(&rd, "+a\r\n", 4);
+        assert_int_equal(ngx_redis_reader_next(&rd, &reply), NGX_OK);
+        freeReplyObject(reply);
+        assert_ptr_equal(rd.reader, before);
+
+        feed(&rd, wire, len);
+
+        no_memory(n++, 0);
+
+        rc = ngx_redis_reader_next(&rd, &reply);
+
+        if (rc == NGX_OK) {
+            freeReplyObject(reply);
+            rc = ngx_redis_reader_feed(&rd, (u_char *) "+OK\r\n", 5);
+        }
+
+        failed = no_memory_end();
+
+        if (rc == NGX_OK) {
+            assert_int_equal(ngx_redis_reader_next(&rd, &reply), NGX_OK);
+            assert_memory_equal(reply->str, "OK", 2);
+            freeReplyObject(reply);
+
+        } else {
+            assert_true(failed);
+            assert_non_null(rd.err);
+        }
+
+        assert_true(failed || rd.reader != before);
+        ngx_redis_reader_free(&rd);
+
+    } while (failed);
+
+    assert_true(n > 3);
+
+    free(wire);
+}
+
+
 static void
 test_integer(void **state)
 {
@@ -568,6 +639,7 @@ main(void)
         cmocka_unit_test(test_large_in_one),
         cmocka_unit_test(test_elements_in_two),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_large_then_small),
         cmocka_unit_test(test_integer),
         cmocka_unit_test(test_types),
         cmocka_unit_test(test_code),
