@@ -590,7 +590,10 @@ ngx_http_optcache_lookup_refused(ngx_http_request_t *r,
 }
 
 
-/* Of two that were stored within a second, that which is fresh for longer. */
+/*
+ * Of two that were stored within a second, that which is fresh for longer.  What
+ * is held since a clock was ahead seems newer than all that came after it.
+ */
 
 static ngx_uint_t
 ngx_http_optcache_lookup_newer(ngx_optcache_entry_t *e,
@@ -598,11 +601,15 @@ ngx_http_optcache_lookup_newer(ngx_optcache_entry_t *e,
 {
     time_t  now;
 
+    now = ngx_time();
+
+    if (ngx_optcache_entry_ahead(held, now)) {
+        return 1;
+    }
+
     if (e->date != held->date) {
         return e->date > held->date;
     }
-
-    now = ngx_time();
 
     return ngx_optcache_entry_staleness(e, now)
            < ngx_optcache_entry_staleness(held, now);

@@ -11,17 +11,20 @@
 #include <xxhash.h>
 
 #include "ngx_optcache_entry.h"
+#include "ngx_rare.h"
 
 
 /* what can be validated is kept for so long when it is of no other use */
 
 #define NGX_OPTCACHE_ENTRY_KEEP  3600
 
-/* how far the clock of another host may be ahead, seconds */
+/* how far the date of an entry may be ahead, seconds */
 
 #define NGX_OPTCACHE_ENTRY_AHEAD  5
 
 
+static ngx_rare time_t ngx_optcache_entry_age_ahead(ngx_optcache_entry_t *e,
+    time_t now);
 static uint32_t ngx_optcache_entry_longer(uint32_t window, uint32_t more);
 static ngx_uint_t ngx_optcache_entry_status(ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_optcache_entry_marks(ngx_optcache_entry_t *e);
@@ -41,9 +44,30 @@ static uint64_t ngx_optcache_get64(u_char *p);
 time_t
 ngx_optcache_entry_age(ngx_optcache_entry_t *e, time_t now)
 {
-    /* a clock that was set back does not make an entry younger */
+    if (ngx_rarely(e->date > now)) {
+        return ngx_optcache_entry_age_ahead(e, now);
+    }
 
-    return (time_t) e->age + ((now > e->date) ? now - e->date : 0);
+    return (time_t) e->age + (now - e->date);
+}
+
+
+/* A clock that was set back does not make an entry younger. */
+
+static time_t
+ngx_optcache_entry_age_ahead(ngx_optcache_entry_t *e, time_t now)
+{
+    return ngx_optcache_entry_ahead(e, now) ? ngx_max(e->age, e->lifetime)
+                                            : e->age;
+}
+
+
+/* What answers depend on (status 0) does not get old. */
+
+ngx_uint_t
+ngx_optcache_entry_ahead(ngx_optcache_entry_t *e, time_t now)
+{
+    return e->status && e->date - now > NGX_OPTCACHE_ENTRY_AHEAD;
 }
 
 
@@ -407,7 +431,7 @@ ngx_optcache_entry_date(ngx_optcache_entry_t *e, time_t now)
         return;
     }
 
-    if (e->status && e->date - now > NGX_OPTCACHE_ENTRY_AHEAD) {
+    if (ngx_optcache_entry_ahead(e, now)) {
         e->age = ngx_max(e->age, e->lifetime);
     }
 

@@ -97,7 +97,17 @@ typedef enum {
 } ngx_optcache_entry_bad_e;
 
 
-/* Age of an entry at "now" in seconds (RFC 9111, 4.2.3: current_age). */
+/*
+ * Whether an entry is dated more than a few seconds after "now": by a clock that
+ * was ahead, and may have been so by any time.  It is not known how old it is.
+ */
+
+ngx_uint_t ngx_optcache_entry_ahead(ngx_optcache_entry_t *e, time_t now);
+
+/*
+ * Age of an entry at "now" in seconds (RFC 9111, 4.2.3: current_age); of one
+ * that is dated ahead it is its lifetime at least.
+ */
 
 time_t ngx_optcache_entry_age(ngx_optcache_entry_t *e, time_t now);
 
