@@ -42,7 +42,8 @@ ngx_input_json_parse(ngx_pool_t *pool, const ngx_str_t *text,
 
     tree = cJSON_ParseWithLengthOpts((char *) text->data, text->len, NULL, 0);
     if (tree == NULL) {
-        return NGX_DECLINED;
+        /* it reads all that gets through the scan: there was no memory */
+        return NGX_ERROR;
     }
 
     cln->handler = ngx_input_json_cleanup;

@@ -57,7 +57,7 @@ typedef struct {
 /*
  * Parses a text that is one object.  The result lives as long as the pool.
  * Returns NGX_OK, NGX_DECLINED if the text is not acceptable, or NGX_ERROR if
- * there was no memory for the pool.
+ * there was no memory.
  */
 
 ngx_int_t ngx_input_json_parse(ngx_pool_t *pool, const ngx_str_t *text,

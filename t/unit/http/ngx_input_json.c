@@ -14,6 +14,8 @@
 
 #include <ngx_input_json.h>
 
+#include "../no_memory.h"
+
 
 static ngx_log_t  test_log;
 static ngx_input_json_limits_t  limits = { 4096, 256, 2048 };
@@ -372,6 +374,40 @@ test_values(void **state)
 }
 
 
+/* A text that is right is not refused because memory is short. */
+
+static void
+test_no_memory(void **state)
+{
+    int                n, failed;
+    ngx_int_t          rc;
+    ngx_str_t          s;
+    ngx_pool_t        *pool;
+    ngx_input_json_t  *json;
+
+    ngx_str_set(&s, "{\"a\":[\"b\",{\"c\":1.5,\"d\":null}],"
+                    "\"e\":{\"f\":true}}");
+
+    n = 1;
+
+    do {
+        pool = ngx_create_pool(1024, &test_log);
+        assert_non_null(pool);
+
+        no_memory(n++, 0);
+        rc = ngx_input_json_parse(pool, &s, &limits, &json);
+        failed = no_memory_end();
+
+        assert_int_equal(rc, failed ? NGX_ERROR : NGX_OK);
+
+        ngx_destroy_pool(pool);
+
+    } while (failed);
+
+    assert_true(n > 10);
+}
+
+
 int
 main(void)
 {
@@ -385,7 +421,8 @@ main(void)
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_values)
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_no_memory)
     };
 
     ngx_pagesize = 4096;
