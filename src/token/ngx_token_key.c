@@ -19,11 +19,11 @@ static EVP_PKEY_CTX *ngx_token_key_context(ngx_token_key_t *key,
     ngx_token_alg_e alg);
 static EVP_MD_CTX *ngx_token_key_mac(ngx_token_key_t *key,
     ngx_token_alg_e alg);
-static ngx_uint_t ngx_token_key_verify_mac(ngx_token_key_t *key,
+static ngx_int_t ngx_token_key_verify_mac(ngx_token_key_t *key,
     ngx_token_alg_e alg, const ngx_str_t *input, const ngx_str_t *signature);
-static ngx_uint_t ngx_token_key_verify_eddsa(ngx_token_key_t *key,
+static ngx_int_t ngx_token_key_verify_eddsa(ngx_token_key_t *key,
     const ngx_str_t *input, const ngx_str_t *signature);
-static ngx_uint_t ngx_token_key_verify_hash(ngx_token_key_t *key,
+static ngx_int_t ngx_token_key_verify_hash(ngx_token_key_t *key,
     ngx_token_alg_e alg, const ngx_str_t *input, const ngx_str_t *signature);
 
 
@@ -142,113 +142,156 @@ ngx_token_key_free(ngx_token_key_t *key)
 }
 
 
-ngx_uint_t
+ngx_int_t
 ngx_token_key_verify(ngx_token_key_t *key, ngx_token_alg_e alg,
     const ngx_str_t *input, const ngx_str_t *signature)
 {
     u_char      der[NGX_TOKEN_ECDSA_DER_MAX];
+    ngx_int_t   rc;
     ngx_str_t   sequence;
-    ngx_uint_t  valid;
+    ngx_uint_t  starved;
 
     if (!(key->algorithms & ngx_token_alg_bit(alg))) {
-        return 0;
+        return NGX_DECLINED;
     }
 
+    ERR_clear_error();
+
     if (ngx_token_alg_bit(alg) & NGX_TOKEN_ALG_HS) {
-        valid = ngx_token_key_verify_mac(key, alg, input, signature);
+        rc = ngx_token_key_verify_mac(key, alg, input, signature);
 
     /* OpenSSL itself would take a PSS signature without its leading zeros */
 
     } else if (signature->len != key->signature) {
-        valid = 0;
+        rc = NGX_DECLINED;
 
     } else if (alg == NGX_TOKEN_ALG_ED25519) {
-        valid = ngx_token_key_verify_eddsa(key, input, signature);
+        rc = ngx_token_key_verify_eddsa(key, input, signature);
 
     } else if (ngx_token_alg_bit(alg) & NGX_TOKEN_ALG_ES) {
 
         sequence.data = der;
 
-        valid = ngx_token_ecdsa_der(alg, signature, &sequence) == NGX_OK
-                && ngx_token_key_verify_hash(key, alg, input, &sequence);
+        rc = ngx_token_ecdsa_der(alg, signature, &sequence) == NGX_OK
+             ? ngx_token_key_verify_hash(key, alg, input, &sequence)
+             : NGX_DECLINED;
 
     } else {
-        valid = ngx_token_key_verify_hash(key, alg, input, signature);
+        rc = ngx_token_key_verify_hash(key, alg, input, signature);
     }
 
-    if (!valid) {
-        /* or nginx would tell of it at the next error of a TLS connection */
-        ERR_clear_error();
-    }
+    /* or nginx would tell of it at the next error of a TLS connection */
 
-    return valid;
+    starved = ngx_token_key_starved();
+
+    return (rc == NGX_DECLINED && starved) ? NGX_ERROR : rc;
 }
 
 
-static ngx_uint_t
+static ngx_int_t
 ngx_token_key_verify_mac(ngx_token_key_t *key, ngx_token_alg_e alg,
     const ngx_str_t *input, const ngx_str_t *signature)
 {
     u_char       mac[EVP_MAX_MD_SIZE];
     size_t       len;
-    ngx_uint_t   valid;
+    ngx_int_t    rc;
     EVP_MD_CTX  *ctx;
 
     ctx = EVP_MD_CTX_new();
     if (ctx == NULL) {
-        return 0;
+        return NGX_ERROR;
     }
 
     len = EVP_MAX_MD_SIZE;
 
-    valid = EVP_MD_CTX_copy_ex(ctx, key->mac[alg]) == 1
-            && EVP_DigestSign(ctx, mac, &len, input->data, input->len) == 1
-            && signature->len == len
-            && CRYPTO_memcmp(mac, signature->data, len) == 0;
+    if (EVP_MD_CTX_copy_ex(ctx, key->mac[alg]) != 1
+        || EVP_DigestSign(ctx, mac, &len, input->data, input->len) != 1)
+    {
+        rc = NGX_ERROR;
+
+    } else {
+        rc = (signature->len == len
+              && CRYPTO_memcmp(mac, signature->data, len) == 0)
+             ? NGX_OK : NGX_DECLINED;
+    }
 
     EVP_MD_CTX_free(ctx);
     OPENSSL_cleanse(mac, sizeof(mac));
 
-    return valid;
+    return rc;
 }
 
 
 /* A context of this kind can neither be used twice nor, in 1.1.1, copied. */
 
-static ngx_uint_t
+static ngx_int_t
 ngx_token_key_verify_eddsa(ngx_token_key_t *key, const ngx_str_t *input,
     const ngx_str_t *signature)
 {
-    ngx_uint_t   valid;
+    u_char       hash[EVP_MAX_MD_SIZE];
+    ngx_int_t    rc;
     EVP_MD_CTX  *ctx;
 
     ctx = EVP_MD_CTX_new();
     if (ctx == NULL) {
-        return 0;
+        return NGX_ERROR;
     }
 
-    valid = EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key->pkey) == 1
-            && EVP_DigestVerify(ctx, signature->data, signature->len,
+    if (EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key->pkey) != 1) {
+        rc = NGX_ERROR;
+
+    } else if (EVP_DigestVerify(ctx, signature->data, signature->len,
                                 input->data, input->len)
-               == 1;
+               == 1)
+    {
+        rc = NGX_OK;
+
+    } else {
+        /* that it has no memory for its own hash it does not say */
+
+        rc = (EVP_Digest(signature->data, 0, hash, NULL, EVP_sha512(), NULL)
+              == 1)
+             ? NGX_DECLINED : NGX_ERROR;
+    }
 
     EVP_MD_CTX_free(ctx);
 
-    return valid;
+    return rc;
 }
 
 
-static ngx_uint_t
+static ngx_int_t
 ngx_token_key_verify_hash(ngx_token_key_t *key, ngx_token_alg_e alg,
     const ngx_str_t *input, const ngx_str_t *signature)
 {
     u_char        hash[EVP_MAX_MD_SIZE];
     unsigned int  len;
 
-    return EVP_Digest(input->data, input->len, hash, &len,
-                      ngx_token_alg_md(alg), NULL)
-           == 1
-           && EVP_PKEY_verify(key->verify[alg], signature->data,
-                              signature->len, hash, len)
-              == 1;
+    if (EVP_Digest(input->data, input->len, hash, &len,
+                   ngx_token_alg_md(alg), NULL)
+        != 1)
+    {
+        return NGX_ERROR;
+    }
+
+    return (EVP_PKEY_verify(key->verify[alg], signature->data, signature->len,
+                            hash, len)
+            == 1)
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+ngx_uint_t
+ngx_token_key_starved(void)
+{
+    ngx_uint_t     starved;
+    unsigned long  error;
+
+    starved = 0;
+
+    while ((error = ERR_get_error()) != 0) {
+        starved |= (ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE);
+    }
+
+    return starved;
 }

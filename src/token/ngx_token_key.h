@@ -75,12 +75,16 @@ ngx_int_t ngx_token_key_prepare(ngx_token_key_t *key);
 void ngx_token_key_free(ngx_token_key_t *key);
 
 /*
- * Whether the signature is one of "input" by this key, which is for "alg".
- * A failure of OpenSSL, for instance no memory, is no signature.
+ * Whether the signature is one of "input" by this key, which is for "alg":
+ * NGX_OK or NGX_DECLINED; NGX_ERROR if it is not known, for want of memory.
  */
 
-ngx_uint_t ngx_token_key_verify(ngx_token_key_t *key, ngx_token_alg_e alg,
+ngx_int_t ngx_token_key_verify(ngx_token_key_t *key, ngx_token_alg_e alg,
     const ngx_str_t *input, const ngx_str_t *signature);
+
+/* Empties OpenSSL's queue of errors: whether one of them was no memory. */
+
+ngx_uint_t ngx_token_key_starved(void);
 
 
 #endif /* _NGX_TOKEN_KEY_H_INCLUDED_ */

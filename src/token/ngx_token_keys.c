@@ -383,11 +383,22 @@ ngx_token_keys_verify(ngx_token_keys_t *keys, const ngx_str_t *kid,
             continue;
         }
 
-        if (ngx_token_key_verify(key, alg, input, signature)) {
-            return NGX_TOKEN_VERDICT_OK;
-        }
+        switch (ngx_token_key_verify(key, alg, input, signature)) {
 
-        verdict = NGX_TOKEN_VERDICT_SIGNATURE;
+        case NGX_OK:
+            return NGX_TOKEN_VERDICT_OK;
+
+        case NGX_DECLINED:
+
+            if (verdict != NGX_TOKEN_VERDICT_ERROR) {
+                verdict = NGX_TOKEN_VERDICT_SIGNATURE;
+            }
+
+            break;
+
+        default: /* NGX_ERROR */
+            verdict = NGX_TOKEN_VERDICT_ERROR;
+        }
     }
 
     return verdict;

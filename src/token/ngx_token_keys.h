@@ -79,7 +79,8 @@ ngx_token_keys_t *ngx_token_keys_parse(ngx_pool_t *pool,
  *   - all keys, for a token without a kid.
  *
  * and of these, those that are for the algorithm.  Returns OK, SIGNATURE,
- * ALGORITHM if none of them is for it, KEY if there are none.
+ * ALGORITHM if none of them is for it, KEY if there are none, or ERROR if one
+ * of them may have made it, but there was no memory to know.
  */
 
 ngx_token_verdict_e ngx_token_keys_verify(ngx_token_keys_t *keys,

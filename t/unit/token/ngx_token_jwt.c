@@ -19,6 +19,7 @@
 
 #include <ngx_token_jwt.h>
 
+#include "../no_memory.h"
 #include "ngx_token_test.h"
 
 
@@ -429,6 +430,70 @@ test_eddsa(void **state)
 }
 
 
+/*
+ * Whichever allocation fails, alone or with all that come after it, a signature
+ * is not taken for a wrong one.
+ */
+
+static void
+test_no_memory(void **state)
+{
+    int                   n, failed;
+    long                  more;
+    ngx_str_t             text;
+    ngx_pool_t           *pool;
+    ngx_uint_t            i;
+    ngx_token_jwt_t       jwt;
+    ngx_token_keys_t     *keys;
+    ngx_token_verdict_e   verdict;
+
+    pool = test_pool();
+
+    for (i = 0; examples[i].key; i++) {
+
+        keys = keys_of(pool, examples[i].key);
+        text = test_str(examples[i].token);
+
+        assert_int_equal(ngx_token_jwt_parse(pool, &text, &jwt),
+                         NGX_TOKEN_VERDICT_OK);
+
+        /* of a single one within Ed25519, OpenSSL says nothing */
+
+        more = (jwt.alg == NGX_TOKEN_ALG_ED25519) ? 1000 : 0;
+
+        for ( ;; ) {
+            n = 1;
+
+            do {
+                no_memory(n++, more);
+                verdict = ngx_token_jwt_verify(&jwt, keys);
+                failed = no_memory_end();
+
+                if (verdict != NGX_TOKEN_VERDICT_OK
+                    && !(failed && verdict == NGX_TOKEN_VERDICT_ERROR))
+                {
+                    fail_msg("example %d, allocation %d: %d", (int) i, n - 1,
+                             verdict);
+                }
+
+                assert_int_equal(ERR_peek_error(), 0);
+
+            } while (failed);
+
+            assert_true(n > 2);
+
+            if (more) {
+                break;
+            }
+
+            more = 1000;
+        }
+    }
+
+    ngx_destroy_pool(pool);
+}
+
+
 int
 main(void)
 {
@@ -437,7 +502,8 @@ main(void)
         cmocka_unit_test(test_tampered),
         cmocka_unit_test(test_twin),
         cmocka_unit_test(test_ecdsa),
-        cmocka_unit_test(test_eddsa)
+        cmocka_unit_test(test_eddsa),
+        cmocka_unit_test(test_no_memory)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
