@@ -51,7 +51,13 @@ typedef struct {
  * a key that was zeroed.  Returns NULL, or why there is no such key: a few
  * words that follow "the key is skipped: ".  The last takes over the pkey,
  * also if it fails.
+ *
+ * The address ngx_token_key_no_memory is no reason to skip a key: nothing is
+ * known of it.  What OpenSSL says of memory is looked for in its queue of
+ * errors, which should be empty before.
  */
+
+extern const char  ngx_token_key_no_memory[];
 
 const char *ngx_token_key_secret(ngx_token_key_t *key,
     const ngx_str_t *secret);
@@ -85,6 +91,10 @@ ngx_int_t ngx_token_key_verify(ngx_token_key_t *key, ngx_token_alg_e alg,
 /* Empties OpenSSL's queue of errors: whether one of them was no memory. */
 
 ngx_uint_t ngx_token_key_starved(void);
+
+/* What is wrong with a key that OpenSSL refuses: this, or no memory. */
+
+const char *ngx_token_key_refused(const char *reason);
 
 
 #endif /* _NGX_TOKEN_KEY_H_INCLUDED_ */

@@ -40,6 +40,7 @@ static ngx_int_t ngx_token_key_integer(const u_char **p, const u_char *last,
     ngx_str_t *number);
 static const char *ngx_token_key_sane_rsa(const ngx_str_t *n,
     const ngx_str_t *e);
+static ngx_uint_t ngx_token_key_decodes(void);
 static u_char *ngx_token_key_put(u_char *p, u_char tag,
     const ngx_str_t *value);
 static void ngx_token_key_trim(ngx_str_t *number);
@@ -80,10 +81,26 @@ static ngx_token_key_curve_t  ngx_token_key_curves[] = {
 };
 
 
+/* SP 800-186, 3.2.1.3: G of P-256 */
+
+static u_char  ngx_token_key_generator[] = {
+    0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6,
+    0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb,
+    0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
+    0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb,
+    0x4a, 0x7c, 0x0f, 0x9e, 0x16, 0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31,
+    0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5
+};
+
+
+const char  ngx_token_key_no_memory[] = "no memory";
+
+
 const char *
 ngx_token_key_secret(ngx_token_key_t *key, const ngx_str_t *secret)
 {
-    size_t  len;
+    size_t      len;
+    ngx_uint_t  n;
 
     static ngx_str_t  pem = ngx_string("-----BEGIN ");
 
@@ -99,11 +116,13 @@ ngx_token_key_secret(ngx_token_key_t *key, const ngx_str_t *secret)
 
     /* OpenSSL wipes what it has of it when the key is freed */
 
-    key->pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_HMAC, NULL,
-                                             secret->data, secret->len);
+    for (n = 0; n < 2 && key->pkey == NULL; n++) {
+        key->pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_HMAC, NULL,
+                                                 secret->data, secret->len);
+    }
+
     if (key->pkey == NULL) {
-        ERR_clear_error();
-        return "not a key";
+        return ngx_token_key_refused("not a key");
     }
 
     /* RFC 7518, 3.2: not shorter than the hash */
@@ -129,6 +148,7 @@ ngx_token_key_rsa(ngx_token_key_t *key, const ngx_str_t *n, const ngx_str_t *e)
     u_char         body[NGX_TOKEN_KEY_RSA_MAX / 8 + 32];
     u_char         der[NGX_TOKEN_KEY_RSA_MAX / 8 + 64];
     ngx_str_t      modulus, exponent, value;
+    ngx_uint_t     i;
     const char    *err;
     const u_char  *p;
 
@@ -153,12 +173,13 @@ ngx_token_key_rsa(ngx_token_key_t *key, const ngx_str_t *n, const ngx_str_t *e)
 
     last = ngx_token_key_put(der, 0x30, &value);
 
-    p = der;
-    key->pkey = d2i_PublicKey(EVP_PKEY_RSA, NULL, &p, last - der);
+    for (i = 0; i < 2 && key->pkey == NULL; i++) {
+        p = der;
+        key->pkey = d2i_PublicKey(EVP_PKEY_RSA, NULL, &p, last - der);
+    }
 
     if (key->pkey == NULL) {
-        ERR_clear_error();
-        return "not a key";
+        return ngx_token_key_refused("not a key");
     }
 
     key->signature = modulus.len;
@@ -237,6 +258,7 @@ ngx_token_key_point(ngx_token_key_t *key, const ngx_token_key_curve_t *curve,
 {
     u_char        *last;
     u_char         der[NGX_TOKEN_KEY_SPKI + 2 * NGX_TOKEN_KEY_POINT];
+    ngx_uint_t     n;
     const u_char  *p;
 
     last = ngx_cpymem(der, curve->spki.data, curve->spki.len);
@@ -246,12 +268,13 @@ ngx_token_key_point(ngx_token_key_t *key, const ngx_token_key_curve_t *curve,
         last = ngx_cpymem(last, y->data, y->len);
     }
 
-    p = der;
-    key->pkey = d2i_PUBKEY(NULL, &p, last - der);
+    for (n = 0; n < 2 && key->pkey == NULL; n++) {
+        p = der;
+        key->pkey = d2i_PUBKEY(NULL, &p, last - der);
+    }
 
     if (key->pkey == NULL) {
-        ERR_clear_error();
-        return "not a point of its curve";
+        return ngx_token_key_refused("not a point of its curve");
     }
 
     key->signature = 2 * curve->size;
@@ -284,9 +307,13 @@ ngx_token_key_pkey(ngx_token_key_t *key, EVP_PKEY *pkey)
         err = "an unknown type of key";
     }
 
+    if (err) {
+        return ngx_token_key_refused(err);
+    }
+
     ERR_clear_error();
 
-    return err;
+    return NULL;
 }
 
 
@@ -307,7 +334,7 @@ ngx_token_key_known_curve(ngx_token_key_t *key)
     len = i2d_PUBKEY(key->pkey, &der);
 
     if (len <= 0) {
-        return "not a key";
+        return ngx_token_key_no_memory;
     }
 
     err = "an unknown curve, or form of a point";
@@ -344,7 +371,7 @@ ngx_token_key_known_rsa(ngx_token_key_t *key)
     len = i2d_PublicKey(key->pkey, &der);
 
     if (len <= 0) {
-        return "not a key";
+        return ngx_token_key_no_memory;
     }
 
     p = der;
@@ -458,4 +485,45 @@ ngx_token_key_trim(ngx_str_t *number)
         number->data++;
         number->len--;
     }
+}
+
+
+/*
+ * OpenSSL does not always say that there was no memory: its decoders drop what
+ * they failed for.  So each key is tried twice, and then one that is known to be
+ * good: if that is refused, too, it is not for the key.
+ */
+
+const char *
+ngx_token_key_refused(const char *reason)
+{
+    ngx_uint_t  starved;
+
+    starved = ngx_token_key_starved() || !ngx_token_key_decodes();
+
+    ERR_clear_error();
+
+    return starved ? ngx_token_key_no_memory : reason;
+}
+
+
+static ngx_uint_t
+ngx_token_key_decodes(void)
+{
+    u_char         der[NGX_TOKEN_KEY_SPKI + 2 * NGX_TOKEN_KEY_POINT];
+    u_char        *last;
+    EVP_PKEY      *pkey;
+    const u_char  *p;
+
+    last = ngx_cpymem(der, ngx_token_key_curves[0].spki.data,
+                      ngx_token_key_curves[0].spki.len);
+    last = ngx_cpymem(last, ngx_token_key_generator,
+                      sizeof(ngx_token_key_generator));
+
+    p = der;
+    pkey = d2i_PUBKEY(NULL, &p, last - der);
+
+    EVP_PKEY_free(pkey);
+
+    return pkey != NULL;
 }

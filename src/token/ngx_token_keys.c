@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 
 #include <openssl/bio.h>
+#include <openssl/err.h>
 
 #include "ngx_token_keys.h"
 
@@ -77,6 +78,8 @@ ngx_token_keys_parse(ngx_pool_t *pool, const ngx_str_t *bytes,
         allowed = NGX_TOKEN_ALG_ALL;
     }
 
+    ERR_clear_error();
+
     p = bytes->data;
     last = p + bytes->len;
 
@@ -87,6 +90,8 @@ ngx_token_keys_parse(ngx_pool_t *pool, const ngx_str_t *bytes,
     rc = (p < last && *p == '{')
          ? ngx_token_keys_parse_json(keys, pool, bytes, allowed, err)
          : ngx_token_keys_parse_pem(keys, bytes, allowed, err);
+
+    ERR_clear_error();
 
     if (rc != NGX_OK || ngx_token_keys_none(keys, pool, err) != NGX_OK) {
         return NULL;
@@ -204,7 +209,12 @@ ngx_token_keys_parse_pem(ngx_token_keys_t *keys, const ngx_str_t *bytes,
         }
 
         if (rc == NGX_ERROR) {
-            ngx_str_set(err, "a block of PEM is broken");
+
+            if (reason != ngx_token_key_no_memory) {
+                err->data = (u_char *) reason;
+                err->len = ngx_strlen(reason);
+            }
+
             break;
         }
 
@@ -255,7 +265,7 @@ ngx_token_keys_add(ngx_token_keys_t *keys, ngx_uint_t allowed,
         }
     }
 
-    if (reason == ngx_token_keys_no_memory) {
+    if (reason == ngx_token_key_no_memory) {
         /* a set without it would refuse good tokens until the next reload */
         ngx_token_key_free(key);
         return NGX_ERROR;

@@ -92,15 +92,13 @@ ngx_token_verdict_e ngx_token_keys_verify(ngx_token_keys_t *keys,
  * The two kinds of files, in ngx_token_keys_jwk.c and ngx_token_keys_pem.c.
  *
  * _jwk() makes a key of one JWK: a kid is allocated from "pool", the rest from
- * "temp".  Returns NULL or why the key is skipped; sets *private.  The address
- * ngx_token_keys_no_memory tells that no key is to be skipped for it.
+ * "temp".  Returns NULL or why the key is skipped, or ngx_token_key_no_memory;
+ * sets *private.
  *
  * _pem() reads the next block of the bio.  Returns NGX_OK with *pkey, which is
- * the caller's, or with NULL there and a *reason; NGX_DONE at the end of it;
- * NGX_ERROR if what follows is broken.
+ * the caller's, or with NULL there and a *reason, as above; NGX_DONE at the end
+ * of it; NGX_ERROR with a *reason, as above, if what follows cannot be read.
  */
-
-extern const char  ngx_token_keys_no_memory[];
 
 const char *ngx_token_keys_jwk(ngx_pool_t *pool, ngx_pool_t *temp,
     const ngx_input_json_t *json, ngx_token_key_t *key, ngx_uint_t *private);

@@ -27,9 +27,6 @@ static const char *ngx_token_keys_jwk_kid(ngx_pool_t *pool,
     const ngx_input_json_t *json, ngx_token_key_t *key);
 
 
-const char  ngx_token_keys_no_memory[] = "no memory";
-
-
 const char *
 ngx_token_keys_jwk(ngx_pool_t *pool, ngx_pool_t *temp,
     const ngx_input_json_t *json, ngx_token_key_t *key, ngx_uint_t *private)
@@ -173,7 +170,7 @@ ngx_token_keys_jwk_bytes(ngx_pool_t *temp, const ngx_input_json_t *json,
 
     bytes->data = ngx_pnalloc(temp, ngx_token_base64_size(text.len));
     if (bytes->data == NULL) {
-        return ngx_token_keys_no_memory;
+        return ngx_token_key_no_memory;
     }
 
     return (ngx_token_base64_decode(&text, bytes) == NGX_OK) ? NULL : missing;
@@ -266,7 +263,7 @@ ngx_token_keys_jwk_kid(ngx_pool_t *pool, const ngx_input_json_t *json,
     key->kid.data = ngx_pnalloc(pool, kid.len + 1);
 
     if (key->kid.data == NULL) {
-        return ngx_token_keys_no_memory;
+        return ngx_token_key_no_memory;
     }
 
     ngx_memcpy(key->kid.data, kid.data, kid.len);

@@ -17,6 +17,8 @@
 
 static EVP_PKEY *ngx_token_keys_pem_decode(const char *name,
     const u_char *data, long len, const char **reason);
+static EVP_PKEY *ngx_token_keys_pem_key(const char *name, const u_char *data,
+    long len);
 static EVP_PKEY *ngx_token_keys_pem_certificate(const u_char **p, long len);
 
 
@@ -32,7 +34,8 @@ ngx_token_keys_pem(BIO *bio, EVP_PKEY **pkey, const char **reason)
 
     if (PEM_read_bio(bio, &name, &header, &data, &len) != 1) {
         error = ERR_peek_last_error();
-        ERR_clear_error();
+
+        *reason = ngx_token_key_refused("a block of PEM is broken");
 
         return (ERR_GET_LIB(error) == ERR_LIB_PEM
                 && ERR_GET_REASON(error) == PEM_R_NO_START_LINE) ? NGX_DONE
@@ -56,6 +59,34 @@ static EVP_PKEY *
 ngx_token_keys_pem_decode(const char *name, const u_char *data, long len,
     const char **reason)
 {
+    EVP_PKEY    *pkey;
+    ngx_uint_t   n;
+
+    if (ngx_strcmp(name, "PUBLIC KEY") != 0
+        && ngx_strcmp(name, "RSA PUBLIC KEY") != 0
+        && ngx_strcmp(name, "CERTIFICATE") != 0)
+    {
+        *reason = "neither a public key nor a certificate";
+        return NULL;
+    }
+
+    pkey = NULL;
+
+    for (n = 0; n < 2 && pkey == NULL; n++) {
+        pkey = ngx_token_keys_pem_key(name, data, len);
+    }
+
+    if (pkey == NULL) {
+        *reason = ngx_token_key_refused("not a key");
+    }
+
+    return pkey;
+}
+
+
+static EVP_PKEY *
+ngx_token_keys_pem_key(const char *name, const u_char *data, long len)
+{
     EVP_PKEY      *pkey;
     const u_char  *p;
 
@@ -67,21 +98,13 @@ ngx_token_keys_pem_decode(const char *name, const u_char *data, long len,
     } else if (ngx_strcmp(name, "RSA PUBLIC KEY") == 0) {
         pkey = d2i_PublicKey(EVP_PKEY_RSA, NULL, &p, len);
 
-    } else if (ngx_strcmp(name, "CERTIFICATE") == 0) {
-        pkey = ngx_token_keys_pem_certificate(&p, len);
-
     } else {
-        *reason = "neither a public key nor a certificate";
-        return NULL;
+        pkey = ngx_token_keys_pem_certificate(&p, len);
     }
 
     if (pkey && p != data + len) {
         EVP_PKEY_free(pkey);
-        pkey = NULL;
-    }
-
-    if (pkey == NULL) {
-        *reason = "not a key";
+        return NULL;
     }
 
     return pkey;

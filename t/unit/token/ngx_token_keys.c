@@ -16,6 +16,7 @@
 
 #include <ngx_token_keys.h>
 
+#include "../no_memory.h"
 #include "ngx_token_test.h"
 
 
@@ -567,13 +568,73 @@ test_identity(void **state)
     cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 
+/* The n-th allocation fails, and "more" after it; 0 if it did not come to it. */
+
+static int
+parse_without(const char *text, int n, long more)
+{
+    int                failed;
+    ngx_str_t          bytes;
+    ngx_token_keys_t  *keys;
+
+    bytes = test_str(text);
+
+    no_memory(n, more);
+    keys = ngx_token_keys_parse(pool, &bytes, 0, &error);
+    failed = no_memory_end();
+
+    if (keys ? keys->skipped
+             : (!failed || (error.len && memcmp(error.data, "no key", 6) == 0)))
+    {
+        fail_msg("allocation %d: %.*s: %s", n, (int) error.len, error.data,
+                 text);
+    }
+
+    assert_int_equal(ERR_peek_error(), 0);
+
+    return failed;
+}
+
+
+/* A key is not left out because memory was short: then there are none. */
+
+static void
+test_no_memory(void **state)
+{
+    int         n;
+    ngx_uint_t  i;
+
+    static const char  *texts[] = {
+        SET(RSA("")), SET(EC("")), SET(ED("")), SET(OCT("")),
+        PEM("PUBLIC KEY", P256_DER), PEM("PUBLIC KEY", ED25519_DER),
+        PEM("RSA PUBLIC KEY", RSA_PKCS1_DER),
+        PEM("CERTIFICATE", P256_CERTIFICATE_DER)
+    };
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+
+        n = 1;
+
+        while (parse_without(texts[i], n, 0)) {
+            n++;
+        }
+
+        assert_true(n > 10);
+
+        for (n--; n > 0; n -= 7) {
+            (void) parse_without(texts[i], n, 10000);
+        }
+    }
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         test(types), test(algorithm), test(purpose), test(weak),
         test(broken), test(files), test(number), test(skipped), test(pem),
-        test(lookup), test(identity)
+        test(lookup), test(identity), test(no_memory)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
