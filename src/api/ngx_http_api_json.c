@@ -211,6 +211,10 @@ ngx_http_api_json_encode(ngx_http_api_json_t *json, ngx_str_t *body)
     json->failed = 1;
 
     if (text == NULL) {
+        /* nginx tells of memory that it does not get; cJSON does not */
+
+        ngx_log_error(NGX_LOG_EMERG, json->pool->log, 0,
+                      "no memory for a JSON document");
         return NGX_ERROR;
     }
 

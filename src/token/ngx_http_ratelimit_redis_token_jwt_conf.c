@@ -324,6 +324,11 @@ ngx_http_ratelimit_redis_token_jwt_conf_load(ngx_conf_t *cf,
     ngx_explicit_memzero(bytes.data, bytes.len);
 
     if (keys == NULL) {
+
+        if (err.len == 0) {
+            ngx_str_set(&err, "no memory");
+        }
+
         ngx_http_line_log(NGX_LOG_EMERG, cf, 0, &conf->token_jwt_line,
                           "\"token_jwt_keys\" \"%V\": %V", name, &err);
         return NULL;
