@@ -88,6 +88,33 @@ ngx_http_captures_done(ngx_http_request_t *r, ngx_http_captures_t *kept)
 }
 
 
+/*
+ * A copy, from r->pool, of what is remembered of the variables of a request, or
+ * NULL when out of memory; in place of r->variables, what is evaluated for a
+ * while is not remembered behind it.
+ */
+
+static ngx_inline ngx_http_variable_value_t *
+ngx_http_captures_variables(ngx_http_request_t *r)
+{
+    size_t                      size;
+    ngx_http_variable_value_t  *copy;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
+
+    copy = ngx_palloc(r->pool, size);
+
+    if (copy) {
+        ngx_memcpy(copy, r->variables, size);
+    }
+
+    return copy;
+}
+
+
 /* ngx_http_complex_value(). */
 
 static ngx_inline ngx_int_t

@@ -339,11 +339,9 @@ ngx_http_optcache_fetched(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 ngx_int_t
 ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
-    size_t                      size;
     ngx_http_request_t         *sr;
     ngx_http_optcache_ctx_t    *update;
     ngx_http_variable_value_t  *variables;
-    ngx_http_core_main_conf_t  *cmcf;
 
     if (ngx_http_optcache_marks_origin(r, ctx) != NGX_OK) {
         return NGX_DECLINED;
@@ -366,16 +364,10 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
      * upstream gives, nor the other way round.
      */
 
-    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
-
-    size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
-
-    variables = ngx_palloc(r->pool, size);
+    variables = ngx_http_captures_variables(r);
     if (variables == NULL) {
         return NGX_DECLINED;
     }
-
-    ngx_memcpy(variables, r->variables, size);
 
     if (ngx_http_subrequest(r, &r->uri, &r->args, &sr, NULL,
                             NGX_HTTP_SUBREQUEST_CLONE

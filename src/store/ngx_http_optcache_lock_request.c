@@ -68,25 +68,17 @@ static ngx_int_t
 ngx_http_optcache_lock_no_store(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf)
 {
-    size_t                      size;
     ngx_int_t                   rc;
-    ngx_http_variable_value_t  *copy;
-    ngx_http_core_main_conf_t  *cmcf;
+    ngx_http_variable_value_t  *variables;
 
-    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+    variables = r->variables;
 
-    size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
+    r->variables = ngx_http_captures_variables(r);
 
-    copy = ngx_palloc(r->pool, size);
-    if (copy == NULL) {
-        return NGX_ERROR;
-    }
+    rc = r->variables ? ngx_http_captures_predicates(r, olcf->no_store)
+                      : NGX_ERROR;
 
-    ngx_memcpy(copy, r->variables, size);
-
-    rc = ngx_http_captures_predicates(r, olcf->no_store);
-
-    ngx_memcpy(r->variables, copy, size);
+    r->variables = variables;
 
     return rc;
 }

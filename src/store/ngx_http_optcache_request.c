@@ -322,7 +322,7 @@ ngx_http_optcache_request_uri(ngx_http_request_t *r, ngx_str_t *uri)
         name = clcf->name;
     }
 
-    /* decoded, it may have any byte: what the arguments begin at is its length */
+    /* decoded, it may have any byte: its length says where arguments begin */
 
     uri->data = ngx_pnalloc(r->pool, name.len + 1 + NGX_SIZE_T_LEN + 1
                                      + r->uri.len + r->args.len);

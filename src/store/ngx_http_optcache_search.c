@@ -142,25 +142,17 @@ static ngx_int_t
 ngx_http_optcache_search_begin(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
-    size_t                      size;
     ngx_http_optcache_begun_t  *begun;
-    ngx_http_core_main_conf_t  *cmcf;
-
-    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
-
-    size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
 
     begun = ngx_palloc(r->pool, sizeof(ngx_http_optcache_begun_t));
     if (begun == NULL) {
         return NGX_ERROR;
     }
 
-    begun->variables = ngx_palloc(r->pool, size);
+    begun->variables = ngx_http_captures_variables(r);
     if (begun->variables == NULL) {
         return NGX_ERROR;
     }
-
-    ngx_memcpy(begun->variables, r->variables, size);
 
     /* what is matched from now on gets memory of its own */
 

@@ -24,22 +24,16 @@ ngx_http_optcache_target_key(ngx_http_request_t *r,
     ngx_http_optcache_target_rule_t *rule, ngx_optcache_key_t *key)
 {
     u_char                     *p, *dst, *src;
-    size_t                      size;
     ngx_int_t                   rc;
     ngx_str_t                   unparsed, uri, args;
-    ngx_http_core_main_conf_t  *cmcf;
     ngx_http_variable_value_t  *variables;
-
-    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
-
-    size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
 
     variables = r->variables;
     unparsed = r->unparsed_uri;
     uri = r->uri;
     args = r->args;
 
-    r->variables = ngx_palloc(r->pool, size);
+    r->variables = ngx_http_captures_variables(r);
     dst = ngx_pnalloc(r->pool, target->len);
 
     if (r->variables == NULL || dst == NULL) {
@@ -47,7 +41,6 @@ ngx_http_optcache_target_key(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    ngx_memcpy(r->variables, variables, size);
     ngx_http_optcache_target_variables(r);
 
     r->unparsed_uri = *target;
