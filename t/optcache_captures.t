@@ -15,7 +15,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)->plan(21);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)->plan(24);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -83,6 +83,13 @@ http {
             proxy_pass http://127.0.0.1:8081/volatile-of/$1;
         }
 
+        # of more parts than are looked at one by one
+
+        location ~ ^/parts/(.*)/(.*)$ {
+            optcache_key "$lang-$1-$2-$host-$scheme-$http_a-$http_b-$http_c";
+            proxy_pass http://127.0.0.1:8081/parts-of/$1/$2;
+        }
+
         location ~ ^/digits/(.)(.*)$ {
             optcache_key $10$3;
             proxy_pass http://127.0.0.1:8081/digits-of/$2;
@@ -130,6 +137,11 @@ is(get('/volatile/a', 'lang=de-evil'), 'MISS /volatile-of/a 1',
     'matched twice');
 is(get('/volatile/b', 'lang=de-evil'), 'MISS /volatile-of/b 1', 'another URI');
 is(get('/volatile/a', 'lang=de-x'), 'HIT /volatile-of/a 1', 'the same');
+
+is(get('/parts/a/b', 'lang=xyz'), 'MISS /parts-of/a/b 1',
+    'many parts, and nothing is matched');
+is(get('/parts/a/c', 'lang=xyz'), 'MISS /parts-of/a/c 1', 'another URI');
+is(get('/parts/a/b', 'lang=zyx'), 'HIT /parts-of/a/b 1', 'the same');
 
 is(get('/digits/1x', ''), 'MISS /digits-of/x 1', 'one digit, and a text');
 is(get('/digits/1y', ''), 'HIT /digits-of/x 1', 'that is all of the key');

@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)
-        ->has_program('redis-server')->plan(8);
+        ->has_program('redis-server')->plan(11);
 
 $t->run_redis();
 
@@ -51,6 +51,7 @@ http {
     }
 
     ratelimit_redis_zone \$user zone=k:1m rate=1r/m;
+    ratelimit_redis_zone "\$user-\$1" zone=m:1m rate=1r/m;
     ratelimit_redis_zone \$uri zone=r:1m rate=\$rate;
     ratelimit_redis_zone \$uri zone=c:1m rate=9r/m cost=\$units;
 
@@ -59,6 +60,11 @@ http {
 
         location ~ ^/key/(.*)\$ {
             ratelimit_redis zone=k;
+            proxy_pass http://127.0.0.1:8081/of/\$1;
+        }
+
+        location ~ ^/more/(.*)\$ {
+            ratelimit_redis zone=m;
             proxy_pass http://127.0.0.1:8081/of/\$1;
         }
 
@@ -91,6 +97,10 @@ $t->run();
 is(get('/key/home', 'session=user-evil'), '200 /of/home', 'a key');
 like(get('/key/home', 'session=user-evil'), qr/^429/, 'is what was matched');
 is(get('/key/a', 'session=user-other'), '200 /of/a', 'another');
+
+is(get('/more/a', 'session=none'), '200 /of/a', 'with a capture in it');
+is(get('/more/b', 'session=none'), '200 /of/b', 'where nothing was matched');
+like(get('/more/a', 'session=nobody'), qr/^429/, 'is the same, too');
 
 is(get('/rate/home', 'plan=plan-evil'), '200 /of/home', 'a rate');
 is(get('/rate/home', 'plan=plan-evil'), '200 /of/home', 'is, too');

@@ -37,10 +37,10 @@ typedef ngx_uint_t  ngx_http_captures_t;
 #endif
 
 
-/* Puts the captures aside: what is matched next gets memory of its own. */
+/* What a request has, for ngx_http_captures_back(). */
 
 static ngx_inline void
-ngx_http_captures_keep(ngx_http_request_t *r, ngx_http_captures_t *kept)
+ngx_http_captures_save(ngx_http_request_t *r, ngx_http_captures_t *kept)
 {
 #if (NGX_PCRE)
 
@@ -48,8 +48,6 @@ ngx_http_captures_keep(ngx_http_request_t *r, ngx_http_captures_t *kept)
     kept->data = r->captures_data;
     kept->n = r->ncaptures;
     kept->realloc = r->realloc_captures;
-
-    r->realloc_captures = 1;
 
 #else
 
@@ -59,8 +57,6 @@ ngx_http_captures_keep(ngx_http_request_t *r, ngx_http_captures_t *kept)
 }
 
 
-/* Puts them back; may be called again, for another value after it. */
-
 static ngx_inline void
 ngx_http_captures_back(ngx_http_request_t *r, ngx_http_captures_t *kept)
 {
@@ -69,22 +65,56 @@ ngx_http_captures_back(ngx_http_request_t *r, ngx_http_captures_t *kept)
     r->captures = kept->captures;
     r->captures_data = kept->data;
     r->ncaptures = kept->n;
-    r->realloc_captures = 1;
+    r->realloc_captures = kept->realloc;
 
 #endif
 }
 
 
-/* The same for the last time: they are nobody else's, if they were not. */
+/*
+ * Saves them, and lets the request have a copy from r->pool, which is written
+ * to by what is matched from now on.  nginx would make memory of its own for
+ * that if it is told to, but leaves it as it is where nothing matches.
+ * NGX_ERROR when out of memory.
+ */
 
-static ngx_inline void
-ngx_http_captures_done(ngx_http_request_t *r, ngx_http_captures_t *kept)
+static ngx_inline ngx_int_t
+ngx_http_captures_keep(ngx_http_request_t *r, ngx_http_captures_t *kept)
 {
-    ngx_http_captures_back(r, kept);
+#if (NGX_PCRE)
+
+    int                        *copy;
+    ngx_http_core_main_conf_t  *cmcf;
+
+#endif
+
+    ngx_http_captures_save(r, kept);
 
 #if (NGX_PCRE)
-    r->realloc_captures = kept->realloc;
+
+    /* of a regular expression without groups, nginx counts its match alone */
+
+    if (r->ncaptures == 0 || r->captures == NULL) {
+        r->captures = NULL;
+        return NGX_OK;
+    }
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    copy = ngx_palloc(r->pool, cmcf->ncaptures * sizeof(int));
+    if (copy == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(copy, r->captures,
+               ngx_min(r->ncaptures, cmcf->ncaptures) * sizeof(int));
+
+    r->captures = copy;
+    r->realloc_captures = 0;
+
 #endif
+
+    return NGX_OK;
 }
 
 
@@ -129,11 +159,13 @@ ngx_http_captures_value(ngx_http_request_t *r, ngx_http_complex_value_t *value,
         return NGX_OK;
     }
 
-    ngx_http_captures_keep(r, &kept);
+    if (ngx_http_captures_keep(r, &kept) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     rc = ngx_http_complex_value(r, value, result);
 
-    ngx_http_captures_done(r, &kept);
+    ngx_http_captures_back(r, &kept);
 
     return rc;
 }

@@ -154,9 +154,11 @@ ngx_http_optcache_search_begin(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    /* what is matched from now on gets memory of its own */
+    /* what is matched from now on is not written to these */
 
-    ngx_http_captures_keep(r, &begun->captures);
+    if (ngx_http_captures_keep(r, &begun->captures) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     ctx->begun = begun;
 
@@ -171,7 +173,7 @@ ngx_http_optcache_search_enter(ngx_http_request_t *r,
     now->variables = r->variables;
     r->variables = begun->variables;
 
-    ngx_http_captures_keep(r, &now->captures);
+    ngx_http_captures_save(r, &now->captures);
     ngx_http_captures_back(r, &begun->captures);
 }
 
@@ -180,7 +182,7 @@ static void
 ngx_http_optcache_search_leave(ngx_http_request_t *r,
     ngx_http_optcache_begun_t *now)
 {
-    ngx_http_captures_done(r, &now->captures);
+    ngx_http_captures_back(r, &now->captures);
     r->variables = now->variables;
 }
 

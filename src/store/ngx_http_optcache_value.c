@@ -335,7 +335,7 @@ ngx_http_optcache_value_capture(ngx_http_request_t *r, ngx_uint_t n,
 
     n *= 2;
 
-    if (n < r->ncaptures) {
+    if (n < r->ncaptures && r->captures) {
         text->len = r->captures[n + 1] - r->captures[n];
         text->data = r->captures_data + r->captures[n];
     }
@@ -352,11 +352,13 @@ ngx_http_optcache_value_other(ngx_http_request_t *r, ngx_int_t index)
     ngx_http_captures_t         kept;
     ngx_http_variable_value_t  *vv;
 
-    ngx_http_captures_keep(r, &kept);
+    if (ngx_http_captures_keep(r, &kept) != NGX_OK) {
+        return NULL;
+    }
 
     vv = ngx_http_get_flushed_variable(r, index);
 
-    ngx_http_captures_done(r, &kept);
+    ngx_http_captures_back(r, &kept);
 
     return vv;
 }
