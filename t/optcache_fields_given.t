@@ -15,7 +15,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)->plan(17);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)->plan(22);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -31,6 +31,10 @@ http {
 
     server {
         listen 127.0.0.1:8080;
+
+        location /type {
+            proxy_pass http://127.0.0.1:8081;
+        }
 
         location /file {
             proxy_pass http://127.0.0.1:8081;
@@ -76,6 +80,10 @@ my $backend = $t->run_http_backend(8081, sub {
 
     return 'login' if $req->{uri} eq '/login';
 
+    return [200, ["X-Accel-Redirect: /internal$req->{uri}",
+                  "Content-Type: $user"], '']
+        if $req->{uri} =~ m{^/type};
+
     return [304, ['Cache-Control: public, max-age=100', 'X-Seen: yes']]
         if $req->{headers}{'if-none-match'};
 
@@ -83,6 +91,7 @@ my $backend = $t->run_http_backend(8081, sub {
 
     return [200, ['Cache-Control: public, max-age=100', 'ETag: "1"',
                   'Content-Disposition: attachment',
+                  $req->{uri} =~ /own/ ? 'Content-Type: image/png' : (),
                   $req->{uri} =~ /stale/
                       ? ('Age: 4000', 'Cache-Control: stale-if-error=9000')
                       : ()],
@@ -118,6 +127,23 @@ like($r, qr/^X-Seen: yes/m, 'as the 304 said');
 like($r, qr/filename="dave"/, 'for another one');
 like($r, qr/attachment/, 'with what is stored');
 unlike($r, qr/alice|carol/, 'of nobody else');
+
+# and the type, which is no field to nginx
+
+get('/type/a', 'text/a');
+is(header(get('/type/a', 'text/b'), 'Content-Type'), 'text/b',
+    'a type of who redirects');
+
+get('/type/stale', 'text/a');
+is(header(get('/type/stale', 'text/b'), 'Content-Type'), 'text/b',
+    'is of this response, freshened, too');
+
+get('/type/own/stale', 'text/a');
+is(header(get('/type/own/stale', 'text/b'), 'Content-Type'), 'image/png',
+    'one that was stored');
+$r = get('/type/own/stale', 'text/c');
+like($r, qr/^X-Cache: HIT/m, 'and freshened');
+is(header($r, 'Content-Type'), 'image/png', 'is as it was');
 
 # a challenge before the page for it
 

@@ -208,6 +208,16 @@ typedef struct {
 } ngx_http_optcache_hidden_t;
 
 
+/* what was in r->headers_out before upstream was asked */
+
+typedef struct {
+    ngx_uint_t                    n;          /* fields, the first ones */
+    u_char                       *first;      /* the name of the first */
+    u_char                       *type;
+    u_char                       *charset;
+} ngx_http_optcache_given_t;
+
+
 /* what the values of directives were made of when the request was looked up */
 
 typedef struct {
@@ -256,8 +266,7 @@ typedef struct {
     ngx_optcache_moment_t         moment;     /* the same for the ledger */
     ngx_optcache_origin_t         origin;     /* of the request, 0: not yet */
     ngx_str_t                     path;       /* that origin.uri is of */
-    ngx_uint_t                    given;      /* fields of the response that
-                                                 were there before it is made */
+    ngx_http_optcache_given_t     given;
 
     ngx_http_optcache_status_e    status;
     ngx_http_optcache_layer_e     layer;      /* of a hit */

@@ -18,6 +18,8 @@
 
 static void ngx_http_optcache_fetch_given(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
+static ngx_rare void ngx_http_optcache_fetch_cleared(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_fetch_whole(ngx_http_request_t *r);
 static ngx_rare ngx_int_t ngx_http_optcache_fetch_headers(
     ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
@@ -90,12 +92,41 @@ static void
 ngx_http_optcache_fetch_given(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
-    ngx_list_part_t  *part;
+    ngx_list_part_t            *part;
+    ngx_table_elt_t            *h;
+    ngx_http_optcache_given_t  *given;
 
-    ctx->given = 0;
+    given = &ctx->given;
+
+    given->n = 0;
+    given->type = r->headers_out.content_type.data;
+    given->charset = r->headers_out.charset.data;
 
     for (part = &r->headers_out.headers.part; part; part = part->next) {
-        ctx->given += part->nelts;
+        given->n += part->nelts;
+    }
+
+    if (given->n) {
+        h = r->headers_out.headers.part.elts;
+        given->first = h->key.data;
+    }
+}
+
+
+/* Before a 103 is read, nginx clears all that was there. */
+
+static void
+ngx_http_optcache_fetch_cleared(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &r->headers_out.headers.part;
+    h = part->elts;
+
+    if (part->nelts == 0 || h->key.data != ctx->given.first) {
+        ctx->given.n = 0;
     }
 }
 
@@ -312,6 +343,10 @@ void
 ngx_http_optcache_fetched(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
     ngx_http_optcache_hidden_t  *hidden;
+
+    if (ngx_rarely(ctx->given.n)) {
+        ngx_http_optcache_fetch_cleared(r, ctx);
+    }
 
     hidden = ctx->hidden;
 

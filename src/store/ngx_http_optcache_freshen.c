@@ -28,12 +28,12 @@ static ngx_int_t ngx_http_optcache_freshen_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
     ngx_optcache_entry_t *e);
 static ngx_int_t ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
-    ngx_uint_t given, ngx_optcache_entry_t *e);
+    ngx_http_optcache_given_t *given, ngx_optcache_entry_t *e);
 static void ngx_http_optcache_freshen_protect(ngx_table_elt_t *h, void *data);
 static ngx_uint_t ngx_http_optcache_freshen_stored(ngx_optcache_entry_t *e,
     ngx_str_t *name);
 static ngx_uint_t ngx_http_optcache_freshen_said(ngx_http_request_t *r,
-    ngx_uint_t given, ngx_str_t *name);
+    ngx_http_optcache_given_t *given, ngx_str_t *name);
 static void ngx_http_optcache_freshen_find(ngx_table_elt_t *h, void *data);
 
 
@@ -44,7 +44,8 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ngx_optcache_entry_t           e;
     ngx_http_optcache_response_t   resp;
 
-    if (ngx_http_optcache_freshen_merge(r, ctx->given, &ctx->entry) != NGX_OK) {
+    if (ngx_http_optcache_freshen_merge(r, &ctx->given, &ctx->entry) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -139,8 +140,8 @@ ngx_http_optcache_freshen_store(ngx_http_request_t *r,
 /* The response that the origin would have given: in r->headers_out. */
 
 static ngx_int_t
-ngx_http_optcache_freshen_merge(ngx_http_request_t *r, ngx_uint_t given,
-    ngx_optcache_entry_t *e)
+ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
+    ngx_http_optcache_given_t *given, ngx_optcache_entry_t *e)
 {
     u_char                *p, *last;
     ngx_uint_t             i;
@@ -153,7 +154,7 @@ ngx_http_optcache_freshen_merge(ngx_http_request_t *r, ngx_uint_t given,
         return NGX_ERROR;
     }
 
-    ngx_http_optcache_response_behind(&r->headers_out.headers, given,
+    ngx_http_optcache_response_behind(&r->headers_out.headers, given->n,
                                       ngx_http_optcache_freshen_protect, e);
 
     p = e->head.data;
@@ -174,7 +175,9 @@ ngx_http_optcache_freshen_merge(ngx_http_request_t *r, ngx_uint_t given,
 
         case NGX_OPTCACHE_FIELD_CONTENT_TYPE:
 
-            if (r->headers_out.content_type.len == 0) {
+            if (r->headers_out.content_type.len == 0
+                || r->headers_out.content_type.data == given->type)
+            {
                 r->headers_out.content_type = field.value;
                 r->headers_out.content_type_len = field.value.len;
                 ngx_str_null(&r->headers_out.charset);
@@ -264,15 +267,15 @@ ngx_http_optcache_freshen_stored(ngx_optcache_entry_t *e, ngx_str_t *name)
 
 
 static ngx_uint_t
-ngx_http_optcache_freshen_said(ngx_http_request_t *r, ngx_uint_t given,
-    ngx_str_t *name)
+ngx_http_optcache_freshen_said(ngx_http_request_t *r,
+    ngx_http_optcache_given_t *given, ngx_str_t *name)
 {
     ngx_http_optcache_freshen_t  f;
 
     f.name = name;
     f.found = 0;
 
-    ngx_http_optcache_response_behind(&r->headers_out.headers, given,
+    ngx_http_optcache_response_behind(&r->headers_out.headers, given->n,
                                       ngx_http_optcache_freshen_find, &f);
     return f.found;
 }

@@ -33,7 +33,7 @@ static void ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data);
 static ngx_optcache_field_e ngx_http_optcache_head_id(
     ngx_http_optcache_head_t *head, ngx_table_elt_t *h);
 static ngx_int_t ngx_http_optcache_head_type(ngx_http_request_t *r,
-    ngx_str_t *type);
+    ngx_http_optcache_given_t *given, ngx_str_t *type);
 static ngx_uint_t ngx_http_optcache_head_hop(ngx_http_request_t *r,
     ngx_str_t *name);
 static void ngx_http_optcache_head_connection(ngx_table_elt_t *h, void *data);
@@ -49,7 +49,7 @@ ngx_http_optcache_head_write(ngx_http_request_t *r,
     ngx_str_t                 type, made;
     ngx_http_optcache_head_t  h;
 
-    if (ngx_http_optcache_head_type(r, &type) != NGX_OK) {
+    if (ngx_http_optcache_head_type(r, resp->given, &type) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -81,7 +81,7 @@ ngx_http_optcache_head_write(ngx_http_request_t *r,
     h.n = 0;
 
     ngx_http_optcache_head_made(&h, &type, &made);
-    ngx_http_optcache_response_behind(&r->headers_out.headers, resp->given,
+    ngx_http_optcache_response_behind(&r->headers_out.headers, resp->given->n,
                                       ngx_http_optcache_head_field, &h);
 
     head->len = h.p - head->data;
@@ -220,14 +220,21 @@ ngx_http_optcache_head_id(ngx_http_optcache_head_t *head, ngx_table_elt_t *h)
 /* nginx keeps the charset apart from the type. */
 
 static ngx_int_t
-ngx_http_optcache_head_type(ngx_http_request_t *r, ngx_str_t *type)
+ngx_http_optcache_head_type(ngx_http_request_t *r,
+    ngx_http_optcache_given_t *given, ngx_str_t *type)
 {
     u_char  *p;
 
     *type = r->headers_out.content_type;
 
+    if (ngx_rarely(given->type != NULL) && type->data == given->type) {
+        ngx_str_null(type);
+        return NGX_OK;
+    }
+
     if (type->len == 0
         || r->headers_out.charset.len == 0
+        || r->headers_out.charset.data == given->charset
         || r->headers_out.content_type_len != type->len)
     {
         return NGX_OK;

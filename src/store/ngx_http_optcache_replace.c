@@ -21,11 +21,23 @@ static ngx_int_t ngx_http_optcache_replace_cookies(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_optcache_replace(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
+    size_t      len;
+    ngx_str_t   type, charset;
     ngx_list_t  said;
 
     said = r->headers_out.headers;
+    type = r->headers_out.content_type;
+    len = r->headers_out.content_type_len;
+    charset = r->headers_out.charset;
 
     ngx_http_clean_header(r);
+
+    if (ctx->given.type && type.data == ctx->given.type) {
+        /* of this client's response, if what is held has none */
+        r->headers_out.content_type = type;
+        r->headers_out.content_type_len = len;
+        r->headers_out.charset = charset;
+    }
 
     /* a list of its own: what upstream has said is still needed */
 
@@ -76,7 +88,7 @@ ngx_http_optcache_replace_given(ngx_http_request_t *r,
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h, *copy;
 
-    n = ctx->given;
+    n = ctx->given.n;
 
     for (part = &headers->part; part && n; part = part->next) {
         h = part->elts;
@@ -113,7 +125,7 @@ ngx_http_optcache_replace_cookies(ngx_http_request_t *r,
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
-    given = ctx->given;
+    given = ctx->given.n;
 
     for (part = &headers->part; part; part = part->next) {
         h = part->elts;

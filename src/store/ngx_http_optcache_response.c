@@ -55,7 +55,7 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
 
     resp->shared = ctx->key.shared;
     resp->merged = merged;
-    resp->given = ctx->given;
+    resp->given = &ctx->given;
 
     ngx_http_optcache_response_fields(r, resp);
     ngx_http_optcache_response_type(r, resp);

@@ -67,7 +67,7 @@ typedef struct {
     unsigned                      hops:1;         /* Connection names fields */
     unsigned                      x_cache:1;      /* of a cache before this */
 
-    ngx_uint_t                    given;          /* as ctx->given */
+    ngx_http_optcache_given_t    *given;          /* before it was there */
     ngx_uint_t                    nfields;        /* the first ones */
     ngx_http_optcache_response_field_t
                                   fields[NGX_HTTP_OPTCACHE_RESPONSE_FIELDS];

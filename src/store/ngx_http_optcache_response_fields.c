@@ -211,7 +211,7 @@ ngx_http_optcache_response_hidden(ngx_http_request_t *r,
     ngx_table_elt_t  *h, *last, *out, *end;
 
     passed = &r->headers_out.headers.part;
-    given = resp->given;
+    given = resp->given->n;
 
     while (ngx_rarely(given > passed->nelts) && passed->next) {
         given -= passed->nelts;
