@@ -52,6 +52,8 @@ static ngx_uint_t ngx_http_ratelimit_redis_token_fields(
     ngx_http_request_t *r, ngx_str_t *name, ngx_uint_t cookies);
 static ngx_int_t ngx_http_ratelimit_redis_token_judge(ngx_http_request_t *r,
     ngx_http_token_t *token, ngx_http_token_jwt_t *judge);
+static ngx_int_t ngx_http_ratelimit_redis_token_failed(
+    ngx_http_ratelimit_redis_ctx_t *ctx);
 static ngx_int_t ngx_http_ratelimit_redis_token_recall(ngx_http_request_t *r,
     ngx_http_token_t *token, ngx_http_token_jwt_t *judge, u_char *key);
 static void ngx_http_ratelimit_redis_token_remember(ngx_http_request_t *r,
@@ -72,6 +74,10 @@ ngx_http_ratelimit_redis_token_read(ngx_http_request_t *r,
 
     token = &ctx->token;
 
+    if (ctx->token_failed) {
+        return NGX_ERROR;
+    }
+
     source = rlcf->token_source ? (void *) rlcf->token_source
                                 : &ngx_http_ratelimit_redis_module;
 
@@ -80,7 +86,7 @@ ngx_http_ratelimit_redis_token_read(ngx_http_request_t *r,
         || token->judge != rlcf->token_jwt)
     {
         if (ngx_http_ratelimit_redis_token_text(r, ctx, rlcf) != NGX_OK) {
-            return NGX_ERROR;
+            return ngx_http_ratelimit_redis_token_failed(ctx);
         }
 
     } else {
@@ -93,7 +99,37 @@ ngx_http_ratelimit_redis_token_read(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    return ngx_http_ratelimit_redis_token_judge(r, token, rlcf->token_jwt);
+    /*
+     * Whoever asks for a claim later has to get it: what cannot be told is empty
+     * to nginx, and that is nobody.
+     */
+
+    if (ngx_http_ratelimit_redis_token_judge(r, token, rlcf->token_jwt)
+            != NGX_OK
+        || (token->status == NGX_HTTP_TOKEN_OK
+            && ngx_http_ratelimit_redis_token_claims(r, token) == NULL))
+    {
+        return ngx_http_ratelimit_redis_token_failed(ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * There was no memory: nothing is known of the token, and nothing will be.  A
+ * variable that has asked for it is remembered as empty.
+ */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_failed(ngx_http_ratelimit_redis_ctx_t *ctx)
+{
+    ngx_memzero(&ctx->token, sizeof(ngx_http_token_t));
+
+    ctx->token.status = NGX_HTTP_TOKEN_UNREAD;
+    ctx->token_failed = 1;
+
+    return NGX_ERROR;
 }
 
 
