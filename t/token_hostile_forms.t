@@ -16,7 +16,7 @@ use Digest::SHA qw/ sha256_hex /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(42);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(47);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -96,6 +96,7 @@ is(get('/query?token=x&tok=abc&b'), '200 ok', 'one');
 
 is(get("/query?token=x&$_=abc"), '401 malformed', "an argument \"$_\"")
     for 'a=1;token', '+token', '%20token', 'token+', 'token%00x', 'token[]',
+        '[token]', '%5Btoken%5D',
         'token%5B0%5D';
 is(get('/query??token=abc&token=x'), '401 malformed', 'a second "?"');
 is(get('/query?token=abc;x'), '401 malformed', 'a semicolon ends it, or not');
@@ -115,6 +116,12 @@ is(cookie('session=x; session=abc'), '401 malformed', 'the last of two');
 is(join(' ', map { cookie("session=$_") } '"abc"', 'abc ;', "a\\bc", "\xe1"),
     join(' ', ('401 malformed') x 4), 'quoted, trimmed, escaped');
 is(cookie('a=b; sessions=abc;session=x'), '200 ok', 'one');
+
+# a blank does to some, and some read on behind an empty name
+
+is(cookie('session=x; y=1 session=abc'), '401 malformed', 'behind a blank');
+is(cookie('y=1 session=abc'), '401 malformed', 'or alone');
+is(cookie('session=x; =session=abc'), '401 malformed', 'without a name');
 
 # a comma ends a cookie to nginx, and to hardly anybody else
 

@@ -15,7 +15,7 @@ use Digest::SHA qw/ sha256_hex /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(36);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(37);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -83,12 +83,12 @@ for my $token ('a.b-c_d~e+f/g==', 'x' x 65000) {
     is(header($r, 'X-Digest'), sha256_hex($token), substr $token, 0, 20);
 }
 
-for my $none ('Basic YTpi', 'Bearerx', 'Digest a="Bearer"', 'a', '') {
+for my $none ('Basic YTpi', 'xBearer', 'Digest a="Bearer"', 'a', '') {
     my $r = get('/x', $none);
     is(status($r) . ' ' . header($r, 'X-Status'), '200 none', "\"$none\"");
 }
 
-for my $bad ('Bearer', 'Bearer =', 'Bearer a b', 'Bearer a,b', "Bearer a\x80",
+for my $bad ('Bearer', 'Bearerx', 'Bearer =', 'Bearer a b', 'Bearer a,b', "Bearer a\x80",
              'Bearer a=b', "Bearer\ta", 'Bearer "a"', "Bearer \x01",
              'Bearer a, Bearer a')
 {

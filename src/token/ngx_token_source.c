@@ -19,7 +19,8 @@ static ngx_uint_t ngx_token_source_hidden(u_char *start, u_char *last);
 static ngx_uint_t ngx_token_source_word(u_char *start, u_char *p,
     u_char *last);
 static ngx_uint_t ngx_token_source_count(const ngx_str_t *text,
-    const ngx_str_t *name, u_char separator, u_char other);
+    const ngx_str_t *name, const char *separators);
+static ngx_uint_t ngx_token_source_blank(u_char *p, u_char *last);
 static ngx_uint_t ngx_token_source_named(u_char *p, u_char *last,
     const ngx_str_t *name);
 static u_char ngx_token_source_decode(u_char **pp, u_char *last);
@@ -132,8 +133,8 @@ ngx_token_source_word(u_char *start, u_char *p, u_char *last)
     }
 
     if (p == start) {
-        return next == last
-               || !(isalnum(*next) || *next == '-' || *next == '_');
+        /* who takes what is behind so many bytes does not look at the next */
+        return 1;
     }
 
     prev = p[-1];
@@ -300,7 +301,7 @@ ngx_token_source_plain(const ngx_str_t *token)
 ngx_uint_t
 ngx_token_source_args(const ngx_str_t *query, const ngx_str_t *name)
 {
-    return ngx_token_source_count(query, name, '&', ';');
+    return ngx_token_source_count(query, name, "&;");
 }
 
 
@@ -309,11 +310,13 @@ ngx_token_source_cookies(const ngx_str_t *field, const ngx_str_t *name)
 {
     ngx_uint_t  n;
 
-    /* RFC 6265, 5.4, and nginx */
+    /* RFC 6265, 5.4; nginx; and who takes a blank for the end of a cookie */
 
-    n = ngx_token_source_count(field, name, ';', ';');
+    n = ngx_token_source_count(field, name, ";");
 
-    return (n == ngx_token_source_count(field, name, ';', ',')) ? n : 2;
+    return (n == ngx_token_source_count(field, name, ";,")
+            && n == ngx_token_source_count(field, name, "; \t"))
+           ? n : 2;
 }
 
 
@@ -345,10 +348,13 @@ ngx_token_source_field(const ngx_str_t *field, const ngx_str_t *name)
 
 static ngx_uint_t
 ngx_token_source_count(const ngx_str_t *text, const ngx_str_t *name,
-    u_char separator, u_char other)
+    const char *separators)
 {
-    u_char      *p, *start, *equal, *last;
+    u_char      *p, *start, *equal, *last, *set, *end;
     ngx_uint_t   n;
+
+    set = (u_char *) separators;
+    end = set + ngx_strlen(set);
 
     n = 0;
     start = text->data;
@@ -357,9 +363,17 @@ ngx_token_source_count(const ngx_str_t *text, const ngx_str_t *name,
 
     for (p = start; p <= last; p++) {
 
-        if (p < last && *p != separator && *p != other) {
+        if (p < last && ngx_strlchr(set, end, *p) == NULL) {
+
             if (*p == '=' && equal == NULL) {
-                equal = p;
+
+                if (ngx_token_source_blank(start, p)) {
+                    /* of no name: some drop it and read on */
+                    start = p + 1;
+
+                } else {
+                    equal = p;
+                }
             }
 
             continue;
@@ -380,10 +394,21 @@ ngx_token_source_count(const ngx_str_t *text, const ngx_str_t *name,
 }
 
 
+static ngx_uint_t
+ngx_token_source_blank(u_char *p, u_char *last)
+{
+    while (p < last && *p <= ' ') {
+        p++;
+    }
+
+    return p == last;
+}
+
+
 /*
  * PHP drops blanks before a name, and what is behind a zero byte; it makes "_"
  * of a blank, "." and "[" in it, and an array of name[...].  URLSearchParams
- * drops a second "?".
+ * drops a second "?", others brackets around a name.
  */
 
 static ngx_uint_t
@@ -399,7 +424,7 @@ ngx_token_source_named(u_char *p, u_char *last, const ngx_str_t *name)
 
         if (i == name->len) {
 
-            if (ch == '\0' || ch == '[') {
+            if (ch == '\0' || ch == '[' || ch == ']') {
                 return 1;
             }
 
@@ -410,7 +435,10 @@ ngx_token_source_named(u_char *p, u_char *last, const ngx_str_t *name)
             continue;
         }
 
-        if (i == 0 && (ch <= ' ' || ch == '?')) {
+        if (i == 0
+            && (ch <= ' ' || ch == '?' || ch == ']'
+                || (ch == '[' && name->data[0] != '_')))
+        {
             continue;
         }
 

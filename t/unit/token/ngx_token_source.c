@@ -68,7 +68,7 @@ test_fields(void **state)
         { "", NGX_DECLINED, 0, 0 },
         { "B", NGX_DECLINED, 0, 0 },
         { "Beare", NGX_DECLINED, 0, 0 },
-        { "Bearers abc", NGX_DECLINED, 0, 0 },
+        { "Bearers abc", NGX_ERROR, 0, 0 },
         { "Basic abc", NGX_DECLINED, 0, 0 },
         { "Bearer", NGX_ERROR, 0, 0 },
         { "Bearer ", NGX_ERROR, 0, 0 },
@@ -132,8 +132,8 @@ test_fields(void **state)
         { "Negotiate YIIBearer==", NGX_DECLINED, 0, 0 },
         { "AWS4-HMAC-SHA256 Credential=A/20250101/eu/bearer/aws4_request, "
           "SignedHeaders=bearer;host, Signature=bea", NGX_DECLINED, 0, 0 },
-        { "Bearer-Token abc", NGX_DECLINED, 0, 0 },
-        { "Bearer_1 abc", NGX_DECLINED, 0, 0 },
+        { "Bearer-Token abc", NGX_ERROR, 0, 0 },
+        { "Bearer_1 abc", NGX_ERROR, 0, 0 },
         { "DPoP abc", NGX_DECLINED, 0, 0 },
         { NULL, 0, 0, 0 }
     };
@@ -248,7 +248,7 @@ test_names(void **state)
 
         /* and as PHP has it */
         { "my.token=a", 1, 1 },
-        { "my token=a", 1, 1 },
+        { "my token=a", 1, 2 },
         { "my+token=a", 1, 1 },
         { "my%20token=a", 1, 1 },
         { "my[token=a", 1, 1 },
@@ -256,7 +256,7 @@ test_names(void **state)
         { "  my_token=a", 1, 1 },
         { "++my_token=a", 1, 1 },
         { "%20%09my_token=a", 1, 1 },
-        { "my_token =a", 1, 1 },
+        { "my_token =a", 1, 2 },
         { "my_token%20=a", 1, 1 },
         { "my_token x=a", 0, 0 },
         { "my_token[]=a", 1, 1 },
@@ -265,6 +265,22 @@ test_names(void **state)
         { "my_token%5b0]=a", 1, 1 },
         { "my_token%00x=a", 1, 1 },
         { "my%00_token=a", 0, 0 },
+
+        /* brackets around it, and no name before it */
+        { "[my_token]=a", 1, 1 },
+        { "%5Bmy_token%5D=a", 1, 1 },
+        { "]my_token=a", 1, 1 },
+        { "my_token]=a", 1, 1 },
+        { "=my_token=a", 1, 1 },
+        { " =my_token=a", 1, 1 },
+        { "x=1&=my_token=a", 1, 0 },
+        { "my_token=a; =my_token=b", 2, 2 },
+
+        /* a blank */
+        { "my_token=a; x=1 my_token=b", 1, 2 },
+        { "my_token=a; x=1\tmy_token=b", 1, 2 },
+        { "x=1 my_token=a", 0, 2 },
+        { "x=1 y=2; my_token=a", 1, 1 },
         { NULL, 0, 0 }
     };
 
