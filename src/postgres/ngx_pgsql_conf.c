@@ -155,8 +155,9 @@ ngx_pgsql_conf_parse(ngx_conf_t *cf, ngx_pgsql_conf_t **confp)
 static char *
 ngx_pgsql_conf_params(ngx_pgsql_conf_ctx_t *ctx)
 {
-    u_char      *p;
+    u_char      *p, *last;
     ngx_str_t   *value, name;
+    ngx_uint_t   n;
     ngx_conf_t  *cf;
 
     cf = ctx->cf;
@@ -166,15 +167,22 @@ ngx_pgsql_conf_params(ngx_pgsql_conf_ctx_t *ctx)
         return NGX_CONF_OK;
     }
 
-    if (ngx_strncmp(value[2].data, "password_file=", 14) != 0
-        || cf->args->nelts > 3)
-    {
+    n = (ngx_strncmp(value[2].data, "password_file=", 14) != 0) ? 2 : 3;
+
+    if (n < cf->args->nelts) {
+
         /* of what is not expected only a name is shown: no password */
 
-        p = ngx_strlchr(value[2].data, value[2].data + value[2].len, '=');
+        name = value[n];
+        last = name.data + name.len;
 
-        name = value[2];
-        name.len = p ? (size_t) (p + 1 - name.data) : 0;
+        for (p = name.data; p < last; p++) {
+            if (*p != '_' && (*p < 'a' || *p > 'z')) {
+                break;
+            }
+        }
+
+        name.len = (p < last && *p == '=') ? (size_t) (p + 1 - name.data) : 0;
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid parameter \"%V...\" of \"%V\", expected "
