@@ -15,7 +15,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)->plan(22);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)->plan(27);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -33,6 +33,20 @@ http {
         listen 127.0.0.1:8080;
 
         location /type {
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /files/ {
+            internal;
+            optcache c;
+            optcache_user "";
+            optcache_valid 1m;
+            optcache_key file;
+            types { image/png png; }
+            root %%TESTDIR%%/html;
+        }
+
+        location /send {
             proxy_pass http://127.0.0.1:8081;
         }
 
@@ -84,6 +98,13 @@ my $backend = $t->run_http_backend(8081, sub {
                   "Content-Type: $user"], '']
         if $req->{uri} =~ m{^/type};
 
+    return [200, ['X-Accel-Redirect: /files/a.png',
+                  $req->{uri} =~ /\?(.*)/ ? "Content-Type: $1" : ()], '']
+        if $req->{uri} =~ m{^/send};
+
+    return [503, ['Content-Type: text/error'], '']
+        if $req->{uri} =~ /failing/ && $n > 1;
+
     return [304, ['Cache-Control: public, max-age=100', 'X-Seen: yes']]
         if $req->{headers}{'if-none-match'};
 
@@ -92,11 +113,15 @@ my $backend = $t->run_http_backend(8081, sub {
     return [200, ['Cache-Control: public, max-age=100', 'ETag: "1"',
                   'Content-Disposition: attachment',
                   $req->{uri} =~ /own/ ? 'Content-Type: image/png' : (),
-                  $req->{uri} =~ /stale/
+                  $req->{uri} =~ /stale|failing/
                       ? ('Age: 4000', 'Cache-Control: stale-if-error=9000')
                       : ()],
             "text $n"];
 });
+
+mkdir $t->testdir() . '/html';
+mkdir $t->testdir() . '/html/files';
+$t->write_file('html/files/a.png', 'image');
 
 $t->run();
 
@@ -144,6 +169,16 @@ is(header(get('/type/own/stale', 'text/b'), 'Content-Type'), 'image/png',
 $r = get('/type/own/stale', 'text/c');
 like($r, qr/^X-Cache: HIT/m, 'and freshened');
 is(header($r, 'Content-Type'), 'image/png', 'is as it was');
+
+get('/type/failing', 'text/a');
+$r = get('/type/failing', 'text/b');
+like($r, qr/^X-Cache: STALE/m, 'in place of an error');
+is(header($r, 'Content-Type'), 'text/b', 'it is that of this response, too');
+
+is(header(get('/send?text/a', ''), 'Content-Type'), 'text/a', 'before a file');
+$r = get('/send', '');
+like($r, qr/^X-Cache: HIT/m, 'that is stored');
+is(header($r, 'Content-Type'), 'image/png', 'with a type of its own');
 
 # a challenge before the page for it
 

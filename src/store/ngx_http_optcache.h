@@ -213,8 +213,10 @@ typedef struct {
 typedef struct {
     ngx_uint_t                    n;          /* fields, the first ones */
     u_char                       *first;      /* the name of the first */
-    u_char                       *type;
-    u_char                       *charset;
+    ngx_str_t                     type;
+    size_t                        type_len;
+    ngx_str_t                     charset;
+    ngx_uint_t                    file;       /* its own type is by the URI */
 } ngx_http_optcache_given_t;
 
 

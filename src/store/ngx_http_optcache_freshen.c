@@ -176,7 +176,7 @@ ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
         case NGX_OPTCACHE_FIELD_CONTENT_TYPE:
 
             if (r->headers_out.content_type.len == 0
-                || r->headers_out.content_type.data == given->type)
+                || r->headers_out.content_type.data == given->type.data)
             {
                 r->headers_out.content_type = field.value;
                 r->headers_out.content_type_len = field.value.len;

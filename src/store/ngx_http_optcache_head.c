@@ -34,6 +34,8 @@ static ngx_optcache_field_e ngx_http_optcache_head_id(
     ngx_http_optcache_head_t *head, ngx_table_elt_t *h);
 static ngx_int_t ngx_http_optcache_head_type(ngx_http_request_t *r,
     ngx_http_optcache_given_t *given, ngx_str_t *type);
+static ngx_rare ngx_int_t ngx_http_optcache_head_own(ngx_http_request_t *r,
+    ngx_http_optcache_given_t *given, ngx_str_t *type);
 static ngx_uint_t ngx_http_optcache_head_hop(ngx_http_request_t *r,
     ngx_str_t *name);
 static void ngx_http_optcache_head_connection(ngx_table_elt_t *h, void *data);
@@ -227,14 +229,13 @@ ngx_http_optcache_head_type(ngx_http_request_t *r,
 
     *type = r->headers_out.content_type;
 
-    if (ngx_rarely(given->type != NULL) && type->data == given->type) {
-        ngx_str_null(type);
-        return NGX_OK;
+    if (ngx_rarely(given->type.len) && type->data == given->type.data) {
+        return ngx_http_optcache_head_own(r, given, type);
     }
 
     if (type->len == 0
         || r->headers_out.charset.len == 0
-        || r->headers_out.charset.data == given->charset
+        || r->headers_out.charset.data == given->charset.data
         || r->headers_out.content_type_len != type->len)
     {
         return NGX_OK;
@@ -256,6 +257,34 @@ ngx_http_optcache_head_type(ngx_http_request_t *r,
     type->len = p - type->data;
 
     return NGX_OK;
+}
+
+
+/* Of a file it would have one, had not who redirects to it brought another. */
+
+static ngx_int_t
+ngx_http_optcache_head_own(ngx_http_request_t *r,
+    ngx_http_optcache_given_t *given, ngx_str_t *type)
+{
+    ngx_int_t  rc;
+
+    ngx_str_null(type);
+
+    if (!given->file) {
+        return NGX_OK;
+    }
+
+    ngx_str_null(&r->headers_out.content_type);
+
+    rc = ngx_http_set_content_type(r);
+
+    *type = r->headers_out.content_type;
+
+    r->headers_out.content_type = given->type;
+    r->headers_out.content_type_len = given->type_len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    return rc;
 }
 
 

@@ -21,23 +21,17 @@ static ngx_int_t ngx_http_optcache_replace_cookies(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_optcache_replace(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
-    size_t      len;
-    ngx_str_t   type, charset;
     ngx_list_t  said;
 
     said = r->headers_out.headers;
-    type = r->headers_out.content_type;
-    len = r->headers_out.content_type_len;
-    charset = r->headers_out.charset;
 
     ngx_http_clean_header(r);
 
-    if (ctx->given.type && type.data == ctx->given.type) {
-        /* of this client's response, if what is held has none */
-        r->headers_out.content_type = type;
-        r->headers_out.content_type_len = len;
-        r->headers_out.charset = charset;
-    }
+    /* what is held may have none of its own */
+
+    r->headers_out.content_type = ctx->given.type;
+    r->headers_out.content_type_len = ctx->given.type_len;
+    r->headers_out.charset = ctx->given.charset;
 
     /* a list of its own: what upstream has said is still needed */
 

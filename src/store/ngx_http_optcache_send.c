@@ -330,6 +330,7 @@ ngx_http_optcache_send_type(ngx_http_request_t *r, ngx_str_t *type)
     r->headers_out.content_type = *type;
     r->headers_out.content_type_len = type->len;
     r->headers_out.content_type_lowcase = NULL;
+    ngx_str_null(&r->headers_out.charset);
 
     p = memchr(type->data, ';', type->len);
     if (p) {
