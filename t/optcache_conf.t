@@ -237,7 +237,7 @@ my @wrong = (
              . ' optcache_redis_server redis://127.0.0.1;', 'is duplicate'],
     [http => 'optcache_postgres;', 'invalid number of arguments'],
     [http => 'optcache_postgres dbname=a password_file=b c;',
-        'invalid parameter "password_file=..." of "optcache_postgres"'],
+        'invalid parameter "..." of "optcache_postgres"'],
     [http => 'optcache_postgres host=127.0.0.1 dbname=x;',
         'invalid parameter "dbname=..." of "optcache_postgres", expected one '
         . 'argument with all of the connection string, in quotes'],

@@ -22,7 +22,7 @@ static ngx_uint_t ngx_token_source_count(const ngx_str_t *text,
     const ngx_str_t *name, const char *separators);
 static ngx_uint_t ngx_token_source_blank(u_char *p, u_char *last);
 static ngx_uint_t ngx_token_source_named(u_char *p, u_char *last,
-    const ngx_str_t *name);
+    const ngx_str_t *name, ngx_uint_t brackets);
 static u_char ngx_token_source_decode(u_char **pp, u_char *last);
 static ngx_uint_t ngx_token_source_part(u_char *p, u_char *last);
 static ngx_int_t ngx_token_source_sextet(u_char ch);
@@ -381,7 +381,8 @@ ngx_token_source_count(const ngx_str_t *text, const ngx_str_t *name,
 
         if (equal
             && p - equal > 1
-            && ngx_token_source_named(start, equal, name))
+            && (ngx_token_source_named(start, equal, name, 0)
+                || ngx_token_source_named(start, equal, name, 1)))
         {
             n++;
         }
@@ -408,11 +409,12 @@ ngx_token_source_blank(u_char *p, u_char *last)
 /*
  * PHP drops blanks before a name, and what is behind a zero byte; it makes "_"
  * of a blank, "." and "[" in it, and an array of name[...].  URLSearchParams
- * drops a second "?", others brackets around a name.
+ * drops a second "?", others "brackets" around a name.
  */
 
 static ngx_uint_t
-ngx_token_source_named(u_char *p, u_char *last, const ngx_str_t *name)
+ngx_token_source_named(u_char *p, u_char *last, const ngx_str_t *name,
+    ngx_uint_t brackets)
 {
     u_char  ch;
     size_t  i;
@@ -436,8 +438,8 @@ ngx_token_source_named(u_char *p, u_char *last, const ngx_str_t *name)
         }
 
         if (i == 0
-            && (ch <= ' ' || ch == '?' || ch == ']'
-                || (ch == '[' && name->data[0] != '_')))
+            && (ch <= ' ' || ch == '?'
+                || (brackets && (ch == '[' || ch == ']'))))
         {
             continue;
         }

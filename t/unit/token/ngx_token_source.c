@@ -209,6 +209,7 @@ test_names(void **state)
     ngx_uint_t   n;
 
     static ngx_str_t  name = ngx_string("my_token");
+    static ngx_str_t  under = ngx_string("_token");
 
     static struct {
         const char  *text;
@@ -302,6 +303,9 @@ test_names(void **state)
 
         free(p);
     }
+
+    ngx_str_set(&text, "_token=a&[_token]=b&[token=c&token=d");
+    assert_int_equal(ngx_token_source_args(&text, &under), 3);
 }
 
 
