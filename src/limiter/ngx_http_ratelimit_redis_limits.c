@@ -151,7 +151,9 @@ ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
         }
     }
 
-    if (ngx_http_captures_value(r, &rz->key, &key) != NGX_OK) {
+    if (ngx_http_captures_value(r, &rz->key, &key) != NGX_OK
+        || ctx->token_failed)
+    {
         return NGX_ERROR;
     }
 

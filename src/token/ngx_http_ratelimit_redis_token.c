@@ -68,6 +68,10 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
 
     rlcf = ctx->conf;
 
+    if (ctx->token_failed) {
+        return NGX_ERROR;
+    }
+
     if (!rlcf->token_required && !rlcf->token_blacklist && !rlcf->token_jwt) {
         return NGX_OK;
     }
@@ -92,7 +96,8 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
         || ngx_http_ratelimit_redis_token_twin(r, ctx, rlcf, revocation)
            != NGX_OK
         || ngx_http_ratelimit_redis_token_since(r, ctx, rlcf, revocation)
-           != NGX_OK)
+           != NGX_OK
+        || ctx->token_failed)
     {
         return NGX_ERROR;
     }
@@ -133,7 +138,9 @@ ngx_http_ratelimit_redis_token_revocation(ngx_http_request_t *r,
                                                    r->connection->log);
     revocation->ttl = rlcf->token_revoke_ttl;
 
-    if (ngx_http_ratelimit_redis_token_keys(r, rlcf, revocation) != NGX_OK) {
+    if (ngx_http_ratelimit_redis_token_keys(r, rlcf, revocation) != NGX_OK
+        || ctx->token_failed)
+    {
         return NULL;
     }
 

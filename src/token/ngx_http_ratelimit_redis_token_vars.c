@@ -23,6 +23,8 @@
 #define NGX_HTTP_TOKEN_VAR_EXP   2
 
 
+static ngx_int_t ngx_http_ratelimit_redis_token_vars_failed(
+    ngx_http_request_t *r);
 static ngx_int_t ngx_http_ratelimit_redis_token_vars_digest(
     ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ratelimit_redis_token_vars_status(
@@ -153,6 +155,26 @@ ngx_http_ratelimit_redis_token_vars_claims(ngx_http_request_t *r,
 }
 
 
+/*
+ * There was no memory.  nginx takes what cannot be told for empty, which is no
+ * key of a list, no limit, and nobody: nothing goes on from here.
+ */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_vars_failed(ngx_http_request_t *r)
+{
+    ngx_http_ratelimit_redis_ctx_t  *ctx;
+
+    ctx = ngx_http_ratelimit_redis_get_ctx(r, 1);
+
+    if (ctx) {
+        ctx->token_failed = 1;
+    }
+
+    return NGX_ERROR;
+}
+
+
 static ngx_int_t
 ngx_http_ratelimit_redis_token_vars_digest(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
@@ -162,7 +184,7 @@ ngx_http_ratelimit_redis_token_vars_digest(ngx_http_request_t *r,
     if (ngx_http_ratelimit_redis_token_vars_token(r, &token) != NGX_OK
         || ngx_http_ratelimit_redis_token_hex(r, token) != NGX_OK)
     {
-        return NGX_ERROR;
+        return ngx_http_ratelimit_redis_token_vars_failed(r);
     }
 
     ngx_http_ratelimit_redis_token_vars_set(v, &token->hex);
@@ -206,7 +228,7 @@ ngx_http_ratelimit_redis_token_vars_said(ngx_http_request_t *r,
     ngx_token_claims_t  *claims;
 
     if (ngx_http_ratelimit_redis_token_vars_claims(r, &claims) != NGX_OK) {
-        return NGX_ERROR;
+        return ngx_http_ratelimit_redis_token_vars_failed(r);
     }
 
     ngx_str_null(&text);
@@ -225,7 +247,7 @@ ngx_http_ratelimit_redis_token_vars_said(ngx_http_request_t *r,
     case NGX_HTTP_TOKEN_VAR_USER:
 
         if (ngx_token_claims_user(r->pool, claims, &text) != NGX_OK) {
-            return NGX_ERROR;
+            return ngx_http_ratelimit_redis_token_vars_failed(r);
         }
 
         break;
@@ -236,7 +258,7 @@ ngx_http_ratelimit_redis_token_vars_said(ngx_http_request_t *r,
 
             p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
             if (p == NULL) {
-                return NGX_ERROR;
+                return ngx_http_ratelimit_redis_token_vars_failed(r);
             }
 
             text.data = p;
@@ -260,7 +282,7 @@ ngx_http_ratelimit_redis_token_vars_claim(ngx_http_request_t *r,
     ngx_token_claims_t  *claims;
 
     if (ngx_http_ratelimit_redis_token_vars_claims(r, &claims) != NGX_OK) {
-        return NGX_ERROR;
+        return ngx_http_ratelimit_redis_token_vars_failed(r);
     }
 
     if (claims == NULL) {
@@ -272,7 +294,7 @@ ngx_http_ratelimit_redis_token_vars_claim(ngx_http_request_t *r,
     rest.len = name->len - (sizeof("token_claim_") - 1);
 
     if (ngx_token_claims_variable(r->pool, claims, &rest, &text) != NGX_OK) {
-        return NGX_ERROR;
+        return ngx_http_ratelimit_redis_token_vars_failed(r);
     }
 
     ngx_http_ratelimit_redis_token_vars_set(v, &text);
