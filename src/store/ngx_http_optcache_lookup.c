@@ -591,8 +591,8 @@ ngx_http_optcache_lookup_refused(ngx_http_request_t *r,
 
 
 /*
- * Of two that were stored within a second, that which is fresh for longer.  What
- * is held since a clock was ahead seems newer than all that came after it.
+ * Of two that were stored within a second, that which is fresh for longer.
+ * What is held since a clock was ahead seems newer than all that came later.
  */
 
 static ngx_uint_t

@@ -10,19 +10,27 @@
 
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
+#include "ngx_http_optcache_response.h"
+
+
+typedef struct {
+    ngx_http_request_t           *request;
+    ngx_int_t                     rc;
+} ngx_http_optcache_replace_t;
 
 
 static ngx_int_t ngx_http_optcache_replace_given(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_list_t *headers);
-static ngx_int_t ngx_http_optcache_replace_cookies(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_list_t *headers);
+static void ngx_http_optcache_replace_cookie(ngx_table_elt_t *h, void *data);
 
 
 ngx_int_t
 ngx_http_optcache_replace(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
-    ngx_list_t  said;
+    ngx_list_t                   said;
+    ngx_http_optcache_replace_t  to;
 
+    to.rc = NGX_OK;
     said = r->headers_out.headers;
 
     ngx_http_clean_header(r);
@@ -65,10 +73,14 @@ ngx_http_optcache_replace(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     if (ctx->status == NGX_HTTP_OPTCACHE_REVALIDATED
         && ctx->conf->set_cookie != NGX_HTTP_OPTCACHE_COOKIE_KEEP)
     {
-        return ngx_http_optcache_replace_cookies(r, ctx, &said);
+        to.request = r;
+
+        ngx_http_optcache_response_behind(&said, ctx->given.n,
+                                          ngx_http_optcache_replace_cookie,
+                                          &to);
     }
 
-    return NGX_OK;
+    return to.rc;
 }
 
 
@@ -111,45 +123,18 @@ ngx_http_optcache_replace_given(ngx_http_request_t *r,
 
 /* The cookies of a 304 are for this client, even if they are not stored. */
 
-static ngx_int_t
-ngx_http_optcache_replace_cookies(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_list_t *headers)
+static void
+ngx_http_optcache_replace_cookie(ngx_table_elt_t *h, void *data)
 {
-    ngx_uint_t        i, given;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_http_optcache_replace_t *to = data;
 
-    given = ctx->given.n;
-
-    for (part = &headers->part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (given) {
-                given--;
-                continue;
-            }
-
-            if (h[i].hash == 0
-                || h[i].value.len == 0
-                || h[i].key.len != sizeof("Set-Cookie") - 1
-                || ngx_strncasecmp(h[i].key.data, (u_char *) "Set-Cookie",
-                                   sizeof("Set-Cookie") - 1)
-                   != 0)
-            {
-                continue;
-            }
-
-            if (ngx_http_compat_push_header(r, &h[i].key, &h[i].value)
-                == NULL)
-            {
-                return NGX_ERROR;
-            }
-        }
+    if (h->value.len == 0 || !ngx_http_optcache_response_is(h, "Set-Cookie")) {
+        return;
     }
 
-    return NGX_OK;
+    if (ngx_http_compat_push_header(to->request, &h->key, &h->value) == NULL) {
+        to->rc = NGX_ERROR;
+    }
 }
 
 

@@ -490,8 +490,8 @@ ngx_token_key_trim(ngx_str_t *number)
 
 /*
  * OpenSSL does not always say that there was no memory: its decoders drop what
- * they failed for.  So each key is tried twice, and then one that is known to be
- * good: if that is refused, too, it is not for the key.
+ * they failed for.  So each key is tried twice, and then one that is known to
+ * be good: if that is refused, too, it is not for the key.
  */
 
 const char *
