@@ -57,7 +57,8 @@ $fleet->run();
 
 my %others = map { $_ => 1 } entries();
 get('/slow/c');
-my ($name) = grep { !$others{$_} } entries();
+my $name;
+wait_for(sub { ($name) = grep { !$others{$_} } entries() });
 
 stale('/page', '/killed', '/alone/b', '/slow/c');
 

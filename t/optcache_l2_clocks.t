@@ -85,6 +85,7 @@ is($redis->entries(), 2, 'is stored in its place');
 # the clock of this one has arrived
 
 is(stored('/later', 600), 'MISS answer 2', 'ahead');
+wait_for(sub { grep { /answer 2/ } values_there() });
 moved(-900);
 forget_here();
 is(told('/later'), 'HIT answer 2', 'and then no longer');
@@ -130,6 +131,11 @@ sub moved {
         substr $v, 4, 4, pack 'V', xxh64(substr $v, 8) & 0xffffffff;
         $redis->cmd('SET', $name, $v);
     }
+}
+
+
+sub values_there {
+    return map { $redis->cmd('GET', $_) } @{ $redis->entry_names() };
 }
 
 
