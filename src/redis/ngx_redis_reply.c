@@ -20,9 +20,17 @@
 
 
 #if (HIREDIS_MAJOR < 1)
+
 typedef int                 ngx_redis_elements_t;
+
+#define ngx_redis_reader_task(r)  (&(r)->rstack[(r)->ridx])
+
 #else
+
 typedef size_t              ngx_redis_elements_t;
+
+#define ngx_redis_reader_task(r)  ((r)->task[(r)->ridx])
+
 #endif
 
 
@@ -271,7 +279,7 @@ ngx_redis_reader_check_pending(ngx_redis_reader_t *rd)
 
     r = rd->reader;
 
-    if (r->ridx < 0 || r->rstack[r->ridx].type != REDIS_REPLY_STRING) {
+    if (r->ridx < 0 || ngx_redis_reader_task(r)->type != REDIS_REPLY_STRING) {
         return NGX_AGAIN;
     }
 
