@@ -97,7 +97,7 @@ ngx_http_optcache_invalidate_shared(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    skip = NGX_OPTCACHE_DIGEST_LEN;
+    skip = NGX_OPTCACHE_USER_LEN;
     base = ctx->base;
 
     ctx->base.len = base.len - skip;

@@ -232,18 +232,21 @@ ngx_often ngx_int_t
 ngx_http_optcache_request_key(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_key_t *key)
 {
-    ngx_str_t                       user, uri;
+    ngx_str_t                       uri;
     ngx_str_t                       parts[NGX_HTTP_OPTCACHE_VALUE_PARTS];
     ngx_uint_t                      n;
+    ngx_optcache_user_t             user;
     ngx_http_optcache_ctx_t        *ctx;
     ngx_optcache_key_kind_e         kind;
+    ngx_http_optcache_value_t      *value;
     ngx_http_optcache_main_conf_t  *omcf;
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
-    if (ngx_http_optcache_value(r, olcf->user ? olcf->user : &omcf->user,
-                                &user)
-            != NGX_OK
+    value = olcf->user ? olcf->user : &omcf->user;
+    user.source = value->digest;
+
+    if (ngx_http_optcache_value(r, value, &user.value) != NGX_OK
         || ngx_http_optcache_value_parts(r, olcf->key ? olcf->key : &omcf->key,
                                          parts, &n)
             != NGX_OK)

@@ -55,7 +55,7 @@ static ngx_int_t ngx_http_optcache_search_key(ngx_http_request_t *r,
 static ngx_int_t ngx_http_optcache_search_plain(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_key_t *key);
 static ngx_int_t ngx_http_optcache_search_user(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_str_t *user);
+    ngx_http_optcache_ctx_t *ctx, ngx_optcache_user_t *user);
 static ngx_int_t ngx_http_optcache_search_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_key_t *key, ngx_str_t *rule);
 
@@ -420,7 +420,8 @@ static ngx_int_t
 ngx_http_optcache_search_plain(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_key_t *key)
 {
-    ngx_str_t                       user, value;
+    ngx_str_t                       value;
+    ngx_optcache_user_t             user;
     ngx_http_optcache_main_conf_t  *omcf;
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
@@ -441,15 +442,17 @@ ngx_http_optcache_search_plain(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_optcache_search_user(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx, ngx_str_t *user)
+    ngx_http_optcache_ctx_t *ctx, ngx_optcache_user_t *user)
 {
+    ngx_http_optcache_value_t      *value;
     ngx_http_optcache_main_conf_t  *omcf;
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
-    return ngx_http_optcache_value(r, ctx->conf->user ? ctx->conf->user
-                                                      : &omcf->user,
-                                   user);
+    value = ctx->conf->user ? ctx->conf->user : &omcf->user;
+    user->source = value->digest;
+
+    return ngx_http_optcache_value(r, value, &user->value);
 }
 
 

@@ -18,7 +18,7 @@
 /* what enters an identity beside the key */
 
 typedef struct {
-    ngx_str_t                 user;
+    ngx_optcache_user_t       user;
     ngx_optcache_key_kind_e   kind;
     ngx_str_t                 text;
 } ngx_http_optcache_target_rule_t;

@@ -58,6 +58,8 @@ ngx_http_optcache_value_compile(ngx_conf_t *cf, ngx_str_t *text,
         return NGX_ERROR;
     }
 
+    ngx_sha256(text, value->digest);
+
     return ngx_http_optcache_value_parse(cf, text, value);
 }
 
@@ -222,6 +224,23 @@ ngx_http_optcache_value_plain(ngx_str_t *name)
     }
 
     return 1;
+}
+
+
+ngx_uint_t
+ngx_http_optcache_value_of_uri(ngx_http_optcache_value_t *value)
+{
+    ngx_uint_t  i, host, uri;
+
+    host = 0;
+    uri = 0;
+
+    for (i = 0; i < value->nparts; i++) {
+        host |= (value->parts[i].known == NGX_HTTP_OPTCACHE_VALUE_HOST);
+        uri |= (value->parts[i].known == NGX_HTTP_OPTCACHE_VALUE_URI);
+    }
+
+    return host && uri;
 }
 
 

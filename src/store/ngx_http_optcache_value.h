@@ -24,6 +24,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_sha256.h"
+
 
 #define NGX_HTTP_OPTCACHE_VALUE_PARTS  8
 
@@ -51,6 +53,9 @@ typedef struct {
     ngx_http_complex_value_t         complex;
     ngx_uint_t                       nparts;   /* 0: only the complex value */
     ngx_http_optcache_value_part_t   parts[NGX_HTTP_OPTCACHE_VALUE_PARTS];
+
+    /* of the text */
+    u_char                           digest[NGX_SHA256_LEN];
 } ngx_http_optcache_value_t;
 
 
@@ -61,6 +66,13 @@ typedef struct {
 
 ngx_int_t ngx_http_optcache_value_compile(ngx_conf_t *cf, ngx_str_t *text,
     ngx_http_optcache_value_t *value);
+
+/*
+ * Whether a value tells any two URIs from one another: $host and $request_uri
+ * are among its parts.  0 if that is not known.
+ */
+
+ngx_uint_t ngx_http_optcache_value_of_uri(ngx_http_optcache_value_t *value);
 
 /* A directive's handler: of a ngx_http_optcache_value_t *, NULL at first. */
 

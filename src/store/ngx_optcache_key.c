@@ -22,7 +22,7 @@ static u_char *ngx_optcache_key_base(ngx_str_t *identity);
 
 
 ngx_int_t
-ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
+ngx_optcache_key_create(ngx_pool_t *pool, ngx_optcache_user_t *user,
     ngx_optcache_key_kind_e kind, ngx_str_t *uri, ngx_str_t *value,
     ngx_optcache_key_t *key)
 {
@@ -31,7 +31,7 @@ ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
 
 
 ngx_often ngx_int_t
-ngx_optcache_key_join(ngx_pool_t *pool, ngx_str_t *user,
+ngx_optcache_key_join(ngx_pool_t *pool, ngx_optcache_user_t *user,
     ngx_optcache_key_kind_e kind, ngx_str_t *uri, ngx_str_t *parts,
     ngx_uint_t n, ngx_optcache_key_t *key)
 {
@@ -45,8 +45,8 @@ ngx_optcache_key_join(ngx_pool_t *pool, ngx_str_t *user,
         len += parts[i].len;
     }
 
-    if (user->len) {
-        len += NGX_OPTCACHE_DIGEST_LEN;
+    if (user->value.len) {
+        len += NGX_OPTCACHE_USER_LEN;
     }
 
     if (kind != NGX_OPTCACHE_KEY_MAIN) {
@@ -64,15 +64,16 @@ ngx_optcache_key_join(ngx_pool_t *pool, ngx_str_t *user,
 
     key->identity.data = p;
     key->identity.len = len;
-    key->shared = (user->len == 0);
+    key->shared = (user->value.len == 0);
 
     if (key->shared) {
         *p++ = 's';
 
     } else {
         *p++ = 'u';
-        ngx_sha256(user, p);
-        p += NGX_OPTCACHE_DIGEST_LEN;
+        ngx_sha256(&user->value, p);
+        p = ngx_cpymem(p + NGX_OPTCACHE_DIGEST_LEN, user->source,
+                       NGX_OPTCACHE_SOURCE_LEN);
     }
 
     *p++ = (u_char) kind;
@@ -105,17 +106,17 @@ ngx_optcache_key_share(ngx_pool_t *pool, ngx_optcache_key_t *key)
 
     own = key->identity;
 
-    p = ngx_pnalloc(pool, own.len - NGX_OPTCACHE_DIGEST_LEN);
+    p = ngx_pnalloc(pool, own.len - NGX_OPTCACHE_USER_LEN);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     key->identity.data = p;
-    key->identity.len = own.len - NGX_OPTCACHE_DIGEST_LEN;
+    key->identity.len = own.len - NGX_OPTCACHE_USER_LEN;
     key->shared = 1;
 
     *p++ = 's';
-    ngx_memcpy(p, own.data + 1 + NGX_OPTCACHE_DIGEST_LEN,
+    ngx_memcpy(p, own.data + 1 + NGX_OPTCACHE_USER_LEN,
                key->identity.len - 1);
 
     return NGX_OK;
@@ -130,7 +131,7 @@ ngx_optcache_key_user(ngx_str_t *identity)
     last = identity->data + identity->len;
     p = ngx_optcache_key_base(identity);
 
-    return (last - p > NGX_OPTCACHE_DIGEST_LEN && *p == 'u') ? p + 1 : NULL;
+    return (last - p > NGX_OPTCACHE_USER_LEN && *p == 'u') ? p + 1 : NULL;
 }
 
 
@@ -143,7 +144,7 @@ ngx_optcache_key_searched(ngx_str_t *identity)
     p = ngx_optcache_key_user(identity);
 
     if (p) {
-        p += NGX_OPTCACHE_DIGEST_LEN;
+        p += NGX_OPTCACHE_USER_LEN;
         return p < last && *p == NGX_OPTCACHE_KEY_SEARCH;
     }
 

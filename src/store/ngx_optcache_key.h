@@ -13,6 +13,11 @@
 
 
 #define NGX_OPTCACHE_DIGEST_LEN  32
+#define NGX_OPTCACHE_SOURCE_LEN  8
+
+/* what the identity of a user's request has more than a shared one */
+#define NGX_OPTCACHE_USER_LEN                                                 \
+    (NGX_OPTCACHE_DIGEST_LEN + NGX_OPTCACHE_SOURCE_LEN)
 
 /* longer identities are not cached */
 #define NGX_OPTCACHE_KEY_MAX     65535
@@ -22,7 +27,8 @@
  * The identity of an entry, compared whole wherever an entry is looked up:
  *
  *     's'                         the shared partition, or
- *     'u' SHA-256(user)           the partition of one user
+ *     'u' SHA-256(user) source(8) the partition of one user: what the user is,
+ *                                 and by which optcache_user
  *     'm'                         a request of a client, or
  *     'i' length(4) uri           one that was rewritten or redirected within
  *                                 nginx: where it has come to, or
@@ -59,6 +65,18 @@ typedef struct {
 
 
 /*
+ * A user, and the first bytes of the SHA-256 of the text of the directive that
+ * tells who it is: what a client writes into a cookie in one server may be a
+ * name for which another one has asked for a password.
+ */
+
+typedef struct {
+    ngx_str_t                 value;
+    u_char                   *source;   /* NGX_OPTCACHE_SOURCE_LEN bytes */
+} ngx_optcache_user_t;
+
+
+/*
  * Makes the identity in "pool".  "user" empty: the shared partition; it
  * enters as its SHA-256 and is kept nowhere.  "uri" is where a request has
  * come to: $request_uri does not tell a subrequest from its parent, nor who
@@ -69,13 +87,13 @@ typedef struct {
  * NGX_OPTCACHE_KEY_MAX bytes, NGX_ERROR when out of memory.
  */
 
-ngx_int_t ngx_optcache_key_create(ngx_pool_t *pool, ngx_str_t *user,
+ngx_int_t ngx_optcache_key_create(ngx_pool_t *pool, ngx_optcache_user_t *user,
     ngx_optcache_key_kind_e kind, ngx_str_t *uri, ngx_str_t *value,
     ngx_optcache_key_t *key);
 
 /* The same for a value that is in "n" parts. */
 
-ngx_int_t ngx_optcache_key_join(ngx_pool_t *pool, ngx_str_t *user,
+ngx_int_t ngx_optcache_key_join(ngx_pool_t *pool, ngx_optcache_user_t *user,
     ngx_optcache_key_kind_e kind, ngx_str_t *uri, ngx_str_t *parts,
     ngx_uint_t n, ngx_optcache_key_t *key);
 

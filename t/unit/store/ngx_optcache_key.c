@@ -26,6 +26,8 @@ typedef struct {
 
 static ngx_log_t  key_log;
 
+static u_char     key_source[] = "(source)";
+
 
 static int setup(void **state);
 static int teardown(void **state);
@@ -105,10 +107,10 @@ test_layout(void **state)
     assert_memory_equal(key.identity.data, "sh\0\0\0\0", 6);
 
     key = key_create(pool, "abc", NGX_OPTCACHE_KEY_MAIN, "", "k");
-    assert_int_equal(key.identity.len, 1 + 32 + 1 + 1);
+    assert_int_equal(key.identity.len, 1 + 32 + 8 + 1 + 1);
     assert_memory_equal(key.identity.data, "u", 1);
     assert_memory_equal(key.identity.data + 1, digest, 32);
-    assert_memory_equal(key.identity.data + 33, "mk", 2);
+    assert_memory_equal(key.identity.data + 33, "(source)mk", 10);
     assert_false(key.shared);
 }
 
@@ -135,41 +137,44 @@ static void
 test_too_long(void **state)
 {
     ngx_int_t            rc;
-    ngx_str_t            none, value, uri, user;
+    ngx_str_t            empty, value, uri;
     ngx_pool_t          *pool = *state;
     ngx_optcache_key_t   key;
+    ngx_optcache_user_t  none, user;
 
-    ngx_str_null(&none);
-    ngx_str_set(&user, "abc");
+    ngx_str_null(&empty);
+    ngx_str_null(&none.value);
+    ngx_str_set(&user.value, "abc");
+    user.source = key_source;
 
     value.data = ngx_pcalloc(pool, NGX_OPTCACHE_KEY_MAX + 1);
     assert_non_null(value.data);
 
     value.len = NGX_OPTCACHE_KEY_MAX - 2;
-    rc = ngx_optcache_key_create(pool, &none, NGX_OPTCACHE_KEY_MAIN, &none,
+    rc = ngx_optcache_key_create(pool, &none, NGX_OPTCACHE_KEY_MAIN, &empty,
                                  &value, &key);
     assert_int_equal(rc, NGX_OK);
     assert_int_equal(key.identity.len, NGX_OPTCACHE_KEY_MAX);
 
     value.len++;
-    rc = ngx_optcache_key_create(pool, &none, NGX_OPTCACHE_KEY_MAIN, &none,
+    rc = ngx_optcache_key_create(pool, &none, NGX_OPTCACHE_KEY_MAIN, &empty,
                                  &value, &key);
     assert_int_equal(rc, NGX_DECLINED);
 
-    value.len = NGX_OPTCACHE_KEY_MAX - 2 - 32;
-    rc = ngx_optcache_key_create(pool, &user, NGX_OPTCACHE_KEY_MAIN, &none,
+    value.len = NGX_OPTCACHE_KEY_MAX - 2 - 32 - 8;
+    rc = ngx_optcache_key_create(pool, &user, NGX_OPTCACHE_KEY_MAIN, &empty,
                                  &value, &key);
     assert_int_equal(rc, NGX_OK);
     assert_int_equal(key.identity.len, NGX_OPTCACHE_KEY_MAX);
 
     value.len++;
-    rc = ngx_optcache_key_create(pool, &user, NGX_OPTCACHE_KEY_MAIN, &none,
+    rc = ngx_optcache_key_create(pool, &user, NGX_OPTCACHE_KEY_MAIN, &empty,
                                  &value, &key);
     assert_int_equal(rc, NGX_DECLINED);
 
     uri.data = value.data;
     uri.len = 100;
-    value.len = NGX_OPTCACHE_KEY_MAX - 2 - 32 - 4 - 100;
+    value.len = NGX_OPTCACHE_KEY_MAX - 2 - 32 - 8 - 4 - 100;
     rc = ngx_optcache_key_create(pool, &user, NGX_OPTCACHE_KEY_HEADER, &uri,
                                  &value, &key);
     assert_int_equal(rc, NGX_OK);
@@ -182,13 +187,13 @@ test_too_long(void **state)
 
     /* a long user is hashed, and never too long */
 
-    user.data = value.data;
-    user.len = NGX_OPTCACHE_KEY_MAX + 1;
+    user.value.data = value.data;
+    user.value.len = NGX_OPTCACHE_KEY_MAX + 1;
     value.len = 10;
-    rc = ngx_optcache_key_create(pool, &user, NGX_OPTCACHE_KEY_MAIN, &none,
+    rc = ngx_optcache_key_create(pool, &user, NGX_OPTCACHE_KEY_MAIN, &empty,
                                  &value, &key);
     assert_int_equal(rc, NGX_OK);
-    assert_int_equal(key.identity.len, 1 + 32 + 1 + 10);
+    assert_int_equal(key.identity.len, 1 + 32 + 8 + 1 + 10);
 }
 
 
@@ -197,17 +202,20 @@ test_too_long(void **state)
 static void
 test_parts(void **state)
 {
-    ngx_str_t            user, uri, none, value;
+    ngx_str_t            uri, empty, value;
     ngx_pool_t          *pool = *state;
     ngx_optcache_key_t   one, two;
+    ngx_optcache_user_t  none, user;
 
     ngx_str_t  parts[] = {
         ngx_string("http"), ngx_string("://"), ngx_null_string,
         ngx_string("a/b")
     };
 
-    ngx_str_null(&none);
-    ngx_str_set(&user, "abc");
+    ngx_str_null(&empty);
+    ngx_str_null(&none.value);
+    ngx_str_set(&user.value, "abc");
+    user.source = key_source;
     ngx_str_set(&uri, "/u?");
     ngx_str_set(&value, "http://a/b");
 
@@ -225,7 +233,7 @@ test_parts(void **state)
                         one.identity.len);
 
     assert_int_equal(ngx_optcache_key_join(pool, &none, NGX_OPTCACHE_KEY_MAIN,
-                                           &none, parts, 0, &one),
+                                           &empty, parts, 0, &one),
                      NGX_OK);
     assert_int_equal(one.identity.len, 2);
     assert_memory_equal(one.identity.data, "sm", 2);
@@ -233,8 +241,46 @@ test_parts(void **state)
     parts[0].len = NGX_OPTCACHE_KEY_MAX;
 
     assert_int_equal(ngx_optcache_key_join(pool, &none, NGX_OPTCACHE_KEY_MAIN,
-                                           &none, parts, 4, &one),
+                                           &empty, parts, 4, &one),
                      NGX_DECLINED);
+}
+
+
+/* One name in two senses is two users. */
+
+static void
+test_source(void **state)
+{
+    ngx_str_t            value;
+    ngx_pool_t          *pool = *state;
+    ngx_optcache_key_t   one, two;
+    ngx_optcache_user_t  user;
+
+    ngx_str_set(&value, "k");
+    ngx_str_set(&user.value, "alice");
+
+    user.source = key_source;
+    assert_int_equal(ngx_optcache_key_create(pool, &user,
+                                             NGX_OPTCACHE_KEY_MAIN, NULL,
+                                             &value, &one),
+                     NGX_OK);
+
+    user.source = (u_char *) "[source]";
+    assert_int_equal(ngx_optcache_key_create(pool, &user,
+                                             NGX_OPTCACHE_KEY_MAIN, NULL,
+                                             &value, &two),
+                     NGX_OK);
+
+    assert_false(key_same(&one.identity, &two.identity));
+
+    /* what is told to forget a user means both */
+
+    assert_memory_equal(ngx_optcache_key_user(&one.identity),
+                        ngx_optcache_key_user(&two.identity), 32);
+
+    assert_int_equal(ngx_optcache_key_share(pool, &one), NGX_OK);
+    assert_int_equal(ngx_optcache_key_share(pool, &two), NGX_OK);
+    assert_true(key_same(&one.identity, &two.identity));
 }
 
 
@@ -312,6 +358,7 @@ test_no_collision(void **state)
     ngx_pool_t               *pool = *state;
     key_tuple_t              *tuples, *t;
     ngx_optcache_key_t        key;
+    ngx_optcache_user_t       user;
     ngx_optcache_key_kind_e   kinds[] = {
         NGX_OPTCACHE_KEY_MAIN, NGX_OPTCACHE_KEY_SUBREQUEST,
         NGX_OPTCACHE_KEY_HEADER, NGX_OPTCACHE_KEY_INTERNAL
@@ -331,8 +378,11 @@ test_no_collision(void **state)
         t->value = key_random(pool);
         t->kind = kinds[random() % 4];
 
-        rc = ngx_optcache_key_create(pool, &t->user, t->kind, &t->uri,
-                                     &t->value, &key);
+        user.value = t->user;
+        user.source = key_source;
+
+        rc = ngx_optcache_key_create(pool, &user, t->kind, &t->uri, &t->value,
+                                     &key);
         assert_int_equal(rc, NGX_OK);
         assert_int_equal(key.shared, t->user.len == 0);
 
@@ -460,12 +510,14 @@ static ngx_optcache_key_t
 key_create(ngx_pool_t *pool, const char *user, ngx_optcache_key_kind_e kind,
     const char *uri, const char *value)
 {
-    ngx_int_t           rc;
-    ngx_str_t           u, r, v;
-    ngx_optcache_key_t  key;
+    ngx_int_t            rc;
+    ngx_str_t            r, v;
+    ngx_optcache_key_t   key;
+    ngx_optcache_user_t  u;
 
-    u.data = (u_char *) user;
-    u.len = strlen(user);
+    u.value.data = (u_char *) user;
+    u.value.len = strlen(user);
+    u.source = key_source;
     r.data = (u_char *) uri;
     r.len = strlen(uri);
     v.data = (u_char *) value;
@@ -592,6 +644,7 @@ main(void)
         cmocka_unit_test(test_uri_of_main),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_source),
         cmocka_unit_test(test_look_alikes),
         cmocka_unit_test(test_no_collision),
         cmocka_unit_test(test_user_is_not_kept),
