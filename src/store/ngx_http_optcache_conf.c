@@ -190,6 +190,8 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
         conf->key = prev->key;
     }
 
+    conf->several = conf->key && !ngx_http_optcache_value_of_uri(conf->key);
+
     if (conf->user == NULL) {
         conf->user = prev->user;
     }

@@ -13,6 +13,7 @@
 #include "ngx_rare.h"
 
 
+static ngx_rare uint64_t ngx_http_optcache_marks_server(ngx_http_request_t *r);
 static ngx_rare ngx_int_t ngx_http_optcache_marks_join(ngx_http_request_t *r,
     ngx_str_t *path, ngx_str_t *first, char *between, ngx_str_t *last);
 static ngx_rare ngx_optcache_ledger_verdict_e
@@ -23,6 +24,8 @@ static void ngx_http_optcache_marks_of(ngx_optcache_entry_t *e,
 static ngx_int_t ngx_http_optcache_marks_asked(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e,
     ngx_optcache_marks_t *marks);
+static ngx_uint_t ngx_http_optcache_marks_several(
+    ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_http_optcache_marks_other(ngx_http_optcache_ctx_t *ctx,
     ngx_optcache_entry_t *e, ngx_optcache_marks_t *marks);
 
@@ -40,9 +43,24 @@ ngx_http_optcache_marks_origin(ngx_http_request_t *r,
     }
 
     ctx->origin.uri = ngx_optcache_mark_uri(&ctx->path);
-    ctx->origin.host = ngx_optcache_mark_host(&r->headers_in.server);
+    ctx->origin.host = ngx_rarely(r->headers_in.server.len == 0)
+                       ? ngx_http_optcache_marks_server(r)
+                       : ngx_optcache_mark_host(&r->headers_in.server);
 
     return NGX_OK;
+}
+
+
+/* A request that names no host is for that of the server, as $host tells. */
+
+static uint64_t
+ngx_http_optcache_marks_server(ngx_http_request_t *r)
+{
+    ngx_http_core_srv_conf_t  *cscf;
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+
+    return ngx_optcache_mark_host(&cscf->server_name);
 }
 
 
@@ -171,7 +189,7 @@ ngx_http_optcache_marks_compare(ngx_http_request_t *r,
                    "optcache ledger, clock:%uL of %uL verdict:%ui",
                    e->moment.clock, now, (ngx_uint_t) verdict);
 
-    if (ngx_optcache_key_searched(&e->key)) {
+    if (ngx_http_optcache_marks_several(ctx, e)) {
 
         /* the clock stays: it is to be compared for other URIs since then */
 
@@ -218,7 +236,7 @@ ngx_http_optcache_marks_check_l2(ngx_http_request_t *r,
 
     verdict = ngx_optcache_ledger_check_l2(omcf->ledger, &marks, position);
 
-    if (!ngx_optcache_key_searched(&e->key)) {
+    if (!ngx_http_optcache_marks_several(ctx, e)) {
         ctx->apart = 0;
         return verdict;
     }
@@ -238,7 +256,7 @@ ngx_http_optcache_marks_check_l2(ngx_http_request_t *r,
 
 ngx_optcache_ledger_verdict_e
 ngx_http_optcache_marks_renew(ngx_http_optcache_main_conf_t *omcf,
-    ngx_optcache_entry_t *e)
+    ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_entry_t *e)
 {
     uint64_t                        clock;
     ngx_optcache_marks_t            marks;
@@ -251,7 +269,9 @@ ngx_http_optcache_marks_renew(ngx_http_optcache_main_conf_t *omcf,
 
     clock = e->moment.clock;
 
-    if (now.clock != clock && ngx_optcache_key_searched(&e->key)) {
+    if (now.clock != clock
+        && (olcf->several || ngx_optcache_key_searched(&e->key)))
+    {
         /* another URI may have been invalidated that it is found by */
         return NGX_OPTCACHE_LEDGER_GONE;
     }
@@ -306,9 +326,19 @@ ngx_http_optcache_marks_asked(ngx_http_request_t *r,
 }
 
 
+/* By No-Vary-Search, or by a key that does not have all of the URI. */
+
+static ngx_uint_t
+ngx_http_optcache_marks_several(ngx_http_optcache_ctx_t *ctx,
+    ngx_optcache_entry_t *e)
+{
+    return ctx->conf->several || ngx_optcache_key_searched(&e->key);
+}
+
+
 /*
- * Whether an entry of several URIs (No-Vary-Search) was stored for another one
- * than it is asked for by; then the marks are what that one is of.
+ * Whether an entry of several URIs was stored for another one than it is asked
+ * for by; then the marks are what that one is of.
  */
 
 static ngx_uint_t
