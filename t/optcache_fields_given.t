@@ -15,7 +15,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)->plan(27);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_flv /)->plan(29);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -43,6 +43,17 @@ http {
             optcache_valid 1m;
             optcache_key file;
             types { image/png png; }
+            root %%TESTDIR%%/html;
+        }
+
+        location /flv/ {
+            internal;
+            optcache c;
+            optcache_user "";
+            optcache_valid 1m;
+            optcache_key flv;
+            types { video/x-flv flv; }
+            flv;
             root %%TESTDIR%%/html;
         }
 
@@ -98,9 +109,8 @@ my $backend = $t->run_http_backend(8081, sub {
                   "Content-Type: $user"], '']
         if $req->{uri} =~ m{^/type};
 
-    return [200, ['X-Accel-Redirect: /files/a.png',
-                  $req->{uri} =~ /\?(.*)/ ? "Content-Type: $1" : ()], '']
-        if $req->{uri} =~ m{^/send};
+    return [200, ["X-Accel-Redirect: $1", $2 ? "Content-Type: $2" : ()], '']
+        if $req->{uri} =~ m{^/send(.*)\?(.*)};
 
     return [503, ['Content-Type: text/error'], '']
         if $req->{uri} =~ /failing/ && $n > 1;
@@ -121,6 +131,8 @@ my $backend = $t->run_http_backend(8081, sub {
 
 mkdir $t->testdir() . '/html';
 mkdir $t->testdir() . '/html/files';
+mkdir $t->testdir() . '/html/flv';
+$t->write_file('html/flv/a.flv', 'FLV');
 $t->write_file('html/files/a.png', 'image');
 
 $t->run();
@@ -175,10 +187,12 @@ $r = get('/type/failing', 'text/b');
 like($r, qr/^X-Cache: STALE/m, 'in place of an error');
 is(header($r, 'Content-Type'), 'text/b', 'it is that of this response, too');
 
-is(header(get('/send?text/a', ''), 'Content-Type'), 'text/a', 'before a file');
-$r = get('/send', '');
-like($r, qr/^X-Cache: HIT/m, 'that is stored');
-is(header($r, 'Content-Type'), 'image/png', 'with a type of its own');
+is(sent('/files/a.png', 'text/a'), 'MISS text/a', 'before a file');
+is(sent('/files/a.png', 'text/b'), 'HIT text/b', 'as on each hit');
+is(sent('/files/a.png'), 'HIT image/png', 'with a type of its own');
+
+is(sent('/flv/a.flv', 'text/a'), 'MISS text/a', 'before another handler');
+is(sent('/flv/a.flv'), 'HIT video/x-flv', 'which has its own as well');
 
 # a challenge before the page for it
 
@@ -188,6 +202,15 @@ like($r, qr/^X-Cache: HIT/m, 'a page for who is not let in');
 is(() = $r =~ /nonce=/g, 1, 'has one challenge');
 
 ###############################################################################
+
+sub sent {
+    my ($file, $type) = @_;
+
+    my $r = get("/send$file?" . ($type // ''), '');
+
+    return join ' ', map { header($r, $_) // 'none' } 'X-Cache', 'Content-Type';
+}
+
 
 sub get {
     my ($uri, $user) = @_;

@@ -217,7 +217,7 @@ typedef struct {
     ngx_str_t                     type;
     size_t                        type_len;
     ngx_str_t                     charset;
-    ngx_uint_t                    file;       /* its own type is by the URI */
+    ngx_http_upstream_t          *upstream;   /* of who redirected */
 } ngx_http_optcache_given_t;
 
 

@@ -102,7 +102,7 @@ ngx_http_optcache_fetch_given(ngx_http_request_t *r,
     given->type = r->headers_out.content_type;
     given->type_len = r->headers_out.content_type_len;
     given->charset = r->headers_out.charset;
-    given->file = (r->content_handler == NULL);
+    given->upstream = r->upstream;
 
     for (part = &r->headers_out.headers.part; part; part = part->next) {
         given->n += part->nelts;

@@ -260,7 +260,7 @@ ngx_http_optcache_head_type(ngx_http_request_t *r,
 }
 
 
-/* Of a file it would have one, had not who redirects to it brought another. */
+/* What no upstream says has one by the URI, had nobody brought another. */
 
 static ngx_int_t
 ngx_http_optcache_head_own(ngx_http_request_t *r,
@@ -270,7 +270,7 @@ ngx_http_optcache_head_own(ngx_http_request_t *r,
 
     ngx_str_null(type);
 
-    if (!given->file) {
+    if (r->upstream != given->upstream) {
         return NGX_OK;
     }
 

@@ -212,6 +212,15 @@ ngx_http_optcache_send_fields(ngx_http_request_t *r, ngx_optcache_entry_t *e,
         }
 
         if (field.id == NGX_OPTCACHE_FIELD_CONTENT_TYPE) {
+
+            /* a file takes the type that who redirects to it has brought */
+
+            if (ngx_rarely(r->headers_out.content_type.len)
+                && r->content_handler == NULL)
+            {
+                continue;
+            }
+
             ngx_http_optcache_send_type(r, &field.value);
             continue;
         }
