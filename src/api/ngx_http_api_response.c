@@ -73,6 +73,10 @@ ngx_http_api_response_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_http_clear_last_modified(r);
     ngx_http_clear_etag(r);
 
+    /* it has been done, and is not of a kind that conditions are about */
+
+    r->disable_not_modified = 1;
+
     r->headers_out.content_length_n = body->len;
 
     rc = ngx_http_send_header(r);
