@@ -437,8 +437,6 @@ ngx_optcache_postgres_greeted(ngx_optcache_postgres_t *op)
                    "optcache postgres reads from %s of %s",
                    op->position.snapshot, op->position.identity);
 
-    ngx_pgsql_conn_well(op->conn);
-
     op->greeted = 1;
     op->busy = 0;
 

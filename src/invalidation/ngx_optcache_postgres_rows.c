@@ -508,6 +508,8 @@ ngx_optcache_postgres_finish(ngx_optcache_postgres_t *op)
     shm = op->shm;
     now = ngx_redis_tracking_now();
 
+    ngx_pgsql_conn_well(op->conn);
+
     if (op->odd) {
         ngx_log_error(NGX_LOG_ERR, op->log, 0,
                       "%ui rows of optcache.outbox are not understood, all is "

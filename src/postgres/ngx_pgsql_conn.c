@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 
 #include "ngx_pgsql_conn.h"
+#include "ngx_pgsql_outage.h"
 #include "ngx_pgsql_result.h"
 
 
@@ -32,15 +33,11 @@ struct ngx_pgsql_conn_s {
     ngx_connection_t        *connection;  /* its socket is libpq's */
     ngx_uint_t               generation;  /* of it */
     ngx_event_t              timer;       /* a pause, or a deadline */
-    ngx_msec_t               wait;
     ngx_msec_t               timeout;     /* of a query */
+    ngx_pgsql_outage_t       outage;
 
     ngx_pgsql_result_pt      handler;
     PGresult                *result;
-
-    uint32_t                 told;        /* of the last reason logged */
-    ngx_msec_t               since;       /* ... and of the first one */
-    unsigned                 outage:1;
 };
 
 
@@ -58,7 +55,6 @@ static ngx_int_t ngx_pgsql_conn_watch(ngx_pgsql_conn_t *conn,
 static void ngx_pgsql_conn_unwatch(ngx_pgsql_conn_t *conn, ngx_uint_t flags);
 static void ngx_pgsql_conn_lost(ngx_pgsql_conn_t *conn);
 static void ngx_pgsql_conn_drop(ngx_pgsql_conn_t *conn);
-static void ngx_pgsql_conn_tell(ngx_pgsql_conn_t *conn, const char *reason);
 
 
 ngx_pgsql_conn_t *
@@ -76,7 +72,8 @@ ngx_pgsql_conn_create(ngx_cycle_t *cycle, ngx_pgsql_conf_t *conf,
     conn->handlers = handlers;
     conn->data = data;
     conn->log = cycle->log;
-    conn->wait = NGX_PGSQL_CONN_MIN_WAIT;
+    conn->outage.directive = &conf->directive;
+    conn->outage.log = cycle->log;
     conn->timeout = NGX_PGSQL_CONN_QUERY_TIMEOUT;
 
     conn->timer.handler = ngx_pgsql_conn_timer_handler;
@@ -155,6 +152,7 @@ ngx_pgsql_conn_poll(ngx_pgsql_conn_t *conn)
         {
             conn->state = NGX_PGSQL_CONN_IDLE;
             ngx_del_timer(&conn->timer);
+            ngx_pgsql_outage_connected(&conn->outage);
             conn->handlers->up(conn->data);
             return;
         }
@@ -528,15 +526,7 @@ ngx_pgsql_conn_idle(ngx_pgsql_conn_t *conn)
 void
 ngx_pgsql_conn_well(ngx_pgsql_conn_t *conn)
 {
-    conn->wait = NGX_PGSQL_CONN_MIN_WAIT;
-
-    if (conn->outage) {
-        conn->outage = 0;
-        conn->told = 0;
-        ngx_log_error(NGX_LOG_NOTICE, conn->log, 0,
-                      "postgres of \"%V\" is back after %Mms",
-                      &conn->conf->directive, ngx_current_msec - conn->since);
-    }
+    ngx_pgsql_outage_well(&conn->outage);
 }
 
 
@@ -557,7 +547,7 @@ ngx_pgsql_conn_lost(ngx_pgsql_conn_t *conn)
 void
 ngx_pgsql_conn_fail(ngx_pgsql_conn_t *conn, const char *reason)
 {
-    ngx_pgsql_conn_tell(conn, reason);
+    ngx_pgsql_outage_tell(&conn->outage, reason);
     ngx_pgsql_conn_drop(conn);
 }
 
@@ -565,9 +555,8 @@ ngx_pgsql_conn_fail(ngx_pgsql_conn_t *conn, const char *reason)
 static void
 ngx_pgsql_conn_drop(ngx_pgsql_conn_t *conn)
 {
-    ngx_uint_t              up, generation;
-    ngx_msec_t              wait;
-    ngx_pgsql_result_pt     handler;
+    ngx_uint_t            up, generation;
+    ngx_pgsql_result_pt   handler;
 
     up = (conn->state == NGX_PGSQL_CONN_IDLE
           || conn->state == NGX_PGSQL_CONN_BUSY);
@@ -578,11 +567,9 @@ ngx_pgsql_conn_drop(ngx_pgsql_conn_t *conn)
     generation = conn->generation;
 
     if (!ngx_exiting) {
-        wait = conn->wait / 2 + ngx_random() % (conn->wait / 2 + 1);
-        conn->wait = ngx_min(conn->wait * 2, NGX_PGSQL_CONN_MAX_WAIT);
-
         conn->state = NGX_PGSQL_CONN_WAITING;
-        ngx_add_timer(&conn->timer, wait);
+        ngx_add_timer(&conn->timer,
+                      ngx_pgsql_outage_pause(&conn->outage, up));
     }
 
     if (handler) {
@@ -615,30 +602,6 @@ ngx_pgsql_conn_close(ngx_pgsql_conn_t *conn)
         PQfinish(conn->pg);
         conn->pg = NULL;
     }
-}
-
-
-static void
-ngx_pgsql_conn_tell(ngx_pgsql_conn_t *conn, const char *reason)
-{
-    uint32_t  hash;
-
-    hash = ngx_crc32_short((u_char *) reason, ngx_strlen(reason));
-
-    if (conn->outage && conn->told == hash) {
-        return;
-    }
-
-    if (!conn->outage) {
-        conn->since = ngx_current_msec;
-    }
-
-    conn->outage = 1;
-    conn->told = hash;
-
-    ngx_log_error(NGX_LOG_ERR, conn->log, 0,
-                  "postgres of \"%V\" is not there: %s",
-                  &conn->conf->directive, reason);
 }
 
 

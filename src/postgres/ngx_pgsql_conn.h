@@ -30,8 +30,6 @@
 
 
 #define NGX_PGSQL_CONN_QUERY_TIMEOUT  10000   /* ms */
-#define NGX_PGSQL_CONN_MIN_WAIT       100     /* ms, before the next try */
-#define NGX_PGSQL_CONN_MAX_WAIT       5000    /* ms */
 #define NGX_PGSQL_CONN_MAX_PARAMS     8
 
 
@@ -104,7 +102,10 @@ ngx_uint_t ngx_pgsql_conn_pid(ngx_pgsql_conn_t *conn);
 
 ngx_uint_t ngx_pgsql_conn_idle(ngx_pgsql_conn_t *conn);
 
-/* It does what it is there for: an outage is over, pauses are short again. */
+/*
+ * It does what it is there for, which is more than to answer: said whenever a
+ * chain of queries has come to its end.
+ */
 
 void ngx_pgsql_conn_well(ngx_pgsql_conn_t *conn);
 

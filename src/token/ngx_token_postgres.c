@@ -469,8 +469,6 @@ ngx_token_postgres_identity_handler(void *data, PGresult *result)
 
     ngx_shmtx_unlock(&tp->shpool->mutex);
 
-    ngx_pgsql_conn_well(tp->conn);
-
     tp->greeted = 1;
     tp->busy = 0;
 

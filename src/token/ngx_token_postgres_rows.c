@@ -299,6 +299,8 @@ ngx_token_postgres_finished(ngx_token_postgres_t *tp)
 
     shm = tp->shm;
 
+    ngx_pgsql_conn_well(tp->conn);
+
     ngx_shmtx_lock(&tp->shpool->mutex);
 
     ngx_memcpy(shm->identity, tp->identity, NGX_TOKEN_POSTGRES_IDENTITY);

@@ -221,6 +221,8 @@ ngx_token_postgres_expire_handler(void *data, PGresult *result)
         return;
 
     } else {
+        ngx_pgsql_conn_well(tp->conn);
+
         pause = (ngx_strcmp(PQcmdTuples(result), NGX_TOKEN_POSTGRES_EXPIRED)
                  == 0) ? 2 * NGX_TOKEN_POSTGRES_TURN
                        : NGX_TOKEN_POSTGRES_EXPIRE;
