@@ -8,52 +8,22 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include "ngx_pgsql_conn.h"
-#include "ngx_pgsql_outage.h"
+#include "ngx_pgsql_conn_read.h"
 #include "ngx_pgsql_result.h"
 
 
-typedef enum {
-    NGX_PGSQL_CONN_CLOSED = 0,
-    NGX_PGSQL_CONN_WAITING,
-    NGX_PGSQL_CONN_CONNECTING,
-    NGX_PGSQL_CONN_IDLE,
-    NGX_PGSQL_CONN_BUSY
-} ngx_pgsql_conn_state_e;
-
-
-struct ngx_pgsql_conn_s {
-    ngx_pgsql_conn_state_e   state;
-    ngx_pgsql_conf_t        *conf;
-    ngx_pgsql_handlers_t    *handlers;
-    void                    *data;
-    ngx_log_t               *log;
-
-    PGconn                  *pg;
-    ngx_connection_t        *connection;  /* its socket is libpq's */
-    ngx_uint_t               generation;  /* of it */
-    ngx_event_t              timer;       /* a pause, or a deadline */
-    ngx_msec_t               timeout;     /* of a query */
-    ngx_pgsql_outage_t       outage;
-
-    ngx_pgsql_result_pt      handler;
-    PGresult                *result;
-};
+/* bytes that libpq may read while connecting */
+#define NGX_PGSQL_CONN_GREETING  (64 * 1024)
 
 
 static void ngx_pgsql_conn_start(ngx_pgsql_conn_t *conn);
 static void ngx_pgsql_conn_poll(ngx_pgsql_conn_t *conn);
-static void ngx_pgsql_conn_notice_handler(void *data, const PGresult *result);
 static void ngx_pgsql_conn_timer_handler(ngx_event_t *ev);
 static void ngx_pgsql_conn_read_handler(ngx_event_t *rev);
 static void ngx_pgsql_conn_write_handler(ngx_event_t *wev);
-static void ngx_pgsql_conn_read(ngx_pgsql_conn_t *conn);
-static ngx_int_t ngx_pgsql_conn_results(ngx_pgsql_conn_t *conn);
-static ngx_int_t ngx_pgsql_conn_flush(ngx_pgsql_conn_t *conn);
 static ngx_int_t ngx_pgsql_conn_watch(ngx_pgsql_conn_t *conn,
     ngx_int_t event);
 static void ngx_pgsql_conn_unwatch(ngx_pgsql_conn_t *conn, ngx_uint_t flags);
-static void ngx_pgsql_conn_lost(ngx_pgsql_conn_t *conn);
 static void ngx_pgsql_conn_drop(ngx_pgsql_conn_t *conn);
 
 
@@ -113,7 +83,9 @@ ngx_pgsql_conn_start(ngx_pgsql_conn_t *conn)
         return;
     }
 
-    (void) PQsetNoticeReceiver(conn->pg, ngx_pgsql_conn_notice_handler, NULL);
+    (void) PQsetNoticeReceiver(conn->pg, ngx_pgsql_conn_notice_handler, conn);
+
+    ngx_memzero(&conn->meter, sizeof(ngx_pgsql_meter_t));
 
     ngx_add_timer(&conn->timer, conn->conf->connect_timeout);
 
@@ -131,11 +103,23 @@ ngx_pgsql_conn_start(ngx_pgsql_conn_t *conn)
 static void
 ngx_pgsql_conn_poll(ngx_pgsql_conn_t *conn)
 {
-    ngx_int_t  rc;
+    ngx_int_t                  rc;
+    PostgresPollingStatusType  status;
+
+    ngx_pgsql_meter_before(&conn->meter, PQsocket(conn->pg));
+
+    if (conn->meter.read + conn->meter.unread > NGX_PGSQL_CONN_GREETING) {
+        ngx_pgsql_conn_fail(conn, "it says too much while connecting");
+        return;
+    }
 
     ngx_pgsql_conn_unwatch(conn, 0);
 
-    switch (PQconnectPoll(conn->pg)) {
+    status = PQconnectPoll(conn->pg);
+
+    ngx_pgsql_meter_after(&conn->meter, PQsocket(conn->pg));
+
+    switch (status) {
 
     case PGRES_POLLING_READING:
         rc = ngx_pgsql_conn_watch(conn, NGX_READ_EVENT);
@@ -151,6 +135,7 @@ ngx_pgsql_conn_poll(ngx_pgsql_conn_t *conn)
             && ngx_pgsql_conn_watch(conn, NGX_READ_EVENT) == NGX_OK)
         {
             conn->state = NGX_PGSQL_CONN_IDLE;
+            conn->meter.known = conn->meter.read;
             ngx_del_timer(&conn->timer);
             ngx_pgsql_outage_connected(&conn->outage);
             conn->handlers->up(conn->data);
@@ -168,15 +153,6 @@ ngx_pgsql_conn_poll(ngx_pgsql_conn_t *conn)
     if (rc != NGX_OK) {
         ngx_pgsql_conn_lost(conn);
     }
-}
-
-
-/* not to stderr */
-
-static void
-ngx_pgsql_conn_notice_handler(void *data, const PGresult *result)
-{
-    /* void */
 }
 
 
@@ -257,98 +233,7 @@ ngx_pgsql_conn_write_handler(ngx_event_t *wev)
 }
 
 
-static void
-ngx_pgsql_conn_read(ngx_pgsql_conn_t *conn)
-{
-    PGnotify    *notify;
-    ngx_uint_t   generation;
-
-    if (PQconsumeInput(conn->pg) == 0) {
-        ngx_pgsql_conn_lost(conn);
-        return;
-    }
-
-    generation = conn->generation;
-
-    for ( ;; ) {
-        notify = PQnotifies(conn->pg);
-        if (notify == NULL) {
-            break;
-        }
-
-        conn->handlers->notified(conn->data, notify->relname, notify->extra);
-        PQfreemem(notify);
-
-        if (generation != conn->generation) {
-            return;
-        }
-    }
-
-    if (PQstatus(conn->pg) == CONNECTION_BAD
-        || ngx_pgsql_conn_flush(conn) != NGX_OK
-        || ngx_pgsql_conn_results(conn) != NGX_OK)
-    {
-        ngx_pgsql_conn_lost(conn);
-    }
-}
-
-
-/* One statement has one result: of others nothing is expected. */
-
-static ngx_int_t
-ngx_pgsql_conn_results(ngx_pgsql_conn_t *conn)
-{
-    PGresult             *result;
-    ngx_pgsql_result_pt   handler;
-
-    while (conn->state == NGX_PGSQL_CONN_BUSY && !PQisBusy(conn->pg)) {
-
-        result = PQgetResult(conn->pg);
-
-        if (result) {
-
-            switch (PQresultStatus(result)) {
-
-            case PGRES_COPY_IN:
-            case PGRES_COPY_OUT:
-            case PGRES_COPY_BOTH:
-                PQclear(result);
-                return NGX_ERROR;
-
-            default:
-                break;
-            }
-
-            PQclear(conn->result);
-            conn->result = result;
-            continue;
-        }
-
-        if (conn->result == NULL || PQstatus(conn->pg) == CONNECTION_BAD) {
-            return NGX_ERROR;
-        }
-
-        result = conn->result;
-        handler = conn->handler;
-
-        conn->result = NULL;
-        conn->handler = NULL;
-        conn->state = NGX_PGSQL_CONN_IDLE;
-
-        ngx_del_timer(&conn->timer);
-
-        handler(conn->data, result);
-
-        PQclear(result);
-
-        return NGX_OK;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
+ngx_int_t
 ngx_pgsql_conn_flush(ngx_pgsql_conn_t *conn)
 {
     ngx_event_t  *wev;
@@ -495,10 +380,14 @@ ngx_pgsql_conn_query(ngx_pgsql_conn_t *conn, const char *text, ngx_uint_t n,
 
     conn->state = NGX_PGSQL_CONN_BUSY;
     conn->handler = handler;
+    conn->meter.began = conn->meter.read;
 
     /* the end of a connection is told of by the timer: not from within */
 
-    if (sent == 1 && ngx_pgsql_conn_flush(conn) == NGX_OK) {
+    if (sent == 1
+        && PQsetSingleRowMode(conn->pg) == 1
+        && ngx_pgsql_conn_flush(conn) == NGX_OK)
+    {
         ngx_add_timer(&conn->timer, conn->timeout);
 
     } else {
@@ -530,7 +419,7 @@ ngx_pgsql_conn_well(ngx_pgsql_conn_t *conn)
 }
 
 
-static void
+void
 ngx_pgsql_conn_lost(ngx_pgsql_conn_t *conn)
 {
     u_char  reason[NGX_PGSQL_RESULT_REASON];
@@ -595,8 +484,7 @@ ngx_pgsql_conn_close(ngx_pgsql_conn_t *conn)
 
     ngx_pgsql_conn_unwatch(conn, NGX_CLOSE_EVENT);
 
-    PQclear(conn->result);
-    conn->result = NULL;
+    ngx_pgsql_conn_forget(conn);
 
     if (conn->pg) {
         PQfinish(conn->pg);

@@ -6,8 +6,9 @@
 
 /*
  * One connection to a PostgreSQL, which never blocks: libpq speaks, nginx
- * waits.  It is made again and again when that is in vain or the server
- * leaves, with pauses that grow; one query at a time is sent on it.
+ * waits.  It is made again and again when that is in vain, or the server
+ * leaves or says more than anybody wants to hear, with pauses that grow; one
+ * query at a time is sent on it.
  *
  *     CLOSED --- open() ---> CONNECTING --- up() ---> IDLE <---> BUSY
  *                     ^             |                  |          |

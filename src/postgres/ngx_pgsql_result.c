@@ -10,6 +10,34 @@
 #include "ngx_pgsql_result.h"
 
 
+static size_t ngx_pgsql_result_rows_size(const PGresult *result);
+
+
+/* all that a message about an error may have */
+
+static int  ngx_pgsql_result_fields[] = {
+    PG_DIAG_SEVERITY,
+    PG_DIAG_SEVERITY_NONLOCALIZED,
+    PG_DIAG_SQLSTATE,
+    PG_DIAG_MESSAGE_PRIMARY,
+    PG_DIAG_MESSAGE_DETAIL,
+    PG_DIAG_MESSAGE_HINT,
+    PG_DIAG_STATEMENT_POSITION,
+    PG_DIAG_INTERNAL_POSITION,
+    PG_DIAG_INTERNAL_QUERY,
+    PG_DIAG_CONTEXT,
+    PG_DIAG_SCHEMA_NAME,
+    PG_DIAG_TABLE_NAME,
+    PG_DIAG_COLUMN_NAME,
+    PG_DIAG_DATATYPE_NAME,
+    PG_DIAG_CONSTRAINT_NAME,
+    PG_DIAG_SOURCE_FILE,
+    PG_DIAG_SOURCE_LINE,
+    PG_DIAG_SOURCE_FUNCTION,
+    0
+};
+
+
 void
 ngx_pgsql_result_reason(PGresult *result, u_char *buf)
 {
@@ -56,6 +84,110 @@ ngx_pgsql_result_value(PGresult *result, ngx_uint_t row, ngx_uint_t column,
     value->len = PQgetlength(result, row, column);
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_pgsql_result_append(PGresult **rows, PGresult *row)
+{
+    int    i, j, n, len;
+    char  *value;
+
+    if (*rows == NULL) {
+        *rows = PQcopyResult(row, PG_COPYRES_ATTRS|PG_COPYRES_TUPLES);
+        return *rows ? NGX_OK : NGX_ERROR;
+    }
+
+    for (i = 0; i < PQntuples(row); i++) {
+
+        n = PQntuples(*rows);
+
+        for (j = 0; j < PQnfields(row); j++) {
+
+            value = PQgetisnull(row, i, j) ? NULL : PQgetvalue(row, i, j);
+            len = value ? PQgetlength(row, i, j) : -1;
+
+            if (!PQsetvalue(*rows, n, j, value, len)) {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * A message has a type of one byte and a length of four; a NUL ends each text
+ * but the values of a row.
+ */
+
+size_t
+ngx_pgsql_result_size(const PGresult *result)
+{
+    int          i;
+    size_t       size;
+    const char  *text;
+
+    switch (PQresultStatus(result)) {
+
+    case PGRES_SINGLE_TUPLE:
+        return ngx_pgsql_result_rows_size(result);
+
+    case PGRES_TUPLES_OK:
+    case PGRES_COMMAND_OK:
+
+        size = ngx_pgsql_result_rows_size(result);
+
+        /* of the columns, or that there are none */
+
+        size += PQnfields(result) ? 5 + 2 : 5;
+
+        for (i = 0; i < PQnfields(result); i++) {
+            size += ngx_strlen(PQfname(result, i)) + 1 + 18;
+        }
+
+        text = PQcmdStatus((PGresult *) result);
+
+        return text[0] ? size + 5 + ngx_strlen(text) + 1 : size;
+
+    default:
+        break;
+    }
+
+    size = 5 + 1;
+
+    for (i = 0; ngx_pgsql_result_fields[i]; i++) {
+
+        text = PQresultErrorField(result, ngx_pgsql_result_fields[i]);
+
+        if (text) {
+            size += 1 + ngx_strlen(text) + 1;
+        }
+    }
+
+    return size;
+}
+
+
+static size_t
+ngx_pgsql_result_rows_size(const PGresult *result)
+{
+    int     i, j;
+    size_t  size;
+
+    size = 0;
+
+    for (i = 0; i < PQntuples(result); i++) {
+
+        size += 5 + 2;
+
+        for (j = 0; j < PQnfields(result); j++) {
+            size += 4 + PQgetlength(result, i, j);
+        }
+    }
+
+    return size;
 }
 
 

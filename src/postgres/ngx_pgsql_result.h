@@ -44,6 +44,20 @@ ngx_int_t ngx_pgsql_result_value(PGresult *result, ngx_uint_t row,
     ngx_uint_t column, ngx_str_t *value);
 
 /*
+ * Adds the rows of a result to "*rows", which is made if it is NULL and has to
+ * be freed; they have the same columns.  NGX_ERROR when out of memory.
+ */
+
+ngx_int_t ngx_pgsql_result_append(PGresult **rows, PGresult *row);
+
+/*
+ * How many bytes at least the server has sent for a result, without those of
+ * the rows before if it is the last one of several.
+ */
+
+size_t ngx_pgsql_result_size(const PGresult *result);
+
+/*
  * Writes the first line of a text and a NUL, up to "last", with a question
  * mark for what a log must not have.  Returns where the NUL is.
  */
