@@ -15,7 +15,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)->plan(24);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)->plan(30);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -38,6 +38,11 @@ http {
     map $cookie_ab $never {
         ~^(.*)-never$  1;
         default        0;
+    }
+
+    map $cookie_ab $always {
+        ~^(.*)-never$  1;
+        default        "";
     }
 
     map $cookie_lang $lang {
@@ -88,6 +93,15 @@ http {
         location ~ ^/parts/(.*)/(.*)$ {
             optcache_key "$lang-$1-$2-$host-$scheme-$http_a-$http_b-$http_c";
             proxy_pass http://127.0.0.1:8081/parts-of/$1/$2;
+        }
+
+        # where what is matched comes behind a capture, that may be longer
+
+        location ~ ^/behind/(.*)-(.*)$ {
+            optcache_key "$1-$2-$host-$scheme-$http_a-$http_b-$http_c-$lang";
+            optcache_tags "$1 $language $2";
+            optcache_bypass "$1$always";
+            proxy_pass http://127.0.0.1:8081/behind-of/$1-$2;
         }
 
         location ~ ^/digits/(.)(.*)$ {
@@ -142,6 +156,16 @@ is(get('/parts/a/b', 'lang=xyz'), 'MISS /parts-of/a/b 1',
     'many parts, and nothing is matched');
 is(get('/parts/a/c', 'lang=xyz'), 'MISS /parts-of/a/c 1', 'another URI');
 is(get('/parts/a/b', 'lang=zyx'), 'HIT /parts-of/a/b 1', 'the same');
+
+my $long = 'lang=de-' . 'A' x 6000;
+
+is(get('/behind/-a', $long), 'MISS /behind-of/-a 1', 'behind a capture');
+is(get('/behind/-b', $long), 'MISS /behind-of/-b 1', 'another URI');
+is(get('/behind/-a', $long), 'HIT /behind-of/-a 1', 'the same');
+is(get('/behind/-a', 'lang=fr-x'), 'MISS /behind-of/-a 2', 'another language');
+is(get('/behind/-c', 'ab=' . 'A' x 6000 . '-never'),
+    'BYPASS /behind-of/-c 1', 'a bypass');
+is(get('/behind/1-c', ''), 'BYPASS /behind-of/1-c 1', 'also of a capture');
 
 is(get('/digits/1x', ''), 'MISS /digits-of/x 1', 'one digit, and a text');
 is(get('/digits/1y', ''), 'HIT /digits-of/x 1', 'that is all of the key');

@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(16);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(19);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -60,6 +60,11 @@ http {
             proxy_pass http://127.0.0.1:8081;
         }
 
+        location /more {
+            optcache_key m$arg_a-$arg_b-$arg_c-$arg_d-$arg_e-$arg_f-$arg_g-$arg_h-$arg_i;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
         location /one {
             optcache_key $mapped;
             optcache_user u$arg_u;
@@ -93,6 +98,10 @@ is(said('/capture/y/1'), 'MISS', 'another');
 is(said('/many?a=1&f=2'), 'MISS', 'many parts');
 is(said('/many?f=2&a=1'), 'HIT', 'the same');
 is(said('/many?a=1&f=3'), 'MISS', 'another last');
+
+is(said('/more?a=1&i=2'), 'MISS', 'more than many');
+is(said('/more?i=2&a=1'), 'HIT', 'the same');
+is(said('/more?a=1&i=3'), 'MISS', 'another last');
 
 is(said('/one?a=1&u=x'), 'MISS', 'a variable alone');
 is(said('/one?a=1&u=x'), 'HIT', 'the same');

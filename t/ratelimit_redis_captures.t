@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)
-        ->has_program('redis-server')->plan(11);
+        ->has_program('redis-server')->plan(20);
 
 $t->run_redis();
 
@@ -50,8 +50,14 @@ http {
         ~^token-(.*)\$  \$1;
     }
 
+    map \$cookie_session \$whole {
+        ~^(?<named>.*)\$  x;
+    }
+
     ratelimit_redis_zone \$user zone=k:1m rate=1r/m;
     ratelimit_redis_zone "\$user-\$1" zone=m:1m rate=1r/m;
+    ratelimit_redis_zone "\$1-\$user" zone=b:1m rate=1r/m;
+    ratelimit_redis_zone "\$named\$whole\$named" zone=n:1m rate=1r/m;
     ratelimit_redis_zone \$uri zone=r:1m rate=\$rate;
     ratelimit_redis_zone \$uri zone=c:1m rate=9r/m cost=\$units;
 
@@ -65,6 +71,16 @@ http {
 
         location ~ ^/more/(.*)\$ {
             ratelimit_redis zone=m;
+            proxy_pass http://127.0.0.1:8081/of/\$1;
+        }
+
+        location ~ ^/before/(.*)\$ {
+            ratelimit_redis zone=b;
+            proxy_pass http://127.0.0.1:8081/of/\$1;
+        }
+
+        location ~ ^/named/(.*)\$ {
+            ratelimit_redis zone=n;
             proxy_pass http://127.0.0.1:8081/of/\$1;
         }
 
@@ -101,6 +117,22 @@ is(get('/key/a', 'session=user-other'), '200 /of/a', 'another');
 is(get('/more/a', 'session=none'), '200 /of/a', 'with a capture in it');
 is(get('/more/b', 'session=none'), '200 /of/b', 'where nothing was matched');
 like(get('/more/a', 'session=nobody'), qr/^429/, 'is the same, too');
+
+# a capture is that of the location where the match comes behind it, too: it was
+# measured before, and a match may be longer
+
+my $long = 'user-' . 'A' x 6000;
+
+is(get('/before/a', 'session=user-x'), '200 /of/a', 'before a match');
+is(get('/before/b', 'session=user-x'), '200 /of/b', 'another');
+like(get('/before/a', 'session=user-x'), qr/^429/, 'the same');
+is(get('/before/c', "session=$long"), '200 /of/c', 'a long match');
+like(get('/before/c', "session=$long"), qr/^429/, 'the same');
+
+is(get('/named/a', "session=$long"), '200 /of/a', 'of a name');
+like(get('/named/a', "session=$long"), qr/^429/, 'the same');
+is(get('/named/a', "session=${long}A"), '200 /of/a', 'a longer one');
+is(get('/named/a', ''), '200 /of/a', 'and none');
 
 is(get('/rate/home', 'plan=plan-evil'), '200 /of/home', 'a rate');
 is(get('/rate/home', 'plan=plan-evil'), '200 /of/home', 'is, too');

@@ -145,60 +145,20 @@ ngx_http_captures_variables(ngx_http_request_t *r)
 }
 
 
-/* ngx_http_complex_value(). */
+/*
+ * ngx_http_complex_value(), whose lengths are not those of another moment: each
+ * part is asked for once, with the captures that the request had.  The result
+ * is from r->pool, or the text of the configuration.  NGX_ERROR when out of
+ * memory, or when a variable could not be told, which is not an empty one.
+ */
 
-static ngx_inline ngx_int_t
-ngx_http_captures_value(ngx_http_request_t *r, ngx_http_complex_value_t *value,
-    ngx_str_t *result)
-{
-    ngx_int_t            rc;
-    ngx_http_captures_t  kept;
-
-    if (value->lengths == NULL) {
-        *result = value->value;
-        return NGX_OK;
-    }
-
-    if (ngx_http_captures_keep(r, &kept) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    rc = ngx_http_complex_value(r, value, result);
-
-    ngx_http_captures_back(r, &kept);
-
-    return rc;
-}
-
+ngx_int_t ngx_http_captures_value(ngx_http_request_t *r,
+    ngx_http_complex_value_t *value, ngx_str_t *result);
 
 /* ngx_http_test_predicates(): NGX_DECLINED if one of them is true. */
 
-static ngx_inline ngx_int_t
-ngx_http_captures_predicates(ngx_http_request_t *r, ngx_array_t *predicates)
-{
-    ngx_str_t                  value;
-    ngx_uint_t                 i;
-    ngx_http_complex_value_t  *cv;
-
-    if (predicates == NULL) {
-        return NGX_OK;
-    }
-
-    cv = predicates->elts;
-
-    for (i = 0; i < predicates->nelts; i++) {
-
-        if (ngx_http_captures_value(r, &cv[i], &value) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        if (value.len && (value.len != 1 || value.data[0] != '0')) {
-            return NGX_DECLINED;
-        }
-    }
-
-    return NGX_OK;
-}
+ngx_int_t ngx_http_captures_predicates(ngx_http_request_t *r,
+    ngx_array_t *predicates);
 
 
 #endif /* _NGX_HTTP_CAPTURES_H_INCLUDED_ */
