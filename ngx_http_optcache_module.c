@@ -19,6 +19,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_captures.h"
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_advice.h"
 #include "ngx_http_optcache_api.h"
@@ -441,6 +442,8 @@ ngx_http_optcache_init_process(ngx_cycle_t *cycle)
     {
         return NGX_OK;
     }
+
+    ngx_http_captures_init_process(cycle);
 
     zones = omcf->zones.elts;
 

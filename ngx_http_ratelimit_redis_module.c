@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_captures.h"
 #include "ngx_http_ratelimit_redis.h"
 #include "ngx_http_ratelimit_redis_advice.h"
 #include "ngx_http_ratelimit_redis_api.h"
@@ -493,6 +494,8 @@ ngx_http_ratelimit_redis_init_process(ngx_cycle_t *cycle)
     if (rmcf == NULL) {
         return NGX_OK;
     }
+
+    ngx_http_captures_init_process(cycle);
 
     shared = &ngx_http_ratelimit_redis_shared;
 

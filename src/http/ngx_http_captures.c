@@ -41,6 +41,11 @@ static ngx_int_t ngx_http_captures_join(ngx_http_request_t *r,
     ngx_str_t *parts, ngx_uint_t n, ngx_str_t *result);
 
 
+/* of $token_failed, of this worker; -1: there is none */
+
+static ngx_int_t  ngx_http_captures_failed = -1;
+
+
 ngx_int_t
 ngx_http_captures_value(ngx_http_request_t *r, ngx_http_complex_value_t *value,
     ngx_str_t *result)
@@ -73,7 +78,7 @@ ngx_http_captures_value(ngx_http_request_t *r, ngx_http_complex_value_t *value,
 
     ngx_http_captures_back(r, &kept);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_OK || ngx_http_captures_lost(r)) {
         return NGX_ERROR;
     }
 
@@ -305,4 +310,59 @@ ngx_http_captures_predicates(ngx_http_request_t *r, ngx_array_t *predicates)
     }
 
     return NGX_OK;
+}
+
+
+/* One that a configuration makes by itself can be changed, and is not meant. */
+
+void
+ngx_http_captures_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                  i;
+    ngx_http_variable_t        *v;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    static ngx_str_t  name = ngx_string("token_failed");
+
+    ngx_http_captures_failed = -1;
+
+    cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
+    v = cmcf->variables.elts;
+
+    for (i = 0; i < cmcf->variables.nelts; i++) {
+
+        if (v[i].name.len == name.len
+            && ngx_memcmp(v[i].name.data, name.data, name.len) == 0
+            && !(v[i].flags & NGX_HTTP_VAR_CHANGEABLE))
+        {
+            ngx_http_captures_failed = (ngx_int_t) i;
+        }
+    }
+}
+
+
+void
+ngx_http_captures_lose(ngx_http_request_t *r)
+{
+    ngx_http_variable_value_t  *vv;
+
+    if (ngx_http_captures_failed < 0) {
+        return;
+    }
+
+    vv = &r->variables[ngx_http_captures_failed];
+
+    vv->len = 1;
+    vv->valid = 1;
+    vv->no_cacheable = 0;
+    vv->not_found = 0;
+    vv->data = (u_char *) "1";
+}
+
+
+ngx_uint_t
+ngx_http_captures_lost(ngx_http_request_t *r)
+{
+    return ngx_http_captures_failed >= 0
+           && r->variables[ngx_http_captures_failed].valid;
 }

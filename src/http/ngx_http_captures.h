@@ -161,4 +161,18 @@ ngx_int_t ngx_http_captures_predicates(ngx_http_request_t *r,
     ngx_array_t *predicates);
 
 
+/*
+ * A variable of a token that there is no memory for is empty to nginx, and so
+ * is what a map or "set" makes of it: nobody, no limit, no end.  So where that
+ * happens the request has lost it: $token_failed gets a value, which needs no
+ * memory and lies beside what was made of it, in r->variables.  From then on
+ * ngx_http_captures_value() is NGX_ERROR, in the other module, too, unless the
+ * value is a text.  Each of the modules has to be told of its worker.
+ */
+
+void ngx_http_captures_init_process(ngx_cycle_t *cycle);
+void ngx_http_captures_lose(ngx_http_request_t *r);
+ngx_uint_t ngx_http_captures_lost(ngx_http_request_t *r);
+
+
 #endif /* _NGX_HTTP_CAPTURES_H_INCLUDED_ */

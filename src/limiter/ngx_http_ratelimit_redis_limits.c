@@ -151,14 +151,12 @@ ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
         }
     }
 
-    if (ngx_http_captures_value(r, &rz->key, &key) != NGX_OK
-        || ctx->token_failed)
-    {
+    if (ngx_http_captures_value(r, &rz->key, &key) != NGX_OK) {
         return NGX_ERROR;
     }
 
     if (key.len == 0) {
-        return NGX_OK;
+        return ctx->token_failed ? NGX_ERROR : NGX_OK;
     }
 
     item = &ctx->check.items[ctx->check.nitems];
@@ -167,13 +165,20 @@ ngx_http_ratelimit_redis_limits_item(ngx_http_request_t *r,
 
     rc = ngx_http_ratelimit_redis_policy(r, rz, &item->policy);
 
-    if (rc != NGX_OK) {
-        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+    if (rc == NGX_OK) {
+        rc = ngx_http_ratelimit_redis_policy_cost(r, rz, item);
     }
 
-    if (ngx_http_ratelimit_redis_policy_cost(r, rz, item) != NGX_OK
-        || ngx_limiter_subject_init(&item->subject, &key, r->pool) != NGX_OK)
-    {
+    if (rc == NGX_ERROR || ctx->token_failed) {
+        /* a claim that could not be told is neither no rate nor a cost of 1 */
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        return NGX_OK;
+    }
+
+    if (ngx_limiter_subject_init(&item->subject, &key, r->pool) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_captures.h"
 #include "ngx_http_ratelimit_redis.h"
 #include "ngx_http_wait.h"
 
@@ -245,6 +246,7 @@ ngx_http_ratelimit_redis_get_ctx(ngx_http_request_t *r, ngx_uint_t create)
     ctx = cln->data;
     ngx_memzero(ctx, sizeof(ngx_http_ratelimit_redis_ctx_t));
     ctx->request = r;
+    ctx->token_failed = ngx_http_captures_lost(r);
 
     cln->handler = ngx_http_ratelimit_redis_round_cleanup;
 

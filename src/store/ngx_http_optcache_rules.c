@@ -50,6 +50,11 @@ ngx_http_optcache_rules_left(ngx_http_request_t *r,
 
     *left = NGX_HTTP_RFC9111_DELTA_MAX;
 
+    if (ngx_http_captures_lost(r)) {
+        /* neither who it is for is known, nor how long */
+        return NGX_ERROR;
+    }
+
     if (ngx_rarely(olcf->until != NULL)) {
 
         if (ngx_http_captures_value(r, olcf->until, &value) != NGX_OK) {

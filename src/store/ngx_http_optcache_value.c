@@ -338,7 +338,7 @@ ngx_http_optcache_value_parts(ngx_http_request_t *r,
 
     *n = value->nparts;
 
-    return NGX_OK;
+    return ngx_http_captures_lost(r) ? NGX_ERROR : NGX_OK;
 }
 
 

@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_captures.h"
 #include "ngx_http_ratelimit_redis.h"
 
 
@@ -24,7 +25,9 @@
 
 
 static ngx_int_t ngx_http_ratelimit_redis_token_vars_failed(
-    ngx_http_request_t *r);
+    ngx_http_request_t *r, ngx_http_variable_value_t *v);
+static ngx_int_t ngx_http_ratelimit_redis_token_vars_lost(
+    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ratelimit_redis_token_vars_digest(
     ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ratelimit_redis_token_vars_status(
@@ -63,6 +66,10 @@ static ngx_http_variable_t  ngx_http_ratelimit_redis_token_vars[] = {
       ngx_http_ratelimit_redis_token_vars_said,
       NGX_HTTP_TOKEN_VAR_EXP, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("token_failed"), NULL,
+      ngx_http_ratelimit_redis_token_vars_lost,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
     { ngx_string("token_claim_"), NULL,
       ngx_http_ratelimit_redis_token_vars_claim,
       0, NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
@@ -87,6 +94,8 @@ ngx_http_ratelimit_redis_token_vars_add(ngx_conf_t *cf)
 {
     ngx_http_variable_t  *var, *v;
 
+    static ngx_str_t  failed = ngx_string("token_failed");
+
     for (v = ngx_http_ratelimit_redis_token_vars; v->name.len; v++) {
 
         var = ngx_http_add_variable(cf, &v->name, v->flags);
@@ -98,7 +107,10 @@ ngx_http_ratelimit_redis_token_vars_add(ngx_conf_t *cf)
         var->data = v->data;
     }
 
-    return NGX_OK;
+    /* room in each request, see ngx_http_captures.h */
+
+    return (ngx_http_get_variable_index(cf, &failed) == NGX_ERROR)
+           ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -157,13 +169,21 @@ ngx_http_ratelimit_redis_token_vars_claims(ngx_http_request_t *r,
 
 /*
  * There was no memory.  nginx takes what cannot be told for empty, which is no
- * key of a list, no limit, and nobody: nothing goes on from here.
+ * key of a list, no limit, and nobody: nothing goes on from here.  It would
+ * remember it, too, unless told not to.
  */
 
 static ngx_int_t
-ngx_http_ratelimit_redis_token_vars_failed(ngx_http_request_t *r)
+ngx_http_ratelimit_redis_token_vars_failed(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v)
 {
     ngx_http_ratelimit_redis_ctx_t  *ctx;
+
+    v->no_cacheable = 1;
+
+    /* there may be no memory for the context: it asks when it is made */
+
+    ngx_http_captures_lose(r);
 
     ctx = ngx_http_ratelimit_redis_get_ctx(r, 1);
 
@@ -176,6 +196,27 @@ ngx_http_ratelimit_redis_token_vars_failed(ngx_http_request_t *r)
 
 
 static ngx_int_t
+ngx_http_ratelimit_redis_token_vars_lost(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_ratelimit_redis_ctx_t  *ctx;
+
+    static ngx_str_t  one = ngx_string("1");
+
+    ctx = ngx_http_ratelimit_redis_get_ctx(r, 0);
+
+    if (ctx == NULL || !ctx->token_failed) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_http_ratelimit_redis_token_vars_set(v, &one);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_http_ratelimit_redis_token_vars_digest(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
@@ -184,7 +225,7 @@ ngx_http_ratelimit_redis_token_vars_digest(ngx_http_request_t *r,
     if (ngx_http_ratelimit_redis_token_vars_token(r, &token) != NGX_OK
         || ngx_http_ratelimit_redis_token_hex(r, token) != NGX_OK)
     {
-        return ngx_http_ratelimit_redis_token_vars_failed(r);
+        return ngx_http_ratelimit_redis_token_vars_failed(r, v);
     }
 
     ngx_http_ratelimit_redis_token_vars_set(v, &token->hex);
@@ -228,7 +269,7 @@ ngx_http_ratelimit_redis_token_vars_said(ngx_http_request_t *r,
     ngx_token_claims_t  *claims;
 
     if (ngx_http_ratelimit_redis_token_vars_claims(r, &claims) != NGX_OK) {
-        return ngx_http_ratelimit_redis_token_vars_failed(r);
+        return ngx_http_ratelimit_redis_token_vars_failed(r, v);
     }
 
     ngx_str_null(&text);
@@ -247,7 +288,7 @@ ngx_http_ratelimit_redis_token_vars_said(ngx_http_request_t *r,
     case NGX_HTTP_TOKEN_VAR_USER:
 
         if (ngx_token_claims_user(r->pool, claims, &text) != NGX_OK) {
-            return ngx_http_ratelimit_redis_token_vars_failed(r);
+            return ngx_http_ratelimit_redis_token_vars_failed(r, v);
         }
 
         break;
@@ -258,7 +299,7 @@ ngx_http_ratelimit_redis_token_vars_said(ngx_http_request_t *r,
 
             p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
             if (p == NULL) {
-                return ngx_http_ratelimit_redis_token_vars_failed(r);
+                return ngx_http_ratelimit_redis_token_vars_failed(r, v);
             }
 
             text.data = p;
@@ -282,7 +323,7 @@ ngx_http_ratelimit_redis_token_vars_claim(ngx_http_request_t *r,
     ngx_token_claims_t  *claims;
 
     if (ngx_http_ratelimit_redis_token_vars_claims(r, &claims) != NGX_OK) {
-        return ngx_http_ratelimit_redis_token_vars_failed(r);
+        return ngx_http_ratelimit_redis_token_vars_failed(r, v);
     }
 
     if (claims == NULL) {
@@ -294,7 +335,7 @@ ngx_http_ratelimit_redis_token_vars_claim(ngx_http_request_t *r,
     rest.len = name->len - (sizeof("token_claim_") - 1);
 
     if (ngx_token_claims_variable(r->pool, claims, &rest, &text) != NGX_OK) {
-        return ngx_http_ratelimit_redis_token_vars_failed(r);
+        return ngx_http_ratelimit_redis_token_vars_failed(r, v);
     }
 
     ngx_http_ratelimit_redis_token_vars_set(v, &text);
