@@ -16,7 +16,7 @@ use Digest::SHA qw/ sha256_hex /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(47);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(50);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -90,6 +90,9 @@ is(get('/query?token=&a=1&token=abc'), '401 malformed', 'or of none');
 is(get('/query?Token=x&token=abc'), '401 malformed', 'in another case');
 is(get('/query?%74oken=abc'), '401 malformed', 'by an encoded name');
 is(get('/query?token=&a=token=abc&tokens=abc&token'), '200 none', 'none');
+is(get('/query?%u0074oken=abc'), '401 malformed', 'encoded as scripts do');
+is(get('/query?token=x&toke%u006E=abc'), '401 malformed', 'beside another');
+is(get('/query?token=x&%u65e5=abc&%u0061=y'), '200 ok', 'others so encoded');
 is(get('/query?token=x&tok=abc&b'), '200 ok', 'one');
 
 # names that are one to a backend, and what separates them

@@ -23,7 +23,8 @@ static ngx_uint_t ngx_token_source_count(const ngx_str_t *text,
 static ngx_uint_t ngx_token_source_blank(u_char *p, u_char *last);
 static ngx_uint_t ngx_token_source_named(u_char *p, u_char *last,
     const ngx_str_t *name, ngx_uint_t brackets);
-static u_char ngx_token_source_decode(u_char **pp, u_char *last);
+static ngx_int_t ngx_token_source_decode(u_char **pp, u_char *last);
+static ngx_int_t ngx_token_source_wide(ngx_int_t n);
 static ngx_uint_t ngx_token_source_part(u_char *p, u_char *last);
 static ngx_int_t ngx_token_source_sextet(u_char ch);
 
@@ -409,15 +410,16 @@ ngx_token_source_blank(u_char *p, u_char *last)
 /*
  * PHP drops blanks before a name, and what is behind a zero byte; it makes "_"
  * of a blank, "." and "[" in it, and an array of name[...].  URLSearchParams
- * drops a second "?", others "brackets" around a name.
+ * drops a second "?", others "brackets" around a name.  What some make of a
+ * wide character may be any other.
  */
 
 static ngx_uint_t
 ngx_token_source_named(u_char *p, u_char *last, const ngx_str_t *name,
     ngx_uint_t brackets)
 {
-    u_char  ch;
-    size_t  i;
+    size_t     i;
+    ngx_int_t  ch;
 
     i = 0;
 
@@ -426,7 +428,7 @@ ngx_token_source_named(u_char *p, u_char *last, const ngx_str_t *name,
 
         if (i == name->len) {
 
-            if (ch == '\0' || ch == '[' || ch == ']') {
+            if (ch == '\0' || ch == '[' || ch == ']' || ch == NGX_ERROR) {
                 return 1;
             }
 
@@ -434,6 +436,11 @@ ngx_token_source_named(u_char *p, u_char *last, const ngx_str_t *name,
                 return 0;
             }
 
+            continue;
+        }
+
+        if (ch == NGX_ERROR) {
+            i++;
             continue;
         }
 
@@ -459,11 +466,13 @@ ngx_token_source_named(u_char *p, u_char *last, const ngx_str_t *name,
 }
 
 
-static u_char
+/* NGX_ERROR: it is not known which character. */
+
+static ngx_int_t
 ngx_token_source_decode(u_char **pp, u_char *last)
 {
-    u_char     ch, *p;
-    ngx_int_t  n;
+    u_char     *p;
+    ngx_int_t   ch, n;
 
     p = *pp;
     ch = *p++;
@@ -471,11 +480,19 @@ ngx_token_source_decode(u_char **pp, u_char *last)
     if (ch == '+') {
         ch = ' ';
 
+    } else if (ch == '%' && last - p >= 5 && (*p == 'u' || *p == 'U')) {
+        n = ngx_hextoi(p + 1, 4);
+
+        if (n != NGX_ERROR) {
+            ch = ngx_token_source_wide(n);
+            p += 5;
+        }
+
     } else if (ch == '%' && last - p >= 2) {
         n = ngx_hextoi(p, 2);
 
         if (n != NGX_ERROR) {
-            ch = (u_char) n;
+            ch = n;
             p += 2;
         }
     }
@@ -483,6 +500,24 @@ ngx_token_source_decode(u_char **pp, u_char *last)
     *pp = p;
 
     return ch;
+}
+
+
+/*
+ * %uXXXX, as scripts write it.  Who has fewer characters puts the next best in
+ * place of others: those with accents, Greek ones, signs and blanks, and the
+ * wide forms of ASCII have one there.
+ */
+
+static ngx_int_t
+ngx_token_source_wide(ngx_int_t n)
+{
+    if (n < 0x80) {
+        return n;
+    }
+
+    return (n < 0x400 || (n >= 0x2000 && n < 0x3040) || n >= 0xff00)
+           ? NGX_ERROR : 0x80;
 }
 
 

@@ -46,8 +46,9 @@ ngx_uint_t ngx_token_source_plain(const ngx_str_t *token);
 /*
  * How many arguments of a query, or cookies of a Cookie field, have the name
  * to any reader, and a value that is not empty: names are compared in any case
- * and decoded, and as PHP changes them.  ";" separates arguments, too.  If
- * there are more or fewer cookies when a comma ends one, they are two.
+ * and decoded, %uXXXX, too, and as PHP changes them.  ";" separates arguments,
+ * too.  If there are more or fewer cookies when a comma ends one, too, or when
+ * a blank or a tab does, they are two.
  */
 
 ngx_uint_t ngx_token_source_args(const ngx_str_t *query,

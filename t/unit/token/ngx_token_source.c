@@ -247,6 +247,22 @@ test_names(void **state)
         { "my_token%2=a", 0, 0 },
         { "%=a", 0, 0 },
 
+        { "%u006dy%U005Ftoken=a", 1, 1 },
+        { "my_token=a&my_toke%u006E=b", 2, 1 },
+        { "my_token%u0020=a", 1, 1 },
+        { "my_token%u0000x=a", 1, 1 },
+        { "my_token%u005B0]=a", 1, 1 },
+        { "my_token%u0078=a", 0, 0 },
+        { "my_%u0078oken=a", 0, 0 },
+        { "my_token%u00=a", 0, 0 },
+        { "%u006gy_token=a", 0, 0 },
+        { "%u65e5y_token=a", 0, 0 },
+        { "%u043cy_token=a", 0, 0 },
+
+        /* to some, a wide one, and a blank */
+        { "my_toke%uFF4e=a", 1, 1 },
+        { "my_token%u3000=a", 1, 1 },
+
         /* and as PHP has it */
         { "my.token=a", 1, 1 },
         { "my token=a", 1, 2 },
