@@ -264,6 +264,10 @@ ngx_optcache_postgres_identity_handler(void *data, PGresult *result)
  * the table is as it was at an earlier time: with numbers of transactions that
  * were in use already, or without the row that was read last, which has not
  * been deleted for its age.
+ *
+ * Of the numbers between the snapshots those are counted that were under way,
+ * which are few: of the others there may be billions.  A snapshot of deleted
+ * rows that is ahead of the server is that of another one, by a dump.
  */
 
 static void
@@ -280,23 +284,22 @@ ngx_optcache_postgres_known(ngx_optcache_postgres_t *op)
     ngx_optcache_postgres_text(&params[3], row->created);
 
     ngx_optcache_postgres_query(op,
-        "SELECT EXISTS (SELECT FROM optcache.outbox_cleaned AS c"
-        " WHERE txid_snapshot_xmax(c.snapshot) > txid_snapshot_xmax(s)"
-        " OR EXISTS (SELECT FROM txid_snapshot_xip(s) AS x"
-        " WHERE txid_visible_in_snapshot(x, c.snapshot))),"
-        " EXISTS (SELECT FROM generate_series(txid_snapshot_xmax(n),"
-        " txid_snapshot_xmax(s) - 1) AS x"
-        " WHERE txid_visible_in_snapshot(x, s)),"
-        " id IS NULL OR EXISTS (SELECT FROM optcache.outbox AS o"
+        "SELECT c.xmax > txid_snapshot_xmax(p.s)"
+        " OR EXISTS (SELECT FROM txid_snapshot_xip(p.s) AS x"
+        " WHERE txid_visible_in_snapshot(x, c.snapshot)),"
+        " txid_snapshot_xmax(p.s) - p.xmax > (SELECT count(*)"
+        " FROM txid_snapshot_xip(p.s) AS x WHERE x >= p.xmax),"
+        " p.id IS NULL OR EXISTS (SELECT FROM optcache.outbox AS o"
         " WHERE o.id = p.id AND o.xact = p.xact"
         " AND (extract(epoch FROM o.created) * 1000000)::bigint = p.created)"
-        " OR EXISTS (SELECT FROM optcache.outbox_cleaned AS c"
-        " WHERE txid_visible_in_snapshot(p.xact, c.snapshot)),"
-        " (SELECT txid_snapshot_xmax(c.snapshot)"
-        " FROM optcache.outbox_cleaned AS c)"
-        " FROM (SELECT $1::txid_snapshot AS s, txid_current_snapshot() AS n,"
+        " OR txid_visible_in_snapshot(p.xact, c.snapshot),"
+        " c.xmax"
+        " FROM (SELECT $1::txid_snapshot AS s,"
+        " txid_snapshot_xmax(txid_current_snapshot()) AS xmax,"
         " nullif($2, '')::bigint AS id, nullif($3, '')::bigint AS xact,"
-        " nullif($4, '')::bigint AS created) AS p",
+        " nullif($4, '')::bigint AS created) AS p"
+        " LEFT JOIN (SELECT snapshot, txid_snapshot_xmax(snapshot) AS xmax"
+        " FROM optcache.outbox_cleaned) AS c ON c.xmax <= p.xmax",
         4, params, ngx_optcache_postgres_known_handler);
 }
 

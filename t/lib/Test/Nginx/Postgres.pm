@@ -158,4 +158,68 @@ sub restart {
 }
 
 
+# A copy of its directory, as a backup is, and the server of it: in the place
+# of this one, or beside it, at another port.
+
+sub save {
+    my ($self) = @_;
+
+    $self->stop();
+    _run('cp', '-a', $self->{data}, "$self->{data}.saved");
+
+    return $self->launch();
+}
+
+
+sub restore {
+    my ($self) = @_;
+
+    $self->kill();
+    _run('rm', '-rf', $self->{data});
+    _run('cp', '-a', "$self->{data}.saved", $self->{data});
+
+    return $self->launch();
+}
+
+
+sub copy {
+    my ($self, $name) = @_;
+
+    my $copy = bless {
+        %$self, data => "$self->{data}-$name", port => port($name),
+        log => "$self->{data}-$name.log",
+    }, ref $self;
+
+    _run('cp', '-a', "$self->{data}.saved", $copy->{data});
+
+    return $copy;
+}
+
+
+# Its next transaction gets this number: that of the first one of a page.
+
+sub forward {
+    my ($self, $xid) = @_;
+
+    $xid -= $xid % 32768;
+    $self->stop();
+
+    my $reset = Test::Nginx::Process->start(
+        exec => [program('pg_resetwal'), '-f', '-x', $xid, $self->{data}],
+        user => $self->{user}, log => $self->{log},
+    );
+
+    $reset->wait_end(30);
+    die "pg_resetwal failed:\n" . $reset->output()
+        if $reset->exit_status() // 1;
+
+    return $self->launch();
+}
+
+
+sub _run {
+    system(@_) == 0 or die "$_[0] failed: $?\n";
+}
+
+
 1;
