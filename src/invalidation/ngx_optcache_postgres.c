@@ -310,8 +310,8 @@ ngx_optcache_postgres_next(ngx_optcache_postgres_t *op)
         op->cleanup = now + NGX_OPTCACHE_POSTGRES_CLEANUP
                       + ngx_random() % NGX_OPTCACHE_POSTGRES_MORE;
 
-        ngx_optcache_postgres_query(op, "SELECT optcache.cleanup() >= 10000",
-                                    0, NULL,
+        ngx_optcache_postgres_query(op, "SELECT optcache.cleanup()"
+                                    NGX_PGSQL_GE "10000", 0, NULL,
                                     ngx_optcache_postgres_cleanup_handler);
     }
 }

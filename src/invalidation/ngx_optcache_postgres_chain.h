@@ -23,6 +23,7 @@
 
 #include "ngx_optcache_postgres.h"
 #include "ngx_pgsql_conn.h"
+#include "ngx_pgsql_query.h"
 #include "ngx_redis_tracking.h"
 
 
@@ -37,8 +38,10 @@
 
 /* the snapshot "s" as text, or an earlier one that is shorter */
 #define NGX_OPTCACHE_POSTGRES_SHORT                                           \
-    "CASE WHEN length(s::text) < 4000 THEN s::text ELSE"                      \
-    " concat(txid_snapshot_xmin(s), ':', txid_snapshot_xmin(s), ':') END"
+    "CASE WHEN pg_catalog.length(s::pg_catalog.text)" NGX_PGSQL_LT "4000"     \
+    " THEN s::pg_catalog.text ELSE pg_catalog.concat("                        \
+    "pg_catalog.txid_snapshot_xmin(s), ':',"                                  \
+    " pg_catalog.txid_snapshot_xmin(s), ':') END"
 
 
 /* a row that Redis is being told of */

@@ -41,9 +41,9 @@ static ngx_uint_t ngx_optcache_postgres_flag(PGresult *result,
 void
 ngx_optcache_postgres_hello(ngx_optcache_postgres_t *op)
 {
-    ngx_optcache_postgres_query(op,
-                                "SELECT pg_is_in_recovery(), pg_backend_pid()",
-                                0, NULL, ngx_optcache_postgres_server_handler);
+    ngx_optcache_postgres_query(op, "SELECT pg_catalog.pg_is_in_recovery(),"
+                                " pg_catalog.pg_backend_pid()", 0, NULL,
+                                ngx_optcache_postgres_server_handler);
 }
 
 
@@ -284,22 +284,30 @@ ngx_optcache_postgres_known(ngx_optcache_postgres_t *op)
     ngx_optcache_postgres_text(&params[3], row->created);
 
     ngx_optcache_postgres_query(op,
-        "SELECT c.xmax > txid_snapshot_xmax(p.s)"
-        " OR EXISTS (SELECT FROM txid_snapshot_xip(p.s) AS x"
-        " WHERE txid_visible_in_snapshot(x, c.snapshot)),"
-        " txid_snapshot_xmax(p.s) - p.xmax > (SELECT count(*)"
-        " FROM txid_snapshot_xip(p.s) AS x WHERE x >= p.xmax),"
+        "SELECT c.xmax" NGX_PGSQL_GT "p.was"
+        " OR EXISTS (SELECT FROM pg_catalog.txid_snapshot_xip(p.s) AS x"
+        " WHERE pg_catalog.txid_visible_in_snapshot(x, c.snapshot)),"
+        " (p.was" NGX_PGSQL_OP("-") "p.xmax)" NGX_PGSQL_GT
+        "(SELECT pg_catalog.count(*)"
+        " FROM pg_catalog.txid_snapshot_xip(p.s) AS x"
+        " WHERE x" NGX_PGSQL_GE "p.xmax),"
         " p.id IS NULL OR EXISTS (SELECT FROM optcache.outbox AS o"
-        " WHERE o.id = p.id AND o.xact = p.xact"
-        " AND (extract(epoch FROM o.created) * 1000000)::bigint = p.created)"
-        " OR txid_visible_in_snapshot(p.xact, c.snapshot),"
+        " WHERE o.id" NGX_PGSQL_EQ "p.id AND o.xact" NGX_PGSQL_EQ "p.xact"
+        " AND " NGX_PGSQL_UNITS("o.created", "1000000") "::bigint"
+        NGX_PGSQL_EQ "p.created)"
+        " OR pg_catalog.txid_visible_in_snapshot(p.xact, c.snapshot),"
         " c.xmax"
-        " FROM (SELECT $1::txid_snapshot AS s,"
-        " txid_snapshot_xmax(txid_current_snapshot()) AS xmax,"
-        " nullif($2, '')::bigint AS id, nullif($3, '')::bigint AS xact,"
-        " nullif($4, '')::bigint AS created) AS p"
-        " LEFT JOIN (SELECT snapshot, txid_snapshot_xmax(snapshot) AS xmax"
-        " FROM optcache.outbox_cleaned) AS c ON c.xmax <= p.xmax",
+        " FROM (SELECT $1::pg_catalog.txid_snapshot AS s,"
+        " pg_catalog.txid_snapshot_xmax($1::pg_catalog.txid_snapshot) AS was,"
+        " pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())"
+        " AS xmax, "
+        NGX_PGSQL_OPTIONAL("$2", "bigint") " AS id, "
+        NGX_PGSQL_OPTIONAL("$3", "bigint") " AS xact, "
+        NGX_PGSQL_OPTIONAL("$4", "bigint") " AS created) AS p"
+        " LEFT JOIN (SELECT snapshot,"
+        " pg_catalog.txid_snapshot_xmax(snapshot) AS xmax"
+        " FROM optcache.outbox_cleaned) AS c"
+        " ON c.xmax" NGX_PGSQL_LE "p.xmax",
         4, params, ngx_optcache_postgres_known_handler);
 }
 
@@ -388,7 +396,8 @@ ngx_optcache_postgres_fresh(ngx_optcache_postgres_t *op)
     }
 
     ngx_optcache_postgres_query(op, "SELECT " NGX_OPTCACHE_POSTGRES_SHORT
-                                " FROM (SELECT txid_current_snapshot() AS s)"
+                                " FROM (SELECT"
+                                " pg_catalog.txid_current_snapshot() AS s)"
                                 " AS b", 0, NULL,
                                 ngx_optcache_postgres_fresh_handler);
 }

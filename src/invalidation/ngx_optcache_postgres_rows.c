@@ -46,31 +46,43 @@ typedef struct {
 } ngx_optcache_postgres_what_t;
 
 
+#define NGX_OPTCACHE_POSTGRES_UTF8(value)                                     \
+    "pg_catalog.encode(pg_catalog.convert_to(" value ", 'UTF8'), 'hex')"
+
 /*
  * Rows of transactions that were not visible in snapshot $1 and are now: in
  * pages, of which the first begins where there may be any, and the others
  * behind the row ($2, $3).  They are of the snapshot of the first page, $4,
- * unless that is too long to be sent back.
+ * unless that is too long to be sent back.  Rows that a dump has brought with
+ * the higher numbers of another server are not looked at.
  */
 
 #define NGX_OPTCACHE_POSTGRES_LOOK                                            \
     "SELECT " NGX_OPTCACHE_POSTGRES_SHORT ","                                 \
-    " CASE WHEN length(s::text) < 4000 THEN s::text ELSE '' END,"             \
-    " r.xact, encode(r.digest, 'hex'), r.id,"                                 \
-    " (extract(epoch FROM r.created) * 1000000)::bigint,"                     \
-    " (extract(epoch FROM clock_timestamp() - r.created) * 1000)::bigint,"    \
-    " r.kind, r.soft, CASE WHEN octet_length(r.value) <= 16384"               \
-    " THEN encode(convert_to(r.value, 'UTF8'), 'hex') END,"                   \
-    " CASE WHEN octet_length(r.host) > 1024 THEN ''"                          \
-    " ELSE encode(convert_to(r.host, 'UTF8'), 'hex') END,"                    \
-    " left(r.for_user, 65)"                                                   \
-    " FROM (SELECT coalesce(nullif($4, '')::txid_snapshot,"                   \
-    " txid_current_snapshot()) AS s) AS b"                                    \
+    " CASE WHEN pg_catalog.length(s::pg_catalog.text)" NGX_PGSQL_LT "4000"    \
+    " THEN s::pg_catalog.text ELSE '' END,"                                   \
+    " r.xact, pg_catalog.encode(r.digest, 'hex'), r.id, "                     \
+    NGX_PGSQL_UNITS("r.created", "1000000") "::bigint, "                      \
+    NGX_PGSQL_UNITS("(pg_catalog.clock_timestamp()" NGX_PGSQL_OP("-")         \
+                    "r.created)", "1000") "::bigint,"                         \
+    " r.kind, r.soft,"                                                        \
+    " CASE WHEN pg_catalog.octet_length(r.value)" NGX_PGSQL_LE "16384 THEN "  \
+    NGX_OPTCACHE_POSTGRES_UTF8("r.value") " END,"                             \
+    " CASE WHEN pg_catalog.octet_length(r.host)" NGX_PGSQL_GT "1024"          \
+    " THEN '' ELSE " NGX_OPTCACHE_POSTGRES_UTF8("r.host") " END,"             \
+    " pg_catalog.left(r.for_user, 65)"                                        \
+    " FROM (SELECT coalesce("                                                 \
+    NGX_PGSQL_OPTIONAL("$4", "pg_catalog.txid_snapshot") ","                  \
+    " pg_catalog.txid_current_snapshot()) AS s) AS b"                         \
     " LEFT JOIN LATERAL (SELECT * FROM optcache.outbox AS o"                  \
-    " WHERE (o.xact, o.digest) > (coalesce(nullif($2, '')::bigint,"           \
-    " txid_snapshot_xmin($1::txid_snapshot)), decode($3, 'hex'))"             \
-    " AND NOT txid_visible_in_snapshot(o.xact, $1::txid_snapshot)"            \
-    " AND txid_visible_in_snapshot(o.xact, b.s)"                              \
+    " WHERE (o.xact, o.digest)" NGX_PGSQL_GT "(coalesce("                     \
+    NGX_PGSQL_OPTIONAL("$2", "bigint") ","                                    \
+    " pg_catalog.txid_snapshot_xmin($1::pg_catalog.txid_snapshot)),"          \
+    " pg_catalog.decode($3::pg_catalog.text, 'hex'))"                         \
+    " AND o.xact" NGX_PGSQL_LT "pg_catalog.txid_snapshot_xmax(b.s)"           \
+    " AND NOT pg_catalog.txid_visible_in_snapshot(o.xact,"                    \
+    " $1::pg_catalog.txid_snapshot)"                                          \
+    " AND pg_catalog.txid_visible_in_snapshot(o.xact, b.s)"                   \
     " ORDER BY o.xact, o.digest LIMIT " NGX_OPTCACHE_POSTGRES_ROWS            \
     ") AS r ON true"
 

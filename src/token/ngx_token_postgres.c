@@ -429,11 +429,7 @@ ngx_token_postgres_hello_handler(void *data, PGresult *result)
     }
 
     ngx_token_postgres_query(tp,
-                  "SELECT concat_ws('/',"
-                  " extract(epoch FROM pg_postmaster_start_time()),"
-                  " (SELECT oid FROM pg_catalog.pg_database"
-                  " WHERE datname = current_database()),"
-                  " 'optcache.token_blacklist'::regclass::oid)",
+                  "SELECT " NGX_TOKEN_POSTGRES_WHO,
                   0, NULL, ngx_token_postgres_identity_handler);
 }
 

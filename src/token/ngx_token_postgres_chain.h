@@ -19,12 +19,21 @@
 #include <ngx_event.h>
 
 #include "ngx_limiter_local.h"
+#include "ngx_pgsql_query.h"
 #include "ngx_token_postgres.h"
 
 
 #define NGX_TOKEN_POSTGRES_TURN      50      /* ms, of the keeper */
 #define NGX_TOKEN_POSTGRES_LOOK      1000    /* ms, if nothing is notified */
 #define NGX_TOKEN_POSTGRES_FORBIDDEN 60000   /* ms, when it must not */
+
+/* the run of a server, and the table: what snapshots mean something for */
+#define NGX_TOKEN_POSTGRES_WHO                                                \
+    "pg_catalog.concat_ws('/',"                                               \
+    " extract(epoch FROM pg_catalog.pg_postmaster_start_time()),"             \
+    " (SELECT d.oid FROM pg_catalog.pg_database AS d"                         \
+    " WHERE d.datname" NGX_PGSQL_EQ "pg_catalog.current_database()),"         \
+    " 'optcache.token_blacklist'::pg_catalog.regclass::pg_catalog.oid)"
 
 
 /*

@@ -18,22 +18,40 @@
 /* Rows as ngx_token_refill.h has them; one that is expired is left out. */
 
 #define NGX_TOKEN_POSTGRES_COLUMNS                                            \
-    "SELECT id, xact,"                                                        \
-    " CASE WHEN octet_length(key) BETWEEN 1 AND 1024 THEN key END,"           \
-    " CASE WHEN since IS NULL OR since = '-infinity' THEN 1"                  \
-    " WHEN since = 'infinity' THEN 9007199254740991"                          \
-    " ELSE greatest(ceil(extract(epoch FROM since))::bigint, 1) END,"         \
-    " CASE WHEN expires IS NOT NULL THEN ceil(extract(epoch FROM"             \
-    " least(expires, now() + interval '10 years') - now()) * 1000)::bigint"   \
-    " END"                                                                    \
-    " FROM optcache.token_blacklist WHERE (expires > now()) IS NOT FALSE AND "
+    "SELECT id, xact, CASE WHEN pg_catalog.octet_length(key)" NGX_PGSQL_GE    \
+    "1 AND pg_catalog.octet_length(key)" NGX_PGSQL_LE "1024 THEN key END,"    \
+    " CASE WHEN since IS NULL"                                                \
+    " OR since" NGX_PGSQL_EQ "'-infinity'::pg_catalog.timestamptz THEN 1"     \
+    " WHEN since" NGX_PGSQL_EQ "'infinity'::pg_catalog.timestamptz"           \
+    " THEN 9007199254740991"                                                  \
+    " ELSE greatest(pg_catalog.ceil(extract(epoch FROM since))::bigint, 1)"   \
+    " END, CASE WHEN expires IS NOT NULL THEN pg_catalog.ceil("               \
+    NGX_PGSQL_UNITS("(least(expires, pg_catalog.now()" NGX_PGSQL_OP("+")      \
+                    "interval '10 years')" NGX_PGSQL_OP("-")                  \
+                    "pg_catalog.now())", "1000") ")::bigint END"              \
+    " FROM optcache.token_blacklist"                                          \
+    " WHERE (expires" NGX_PGSQL_GT "pg_catalog.now()) IS NOT FALSE AND "
 
 
 /* The snapshot "c", or an earlier one that is shorter. */
 
 #define NGX_TOKEN_POSTGRES_NOW                                                \
-    "CASE WHEN length(c::text) < 4000 THEN c::text ELSE"                      \
-    " concat(pg_snapshot_xmin(c), ':', pg_snapshot_xmin(c), ':') END"
+    "CASE WHEN pg_catalog.length(c::pg_catalog.text)" NGX_PGSQL_LT "4000"     \
+    " THEN c::pg_catalog.text ELSE pg_catalog.concat("                        \
+    "pg_catalog.pg_snapshot_xmin(c), ':',"                                    \
+    " pg_catalog.pg_snapshot_xmin(c), ':') END"
+
+
+/*
+ * That a row is visible in the snapshot "c" and was not in the snapshot "s".
+ * The first comparison ends a search that follows the index: a dump may have
+ * brought rows with the higher numbers of another server.
+ */
+
+#define NGX_TOKEN_POSTGRES_NEW(c, s)                                          \
+    "xact" NGX_PGSQL_LT "pg_catalog.pg_snapshot_xmax(" c ")"                  \
+    " AND NOT pg_catalog.pg_visible_in_snapshot(xact, " s ")"                 \
+    " AND pg_catalog.pg_visible_in_snapshot(xact, " c ")"
 
 
 static void ngx_token_postgres_begun_handler(void *data, ngx_int_t rc);
@@ -74,7 +92,8 @@ ngx_token_postgres_begun_handler(void *data, ngx_int_t rc)
     }
 
     ngx_token_postgres_query(tp, "SELECT " NGX_TOKEN_POSTGRES_NOW
-                             " FROM (SELECT pg_current_snapshot() AS c) AS s",
+                             " FROM (SELECT pg_catalog.pg_current_snapshot()"
+                             " AS c) AS s",
                              0, NULL, ngx_token_postgres_snapshot_handler);
 }
 
@@ -122,13 +141,13 @@ ngx_token_postgres_look(ngx_token_postgres_t *tp)
     ngx_token_postgres_text(&param, tp->last);
 
     ngx_token_postgres_query(tp,
-                  "SELECT " NGX_TOKEN_POSTGRES_NOW ", pg_snapshot_xmin(s),"
+                  "SELECT " NGX_TOKEN_POSTGRES_NOW ","
+                  " pg_catalog.pg_snapshot_xmin(s),"
                   " EXISTS (SELECT FROM optcache.token_blacklist"
-                  " WHERE xact >= pg_snapshot_xmin(s)"
-                  " AND NOT pg_visible_in_snapshot(xact, s)"
-                  " AND pg_visible_in_snapshot(xact, c))"
-                  " FROM (SELECT pg_current_snapshot() AS c,"
-                  " $1::pg_snapshot AS s) AS s",
+                  " WHERE xact" NGX_PGSQL_GE "pg_catalog.pg_snapshot_xmin(s)"
+                  " AND " NGX_TOKEN_POSTGRES_NEW("c", "s") ")"
+                  " FROM (SELECT pg_catalog.pg_current_snapshot() AS c,"
+                  " $1::pg_catalog.pg_snapshot AS s) AS s",
                   1, &param, ngx_token_postgres_look_handler);
 }
 
@@ -176,7 +195,8 @@ ngx_token_postgres_page(ngx_token_postgres_t *tp)
 
     if (tp->all) {
         ngx_token_postgres_query(tp, NGX_TOKEN_POSTGRES_COLUMNS
-                  "id > $1::bigint ORDER BY id LIMIT " NGX_TOKEN_POSTGRES_ROWS,
+                  "id" NGX_PGSQL_GT "$1::bigint"
+                  " ORDER BY id LIMIT " NGX_TOKEN_POSTGRES_ROWS,
                   1, params, ngx_token_postgres_page_handler);
         return;
     }
@@ -185,9 +205,10 @@ ngx_token_postgres_page(ngx_token_postgres_t *tp)
     ngx_token_postgres_text(&params[2], tp->last);
 
     ngx_token_postgres_query(tp, NGX_TOKEN_POSTGRES_COLUMNS
-                  "(xact, id) > ($2::xid8, $1::bigint)"
-                  " AND NOT pg_visible_in_snapshot(xact, $3::pg_snapshot)"
-                  " AND pg_visible_in_snapshot(xact, pg_current_snapshot())"
+                  "(xact, id)" NGX_PGSQL_GT "($2::pg_catalog.xid8, $1::bigint)"
+                  " AND " NGX_TOKEN_POSTGRES_NEW(
+                              "pg_catalog.pg_current_snapshot()",
+                              "$3::pg_catalog.pg_snapshot")
                   " ORDER BY xact, id LIMIT " NGX_TOKEN_POSTGRES_ROWS,
                   3, params, ngx_token_postgres_page_handler);
 }

@@ -83,12 +83,18 @@ ngx_token_postgres_store(ngx_token_postgres_t *tp)
     params[1].len = ngx_sprintf(ttl, "%uL", tp->item.until - now) - ttl;
 
     params[2].data = since;
-    params[2].len = ngx_sprintf(since, "%uL", tp->item.since) - since;
+    params[2].len = 0;
+
+    if (tp->item.since) {
+        params[2].len = ngx_sprintf(since, "%uL", tp->item.since) - since;
+    }
 
     ngx_token_postgres_query(tp,
-                  "SELECT optcache.token_revoke($1::text,"
-                  " now() + $2::bigint * interval '1 millisecond',"
-                  " to_timestamp(nullif($3::bigint, 0)))",
+                  "SELECT optcache.token_revoke($1::pg_catalog.text,"
+                  " pg_catalog.now()" NGX_PGSQL_OP("+") "($2::double precision"
+                  NGX_PGSQL_OP("*") "interval '1 millisecond'),"
+                  " pg_catalog.to_timestamp("
+                  NGX_PGSQL_OPTIONAL("$3", "double precision") "))",
                   3, params, ngx_token_postgres_store_handler);
 
     return NGX_OK;
@@ -186,11 +192,12 @@ ngx_token_postgres_expire(ngx_token_postgres_t *tp)
 {
     ngx_token_postgres_query(tp,
                   "WITH old AS (SELECT id FROM optcache.token_blacklist"
-                  " WHERE expires <= now() ORDER BY expires"
+                  " WHERE expires" NGX_PGSQL_LE "pg_catalog.now()"
+                  " ORDER BY expires"
                   " LIMIT " NGX_TOKEN_POSTGRES_EXPIRED
                   " FOR UPDATE SKIP LOCKED)"
-                  " DELETE FROM optcache.token_blacklist b USING old"
-                  " WHERE b.id = old.id",
+                  " DELETE FROM optcache.token_blacklist AS b USING old"
+                  " WHERE b.id" NGX_PGSQL_EQ "old.id",
                   0, NULL, ngx_token_postgres_expire_handler);
 }
 

@@ -136,6 +136,86 @@ sub query {
 }
 
 
+# In the schema public, which a role looks at first from then on: what looks
+# like the functions and operators of PostgreSQL itself, and writes down that
+# it was called.  The operators "but" are left out.
+
+sub set_traps {
+    my ($self, $role, @but) = @_;
+
+    my $but = join ', ', map { "'$_'::regoperator" } '=(aclitem,aclitem)',
+                                                     @but;
+
+    $self->query("ALTER ROLE $role SET search_path = public, pg_catalog");
+    $self->query(<<"EOQ");
+CREATE TABLE public.called (who text, what text);
+GRANT ALL ON public.called TO PUBLIC;
+
+CREATE FUNCTION pg_temp.trap(name text, args text, result text, is_set bool)
+RETURNS void LANGUAGE plpgsql AS \$f\$
+BEGIN
+    EXECUTE format('CREATE FUNCTION public.%I(%s) RETURNS %s %s'
+        ' LANGUAGE plpgsql AS %L', name, args,
+        CASE WHEN is_set THEN 'SETOF' ELSE '' END, result,
+        format('BEGIN INSERT INTO public.called VALUES (session_user, %L);'
+               ' RETURN %s; END', name,
+               CASE WHEN is_set THEN '' ELSE 'NULL' END));
+END
+\$f\$;
+
+SELECT pg_temp.trap(proname, oidvectortypes(proargtypes),
+                    prorettype::regtype::text, proretset)
+FROM pg_proc
+WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind = 'f'
+      AND NOT EXISTS (SELECT FROM pg_type AS t
+                      WHERE t.typtype = 'p'
+                            AND (t.oid = prorettype
+                                 OR t.oid = ANY (proargtypes)));
+
+SELECT pg_temp.trap(name, args, 'text', false)
+FROM (VALUES ('concat', 'bigint, text, bigint, text'),
+             ('concat', 'xid8, text, xid8, text'),
+             ('concat_ws', 'text, numeric, oid, oid'),
+             ('concat_ws', 'text, double precision, oid, oid'))
+     AS v (name, args);
+
+SELECT pg_temp.trap('trap_' || oid, oprleft::regtype || ', '
+                    || oprright::regtype, oprresult::regtype::text, false)
+FROM pg_operator
+WHERE oprnamespace = 'pg_catalog'::regnamespace AND oprkind = 'b'
+      AND oid NOT IN ($but)
+      AND NOT EXISTS (SELECT FROM pg_type AS t
+                      WHERE t.typtype = 'p'
+                            AND t.oid IN (oprleft, oprright, oprresult));
+
+DO \$d\$
+DECLARE
+    sql text;
+BEGIN
+    FOR sql IN
+        SELECT format('CREATE OPERATOR public.%s (LEFTARG = %s, RIGHTARG = %s,'
+                      ' FUNCTION = public.%I)', oprname, oprleft::regtype,
+                      oprright::regtype, proname)
+        FROM pg_proc JOIN pg_operator AS o ON proname = 'trap_' || o.oid
+    LOOP
+        EXECUTE sql;
+    END LOOP;
+END
+\$d\$;
+EOQ
+}
+
+
+# What a role has called of these.
+
+sub trapped {
+    my ($self, $role) = @_;
+
+    return $self->query("SELECT DISTINCT what FROM public.called"
+                        . " WHERE who = '$role'");
+}
+
+
 # An immediate shutdown of all its processes, as of a crash.
 
 sub kill {
