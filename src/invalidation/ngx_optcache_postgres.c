@@ -410,6 +410,17 @@ ngx_optcache_postgres_copy(u_char *buf, size_t size, PGresult *result,
 }
 
 
+ngx_uint_t
+ngx_optcache_postgres_flag(PGresult *result, ngx_uint_t column)
+{
+    ngx_str_t  value;
+
+    return ngx_pgsql_result_value(result, 0, column, &value) == NGX_OK
+           && value.len == 1
+           && value.data[0] == 't';
+}
+
+
 void
 ngx_optcache_postgres_text(ngx_str_t *text, u_char *buf)
 {

@@ -118,6 +118,10 @@ void ngx_optcache_postgres_query(ngx_optcache_postgres_t *op,
 ngx_int_t ngx_optcache_postgres_copy(u_char *buf, size_t size,
     PGresult *result, ngx_uint_t row, ngx_uint_t column);
 
+/* Whether a column of the first row is true. */
+
+ngx_uint_t ngx_optcache_postgres_flag(PGresult *result, ngx_uint_t column);
+
 /* What was copied, as a parameter. */
 
 void ngx_optcache_postgres_text(ngx_str_t *text, u_char *buf);

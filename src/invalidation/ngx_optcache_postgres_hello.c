@@ -34,8 +34,6 @@ static void ngx_optcache_postgres_fresh_handler(void *data, PGresult *result);
 static void ngx_optcache_postgres_lost(ngx_optcache_postgres_t *op,
     const char *why);
 static void ngx_optcache_postgres_greeted(ngx_optcache_postgres_t *op);
-static ngx_uint_t ngx_optcache_postgres_flag(PGresult *result,
-    ngx_uint_t column);
 
 
 void
@@ -454,15 +452,4 @@ ngx_optcache_postgres_greeted(ngx_optcache_postgres_t *op)
 
     ngx_optcache_postgres_deaf(op, op->shm->deaf);
     ngx_optcache_postgres_next(op);
-}
-
-
-static ngx_uint_t
-ngx_optcache_postgres_flag(PGresult *result, ngx_uint_t column)
-{
-    ngx_str_t  value;
-
-    return ngx_pgsql_result_value(result, 0, column, &value) == NGX_OK
-           && value.len == 1
-           && value.data[0] == 't';
 }

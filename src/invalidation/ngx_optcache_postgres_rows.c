@@ -21,7 +21,7 @@
 #define NGX_OPTCACHE_POSTGRES_SUSPECTED  1000    /* ms, after the rows */
 
 
-/* columns; the first two are in each row, also if there is none */
+/* columns; the first two and the last are there even if there is no row */
 
 typedef enum {
     NGX_OPTCACHE_POSTGRES_NOW = 0,       /* the snapshot they are of */
@@ -35,7 +35,8 @@ typedef enum {
     NGX_OPTCACHE_POSTGRES_SOFT,
     NGX_OPTCACHE_POSTGRES_TEXT,          /* UTF-8 in hexadecimal */
     NGX_OPTCACHE_POSTGRES_HOST,          /* so, too */
-    NGX_OPTCACHE_POSTGRES_USER           /* SHA-256 in hexadecimal */
+    NGX_OPTCACHE_POSTGRES_USER,          /* SHA-256 in hexadecimal */
+    NGX_OPTCACHE_POSTGRES_SAME           /* the server that it was */
 } ngx_optcache_postgres_column_e;
 
 
@@ -55,6 +56,9 @@ typedef struct {
  * behind the row ($2, $3).  They are of the snapshot of the first page, $4,
  * unless that is too long to be sent back.  Rows that a dump has brought with
  * the higher numbers of another server are not looked at.
+ *
+ * A pooler keeps the connection when it goes to another server: each answer
+ * tells whether it is of $5 and $6 still, with numbers no lower than before.
  */
 
 #define NGX_OPTCACHE_POSTGRES_LOOK                                            \
@@ -70,10 +74,15 @@ typedef struct {
     NGX_OPTCACHE_POSTGRES_UTF8("r.value") " END,"                             \
     " CASE WHEN pg_catalog.octet_length(r.host)" NGX_PGSQL_GT "1024"          \
     " THEN '' ELSE " NGX_OPTCACHE_POSTGRES_UTF8("r.host") " END,"             \
-    " pg_catalog.left(r.for_user, 65)"                                        \
+    " pg_catalog.left(r.for_user, 65),"                                       \
+    " i.identity" NGX_PGSQL_EQ "$5::pg_catalog.text"                          \
+    " AND i.timeline" NGX_PGSQL_EQ "$6::pg_catalog.text"                      \
+    " AND pg_catalog.txid_snapshot_xmax(s)" NGX_PGSQL_GE                      \
+    "pg_catalog.txid_snapshot_xmax($1::pg_catalog.txid_snapshot)"             \
     " FROM (SELECT coalesce("                                                 \
     NGX_PGSQL_OPTIONAL("$4", "pg_catalog.txid_snapshot") ","                  \
     " pg_catalog.txid_current_snapshot()) AS s) AS b"                         \
+    " CROSS JOIN optcache.outbox_identity() AS i"                             \
     " LEFT JOIN LATERAL (SELECT * FROM optcache.outbox AS o"                  \
     " WHERE (o.xact, o.digest)" NGX_PGSQL_GT "(coalesce("                     \
     NGX_PGSQL_OPTIONAL("$2", "bigint") ","                                    \
@@ -132,14 +141,16 @@ ngx_optcache_postgres_look(ngx_optcache_postgres_t *op)
 static void
 ngx_optcache_postgres_page(ngx_optcache_postgres_t *op)
 {
-    ngx_str_t  params[4];
+    ngx_str_t  params[6];
 
     ngx_optcache_postgres_text(&params[0], op->position.snapshot);
     ngx_optcache_postgres_text(&params[1], op->xact);
     ngx_optcache_postgres_text(&params[2], op->digest);
     ngx_optcache_postgres_text(&params[3], op->bound);
+    ngx_optcache_postgres_text(&params[4], op->position.identity);
+    ngx_optcache_postgres_text(&params[5], op->position.timeline);
 
-    ngx_optcache_postgres_query(op, NGX_OPTCACHE_POSTGRES_LOOK, 4, params,
+    ngx_optcache_postgres_query(op, NGX_OPTCACHE_POSTGRES_LOOK, 6, params,
                                 ngx_optcache_postgres_page_handler);
 }
 
@@ -158,6 +169,11 @@ ngx_optcache_postgres_page_handler(void *data, PGresult *result)
     ngx_uint_t  i, n;
 
     if (ngx_pgsql_conn_result(op->conn, result) != NGX_OK) {
+        return;
+    }
+
+    if (!ngx_optcache_postgres_flag(result, NGX_OPTCACHE_POSTGRES_SAME)) {
+        ngx_pgsql_conn_fail(op->conn, "it is another server than before");
         return;
     }
 
