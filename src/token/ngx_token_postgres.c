@@ -12,7 +12,7 @@
 
 
 #define NGX_TOKEN_POSTGRES_MAGIC     0x6f707470      /* "optp" */
-#define NGX_TOKEN_POSTGRES_VERSION   3
+#define NGX_TOKEN_POSTGRES_VERSION   4
 
 #define NGX_TOKEN_POSTGRES_SLOW_TURN 250     /* ms, of other workers */
 #define NGX_TOKEN_POSTGRES_LATE      1000    /* ms, then another worker is */
@@ -299,6 +299,9 @@ ngx_token_postgres_up_handler(void *data)
     tp->look = 0;
     tp->store = 0;
     tp->expire = 0;
+    tp->refusals = 0;
+
+    ngx_token_queue_again(&tp->shm->queue, tp->shpool);
 
     ngx_token_postgres_next(tp);
 }

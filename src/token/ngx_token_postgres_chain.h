@@ -68,6 +68,7 @@ struct ngx_token_postgres_s {
     ngx_uint_t                written;   /* when the chain began */
     ngx_uint_t                ignored;
     ngx_token_queue_item_t    item;
+    ngx_uint_t                refusals;  /* of items, in a row */
 
     ngx_msec_t                store_since;   /* .. of no_store */
     ngx_msec_t                expire_since;  /* .. of no_expire */

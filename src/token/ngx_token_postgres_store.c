@@ -13,9 +13,15 @@
 
 #define NGX_TOKEN_POSTGRES_EXPIRE    10000   /* ms */
 #define NGX_TOKEN_POSTGRES_EXPIRED   "1000"  /* rows deleted at once */
+#define NGX_TOKEN_POSTGRES_LOST      5000    /* ms, with the connection */
+#define NGX_TOKEN_POSTGRES_WRONG     3       /* times a key is, at most */
+#define NGX_TOKEN_POSTGRES_REFUSALS  16      /* in a row, then a pause */
 
 
 static void ngx_token_postgres_store_handler(void *data, PGresult *result);
+static ngx_int_t ngx_token_postgres_outcome(PGresult *result);
+static void ngx_token_postgres_refused(ngx_token_postgres_t *tp,
+    PGresult *result);
 static void ngx_token_postgres_stored(ngx_token_postgres_t *tp);
 static void ngx_token_postgres_expire_handler(void *data, PGresult *result);
 
@@ -65,7 +71,7 @@ ngx_token_postgres_store(ngx_token_postgres_t *tp)
 
     for ( ;; ) {
 
-        if (ngx_token_queue_peek(queue, tp->shpool, &tp->item) != NGX_OK) {
+        if (ngx_token_queue_peek(queue, tp->shpool, now, &tp->item) != NGX_OK) {
             return NGX_DECLINED;
         }
 
@@ -102,8 +108,8 @@ ngx_token_postgres_store(ngx_token_postgres_t *tp)
 
 
 /*
- * What the key itself is wrong for is given up; what the role may not do is
- * tried again later.
+ * Whatever it is, it must not keep the others waiting: it may be for this key,
+ * even that the server has died.
  */
 
 static void
@@ -111,44 +117,29 @@ ngx_token_postgres_store_handler(void *data, PGresult *result)
 {
     ngx_token_postgres_t *tp = data;
 
-    u_char  reason[NGX_PGSQL_RESULT_REASON];
+    ngx_int_t  rc;
 
-    if (result && PQresultStatus(result) == PGRES_FATAL_ERROR) {
+    rc = ngx_token_postgres_outcome(result);
 
-        ngx_pgsql_result_reason(result, reason);
+    if (rc == NGX_ERROR) {
+        ngx_token_queue_later(&tp->shm->queue, tp->shpool, &tp->item,
+                              ngx_limiter_local_now()
+                              + NGX_TOKEN_POSTGRES_LOST, 0);
 
-        if (ngx_pgsql_result_class(result, "22")
-            || ngx_pgsql_result_class(result, "23"))
-        {
-            reason[5] = '\0';
-            ngx_log_error(NGX_LOG_WARN, tp->log, 0,
-                          "a revocation is not stored in postgres: %s",
-                          reason);
-
-        } else if (ngx_pgsql_result_class(result, "42")
-                   || ngx_pgsql_result_class(result, "25"))
-        {
-            if (!tp->no_store) {
-                tp->store_since = ngx_current_msec;
-
-                ngx_log_error(NGX_LOG_ERR, tp->log, 0,
-                              "revocations cannot be stored in postgres: %s",
-                              reason);
-            }
-
-            tp->no_store = 1;
-            tp->store = ngx_limiter_local_now() + NGX_TOKEN_POSTGRES_FORBIDDEN;
-            tp->busy = 0;
-            return;
-
-        } else {
-            ngx_pgsql_conn_fail(tp->conn, (char *) reason);
-            return;
-        }
-
-    } else if (ngx_pgsql_conn_result(tp->conn, result) != NGX_OK) {
+        (void) ngx_pgsql_conn_result(tp->conn, result);
         return;
     }
+
+    if (rc == NGX_DECLINED) {
+        ngx_token_postgres_refused(tp, result);
+
+        tp->busy = 0;
+
+        ngx_token_postgres_next(tp);
+        return;
+    }
+
+    /* rc == NGX_OK */
 
     ngx_token_queue_done(&tp->shm->queue, tp->shpool, &tp->item);
 
@@ -160,12 +151,108 @@ ngx_token_postgres_store_handler(void *data, PGresult *result)
 }
 
 
+/*
+ * NGX_OK: it is stored.  NGX_DECLINED: the server refuses this one.  NGX_ERROR:
+ * it is not there, or has no time now.
+ */
+
+static ngx_int_t
+ngx_token_postgres_outcome(PGresult *result)
+{
+    ngx_uint_t  i;
+
+    static const char  *absent[] = { "08", "40", "53", "55", "57", "58" };
+
+    if (result == NULL) {
+        return NGX_ERROR;
+    }
+
+    switch (PQresultStatus(result)) {
+
+    case PGRES_TUPLES_OK:
+    case PGRES_COMMAND_OK:
+        return NGX_OK;
+
+    case PGRES_FATAL_ERROR:
+        break;
+
+    default:
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < sizeof(absent) / sizeof(absent[0]); i++) {
+        if (ngx_pgsql_result_class(result, absent[i])) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * What the key itself is wrong for is given up.  Other errors may be for what
+ * the role may not do, and then it is tried again later, or for this key: it
+ * is given up when others were stored each time before it was refused again.
+ * Only those of the role are logged in full, a trigger could tell the key.
+ */
+
+static void
+ngx_token_postgres_refused(ngx_token_postgres_t *tp, PGresult *result)
+{
+    u_char      reason[NGX_PGSQL_RESULT_REASON];
+    uint64_t    later;
+    ngx_uint_t  wrong;
+
+    wrong = (ngx_pgsql_result_class(result, "22")
+             || ngx_pgsql_result_class(result, "23")
+             || tp->item.wrong >= NGX_TOKEN_POSTGRES_WRONG);
+
+    ngx_pgsql_result_reason(result, reason);
+
+    if (wrong
+        || (!ngx_pgsql_result_class(result, "42")
+            && !ngx_pgsql_result_class(result, "25")))
+    {
+        reason[5] = '\0';
+    }
+
+    if (wrong) {
+        ngx_log_error(NGX_LOG_WARN, tp->log, 0,
+                      "a revocation is not stored in postgres: %s", reason);
+
+        ngx_token_queue_done(&tp->shm->queue, tp->shpool, &tp->item);
+        return;
+    }
+
+    if (!tp->no_store && !tp->item.tried) {
+        tp->no_store = 1;
+        tp->store_since = ngx_current_msec;
+
+        ngx_log_error(NGX_LOG_ERR, tp->log, 0,
+                      "revocations cannot be stored in postgres: %s", reason);
+    }
+
+    later = ngx_limiter_local_now() + NGX_TOKEN_POSTGRES_FORBIDDEN;
+
+    ngx_token_queue_later(&tp->shm->queue, tp->shpool, &tp->item, later, 1);
+
+    if (++tp->refusals >= NGX_TOKEN_POSTGRES_REFUSALS) {
+        tp->refusals = 0;
+        tp->store = later;
+    }
+}
+
+
 /* The end of what was logged when it began. */
 
 static void
 ngx_token_postgres_stored(ngx_token_postgres_t *tp)
 {
     time_t  full;
+
+    tp->refusals = 0;
+    tp->shm->queue.stored++;
 
     full = tp->shm->full;
 

@@ -36,10 +36,11 @@ typedef struct {
     ngx_token_queue_node_t   *buckets[NGX_TOKEN_QUEUE_BUCKETS];
     ngx_atomic_t              n;         /* may be read without the lock */
     ngx_uint_t                number;    /* of the last change */
+    ngx_uint_t                stored;    /* keys, ever */
 } ngx_token_queue_t;
 
 
-/* The first of a queue, copied. */
+/* The first of a queue that is due, copied. */
 
 typedef struct {
     u_char                    key[NGX_TOKEN_QUEUE_KEY];
@@ -47,6 +48,9 @@ typedef struct {
     uint64_t                  until;     /* ms of ngx_limiter_local_now() */
     uint64_t                  since;     /* s since the epoch, or 0 */
     ngx_uint_t                number;
+    ngx_uint_t                tried;     /* and refused */
+    ngx_uint_t                wrong;     /* times others were stored after it
+                                            was refused */
 } ngx_token_queue_item_t;
 
 
@@ -59,15 +63,27 @@ typedef struct {
 ngx_int_t ngx_token_queue_push(ngx_token_queue_t *queue,
     ngx_slab_pool_t *shpool, ngx_str_t *key, uint64_t until, uint64_t since);
 
-/* Copies the first: NGX_OK, or NGX_DECLINED if there is none. */
+/*
+ * Copies the first that is due, and lets it be the first of all: NGX_OK, or
+ * NGX_DECLINED if there is none.
+ */
 
 ngx_int_t ngx_token_queue_peek(ngx_token_queue_t *queue,
-    ngx_slab_pool_t *shpool, ngx_token_queue_item_t *item);
+    ngx_slab_pool_t *shpool, uint64_t now, ngx_token_queue_item_t *item);
 
 /* Removes it, if it is still the first and has not changed. */
 
 void ngx_token_queue_done(ngx_token_queue_t *queue, ngx_slab_pool_t *shpool,
     ngx_token_queue_item_t *item);
+
+/* Puts it behind the others, to be due then; "tried": it was refused. */
+
+void ngx_token_queue_later(ngx_token_queue_t *queue, ngx_slab_pool_t *shpool,
+    ngx_token_queue_item_t *item, uint64_t due, ngx_uint_t tried);
+
+/* All that were refused are due. */
+
+void ngx_token_queue_again(ngx_token_queue_t *queue, ngx_slab_pool_t *shpool);
 
 
 #endif /* _NGX_TOKEN_QUEUE_H_INCLUDED_ */

@@ -76,7 +76,7 @@ push_number(ngx_uint_t i)
 static void
 expect(const char *text, uint64_t until)
 {
-    assert_int_equal(ngx_token_queue_peek(queue, shpool, &item), NGX_OK);
+    assert_int_equal(ngx_token_queue_peek(queue, shpool, 0, &item), NGX_OK);
     assert_int_equal(item.len, ngx_strlen(text));
     assert_memory_equal(item.key, text, item.len);
     assert_int_equal(item.until, until);
@@ -88,7 +88,7 @@ test_order(void **state)
 {
     queue_create(64 * 4096);
 
-    assert_int_equal(ngx_token_queue_peek(queue, shpool, &item),
+    assert_int_equal(ngx_token_queue_peek(queue, shpool, 0, &item),
                      NGX_DECLINED);
 
     assert_int_equal(push("a", 1), NGX_OK);
@@ -105,7 +105,7 @@ test_order(void **state)
     expect("a", 3);
     ngx_token_queue_done(queue, shpool, &item);
 
-    assert_int_equal(ngx_token_queue_peek(queue, shpool, &item),
+    assert_int_equal(ngx_token_queue_peek(queue, shpool, 0, &item),
                      NGX_DECLINED);
     assert_int_equal(queue->n, 0);
 
@@ -221,7 +221,7 @@ test_full(void **state)
         assert_int_equal(push_number(i), NGX_BUSY);
         assert_int_equal(push_number(0), NGX_OK);
 
-        while (ngx_token_queue_peek(queue, shpool, &item) == NGX_OK) {
+        while (ngx_token_queue_peek(queue, shpool, 0, &item) == NGX_OK) {
             ngx_token_queue_done(queue, shpool, &item);
         }
 
@@ -263,9 +263,97 @@ test_memory(void **state)
 
     /* a place that is free is taken */
 
-    assert_int_equal(ngx_token_queue_peek(queue, shpool, &item), NGX_OK);
+    assert_int_equal(ngx_token_queue_peek(queue, shpool, 0, &item), NGX_OK);
     ngx_token_queue_done(queue, shpool, &item);
     assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 1, 0), NGX_OK);
+
+    free(memory);
+}
+
+
+/* What was refused is behind the others, and not due before its time. */
+
+static void
+test_later(void **state)
+{
+    queue_create(64 * 4096);
+
+    assert_int_equal(push("a", 100), NGX_OK);
+    assert_int_equal(push("b", 101), NGX_OK);
+    assert_int_equal(push("c", 102), NGX_OK);
+
+    expect("a", 100);
+    ngx_token_queue_later(queue, shpool, &item, 50, 1);
+    expect("b", 101);
+    ngx_token_queue_later(queue, shpool, &item, 60, 0);
+
+    /* twice is once */
+
+    ngx_token_queue_later(queue, shpool, &item, 70, 1);
+
+    expect("c", 102);
+    ngx_token_queue_later(queue, shpool, &item, 0, 0);
+    expect("c", 102);
+    ngx_token_queue_done(queue, shpool, &item);
+
+    assert_int_equal(ngx_token_queue_peek(queue, shpool, 49, &item),
+                     NGX_DECLINED);
+    assert_int_equal(ngx_token_queue_peek(queue, shpool, 50, &item), NGX_OK);
+    assert_memory_equal(item.key, "a", 1);
+
+    /* all that were refused, and one that is new */
+
+    ngx_token_queue_again(queue, shpool);
+    expect("a", 100);
+    ngx_token_queue_later(queue, shpool, &item, 50, 1);
+    assert_int_equal(push("d", 103), NGX_OK);
+    expect("d", 103);
+    ngx_token_queue_done(queue, shpool, &item);
+
+    /* what has expired is seen */
+
+    assert_int_equal(push("e", 20), NGX_OK);
+    expect("e", 20);
+    ngx_token_queue_later(queue, shpool, &item, 80, 1);
+    assert_int_equal(ngx_token_queue_peek(queue, shpool, 20, &item), NGX_OK);
+    assert_memory_equal(item.key, "e", 1);
+
+    free(memory);
+}
+
+
+/* A key is wrong, not the role, if others are stored. */
+
+static void
+test_wrong(void **state)
+{
+    ngx_uint_t  i;
+
+    queue_create(64 * 4096);
+
+    assert_int_equal(push("a", 100), NGX_OK);
+
+    for (i = 0; i < 5; i++) {
+        expect("a", 100);
+        assert_int_equal(item.wrong, 0);
+        assert_int_equal(item.tried, i > 0);
+        ngx_token_queue_later(queue, shpool, &item, 0, 1);
+    }
+
+    for (i = 1; i < 4; i++) {
+        queue->stored++;
+        expect("a", 100);
+        assert_int_equal(item.wrong, i);
+        ngx_token_queue_later(queue, shpool, &item, 0, 1);
+        expect("a", 100);
+        assert_int_equal(item.wrong, i);
+        ngx_token_queue_later(queue, shpool, &item, 0, 0);
+    }
+
+    ngx_token_queue_done(queue, shpool, &item);
+    assert_int_equal(push("a", 100), NGX_OK);
+    expect("a", 100);
+    assert_int_equal(item.wrong, 0);
 
     free(memory);
 }
@@ -280,7 +368,9 @@ main(void)
         cmocka_unit_test(test_since),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_full),
-        cmocka_unit_test(test_memory)
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_later),
+        cmocka_unit_test(test_wrong)
     };
 
     /* once: it counts up */
