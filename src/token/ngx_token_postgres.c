@@ -444,13 +444,14 @@ ngx_token_postgres_identity_handler(void *data, PGresult *result)
 {
     ngx_token_postgres_t *tp = data;
 
-    u_char  buf[64];
-
     if (ngx_pgsql_conn_result(tp->conn, result) != NGX_OK) {
         return;
     }
 
-    if (ngx_token_postgres_copy(buf, sizeof(buf), result, 0, 0) != NGX_OK) {
+    if (ngx_token_postgres_copy(tp->server, NGX_TOKEN_POSTGRES_SERVER, result,
+                                0, 0)
+        != NGX_OK)
+    {
         ngx_pgsql_conn_fail(tp->conn, "it tells no identity");
         return;
     }
@@ -458,7 +459,8 @@ ngx_token_postgres_identity_handler(void *data, PGresult *result)
     ngx_memzero(tp->identity, NGX_TOKEN_POSTGRES_IDENTITY);
     (void) ngx_snprintf(tp->identity, NGX_TOKEN_POSTGRES_IDENTITY - 1,
                         "%*s/%s", (size_t) 16,
-                        tp->marker.key.data + tp->marker.key.len - 16, buf);
+                        tp->marker.key.data + tp->marker.key.len - 16,
+                        tp->server);
 
     ngx_shmtx_lock(&tp->shpool->mutex);
 

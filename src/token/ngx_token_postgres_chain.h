@@ -27,6 +27,8 @@
 #define NGX_TOKEN_POSTGRES_LOOK      1000    /* ms, if nothing is notified */
 #define NGX_TOKEN_POSTGRES_FORBIDDEN 60000   /* ms, when it must not */
 
+#define NGX_TOKEN_POSTGRES_SERVER    64      /* bytes, with a NUL */
+
 /* the run of a server, and the table: what snapshots mean something for */
 #define NGX_TOKEN_POSTGRES_WHO                                                \
     "pg_catalog.concat_ws('/',"                                               \
@@ -59,6 +61,7 @@ struct ngx_token_postgres_s {
     uint64_t                  check;     /* the marker, or the cluster */
     ngx_uint_t                era;       /* of the cluster, then */
 
+    u_char                    server[NGX_TOKEN_POSTGRES_SERVER];
     u_char                    identity[NGX_TOKEN_POSTGRES_IDENTITY];
     u_char                    last[NGX_TOKEN_POSTGRES_SNAPSHOT];
     u_char                    snapshot[NGX_TOKEN_POSTGRES_SNAPSHOT];

@@ -122,10 +122,15 @@ ngx_token_postgres_snapshot_handler(void *data, PGresult *result)
 }
 
 
+/*
+ * A pooler keeps the connection when it goes to another server, so it is asked
+ * each time.  What was filled meanwhile is filled again, then.
+ */
+
 void
 ngx_token_postgres_look(ngx_token_postgres_t *tp)
 {
-    ngx_str_t  param;
+    ngx_str_t  params[2];
 
     tp->all = 0;
     tp->notified = 0;
@@ -138,17 +143,19 @@ ngx_token_postgres_look(ngx_token_postgres_t *tp)
 
     ngx_shmtx_unlock(&tp->shpool->mutex);
 
-    ngx_token_postgres_text(&param, tp->last);
+    ngx_token_postgres_text(&params[0], tp->last);
+    ngx_token_postgres_text(&params[1], tp->server);
 
     ngx_token_postgres_query(tp,
                   "SELECT " NGX_TOKEN_POSTGRES_NOW ","
                   " pg_catalog.pg_snapshot_xmin(s),"
                   " EXISTS (SELECT FROM optcache.token_blacklist"
                   " WHERE xact" NGX_PGSQL_GE "pg_catalog.pg_snapshot_xmin(s)"
-                  " AND " NGX_TOKEN_POSTGRES_NEW("c", "s") ")"
+                  " AND " NGX_TOKEN_POSTGRES_NEW("c", "s") "), "
+                  NGX_TOKEN_POSTGRES_WHO NGX_PGSQL_EQ "$2::pg_catalog.text"
                   " FROM (SELECT pg_catalog.pg_current_snapshot() AS c,"
                   " $1::pg_catalog.pg_snapshot AS s) AS s",
-                  1, &param, ngx_token_postgres_look_handler);
+                  2, params, ngx_token_postgres_look_handler);
 }
 
 
@@ -157,7 +164,7 @@ ngx_token_postgres_look_handler(void *data, PGresult *result)
 {
     ngx_token_postgres_t *tp = data;
 
-    ngx_str_t  any;
+    ngx_str_t  any, same;
 
     if (ngx_pgsql_conn_result(tp->conn, result) != NGX_OK) {
         return;
@@ -168,9 +175,15 @@ ngx_token_postgres_look_handler(void *data, PGresult *result)
         != NGX_OK
         || ngx_token_postgres_copy(tp->xact, sizeof(tp->xact), result, 0, 1)
            != NGX_OK
-        || ngx_pgsql_result_value(result, 0, 2, &any) != NGX_OK)
+        || ngx_pgsql_result_value(result, 0, 2, &any) != NGX_OK
+        || ngx_pgsql_result_value(result, 0, 3, &same) != NGX_OK)
     {
         ngx_pgsql_conn_fail(tp->conn, "it tells no snapshot");
+        return;
+    }
+
+    if (same.len != 1 || same.data[0] != 't') {
+        ngx_pgsql_conn_fail(tp->conn, "it is another server than before");
         return;
     }
 
