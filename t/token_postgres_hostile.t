@@ -83,7 +83,7 @@ my @cases = (
         after_hello(sub { rows_of($s, @$good) })->($s);
         for my $i (1 .. 200) {
             query($s) or return;
-            rows_of($s, map { [$_, 1, "other:$_", 1, 1000] } 1 .. 160);
+            rows_of($s, map { in_hex($_, 1, "other:$_", 1, 1000) } 1 .. 160);
         }
     }],
     ['rows that are none', rows_after(
@@ -96,7 +96,9 @@ my @cases = (
         [7, 1, 'blacklist:e', undef, 100000],
         [8, 1, 'blacklist:f', 1, undef],
         [9, 1, '', 1, 100000],
-        [10, 1, 'blacklist:good', 1, 100000],
+        [10, 1, \'blacklist:oops', 1, 100000],
+        [11, 1, \'626c61636b6c6973743a7', 1, 100000],
+        [12, 1, 'blacklist:good', 1, 100000],
     )],
 );
 
@@ -156,6 +158,18 @@ ok($t->log_count(qr/is not there: 42501 no \?\?/), 'an error is logged');
 
 ###############################################################################
 
+# a row with its key as it is asked for, or another one
+
+sub in_hex {
+    my @row = @_;
+
+    $row[2] = ref $row[2] ? ${ $row[2] } : unpack 'H*', $row[2]
+        if defined $row[2];
+
+    return \@row;
+}
+
+
 sub rows_after {
     my @rows = @_;
 
@@ -165,7 +179,7 @@ sub rows_after {
         after_hello(sub {
             rows_of($s, @$good);
             query($s) or return;
-            rows_of($s, @rows);
+            rows_of($s, map { in_hex(@$_) } @rows);
             query($s);
         })->($s);
     };

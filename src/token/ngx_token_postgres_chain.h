@@ -67,7 +67,7 @@ struct ngx_token_postgres_s {
     u_char                    snapshot[NGX_TOKEN_POSTGRES_SNAPSHOT];
     u_char                    id[NGX_TOKEN_REFILL_NUMBER + 1];
     u_char                    xact[NGX_TOKEN_REFILL_NUMBER + 1];
-    ngx_uint_t                rows;      /* of the last page */
+    ngx_uint_t                limit;     /* rows of the next page */
     ngx_uint_t                written;   /* when the chain began */
     ngx_uint_t                ignored;
     ngx_token_queue_item_t    item;
@@ -82,6 +82,8 @@ struct ngx_token_postgres_s {
     unsigned                  notified:1;
     unsigned                  synced:1;  /* the kept snapshot can be used */
     unsigned                  all:1;     /* the chain is of all rows */
+    unsigned                  more:1;    /* the page was full */
+    unsigned                  unread:1;  /* without keys, the next one */
     unsigned                  stored:1;  /* the last chain did */
     unsigned                  no_store:1;   /* it must not, which was */
     unsigned                  no_expire:1;  /* logged */

@@ -11,15 +11,24 @@
 #include "ngx_token_postgres_chain.h"
 
 
-#define NGX_TOKEN_POSTGRES_ROWS      "160"   /* NGX_TOKEN_REFILL_ROWS */
 #define NGX_TOKEN_POSTGRES_FIRST     "-9223372036854775808"
 
 
-/* Rows as ngx_token_refill.h has them; one that is expired is left out. */
+/*
+ * At most $2 rows as ngx_token_refill.h has them; one that is expired is left
+ * out.  A key is UTF-8, or any bytes of a database without an encoding.  Keys
+ * that cannot be UTF-8 fail the query: of such a row, $3 is false.  Those of no
+ * other rows are looked at, whatever the plan is.
+ */
 
 #define NGX_TOKEN_POSTGRES_COLUMNS                                            \
-    "SELECT id, xact, CASE WHEN pg_catalog.octet_length(key)" NGX_PGSQL_GE    \
-    "1 AND pg_catalog.octet_length(key)" NGX_PGSQL_LE "1024 THEN key END,"    \
+    "SELECT id, xact, CASE WHEN $3::boolean"                                  \
+    " AND pg_catalog.octet_length(key)" NGX_PGSQL_GE "1"                      \
+    " AND pg_catalog.octet_length(key)" NGX_PGSQL_LE "1024"                   \
+    " THEN pg_catalog.encode(pg_catalog.convert_to(key,"                      \
+    " CASE WHEN pg_catalog.getdatabaseencoding()" NGX_PGSQL_EQ "'SQL_ASCII'"  \
+    " THEN 'SQL_ASCII'::pg_catalog.name ELSE 'UTF8'::pg_catalog.name END),"   \
+    " 'hex') END,"                                                            \
     " CASE WHEN since IS NULL"                                                \
     " OR since" NGX_PGSQL_EQ "'-infinity'::pg_catalog.timestamptz THEN 1"     \
     " WHEN since" NGX_PGSQL_EQ "'infinity'::pg_catalog.timestamptz"           \
@@ -29,8 +38,12 @@
     NGX_PGSQL_UNITS("(least(expires, pg_catalog.now()" NGX_PGSQL_OP("+")      \
                     "interval '10 years')" NGX_PGSQL_OP("-")                  \
                     "pg_catalog.now())", "1000") ")::bigint END"              \
+    " FROM (SELECT id, xact, key, since, expires"                             \
     " FROM optcache.token_blacklist"                                          \
     " WHERE (expires" NGX_PGSQL_GT "pg_catalog.now()) IS NOT FALSE AND "
+
+#define NGX_TOKEN_POSTGRES_ORDER(columns)                                     \
+    " ORDER BY " columns " LIMIT $2::bigint) AS b ORDER BY " columns
 
 
 /* The snapshot "c", or an earlier one that is shorter. */
@@ -57,7 +70,10 @@
 static void ngx_token_postgres_begun_handler(void *data, ngx_int_t rc);
 static void ngx_token_postgres_snapshot_handler(void *data, PGresult *result);
 static void ngx_token_postgres_look_handler(void *data, PGresult *result);
+static void ngx_token_postgres_first(ngx_token_postgres_t *tp);
 static void ngx_token_postgres_page(ngx_token_postgres_t *tp);
+static ngx_int_t ngx_token_postgres_shorter(ngx_token_postgres_t *tp,
+    PGresult *result);
 static void ngx_token_postgres_page_handler(void *data, PGresult *result);
 static void ngx_token_postgres_written_handler(void *data, ngx_int_t rc);
 static void ngx_token_postgres_finish_handler(void *data, ngx_int_t rc);
@@ -115,10 +131,7 @@ ngx_token_postgres_snapshot_handler(void *data, PGresult *result)
         return;
     }
 
-    (void) ngx_cpystrn(tp->id, (u_char *) NGX_TOKEN_POSTGRES_FIRST,
-                       sizeof(tp->id));
-
-    ngx_token_postgres_page(tp);
+    ngx_token_postgres_first(tp);
 }
 
 
@@ -192,8 +205,18 @@ ngx_token_postgres_look_handler(void *data, PGresult *result)
         return;
     }
 
+    ngx_token_postgres_first(tp);
+}
+
+
+static void
+ngx_token_postgres_first(ngx_token_postgres_t *tp)
+{
     (void) ngx_cpystrn(tp->id, (u_char *) NGX_TOKEN_POSTGRES_FIRST,
                        sizeof(tp->id));
+
+    tp->limit = NGX_TOKEN_REFILL_ROWS;
+    tp->unread = 0;
 
     ngx_token_postgres_page(tp);
 }
@@ -202,28 +225,39 @@ ngx_token_postgres_look_handler(void *data, PGresult *result)
 static void
 ngx_token_postgres_page(ngx_token_postgres_t *tp)
 {
-    ngx_str_t  params[3];
+    u_char     limit[NGX_INT_T_LEN];
+    ngx_str_t  params[5];
 
     ngx_token_postgres_text(&params[0], tp->id);
+
+    params[1].data = limit;
+    params[1].len = ngx_sprintf(limit, "%ui", tp->limit) - limit;
+
+    if (tp->unread) {
+        ngx_str_set(&params[2], "f");
+
+    } else {
+        ngx_str_set(&params[2], "t");
+    }
 
     if (tp->all) {
         ngx_token_postgres_query(tp, NGX_TOKEN_POSTGRES_COLUMNS
                   "id" NGX_PGSQL_GT "$1::bigint"
-                  " ORDER BY id LIMIT " NGX_TOKEN_POSTGRES_ROWS,
-                  1, params, ngx_token_postgres_page_handler);
+                  NGX_TOKEN_POSTGRES_ORDER("id"),
+                  3, params, ngx_token_postgres_page_handler);
         return;
     }
 
-    ngx_token_postgres_text(&params[1], tp->xact);
-    ngx_token_postgres_text(&params[2], tp->last);
+    ngx_token_postgres_text(&params[3], tp->xact);
+    ngx_token_postgres_text(&params[4], tp->last);
 
     ngx_token_postgres_query(tp, NGX_TOKEN_POSTGRES_COLUMNS
-                  "(xact, id)" NGX_PGSQL_GT "($2::pg_catalog.xid8, $1::bigint)"
+                  "(xact, id)" NGX_PGSQL_GT "($4::pg_catalog.xid8, $1::bigint)"
                   " AND " NGX_TOKEN_POSTGRES_NEW(
                               "pg_catalog.pg_current_snapshot()",
-                              "$3::pg_catalog.pg_snapshot")
-                  " ORDER BY xact, id LIMIT " NGX_TOKEN_POSTGRES_ROWS,
-                  3, params, ngx_token_postgres_page_handler);
+                              "$5::pg_catalog.pg_snapshot")
+                  NGX_TOKEN_POSTGRES_ORDER("xact, id"),
+                  5, params, ngx_token_postgres_page_handler);
 }
 
 
@@ -232,25 +266,35 @@ ngx_token_postgres_page_handler(void *data, PGresult *result)
 {
     ngx_token_postgres_t *tp = data;
 
-    ngx_int_t  rc;
+    ngx_int_t   rc;
+    ngx_uint_t  n;
+
+    if (ngx_token_postgres_shorter(tp, result) == NGX_OK) {
+        ngx_token_postgres_page(tp);
+        return;
+    }
 
     if (ngx_pgsql_conn_result(tp->conn, result) != NGX_OK) {
         return;
     }
 
-    tp->rows = PQntuples(result);
+    n = PQntuples(result);
 
-    if (tp->rows
-        && (ngx_token_postgres_copy(tp->id, sizeof(tp->id), result,
-                                    tp->rows - 1, NGX_TOKEN_REFILL_ID)
+    if (n
+        && (ngx_token_postgres_copy(tp->id, sizeof(tp->id), result, n - 1,
+                                    NGX_TOKEN_REFILL_ID)
             != NGX_OK
             || ngx_token_postgres_copy(tp->xact, sizeof(tp->xact), result,
-                                       tp->rows - 1, NGX_TOKEN_REFILL_XACT)
+                                       n - 1, NGX_TOKEN_REFILL_XACT)
                != NGX_OK))
     {
         ngx_pgsql_conn_fail(tp->conn, "it tells no number of a row");
         return;
     }
+
+    tp->more = (n == tp->limit);
+    tp->limit = ngx_min(4 * tp->limit, NGX_TOKEN_REFILL_ROWS);
+    tp->unread = 0;
 
     rc = ngx_token_refill_write(&tp->refill, result, tp->all,
                                 ngx_token_postgres_written_handler);
@@ -258,6 +302,30 @@ ngx_token_postgres_page_handler(void *data, PGresult *result)
     if (rc != NGX_AGAIN) {
         ngx_token_postgres_written_handler(tp, rc);
     }
+}
+
+
+/*
+ * A key that cannot be converted fails all of its page: rows are asked for in
+ * fewer and fewer, and the one that is left without its key, to be ignored.
+ */
+
+static ngx_int_t
+ngx_token_postgres_shorter(ngx_token_postgres_t *tp, PGresult *result)
+{
+    if (result == NULL
+        || PQresultStatus(result) != PGRES_FATAL_ERROR
+        || tp->unread
+        || (!ngx_pgsql_result_class(result, "22021")      /* not in encoding */
+            && !ngx_pgsql_result_class(result, "22P05"))) /* no equivalent */
+    {
+        return NGX_DECLINED;
+    }
+
+    tp->unread = (tp->limit == 1);
+    tp->limit = ngx_max(tp->limit / 4, 1);
+
+    return NGX_OK;
 }
 
 
@@ -274,7 +342,7 @@ ngx_token_postgres_written_handler(void *data, ngx_int_t rc)
         return;
     }
 
-    if (tp->rows == NGX_TOKEN_REFILL_ROWS) {
+    if (tp->more) {
         ngx_token_postgres_page(tp);
         return;
     }

@@ -88,10 +88,14 @@ static u_char  ngx_token_refill_finish_script[] =
 static ngx_int_t ngx_token_refill_round(ngx_token_refill_t *refill);
 static ngx_int_t ngx_token_refill_part(ngx_token_refill_t *refill,
     ngx_uint_t slot);
+static ngx_int_t ngx_token_refill_list(ngx_token_refill_t *refill,
+    ngx_token_refill_row_t *list, ngx_uint_t n, ngx_uint_t all,
+    ngx_token_refill_pt handler);
 static ngx_int_t ngx_token_refill_rows(ngx_token_refill_t *refill,
     ngx_token_refill_row_t *list, ngx_uint_t n, ngx_str_t *progress);
 static ngx_int_t ngx_token_refill_row(ngx_token_refill_t *refill,
     PGresult *rows, ngx_uint_t i, ngx_token_refill_row_t *row);
+static ngx_int_t ngx_token_refill_key(ngx_str_t *hex, ngx_str_t *key);
 static ngx_uint_t ngx_token_refill_may(ngx_token_refill_t *refill,
     ngx_str_t *key);
 static ngx_uint_t ngx_token_refill_number(ngx_str_t *value);
@@ -235,17 +239,26 @@ ngx_int_t
 ngx_token_refill_write(ngx_token_refill_t *refill, PGresult *rows,
     ngx_uint_t all, ngx_token_refill_pt handler)
 {
-    ngx_str_t                progress;
+    u_char                  *keys;
+    ngx_int_t                rc;
     ngx_uint_t               i, n;
     ngx_token_refill_row_t   list[NGX_TOKEN_REFILL_ROWS];
+
+    if (PQntuples(rows) > NGX_TOKEN_REFILL_ROWS) {
+        return NGX_ERROR;
+    }
+
+    keys = ngx_alloc(NGX_TOKEN_REFILL_ROWS * NGX_TOKEN_REFILL_KEY,
+                     refill->log);
+    if (keys == NULL) {
+        return NGX_ERROR;
+    }
 
     n = 0;
 
     for (i = 0; i < (ngx_uint_t) PQntuples(rows); i++) {
 
-        if (n == NGX_TOKEN_REFILL_ROWS) {
-            return NGX_ERROR;
-        }
+        list[n].key.data = keys + n * NGX_TOKEN_REFILL_KEY;
 
         if (ngx_token_refill_row(refill, rows, i, &list[n]) == NGX_OK) {
             n++;
@@ -255,9 +268,20 @@ ngx_token_refill_write(ngx_token_refill_t *refill, PGresult *rows,
         }
     }
 
-    if (n == 0) {
-        return NGX_OK;
-    }
+    rc = n ? ngx_token_refill_list(refill, list, n, all, handler) : NGX_OK;
+
+    ngx_free(keys);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_token_refill_list(ngx_token_refill_t *refill, ngx_token_refill_row_t *list,
+    ngx_uint_t n, ngx_uint_t all, ngx_token_refill_pt handler)
+{
+    ngx_str_t   progress;
+    ngx_uint_t  i;
 
     refill->written += n;
     refill->handler = handler;
@@ -328,8 +352,9 @@ static ngx_int_t
 ngx_token_refill_row(ngx_token_refill_t *refill, PGresult *rows, ngx_uint_t i,
     ngx_token_refill_row_t *row)
 {
-    if (ngx_pgsql_result_value(rows, i, NGX_TOKEN_REFILL_NAME, &row->key)
-        != NGX_OK
+    ngx_str_t  hex;
+
+    if (ngx_pgsql_result_value(rows, i, NGX_TOKEN_REFILL_NAME, &hex) != NGX_OK
         || ngx_pgsql_result_value(rows, i, NGX_TOKEN_REFILL_VALUE, &row->value)
            != NGX_OK
         || ngx_pgsql_result_value(rows, i, NGX_TOKEN_REFILL_TTL, &row->ttl)
@@ -338,13 +363,39 @@ ngx_token_refill_row(ngx_token_refill_t *refill, PGresult *rows, ngx_uint_t i,
         return NGX_DECLINED;
     }
 
-    if (row->key.len == 0
-        || row->key.len > NGX_TOKEN_REFILL_KEY
+    if (ngx_token_refill_key(&hex, &row->key) != NGX_OK
         || !ngx_token_refill_number(&row->value)
         || !ngx_token_refill_number(&row->ttl)
         || !ngx_token_refill_may(refill, &row->key))
     {
         return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_token_refill_key(ngx_str_t *hex, ngx_str_t *key)
+{
+    size_t     i;
+    ngx_int_t  n;
+
+    key->len = hex->len / 2;
+
+    if (key->len == 0 || key->len > NGX_TOKEN_REFILL_KEY || hex->len % 2) {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < key->len; i++) {
+
+        n = ngx_hextoi(&hex->data[2 * i], 2);
+
+        if (n == NGX_ERROR) {
+            return NGX_DECLINED;
+        }
+
+        key->data[i] = (u_char) n;
     }
 
     return NGX_OK;

@@ -44,7 +44,8 @@
 
 #define NGX_TOKEN_REFILL_ID       0
 #define NGX_TOKEN_REFILL_XACT     1
-#define NGX_TOKEN_REFILL_NAME     2      /* of the key; NULL: none can be */
+#define NGX_TOKEN_REFILL_NAME     2      /* of the key, in hexadecimal; NULL:
+                                            none can be */
 #define NGX_TOKEN_REFILL_VALUE    3      /* a number */
 #define NGX_TOKEN_REFILL_TTL      4      /* ms */
 

@@ -111,7 +111,17 @@ sub conninfo {
 
     my $host = ($kind // '') eq 'unix' ? $self->{data} : '127.0.0.1';
 
-    return "host=$host port=$self->{port} user=postgres dbname=postgres";
+    my $name = $self->{database} || 'postgres';
+
+    return "host=$host port=$self->{port} user=postgres dbname=$name";
+}
+
+
+# The same server, and another database of it.
+
+sub of {
+    my ($self, $name) = @_;
+    return bless { %$self, database => $name }, ref $self;
 }
 
 
