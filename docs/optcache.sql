@@ -139,52 +139,54 @@ CREATE OR REPLACE FUNCTION optcache.invalidate(kind text,
     soft boolean DEFAULT false, for_user text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    max_bytes  int := CASE kind WHEN 'prefix' THEN 4095 WHEN 'tag' THEN 1024
+    what       text COLLATE "C" := kind;
+    val        text COLLATE "C" := value;
+    max_bytes  int := CASE what WHEN 'prefix' THEN 4095 WHEN 'tag' THEN 1024
                                 ELSE 8192 END;
 BEGIN
-    IF kind IS NULL
-       OR kind NOT IN ('uri', 'user', 'tag', 'prefix', 'host', 'all')
+    IF what IS NULL
+       OR what NOT IN ('uri', 'user', 'tag', 'prefix', 'host', 'all')
     THEN
         RAISE 'optcache: invalid kind %, expected uri, user, tag, prefix, '
-              'host or all', quote_nullable(left(kind, 32))
+              'host or all', quote_nullable(left(what, 32))
               USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    IF (kind = 'all') <> (coalesce(value, '') = '') THEN
-        RAISE 'optcache: % value for "%"', CASE kind WHEN 'all' THEN 'needless'
-              ELSE 'missing' END, kind
+    IF (what = 'all') <> (coalesce(val, '') = '') THEN
+        RAISE 'optcache: % value for "%"', CASE what WHEN 'all' THEN 'needless'
+              ELSE 'missing' END, what
               USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    IF kind IN ('uri', 'prefix') AND value NOT LIKE '/%' THEN
-        RAISE 'optcache: a % begins with "/"', kind
+    IF what IN ('uri', 'prefix') AND val NOT LIKE '/%' THEN
+        RAISE 'optcache: a % begins with "/"', what
               USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    IF kind NOT IN ('uri', 'tag', 'prefix') AND host IS NOT NULL THEN
-        RAISE 'optcache: "host" does not narrow "%"', kind
+    IF what NOT IN ('uri', 'tag', 'prefix') AND host IS NOT NULL THEN
+        RAISE 'optcache: "host" does not narrow "%"', what
               USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    IF kind <> 'uri' AND for_user IS NOT NULL THEN
-        RAISE 'optcache: "for_user" does not narrow "%"', kind
+    IF what <> 'uri' AND for_user IS NOT NULL THEN
+        RAISE 'optcache: "for_user" does not narrow "%"', what
               USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    IF kind <> 'user' AND octet_length(convert_to(value, 'UTF8')) > max_bytes
+    IF what <> 'user' AND octet_length(convert_to(val, 'UTF8')) > max_bytes
     THEN
-        RAISE 'optcache: a % of more than % bytes', kind, max_bytes
+        RAISE 'optcache: a % of more than % bytes', what, max_bytes
               USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    IF kind = 'host' THEN
-        value := optcache.host_name(value);
+    IF what = 'host' THEN
+        val := optcache.host_name(val);
 
-    ELSIF kind = 'user' THEN
-        value := optcache.user_digest(value);
+    ELSIF what = 'user' THEN
+        val := optcache.user_digest(val);
     END IF;
 
-    PERFORM optcache.outbox_add(kind, ARRAY[coalesce(value, '')],
+    PERFORM optcache.outbox_add(what, ARRAY[coalesce(val, '')],
                                 optcache.host_name(host),
                                 ARRAY[optcache.user_digest(for_user)],
                                 coalesce(soft, false));
@@ -198,14 +200,15 @@ CREATE OR REPLACE FUNCTION optcache.host_name(name text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF octet_length(name) > 255
-       OR name !~ '^([^][:cntrl:][:space:]/:@{}[]+|\[[0-9A-Fa-f:.]+\])$'
+       OR name COLLATE "C"
+          !~ '^([^][:cntrl:][:space:]/:@{}[]+|[[][0-9A-Fa-f:.]+[]])$'
     THEN
         RAISE 'optcache: invalid host %, expected a name without port',
               quote_literal(left(name, 64))
               USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    RETURN lower(name);
+    RETURN lower(name COLLATE "C");
 END
 $$;
 
@@ -214,7 +217,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION optcache.uri_part(part text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN part ~ '^[A-Za-z0-9._~-]*$' THEN part ELSE (
+    SELECT CASE WHEN part COLLATE "C" ~ '^[A-Za-z0-9._~-]*$' THEN part ELSE (
         SELECT string_agg(CASE WHEN b < 128 AND chr(b) ~ '[A-Za-z0-9._~-]'
                                THEN chr(b)
                                ELSE '%' || upper(lpad(to_hex(b), 2, '0'))
@@ -232,7 +235,20 @@ CREATE OR REPLACE FUNCTION optcache.template_columns(template text)
 RETURNS text[]
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(array_agg(m[1]), '{}')
-    FROM regexp_matches(template, '\{([^{}]+)\}', 'g') AS m
+    FROM regexp_matches(template COLLATE "C", '[{]([^{}]+)[}]', 'g') AS m
+$$;
+
+
+-- The first of them that the table has no column of.
+
+CREATE OR REPLACE FUNCTION optcache.template_lost(relation regclass,
+    template text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT min(name COLLATE "C")
+    FROM unnest(optcache.template_columns($2)) AS name
+    WHERE NOT EXISTS (SELECT FROM pg_attribute
+                      WHERE attrelid = $1 AND attname = name COLLATE "C"
+                            AND attnum > 0 AND NOT attisdropped)
 $$;
 
 
@@ -244,7 +260,8 @@ CREATE OR REPLACE FUNCTION optcache.template_expression(template text,
     parts boolean) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    form  text := CASE WHEN parts AND template !~ '^\{[^{}]+\}$'
+    form  text := CASE WHEN parts
+                            AND template COLLATE "C" !~ '^[{][^{}]+[}]$'
                        THEN 'optcache.uri_part(concat(r.%I))'
                        ELSE 'concat(r.%I)' END;
     list  text[] := '{}';
@@ -255,7 +272,8 @@ BEGIN
     END IF;
 
     FOR m IN
-        SELECT regexp_matches(template, '([^{}]+)|\{([^{}]+)\}', 'g')
+        SELECT regexp_matches(template COLLATE "C",
+                              '([^{}]+)|[{]([^{}]+)[}]', 'g')
     LOOP
         list := list || CASE WHEN m[1] IS NULL THEN format(form, m[2])
                              ELSE quote_literal(m[1]) END;
@@ -459,7 +477,7 @@ BEGIN
 
     FOREACH t IN ARRAY array_remove(ARRAY[uri, prefix], NULL)
     LOOP
-        IF t !~ '^(/|\{[^{}]+\}$)' THEN
+        IF t COLLATE "C" !~ '^(/|[{][^{}]+[}]$)' THEN
             RAISE 'optcache: template % of a URI, expected "/..." or nothing '
                   'but one column', quote_literal(t)
                   USING ERRCODE = 'invalid_parameter_value';
@@ -475,7 +493,8 @@ BEGIN
 
             CONTINUE WHEN EXISTS (
                 SELECT FROM pg_trigger
-                WHERE tgrelid = rel AND tgname = name || '_' || event);
+                WHERE tgrelid = rel
+                      AND tgname = (name || '_' || event) COLLATE "C");
 
             EXECUTE format(
                 'CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT'
@@ -511,18 +530,15 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     lost  text;
 BEGIN
-    IF template !~ '^([^{}]+|\{[^{}]+\})+$' OR octet_length(template) > 2048
+    IF template COLLATE "C" !~ '^([^{}]+|[{][^{}]+[}])+$'
+       OR octet_length(template) > 2048
     THEN
         RAISE 'optcache: invalid template %, expected text with {column}',
               quote_literal(left(template, 64))
               USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    SELECT min(name COLLATE "C") INTO lost
-    FROM unnest(optcache.template_columns(template)) AS name
-    WHERE NOT EXISTS (SELECT FROM pg_attribute
-                      WHERE attrelid = relation AND attname = name
-                            AND attnum > 0 AND NOT attisdropped);
+    lost := optcache.template_lost(relation, template);
 
     IF lost IS NOT NULL THEN
         RAISE 'optcache: % has no column %', relation, quote_ident(lost)
@@ -556,7 +572,7 @@ BEGIN
               AND tgrelid IN (SELECT t
                               FROM optcache.watched_tables(relation) AS t)
               AND (num_nonnulls(tag, uri, prefix, for_user) = 0
-                   OR left(tgname, length(name)) = name)
+                   OR left(tgname, length(name)) = name COLLATE "C")
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', r.tgname, r.rel);
         gone := gone + 1;
