@@ -288,31 +288,28 @@ $$;
 -- NULL.  What rows were and what they are is invalidated, each thing once.
 --
 -- It must not be in the way of whoever changes the table: where it cannot tell
--- what to invalidate (a column is gone, a value is too long, TRUNCATE), or
--- that is too much, it invalidates more: the tag "truncate_tag", the text of
--- a template up to its first brace as a prefix, or everything.
+-- what to invalidate (a column is gone, a value is too long or has no UTF-8,
+-- TRUNCATE), or that is too much, it invalidates more: the tag "truncate_tag",
+-- the text of a template up to its first brace as a prefix, or everything.
 
 CREATE OR REPLACE FUNCTION optcache.watched() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $$
 DECLARE
-    most    CONSTANT int := 10000;
-    person  text := nullif(TG_ARGV[3], '');
-    host    text := nullif(TG_ARGV[4], '');
-    soft    boolean := TG_ARGV[5];
-    whole   text := nullif(TG_ARGV[6], '');
-    lost    text;
-    part    text;
-    k       record;
-    vals    text[];
-    users   text[];
+    most     CONSTANT int := 10000;
+    person   text := nullif(TG_ARGV[3], '');
+    host     text := nullif(TG_ARGV[4], '');
+    soft     boolean := TG_ARGV[5];
+    whole    text := nullif(TG_ARGV[6], '');
+    lost     text;
+    exact    boolean;
+    part     text;
+    k        record;
+    vals     text[];
+    users    text[];
 BEGIN
-    SELECT min(c COLLATE "C") INTO lost
-    FROM unnest(optcache.template_columns(concat(TG_ARGV[0], TG_ARGV[1],
-                                                 TG_ARGV[2], person))) AS c
-    WHERE NOT EXISTS (SELECT FROM pg_attribute
-                      WHERE attrelid = TG_RELID AND attname = c
-                            AND attnum > 0 AND NOT attisdropped);
+    lost := optcache.template_lost(TG_RELID,
+                   concat(TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], person));
 
     IF lost IS NOT NULL THEN
         RAISE WARNING 'optcache: "%" has no column "%" any more, all that it '
@@ -328,40 +325,33 @@ BEGIN
              AS v (kind, template, narrow)
         WHERE template IS NOT NULL
     LOOP
-        vals := NULL;
-        users := NULL;
+        exact := false;
 
-        IF TG_OP = 'TRUNCATE' OR lost IS NOT NULL THEN
-            vals := array_fill(''::text, ARRAY[most + 1]);
+        IF TG_OP <> 'TRUNCATE' AND lost IS NULL THEN
+            BEGIN
+                EXECUTE optcache.watched_query(TG_OP, k.kind, k.template,
+                                               k.narrow, most + 1)
+                INTO vals, users;
 
-        ELSE
-            EXECUTE format(
-                'SELECT array_agg(v), array_agg(u) FROM (SELECT DISTINCT v, u'
-                ' FROM (SELECT %s COLLATE "C" AS v, %s COLLATE "C" AS u'
-                ' FROM (%s) AS r WHERE %s) AS s WHERE v LIKE %L LIMIT %s)'
-                ' AS s',
-                optcache.watched_value(k.kind, k.template),
-                optcache.watched_value('user', k.narrow),
-                CASE TG_OP WHEN 'INSERT' THEN 'TABLE optcache_new'
-                           WHEN 'DELETE' THEN 'TABLE optcache_old'
-                           ELSE 'TABLE optcache_old UNION ALL'
-                                ' TABLE optcache_new' END,
-                optcache.watched_known(k.template || coalesce(k.narrow, '')),
-                CASE WHEN k.kind IN ('uri', 'prefix') THEN '/%' ELSE '_%' END,
-                most + 1)
-            INTO vals, users;
+                CONTINUE WHEN vals IS NULL;
+
+                exact := cardinality(vals) <= most
+                         AND NOT EXISTS (
+                             SELECT FROM unnest(vals) AS v
+                             WHERE octet_length(convert_to(v, 'UTF8')) > 4095);
+
+            EXCEPTION WHEN others THEN
+                RAISE WARNING 'optcache: rows of "%" cannot be told (%), all '
+                              'that they may be about is invalidated',
+                              TG_TABLE_NAME, SQLERRM;
+            END;
         END IF;
 
-        IF cardinality(vals) <= most
-           AND NOT EXISTS (SELECT FROM unnest(vals) AS v
-                           WHERE octet_length(convert_to(v, 'UTF8')) > 4095)
-        THEN
+        IF exact THEN
             PERFORM optcache.outbox_add(k.kind, vals,
                         CASE WHEN k.kind <> 'user' THEN host END, users, soft);
             CONTINUE;
         END IF;
-
-        CONTINUE WHEN vals IS NULL;
 
         part := split_part(k.template, '{', 1);
 
@@ -405,6 +395,26 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(string_agg(format('r.%I IS DISTINCT FROM NULL', name),
                                ' AND '), 'true')
     FROM unnest(optcache.template_columns($1)) AS name
+$$;
+
+
+-- The whole query of it: values of a kind, and users that narrow them.
+
+CREATE OR REPLACE FUNCTION optcache.watched_query(op text, kind text,
+    template text, narrow text, most int) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format(
+        'SELECT array_agg(v), array_agg(u) FROM (SELECT DISTINCT v, u'
+        ' FROM (SELECT %s COLLATE "C" AS v, %s COLLATE "C" AS u'
+        ' FROM (%s) AS r WHERE %s) AS s WHERE v LIKE %L LIMIT %s) AS s',
+        optcache.watched_value($2, $3),
+        optcache.watched_value('user', $4),
+        CASE $1 WHEN 'INSERT' THEN 'TABLE optcache_new'
+                WHEN 'DELETE' THEN 'TABLE optcache_old'
+                ELSE 'TABLE optcache_old UNION ALL TABLE optcache_new' END,
+        optcache.watched_known($3 || coalesce($4, '')),
+        CASE WHEN $2 IN ('uri', 'prefix') THEN '/%' ELSE '_%' END,
+        $5)
 $$;
 
 

@@ -107,13 +107,13 @@ sub port_number { $_[0]->{port} }
 # For libpq: TCP by default, the unix socket with conninfo('unix').
 
 sub conninfo {
-    my ($self, $kind) = @_;
+    my ($self, $kind, $database) = @_;
 
     my $host = ($kind // '') eq 'unix' ? $self->{data} : '127.0.0.1';
 
-    my $name = $self->{database} || 'postgres';
+    $database //= $self->{database} || 'postgres';
 
-    return "host=$host port=$self->{port} user=postgres dbname=$name";
+    return "host=$host port=$self->{port} user=postgres dbname=$database";
 }
 
 
@@ -125,16 +125,17 @@ sub of {
 }
 
 
-# Rows as lines, columns parted by "|".  Dies of an error.
+# Rows as lines, columns parted by "|".  Dies of an error.  The database is
+# "postgres", or another one.
 
 sub query {
-    my ($self, $sql) = @_;
+    my ($self, $sql, $database) = @_;
 
     local $ENV{PGOPTIONS} = '-c client_min_messages=error';
 
     open my $fh, '-|', 'sh', '-c', 'exec "$@" 2>&1', 'sh',
-                       qw/ psql -XAtq -v ON_ERROR_STOP=1 /, $self->conninfo(),
-                       '-c', $sql
+                       qw/ psql -XAtq -v ON_ERROR_STOP=1 /,
+                       $self->conninfo('tcp', $database), '-c', $sql
         or die "psql: $!\n";
 
     my $out = do { local $/; <$fh> } // '';
