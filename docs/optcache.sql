@@ -291,6 +291,12 @@ $$;
 -- what to invalidate (a column is gone, a value is too long or has no UTF-8,
 -- TRUNCATE), or that is too much, it invalidates more: the tag "truncate_tag",
 -- the text of a template up to its first brace as a prefix, or everything.
+--
+-- It runs as its owner, and must run nothing of who made the trigger or who
+-- changes the table.  All functions and operators are of pg_catalog or of
+-- here, and concat() shows a value by the output function of its type, which
+-- only a superuser can make, and by no cast.  What is left is a relation that
+-- a transition table is taken for: see watched_trouble().
 
 CREATE OR REPLACE FUNCTION optcache.watched() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -301,19 +307,24 @@ DECLARE
     host     text := nullif(TG_ARGV[4], '');
     soft     boolean := TG_ARGV[5];
     whole    text := nullif(TG_ARGV[6], '');
-    lost     text;
+    trouble  text;
     exact    boolean;
     part     text;
     k        record;
     vals     text[];
     users    text[];
 BEGIN
-    lost := optcache.template_lost(TG_RELID,
+    IF TG_WHEN <> 'AFTER' THEN
+        RAISE 'optcache: trigger "%" is not one of watch()', TG_NAME
+              USING ERRCODE = 'trigger_protocol_violated';
+    END IF;
+
+    trouble := optcache.watched_trouble(TG_RELID,
                    concat(TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], person));
 
-    IF lost IS NOT NULL THEN
-        RAISE WARNING 'optcache: "%" has no column "%" any more, all that it '
-                      'may be about is invalidated', TG_TABLE_NAME, lost;
+    IF trouble IS NOT NULL THEN
+        RAISE WARNING 'optcache: "%" %, all that it may be about is '
+                      'invalidated', TG_TABLE_NAME, trouble;
     END IF;
 
     FOR k IN
@@ -327,7 +338,7 @@ BEGIN
     LOOP
         exact := false;
 
-        IF TG_OP <> 'TRUNCATE' AND lost IS NULL THEN
+        IF TG_OP <> 'TRUNCATE' AND trouble IS NULL THEN
             BEGIN
                 EXECUTE optcache.watched_query(TG_OP, k.kind, k.template,
                                                k.narrow, most + 1)
@@ -373,6 +384,20 @@ BEGIN
 
     RETURN NULL;
 END
+$$;
+
+
+-- Why the rows cannot be read: the table has no such column; or the name of
+-- a transition table is that of a relation, too.  Of the two the transition
+-- table would be found, but a trigger that watch() has not made may have none.
+
+CREATE OR REPLACE FUNCTION optcache.watched_trouble(relation regclass,
+    templates text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(
+        'has no column "' || optcache.template_lost($1, $2) || '" any more',
+        'cannot be told from the relation ' || coalesce(
+            to_regclass('optcache_old'), to_regclass('optcache_new'))::text)
 $$;
 
 
