@@ -291,6 +291,7 @@ $$;
 -- what to invalidate (a column is gone, a value is too long or has no UTF-8,
 -- TRUNCATE), or that is too much, it invalidates more: the tag "truncate_tag",
 -- the text of a template up to its first brace as a prefix, or everything.
+-- What a value is shown as must not depend on who shows it.
 --
 -- It runs as its owner, and must run nothing of who made the trigger or who
 -- changes the table.  All functions and operators are of pg_catalog or of
@@ -300,7 +301,9 @@ $$;
 
 CREATE OR REPLACE FUNCTION optcache.watched() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $$
+SET datestyle = 'ISO, YMD' SET timezone = 'UTC' SET intervalstyle = 'postgres'
+SET bytea_output = 'hex' SET extra_float_digits = 1 SET lc_monetary = 'C'
+SET xmlbinary = 'base64' SET quote_all_identifiers = off AS $$
 DECLARE
     most     CONSTANT int := 10000;
     person   text := nullif(TG_ARGV[3], '');
