@@ -636,11 +636,13 @@ BEGIN
               'NULL') USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    IF NOT pg_try_advisory_xact_lock(hashtext('optcache'),
-                                     'optcache.outbox'::regclass::oid::int)
-    THEN
+    -- not an advisory lock, which anybody might hold
+
+    BEGIN
+        LOCK TABLE optcache.outbox_mark IN SHARE UPDATE EXCLUSIVE MODE NOWAIT;
+    EXCEPTION WHEN lock_not_available THEN
         RETURN 0;
-    END IF;
+    END;
 
     -- a clock that was set back would let marks wait for it
 
