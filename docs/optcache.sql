@@ -623,6 +623,11 @@ $$;
 
 -- Deletes rows that have been visible for so long, at most 10000 at a time;
 -- returns how many.  nginx calls it; when several do, one of them deletes.
+--
+-- What was restored from a dump may have numbers that this cluster has yet to
+-- give away, and would say of rows to come that they were visible long ago: it
+-- is deleted.  In case it has given them away meanwhile, a row that was written
+-- since is kept, unless the clock was set back.
 
 CREATE OR REPLACE FUNCTION optcache.cleanup(keep interval DEFAULT '1 day')
 RETURNS integer
@@ -643,6 +648,8 @@ BEGIN
     EXCEPTION WHEN lock_not_available THEN
         RETURN 0;
     END;
+
+    PERFORM optcache.outbox_repair();
 
     -- a clock that was set back would let marks wait for it
 
@@ -669,6 +676,8 @@ BEGIN
     WHERE id IN (SELECT id FROM optcache.outbox
                  WHERE xact < txid_snapshot_xmax(seen.snapshot)
                        AND txid_visible_in_snapshot(xact, seen.snapshot)
+                       AND created NOT BETWEEN clock_timestamp() - keep
+                                               AND clock_timestamp()
                  ORDER BY xact LIMIT 10000);
 
     GET DIAGNOSTICS gone = ROW_COUNT;
@@ -680,6 +689,25 @@ BEGIN
 
     RETURN gone;
 END
+$$;
+
+
+-- Deletes what has numbers of the future.  Rows of this transaction may seem
+-- to: its snapshot ends where the last one that is over has left it.
+
+CREATE OR REPLACE FUNCTION optcache.outbox_repair() RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM optcache.outbox_mark
+    WHERE txid_snapshot_xmax(snapshot)
+          > txid_snapshot_xmax(txid_current_snapshot());
+
+    DELETE FROM optcache.outbox_cleaned
+    WHERE txid_snapshot_xmax(snapshot)
+          > txid_snapshot_xmax(txid_current_snapshot());
+
+    DELETE FROM optcache.outbox
+    WHERE xact >= txid_snapshot_xmax(txid_current_snapshot())
+          AND xact <> txid_current();
 $$;
 
 
