@@ -21,8 +21,43 @@
 BEGIN;
 
 SET LOCAL client_min_messages = warning;
+SET LOCAL search_path = pg_catalog, pg_temp;
 
-CREATE SCHEMA IF NOT EXISTS optcache;
+
+-- As in optcache.sql: nothing here may be of somebody else, who could put code
+-- of his own there.
+
+DO $$
+DECLARE
+    r  record;
+BEGIN
+    IF to_regnamespace('optcache') IS NULL THEN
+        CREATE SCHEMA optcache;
+    END IF;
+
+    SELECT o.name, rolname AS owner INTO r
+    FROM (SELECT 'the schema "optcache"', nspowner
+          FROM pg_namespace WHERE nspname = 'optcache'
+          UNION ALL
+          SELECT format('"optcache.%s"', relname), relowner
+          FROM pg_class WHERE relnamespace = 'optcache'::regnamespace
+          UNION ALL
+          SELECT format('"optcache.%s()"', proname), proowner
+          FROM pg_proc WHERE pronamespace = 'optcache'::regnamespace)
+         AS o (name, owner)
+         JOIN pg_roles ON pg_roles.oid = o.owner
+    WHERE NOT rolsuper AND rolname <> current_user
+    LIMIT 1;
+
+    IF FOUND THEN
+        RAISE 'optcache: % belongs to "%", not to "%" or a superuser',
+              r.name, r.owner, current_user
+              USING ERRCODE = 'insufficient_privilege',
+                    HINT = 'If it should, SET ROLE to it first; if not, see '
+                           'what else is there, and drop it.';
+    END IF;
+END
+$$;
 
 
 -- One row for each key that "token_blacklist" looks for in Redis.  "since" is
