@@ -81,9 +81,9 @@ CREATE INDEX IF NOT EXISTS token_blacklist_xact
 
 
 CREATE OR REPLACE FUNCTION optcache.token_blacklist_stamp() RETURNS trigger
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    NEW.xact := pg_catalog.pg_current_xact_id();
+    NEW.xact := pg_current_xact_id();
     RETURN NEW;
 END
 $$;
@@ -92,9 +92,9 @@ $$;
 -- The notification only wakes nginx, which then reads what is new.
 
 CREATE OR REPLACE FUNCTION optcache.token_blacklist_notify() RETURNS trigger
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM pg_catalog.pg_notify('optcache_token_blacklist', '');
+    PERFORM pg_notify('optcache_token_blacklist', '');
     RETURN NULL;
 END
 $$;
@@ -125,7 +125,7 @@ ALTER TABLE optcache.token_blacklist
 
 CREATE OR REPLACE FUNCTION optcache.token_revoke(key text,
     expires timestamptz, since timestamptz DEFAULT NULL) RETURNS void
-LANGUAGE sql AS $$
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO optcache.token_blacklist AS b (key, expires, since)
     VALUES ($1, $2, $3)
     ON CONFLICT (key) DO UPDATE
