@@ -279,16 +279,20 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 
--- The first of them that the table has no column of.
+-- The first of them that the table has no column of.  This and what else each
+-- trigger calls is in PL/pgSQL, which keeps its plans.
 
 CREATE OR REPLACE FUNCTION optcache.template_lost(relation regclass,
     template text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT min(name COLLATE "C")
-    FROM unnest(optcache.template_columns($2)) AS name
-    WHERE NOT EXISTS (SELECT FROM pg_attribute
-                      WHERE attrelid = $1 AND attname = name COLLATE "C"
-                            AND attnum > 0 AND NOT attisdropped)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT min(name COLLATE "C")
+            FROM unnest(optcache.template_columns(template)) AS name
+            WHERE NOT EXISTS (SELECT FROM pg_attribute
+                              WHERE attrelid = relation
+                                    AND attname = name COLLATE "C"
+                                    AND attnum > 0 AND NOT attisdropped));
+END
 $$;
 
 
@@ -352,7 +356,6 @@ DECLARE
     whole    text := nullif(TG_ARGV[6], '');
     trouble  text;
     exact    boolean;
-    part     text;
     k        record;
     vals     text[];
     users    text[];
@@ -404,25 +407,10 @@ BEGIN
         IF exact THEN
             PERFORM optcache.outbox_add(k.kind, vals,
                         CASE WHEN k.kind <> 'user' THEN host END, users, soft);
-            CONTINUE;
-        END IF;
-
-        part := split_part(k.template, '{', 1);
-
-        IF k.kind = 'tag' AND (whole IS NOT NULL OR part = k.template) THEN
-            vals := ARRAY[coalesce(whole, part)];
-
-        ELSIF k.kind IN ('uri', 'prefix') AND length(part) > 1 THEN
-            k.kind := 'prefix';
-            vals := ARRAY[part];
-
         ELSE
-            k.kind := 'all';
-            vals := ARRAY[''];
+            PERFORM optcache.watched_whole(k.kind, k.template, host, soft,
+                                           whole);
         END IF;
-
-        PERFORM optcache.outbox_add(k.kind, vals,
-                    CASE WHEN k.kind <> 'all' THEN host END, NULL, soft);
     END LOOP;
 
     RETURN NULL;
@@ -436,11 +424,36 @@ $$;
 
 CREATE OR REPLACE FUNCTION optcache.watched_trouble(relation regclass,
     templates text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(
-        'has no column "' || optcache.template_lost($1, $2) || '" any more',
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN coalesce(
+        'has no column "' || optcache.template_lost(relation, templates)
+        || '" any more',
         'cannot be told from the relation ' || coalesce(
-            to_regclass('optcache_old'), to_regclass('optcache_new'))::text)
+            to_regclass('optcache_old'), to_regclass('optcache_new'))::text);
+END
+$$;
+
+
+-- Invalidates all that a template may be about.
+
+CREATE OR REPLACE FUNCTION optcache.watched_whole(kind text, template text,
+    host text, soft boolean, whole text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    part  text := split_part(template, '{', 1);
+BEGIN
+    IF kind = 'tag' AND (whole IS NOT NULL OR part = template) THEN
+        PERFORM optcache.outbox_add('tag', ARRAY[coalesce(whole, part)], host,
+                                    NULL, soft);
+
+    ELSIF kind IN ('uri', 'prefix') AND length(part) > 1 THEN
+        PERFORM optcache.outbox_add('prefix', ARRAY[part], host, NULL, soft);
+
+    ELSE
+        PERFORM optcache.outbox_add('all', ARRAY[''], NULL, NULL, soft);
+    END IF;
+END
 $$;
 
 
@@ -470,19 +483,21 @@ $$;
 
 CREATE OR REPLACE FUNCTION optcache.watched_query(op text, kind text,
     template text, narrow text, most int) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format(
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN format(
         'SELECT array_agg(v), array_agg(u) FROM (SELECT DISTINCT v, u'
         ' FROM (SELECT %s COLLATE "C" AS v, %s COLLATE "C" AS u'
         ' FROM (%s) AS r WHERE %s) AS s WHERE v LIKE %L LIMIT %s) AS s',
-        optcache.watched_value($2, $3),
-        optcache.watched_value('user', $4),
-        CASE $1 WHEN 'INSERT' THEN 'TABLE optcache_new'
+        optcache.watched_value(kind, template),
+        optcache.watched_value('user', narrow),
+        CASE op WHEN 'INSERT' THEN 'TABLE optcache_new'
                 WHEN 'DELETE' THEN 'TABLE optcache_old'
                 ELSE 'TABLE optcache_old UNION ALL TABLE optcache_new' END,
-        optcache.watched_known($3 || coalesce($4, '')),
-        CASE WHEN $2 IN ('uri', 'prefix') THEN '/%' ELSE '_%' END,
-        $5)
+        optcache.watched_known(template || coalesce(narrow, '')),
+        CASE WHEN kind IN ('uri', 'prefix') THEN '/%' ELSE '_%' END,
+        most);
+END
 $$;
 
 
@@ -783,6 +798,7 @@ $$;
 REVOKE ALL ON FUNCTION
     optcache.invalidate(text, text, text, boolean, text),
     optcache.outbox_add(text, text[], text, text[], boolean),
+    optcache.outbox_repair(),
     optcache.watch(regclass, text, text, text, text, text, boolean, text),
     optcache.unwatch(regclass, text, text, text, text, text, boolean, text),
     optcache.watched(),
