@@ -83,6 +83,13 @@ typedef void (*ngx_redis_reply_pt)(void *data, ngx_redis_result_e result,
 char *ngx_redis_conf_parse(ngx_conf_t *cf, ngx_redis_conf_t **conf);
 
 /*
+ * A number that tells servers, with their database, from others by what the
+ * directive says of them, in whatever order; the same if they are the same.
+ */
+
+uint64_t ngx_redis_conf_servers(ngx_redis_conf_t *conf);
+
+/*
  * Gives the client the resolver that host names are resolved with after
  * start-up (once per reconnect).  Without one the addresses found while the
  * configuration was read stay.  Optional; call it before init_process.

@@ -8,6 +8,9 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "ngx_redis_cluster.h"
 #include "ngx_redis_conf.h"
 #include "ngx_redis_master.h"
@@ -563,6 +566,28 @@ ngx_redis_conf_tls_name(ngx_conf_t *cf, ngx_redis_conf_t *conf,
     conf->tls_name = *value;
 
     return NGX_CONF_OK;
+}
+
+
+uint64_t
+ngx_redis_conf_servers(ngx_redis_conf_t *conf)
+{
+    uint64_t             sum;
+    ngx_uint_t           i;
+    ngx_redis_url_t     *url;
+    ngx_redis_server_t  *server;
+
+    sum = XXH3_64bits(conf->sentinel.data, conf->sentinel.len);
+    server = conf->servers.elts;
+
+    for (i = 0; i < conf->servers.nelts; i++) {
+        url = &server[i].url;
+
+        sum += XXH3_64bits_withSeed(url->host.data, url->host.len,
+                                    (uint64_t) url->db << 16 | url->port);
+    }
+
+    return sum;
 }
 
 
