@@ -35,6 +35,8 @@ static void ngx_optcache_ledger_later(ngx_optcache_position_t *position,
     ngx_optcache_position_t at);
 static void ngx_optcache_ledger_known(ngx_optcache_position_t *position,
     ngx_optcache_position_t at);
+static void ngx_optcache_ledger_before(ngx_optcache_ledger_time_t *time,
+    uint64_t clock, ngx_optcache_position_t at);
 
 
 ngx_optcache_ledger_t *
@@ -75,6 +77,11 @@ ngx_optcache_ledger_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     if (old) {
         ledger->sh = old->sh;
+
+        /* of one that fails there is no worker to begin */
+
+        ledger->cycle = ++ledger->sh->cycles;
+
         return NGX_OK;
     }
 
@@ -88,6 +95,7 @@ ngx_optcache_ledger_init_zone(ngx_shm_zone_t *shm_zone, void *data)
         && ledger->sh->magic == NGX_OPTCACHE_LEDGER_MAGIC
         && ledger->sh->version == NGX_OPTCACHE_LEDGER_VERSION)
     {
+        ledger->cycle = ++ledger->sh->cycles;
         return NGX_OK;
     }
 
@@ -124,6 +132,10 @@ ngx_optcache_ledger_init(ngx_optcache_ledger_t *ledger, ngx_log_t *log)
     if (sh->sets == NULL) {
         goto failed;
     }
+
+    sh->cycles = 1;
+    ledger->cycle = 1;
+    ledger->turn = 0;
 
     sh->magic = NGX_OPTCACHE_LEDGER_MAGIC;
     sh->version = NGX_OPTCACHE_LEDGER_VERSION;
@@ -206,6 +218,11 @@ ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
 
     ngx_shmtx_lock(&ledger->shpool->mutex);
 
+    if (id && !ngx_optcache_ledger_follows(ledger)) {
+        ngx_shmtx_unlock(&ledger->shpool->mutex);
+        return;
+    }
+
     time = ngx_optcache_ledger_find(sh, event->mark);
 
     if (id && time && time->position == at && time->clock <= sh->clock
@@ -240,7 +257,7 @@ ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
         && time->position == NGX_OPTCACHE_POSITION_UNKNOWN
         && !ngx_optcache_ledger_awaits(sh, event->mark, NULL))
     {
-        ngx_optcache_ledger_set(&time->position, at);
+        ngx_optcache_ledger_set(&time->position, ngx_max(at, sh->least));
     } else {
         ngx_optcache_ledger_later(&time->position, at);
     }
@@ -270,10 +287,11 @@ ngx_optcache_ledger_placed(ngx_optcache_ledger_t *ledger,
 
     time = ngx_optcache_ledger_find(sh, event->mark);
 
-    if (time) {
+    if (time && ngx_optcache_ledger_follows(ledger)) {
 
         if (!ngx_optcache_ledger_awaits(sh, event->mark, ticket)) {
-            ngx_optcache_ledger_known(&time->position, at);
+            ngx_optcache_ledger_known(&time->position,
+                                      ngx_max(at, sh->least));
         }
 
         ngx_optcache_ledger_later(&time->position, at);
@@ -410,8 +428,9 @@ ngx_optcache_ledger_read(ngx_optcache_ledger_t *ledger,
 
     ngx_shmtx_lock(&ledger->shpool->mutex);
 
-    if (id->ms > sh->id.ms
-        || (id->ms == sh->id.ms && id->number > sh->id.number))
+    if (ngx_optcache_ledger_follows(ledger)
+        && (id->ms > sh->id.ms
+            || (id->ms == sh->id.ms && id->number > sh->id.number)))
     {
         sh->id = *id;
         ngx_optcache_ledger_set(&sh->position,
@@ -427,7 +446,7 @@ ngx_optcache_ledger_read(ngx_optcache_ledger_t *ledger,
  * later than any of this.  What is older than "id" is refused as a whole.
  */
 
-void
+ngx_uint_t
 ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
     ngx_optcache_ledger_id_t *id, ngx_uint_t lost)
 {
@@ -440,7 +459,13 @@ ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
 
     ngx_shmtx_lock(&ledger->shpool->mutex);
 
+    if (!ngx_optcache_ledger_follows(ledger)) {
+        ngx_shmtx_unlock(&ledger->shpool->mutex);
+        return 0;
+    }
+
     ngx_optcache_ledger_set(&sh->floor, NGX_OPTCACHE_POSITION_UNKNOWN);
+    ngx_memory_barrier();
 
     for (i = 0; i < NGX_OPTCACHE_LEDGER_SETS; i++) {
         sh->sets[i].gone.position = 0;
@@ -470,6 +495,9 @@ ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
 
     ngx_optcache_ledger_set(&sh->position, sh->begin);
 
+    lost |= sh->moved;
+    sh->moved = 0;
+
     if (lost) {
         clock = sh->clock + 1;
 
@@ -481,6 +509,8 @@ ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
     }
 
     ngx_shmtx_unlock(&ledger->shpool->mutex);
+
+    return lost;
 }
 
 
@@ -492,7 +522,11 @@ ngx_optcache_ledger_whole(ngx_optcache_ledger_t *ledger)
     sh = ledger->sh;
 
     ngx_shmtx_lock(&ledger->shpool->mutex);
-    ngx_optcache_ledger_set(&sh->floor, sh->begin);
+
+    if (ngx_optcache_ledger_follows(ledger)) {
+        ngx_optcache_ledger_set(&sh->floor, sh->begin);
+    }
+
     ngx_shmtx_unlock(&ledger->shpool->mutex);
 }
 
@@ -501,6 +535,7 @@ ngx_int_t
 ngx_optcache_ledger_settle(ngx_optcache_ledger_t *ledger,
     ngx_optcache_ledger_id_t *id, uint64_t clock)
 {
+    ngx_int_t                     rc;
     ngx_uint_t                    i, j;
     ngx_optcache_position_t       at;
     ngx_optcache_ledger_set_t    *set;
@@ -511,7 +546,7 @@ ngx_optcache_ledger_settle(ngx_optcache_ledger_t *ledger,
 
     ngx_shmtx_lock(&ledger->shpool->mutex);
 
-    if (sh->clock != clock) {
+    if (!ngx_optcache_ledger_follows(ledger)) {
         ngx_shmtx_unlock(&ledger->shpool->mutex);
         return NGX_DECLINED;
     }
@@ -519,22 +554,36 @@ ngx_optcache_ledger_settle(ngx_optcache_ledger_t *ledger,
     for (i = 0; i < NGX_OPTCACHE_LEDGER_SETS; i++) {
         set = &sh->sets[i];
 
-        ngx_optcache_ledger_known(&set->gone.position, at);
+        ngx_optcache_ledger_before(&set->gone, clock, at);
 
         for (j = 0; j < NGX_OPTCACHE_LEDGER_WAYS; j++) {
-            ngx_optcache_ledger_known(&set->ways[j].time.position, at);
+            ngx_optcache_ledger_before(&set->ways[j].time, clock, at);
         }
     }
 
     for (i = 0; i < 2; i++) {
         for (j = 0; j < NGX_OPTCACHE_MARK_KINDS; j++) {
-            ngx_optcache_ledger_known(&sh->last[i][j].position, at);
+            ngx_optcache_ledger_before(&sh->last[i][j], clock, at);
         }
     }
 
+    ngx_optcache_ledger_known(&sh->least, at);
+
+    rc = (sh->clock == clock) ? NGX_OK : NGX_DECLINED;
+
     ngx_shmtx_unlock(&ledger->shpool->mutex);
 
-    return NGX_OK;
+    return rc;
+}
+
+
+static void
+ngx_optcache_ledger_before(ngx_optcache_ledger_time_t *time, uint64_t clock,
+    ngx_optcache_position_t at)
+{
+    if (time->clock <= clock) {
+        ngx_optcache_ledger_known(&time->position, at);
+    }
 }
 
 

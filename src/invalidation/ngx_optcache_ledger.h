@@ -26,6 +26,11 @@
  *
  * An event of this host is written down until Redis has it, so that it reaches
  * the others also if its worker is killed, or Redis is not there.
+ *
+ * It is kept over a reload, and workers of several configurations know it then,
+ * which may name different streams.  It is of that of the last one whose
+ * workers have begun; the others neither read theirs, nor compare anything with
+ * it.
  */
 
 
@@ -94,6 +99,8 @@ typedef struct ngx_optcache_ledger_shctx_s  ngx_optcache_ledger_shctx_t;
 typedef struct {
     ngx_optcache_ledger_shctx_t  *sh;
     ngx_slab_pool_t              *shpool;
+    uint64_t                      cycle;     /* the number of this one */
+    uint64_t                      turn;      /* as this worker has begun with */
 } ngx_optcache_ledger_t;
 
 
@@ -119,6 +126,27 @@ ngx_optcache_ledger_t *ngx_optcache_ledger_create(ngx_conf_t *cf, void *tag);
 ngx_int_t ngx_optcache_ledger_init(ngx_optcache_ledger_t *ledger,
     ngx_log_t *log);
 
+/*
+ * A worker begins (init_process) that follows the stream "source", which is
+ * told from others by this number; 0: none.  Whatever is known of another one
+ * is unknown then, until the stream has been read.
+ */
+
+void ngx_optcache_ledger_enter(ngx_optcache_ledger_t *ledger,
+    uint64_t source);
+
+/*
+ * Whether this worker is to exit, or those of another configuration have begun
+ * since: what it asks for from then on is none of the cache's, as rules may
+ * have changed.  After ngx_optcache_ledger_now(), a moment is as it was before.
+ */
+
+ngx_uint_t ngx_optcache_ledger_past(ngx_optcache_ledger_t *ledger);
+
+/* Whether the ledger is of the stream that this worker has begun with. */
+
+ngx_uint_t ngx_optcache_ledger_follows(ngx_optcache_ledger_t *ledger);
+
 /* How far this host is: to be taken before an answer is asked for. */
 
 void ngx_optcache_ledger_now(ngx_optcache_ledger_t *ledger,
@@ -137,7 +165,8 @@ ngx_optcache_ledger_verdict_e ngx_optcache_ledger_check(
 /*
  * The same for an entry of L2, by its position.  One that is later than what
  * this host has read is gone: it is of a host that is ahead, or of another
- * stream, of which no later event is known.
+ * stream, of which no later event is known.  So are all if the ledger is not of
+ * the stream of this worker.
  */
 
 ngx_optcache_ledger_verdict_e ngx_optcache_ledger_check_l2(
@@ -170,7 +199,8 @@ void ngx_optcache_ledger_placed(ngx_optcache_ledger_t *ledger,
 
 /*
  * The stream: the last id that was read (0-0: none), to be set behind the
- * events up to it.
+ * events up to it.  Like all that tells where in the stream something is, it
+ * is not heard from a worker that does not follow it.
  */
 
 void ngx_optcache_ledger_id(ngx_optcache_ledger_t *ledger,
@@ -181,11 +211,12 @@ void ngx_optcache_ledger_read(ngx_optcache_ledger_t *ledger,
 /*
  * The stream begins at "id", as far as this host knows, which is the last that
  * was read from now on: L2 entries of before are no good, nor, with "lost",
- * are those of L1.  The event at "id" is still to be applied, if it is one.
- * From then on no L2 entry is any good until all of the stream has been read.
+ * are those of L1, nor if another stream was read before.  The event at "id" is
+ * still to be applied, if it is one.  From then on no L2 entry is any good
+ * until all of the stream has been read.  Returns whether those of L1 are not.
  */
 
-void ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
+ngx_uint_t ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
     ngx_optcache_ledger_id_t *id, ngx_uint_t lost);
 
 /* All that was in the stream has been read: as it is without a reset. */
@@ -194,8 +225,8 @@ void ngx_optcache_ledger_whole(ngx_optcache_ledger_t *ledger);
 
 /*
  * An event was written at "id" when there were none pending: all that were
- * applied up to "clock" are before it.  NGX_DECLINED if there were others
- * since, which are not known to be.
+ * applied up to "clock" are before it, and are taken to be there.  NGX_DECLINED
+ * if there were others since, which are not known to be.
  */
 
 ngx_int_t ngx_optcache_ledger_settle(ngx_optcache_ledger_t *ledger,

@@ -27,6 +27,8 @@ typedef struct {
 } ngx_optcache_ledger_check_t;
 
 
+static ngx_uint_t ngx_optcache_ledger_within(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_position_t position);
 static ngx_optcache_ledger_verdict_e ngx_optcache_ledger_verdict(
     ngx_optcache_ledger_check_t *check);
 static ngx_uint_t ngx_optcache_ledger_met(ngx_optcache_ledger_check_t *check);
@@ -82,11 +84,10 @@ ngx_optcache_ledger_verdict_e
 ngx_optcache_ledger_check_l2(ngx_optcache_ledger_t *ledger,
     ngx_optcache_marks_t *marks, ngx_optcache_position_t position)
 {
-    ngx_optcache_ledger_check_t  check;
+    ngx_optcache_ledger_check_t    check;
+    ngx_optcache_ledger_verdict_e  verdict;
 
-    if (position < ngx_optcache_ledger_get(&ledger->sh->floor)
-        || position > ngx_optcache_ledger_get(&ledger->sh->position))
-    {
+    if (!ngx_optcache_ledger_within(ledger, position)) {
         return NGX_OPTCACHE_LEDGER_GONE;
     }
 
@@ -95,7 +96,24 @@ ngx_optcache_ledger_check_l2(ngx_optcache_ledger_t *ledger,
     check.since = position;
     check.l2 = 1;
 
-    return ngx_optcache_ledger_verdict(&check);
+    verdict = ngx_optcache_ledger_verdict(&check);
+
+    /* positions that were compared may be those of a stream that begins */
+
+    ngx_memory_barrier();
+
+    return ngx_optcache_ledger_within(ledger, position)
+           ? verdict : NGX_OPTCACHE_LEDGER_GONE;
+}
+
+
+static ngx_uint_t
+ngx_optcache_ledger_within(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_position_t position)
+{
+    return ngx_optcache_ledger_follows(ledger)
+           && position >= ngx_optcache_ledger_get(&ledger->sh->floor)
+           && position <= ngx_optcache_ledger_get(&ledger->sh->position);
 }
 
 

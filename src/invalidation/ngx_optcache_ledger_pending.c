@@ -84,7 +84,11 @@ ngx_optcache_ledger_told(ngx_optcache_ledger_t *ledger,
 
     p = ngx_optcache_ledger_pending_get(ledger->sh, ticket);
 
-    if (p) {
+    if (p && !ngx_optcache_ledger_follows(ledger)) {
+        /* those who read another stream were not told */
+        p->state = NGX_OPTCACHE_LEDGER_UNTOLD;
+
+    } else if (p) {
         p->state = NGX_OPTCACHE_LEDGER_FREE;
 
         if (p != &ledger->sh->overflow) {

@@ -30,7 +30,7 @@
 
 
 #define NGX_OPTCACHE_LEDGER_MAGIC    0x474c434f     /* "OCLG" */
-#define NGX_OPTCACHE_LEDGER_VERSION  3
+#define NGX_OPTCACHE_LEDGER_VERSION  4
 
 #define NGX_OPTCACHE_LEDGER_WAYS     4
 #define NGX_OPTCACHE_LEDGER_SETS     8192
@@ -84,6 +84,10 @@ struct ngx_optcache_ledger_shctx_s {
     ngx_optcache_position_t        begin;     /* what it is, or going to be
                                                  when all has been read */
 
+    uint64_t                       cycle;     /* whose workers began last */
+    uint64_t                       turn;      /* times the stream was another
+                                                 one, or there was none */
+
     /* hard and soft */
     ngx_optcache_ledger_time_t     last[2][NGX_OPTCACHE_MARK_KINDS];
 
@@ -99,7 +103,14 @@ struct ngx_optcache_ledger_shctx_s {
 
     /* below: under the mutex of the zone */
 
+    uint64_t                       cycles;    /* numbers given to them */
+    uint64_t                       source;    /* the stream; 0: none */
+    uint64_t                       read;      /* the one that "id" is of */
+
     ngx_optcache_ledger_id_t       id;        /* of "position", in full */
+    ngx_optcache_position_t        least;     /* of what is known from now on
+                                                 of a mark; UNKNOWN: nothing */
+    ngx_uint_t                     moved;     /* L1 is of another stream */
 
     ngx_uint_t                     npending;
     ngx_uint_t                     hint;      /* a slot that may be free */

@@ -84,6 +84,7 @@ static void ngx_optcache_reader_log_cut(ngx_optcache_reader_t *reader,
     uint64_t now);
 static void ngx_optcache_reader_log_told(ngx_optcache_reader_t *reader,
     ngx_optcache_stream_told_t *told);
+static void ngx_optcache_reader_log_gap(ngx_optcache_reader_t *reader);
 static void ngx_optcache_reader_log_refused(ngx_optcache_reader_t *reader,
     redisReply *reply);
 
@@ -179,7 +180,12 @@ ngx_optcache_reader_timer_handler(ngx_event_t *ev)
     reader = ev->data;
     now = ngx_redis_tracking_now();
 
-    if (ngx_keeper_is(reader->keeper, now, NGX_OPTCACHE_READER_LATE)) {
+    if (!ngx_optcache_ledger_follows(reader->ledger)) {
+        /* of another stream; those that read this one are not kept waiting */
+        ngx_optcache_reader_stop(reader);
+        ngx_keeper_leave(reader->keeper);
+
+    } else if (ngx_keeper_is(reader->keeper, now, NGX_OPTCACHE_READER_LATE)) {
         ngx_optcache_reader_turn(reader, now);
 
     } else {
@@ -442,7 +448,9 @@ ngx_optcache_reader_current(ngx_optcache_reader_t *reader)
 {
     ngx_optcache_ledger_id_t  id;
 
-    if (reader->keeper->pid != (ngx_atomic_uint_t) ngx_pid) {
+    if (reader->keeper->pid != (ngx_atomic_uint_t) ngx_pid
+        || !ngx_optcache_ledger_follows(reader->ledger))
+    {
         return 0;
     }
 
@@ -560,13 +568,7 @@ ngx_optcache_reader_log_told(ngx_optcache_reader_t *reader,
             || reader->asked - reader->missed >= NGX_OPTCACHE_READER_ASK))
     {
         reader->missed = reader->asked;
-
-        ngx_log_error(NGX_LOG_NOTICE, reader->log, 0,
-                      "optcache may have missed invalidations, \"%uL-%uL\" is "
-                      "not in the stream \"%V\" any more: nothing that was "
-                      "stored before is used",
-                      reader->id.ms, reader->id.number,
-                      &reader->teller->stream);
+        ngx_optcache_reader_log_gap(reader);
     }
 
     if (told->failed == 0) {
@@ -589,6 +591,25 @@ ngx_optcache_reader_log_told(ngx_optcache_reader_t *reader,
 
     reader->told = reader->asked;
     reader->failed = 0;
+}
+
+
+static void
+ngx_optcache_reader_log_gap(ngx_optcache_reader_t *reader)
+{
+    if (reader->id.ms == 0 && reader->id.number == 0) {
+        ngx_log_error(NGX_LOG_NOTICE, reader->log, 0,
+                      "optcache reads the stream \"%V\" since a reload: "
+                      "nothing that was stored before is used",
+                      &reader->teller->stream);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, reader->log, 0,
+                  "optcache may have missed invalidations, \"%uL-%uL\" is not "
+                  "in the stream \"%V\" any more: nothing that was stored "
+                  "before is used",
+                  reader->id.ms, reader->id.number, &reader->teller->stream);
 }
 
 

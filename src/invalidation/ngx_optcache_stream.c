@@ -184,9 +184,8 @@ ngx_optcache_stream_begin(ngx_optcache_teller_t *teller,
         return NGX_DECLINED;
     }
 
-    told->gap = (id->ms || id->number);
-
-    ngx_optcache_ledger_reset(teller->ledger, &first, told->gap);
+    told->gap = ngx_optcache_ledger_reset(teller->ledger, &first,
+                                          id->ms || id->number);
 
     if (told->gap) {
         now = ngx_redis_tracking_now();

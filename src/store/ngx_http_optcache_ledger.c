@@ -8,7 +8,14 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "ngx_http_optcache_ledger.h"
+
+
+static uint64_t ngx_http_optcache_ledger_source(
+    ngx_http_optcache_main_conf_t *omcf);
 
 
 ngx_int_t
@@ -33,6 +40,9 @@ ngx_http_optcache_ledger_init_process(ngx_cycle_t *cycle,
         return NGX_OK;
     }
 
+    ngx_optcache_ledger_enter(omcf->ledger,
+                              ngx_http_optcache_ledger_source(omcf));
+
     omcf->teller = ngx_optcache_teller_create(cycle->pool, omcf->ledger,
                                               omcf->client, &omcf->prefix,
                                               cycle->log);
@@ -48,6 +58,24 @@ ngx_http_optcache_ledger_init_process(ngx_cycle_t *cycle,
                                               omcf->redis);
 
     return omcf->reader ? NGX_OK : NGX_ERROR;
+}
+
+
+/* Where the stream is, and its name. */
+
+static uint64_t
+ngx_http_optcache_ledger_source(ngx_http_optcache_main_conf_t *omcf)
+{
+    uint64_t  source;
+
+    if (omcf->client == NULL) {
+        return 0;
+    }
+
+    source = XXH3_64bits_withSeed(omcf->prefix.data, omcf->prefix.len,
+                                  ngx_redis_conf_servers(omcf->redis));
+
+    return source ? source : 1;
 }
 
 

@@ -280,7 +280,9 @@ ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
-    if (omcf->client == NULL || !ctx->conf->redis) {
+    if (omcf->client == NULL || !ctx->conf->redis
+        || ngx_rarely(!ngx_optcache_ledger_follows(omcf->ledger)))
+    {
         return NGX_OK;
     }
 

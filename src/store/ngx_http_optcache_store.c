@@ -122,7 +122,9 @@ ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
     ngx_optcache_l1_t    *counted;
     ngx_redis_command_t  *cmd;
 
-    if (omcf->client == NULL) {
+    if (omcf->client == NULL
+        || ngx_rarely(!ngx_optcache_ledger_follows(omcf->ledger)))
+    {
         return 0;
     }
 
