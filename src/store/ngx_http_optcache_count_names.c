@@ -70,7 +70,7 @@ static const char  *ngx_http_optcache_count_refusals[] = {
     "status", "no_store", "no_cache", "private", "authorization", "cookie",
     "set_cookie", "vary", "freshness", "error", "configured", "until", "uses",
     "size", "memory", "file", "incomplete", "invalidated", "range", "stream",
-    "field", "tags", "key", "host", "location", NULL
+    "field", "tags", "key", "host", "location", "reload", NULL
 };
 
 static const char  *ngx_http_optcache_count_values[] = {

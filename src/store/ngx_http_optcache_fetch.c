@@ -11,6 +11,7 @@
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_fetch.h"
 #include "ngx_http_optcache_interim.h"
+#include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_stale.h"
 #include "ngx_rare.h"
@@ -19,6 +20,9 @@
 static void ngx_http_optcache_fetch_given(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_rare void ngx_http_optcache_fetch_cleared(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_uint_t ngx_http_optcache_fetch_past(ngx_http_request_t *r);
+static ngx_rare void ngx_http_optcache_fetch_apart(
     ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_fetch_whole(ngx_http_request_t *r);
 static ngx_rare ngx_int_t ngx_http_optcache_fetch_headers(
@@ -143,6 +147,10 @@ ngx_http_optcache_fetch(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 
     ngx_http_optcache_marks_moment(r, ctx);
 
+    if (ngx_rarely(ngx_http_optcache_fetch_past(r))) {
+        ngx_http_optcache_fetch_apart(ctx);
+    }
+
     if (ctx->background) {
         ngx_metrics_count(ctx->zone->requests, NGX_HTTP_OPTCACHE_UPDATES);
     }
@@ -177,6 +185,37 @@ ngx_http_optcache_fetch(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ctx->conditional = 1;
 
     return ngx_http_optcache_fetch_validators(r, ctx);
+}
+
+
+/* To be asked behind the moment. */
+
+static ngx_uint_t
+ngx_http_optcache_fetch_past(ngx_http_request_t *r)
+{
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
+
+    return ngx_optcache_ledger_past(omcf->ledger);
+}
+
+
+/*
+ * What was stored by rules of before a reload is purged once they are known to
+ * be wrong.  Nothing may be stored by them after that, so whoever waits for
+ * this answer asks by itself.
+ */
+
+static void
+ngx_http_optcache_fetch_apart(ngx_http_optcache_ctx_t *ctx)
+{
+    if (ctx->store) {
+        ctx->store = 0;
+        ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_RELOAD;
+    }
+
+    ngx_http_optcache_unlock(ctx, NGX_OPTCACHE_LOCK_FAILED);
 }
 
 
@@ -379,6 +418,11 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ngx_http_request_t         *sr;
     ngx_http_optcache_ctx_t    *update;
     ngx_http_variable_value_t  *variables;
+
+    if (ngx_http_optcache_fetch_past(r)) {
+        /* what is stale is updated when it is asked for elsewhere */
+        return NGX_OK;
+    }
 
     if (ngx_http_optcache_marks_origin(r, ctx) != NGX_OK) {
         return NGX_DECLINED;

@@ -36,6 +36,7 @@ ngx_int_t ngx_http_optcache_ask(ngx_http_request_t *r,
  * that is of no use to anybody else would come; where an entry is held they
  * are replaced by its validators (RFC 9111, 4.3.1), then ctx->conditional is
  * set.  A background update asks for all of it, whatever its client wanted.
+ * A worker of before a reload stores nothing of it, and nobody waits for that.
  * NGX_ERROR when out of memory.
  */
 
@@ -49,7 +50,8 @@ void ngx_http_optcache_fetched(ngx_http_request_t *r,
 
 /*
  * Lets a background subrequest fetch what ctx holds, which is sent meanwhile
- * (RFC 5861, 3).  NGX_DECLINED when there can be no subrequest.
+ * (RFC 5861, 3); or leaves that to others, in a worker of before a reload.
+ * NGX_DECLINED when there can be no subrequest.
  */
 
 ngx_rare ngx_int_t ngx_http_optcache_update(ngx_http_request_t *r,

@@ -241,10 +241,18 @@ static ngx_int_t
 ngx_http_optcache_lock_take(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
-    ngx_int_t                  rc;
-    ngx_http_optcache_lock_t  *lk;
+    ngx_int_t                       rc;
+    ngx_http_optcache_lock_t       *lk;
+    ngx_http_optcache_main_conf_t  *omcf;
 
     lk = ctx->lock;
+
+    omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
+
+    if (ngx_rarely(ngx_optcache_ledger_past(omcf->ledger))) {
+        /* its answer is not going to be stored */
+        lk->may_lead = 0;
+    }
 
     /* what it depends on may not have been known before */
 
