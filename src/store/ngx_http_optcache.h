@@ -284,6 +284,7 @@ typedef struct {
     unsigned                      background:1;  /* nobody gets the answer */
     unsigned                      replaced:1; /* the entry is the answer */
     unsigned                      body_sent:1;
+    unsigned                      passing:1;  /* from a filter behind us */
     unsigned                      gzip:1;     /* is the form that is sent */
     unsigned                      silent:1;   /* no body goes on from here */
     unsigned                      waiting:1;  /* for Redis, or who leads */
@@ -309,6 +310,12 @@ typedef struct {
     unsigned                      bypass:8;
     unsigned                      refusal:8;  /* why it is not stored */
 } ngx_http_optcache_ctx_t;
+
+
+/* gives a body to the filters behind */
+
+typedef ngx_int_t (*ngx_http_optcache_pass_pt)(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_chain_t *in);
 
 
 extern ngx_module_t  ngx_http_optcache_module;
@@ -407,7 +414,7 @@ ngx_rare ngx_int_t ngx_http_optcache_replace(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 ngx_rare ngx_int_t ngx_http_optcache_replace_body(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_chain_t *in,
-    ngx_http_output_body_filter_pt next);
+    ngx_http_optcache_pass_pt pass);
 
 /* Takes what passes as if it had been sent. */
 

@@ -31,6 +31,11 @@ static ngx_int_t ngx_http_optcache_answered(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_rare ngx_int_t ngx_http_optcache_replaced(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
+static ngx_rare ngx_int_t ngx_http_optcache_instead(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_rare void ngx_http_optcache_give_up(ngx_http_optcache_ctx_t *ctx);
+static ngx_int_t ngx_http_optcache_pass(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_chain_t *in);
 static ngx_often ngx_int_t ngx_http_optcache_body_filter(
     ngx_http_request_t *r, ngx_chain_t *in);
 
@@ -68,8 +73,12 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
         }
     }
 
-    if (ctx == NULL || ctx->sent || ctx->replaced) {
+    if (ctx == NULL || ctx->sent) {
         return ngx_http_next_header_filter(r);
+    }
+
+    if (ngx_rarely(ctx->answered)) {
+        return ngx_http_optcache_instead(r, ctx);
     }
 
     ngx_http_optcache_lock_expect(ctx);
@@ -131,6 +140,12 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
     if (ctx && ctx->capture) {
+
+        if (ngx_rarely(rc == NGX_ERROR || rc > NGX_OK)) {
+            ngx_http_optcache_give_up(ctx);
+            return rc;
+        }
+
         ngx_http_optcache_capture_filtered(r, ctx);
 
         if (ngx_rarely(r->header_only && !header_only) && rc == NGX_OK) {
@@ -224,14 +239,50 @@ ngx_http_optcache_replaced(ngx_http_request_t *r,
         return rc;
     }
 
-    if (ngx_http_optcache_replace_body(r, ctx, NULL,
-                                       ngx_http_next_body_filter)
+    if (ngx_http_optcache_replace_body(r, ctx, NULL, ngx_http_optcache_pass)
         == NGX_ERROR)
     {
         return NGX_ERROR;
     }
 
     return rc;
+}
+
+
+/*
+ * A second header: a filter did not let the first one pass, which may have been
+ * of a stored response, and what comes now is the error page for that (a 416).
+ * Its body is nothing to be stored, nor has it one of ours.
+ */
+
+static ngx_int_t
+ngx_http_optcache_instead(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
+    if (ctx->background) {
+        return NGX_OK;
+    }
+
+    if (ctx->capture) {
+        ngx_http_optcache_give_up(ctx);
+    }
+
+    ctx->replaced = 0;
+    ctx->silent = 0;
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+/* The body will not come; that of another request for the same may. */
+
+static void
+ngx_http_optcache_give_up(ngx_http_optcache_ctx_t *ctx)
+{
+    ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_INCOMPLETE;
+    ngx_http_optcache_count_refused(ctx);
+
+    ngx_http_optcache_unlock(ctx, NGX_OPTCACHE_LOCK_FAILED);
+    ngx_http_optcache_capture_drop(ctx);
 }
 
 
@@ -242,7 +293,7 @@ ngx_http_optcache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
-    if (ctx == NULL) {
+    if (ctx == NULL || ngx_rarely(ctx->passing)) {
         return ngx_http_next_body_filter(r, in);
     }
 
@@ -257,8 +308,34 @@ ngx_http_optcache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     if (ctx->replaced) {
         return ngx_http_optcache_replace_body(r, ctx, in,
-                                              ngx_http_next_body_filter);
+                                              ngx_http_optcache_pass);
+    }
+
+    if (ctx->capture) {
+        return ngx_http_optcache_pass(r, ctx, in);
     }
 
     return ngx_http_next_body_filter(r, in);
+}
+
+
+/*
+ * A filter behind may send something through all of them itself, as addition
+ * does to end a response: that is neither the body which is stored nor the one
+ * in whose place another is sent.
+ */
+
+static ngx_int_t
+ngx_http_optcache_pass(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
+    ngx_chain_t *in)
+{
+    ngx_int_t  rc;
+
+    ctx->passing = 1;
+
+    rc = ngx_http_next_body_filter(r, in);
+
+    ctx->passing = 0;
+
+    return rc;
 }

@@ -21,6 +21,7 @@ typedef struct {
 
 static ngx_int_t ngx_http_optcache_replace_given(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_list_t *headers);
+static ngx_uint_t ngx_http_optcache_replace_range(ngx_http_request_t *r);
 static void ngx_http_optcache_replace_cookie(ngx_table_elt_t *h, void *data);
 
 
@@ -61,6 +62,13 @@ ngx_http_optcache_replace(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         || ngx_http_optcache_send_head(r, ctx) != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    if (r->err_status
+        && r->headers_in.range
+        && !ngx_http_optcache_replace_range(r))
+    {
+        r->headers_in.range = NULL;
     }
 
     /* set for what upstream has evaluated itself */
@@ -121,6 +129,54 @@ ngx_http_optcache_replace_given(ngx_http_request_t *r,
 }
 
 
+/*
+ * Nginx sends the body of an error page even if the header was refused, as it is
+ * where no range can be satisfied; and makes no other page then.  So in place of
+ * one a range is sent if it is one that surely can be (RFC 9110, 14.2: a server
+ * may ignore it).
+ */
+
+static ngx_uint_t
+ngx_http_optcache_replace_range(ngx_http_request_t *r)
+{
+    off_t       first, last;
+    u_char     *p, *end, *dash;
+    ngx_str_t  *value;
+
+    static ngx_str_t  unit = ngx_string("bytes=");
+
+    value = &r->headers_in.range->value;
+
+    if (value->len <= unit.len
+        || ngx_strncasecmp(value->data, unit.data, unit.len) != 0)
+    {
+        return 1;
+    }
+
+    p = value->data + unit.len;
+    end = value->data + value->len;
+
+    dash = ngx_strlchr(p, end, '-');
+    if (dash == NULL) {
+        return 0;
+    }
+
+    first = ngx_atoof(p, dash - p);
+
+    if (first == NGX_ERROR || first >= r->headers_out.content_length_n) {
+        return 0;
+    }
+
+    if (dash + 1 == end) {
+        return 1;
+    }
+
+    last = ngx_atoof(dash + 1, end - dash - 1);
+
+    return last != NGX_ERROR && first <= last;
+}
+
+
 /* The cookies of a 304 are for this client, even if they are not stored. */
 
 static void
@@ -141,14 +197,14 @@ ngx_http_optcache_replace_cookie(ngx_table_elt_t *h, void *data)
 ngx_int_t
 ngx_http_optcache_replace_body(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_chain_t *in,
-    ngx_http_output_body_filter_pt next)
+    ngx_http_optcache_pass_pt pass)
 {
     ngx_chain_t  *body;
 
     ngx_http_optcache_consume(in);
 
     if (ctx->body_sent) {
-        return next(r, NULL);
+        return pass(r, ctx, NULL);
     }
 
     ctx->body_sent = 1;
@@ -158,7 +214,7 @@ ngx_http_optcache_replace_body(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    return next(r, body);
+    return pass(r, ctx, body);
 }
 
 
