@@ -16,7 +16,7 @@ use POSIX qw/ strftime /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(13);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(17);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -37,6 +37,13 @@ http {
             optcache c;
             proxy_pass http://127.0.0.1:8081;
         }
+
+        location /gzip {
+            optcache c;
+            optcache_gzip on;
+            optcache_gzip_min_length 1;
+            proxy_pass http://127.0.0.1:8081;
+        }
     }
 }
 
@@ -51,13 +58,16 @@ my %fields = (
     '/date' => ["Last-Modified: $before"],
     '/just' => ["Last-Modified: $now"],
     '/none' => [],
+    '/gzip' => ['ETag: "a"', "Last-Modified: $before",
+                'Content-Type: text/plain'],
 );
 
 $t->run_http_backend(8081, sub {
     my ($req) = @_;
 
     return [200, ['Cache-Control: max-age=60', "Date: $now",
-                  @{ $fields{$req->{uri}} }], '0123456789'];
+                  @{ $fields{$req->{uri}} }],
+            '0123456789' x ($req->{uri} eq '/gzip' ? 100 : 1)];
 });
 
 $t->run();
@@ -80,6 +90,16 @@ is(range('/just', $now), '0123456789', 'a date that was not over');
 is(range('/none', $now), '0123456789', 'a date of nothing');
 is(range('/none', '"a"'), '0123456789', 'a validator of nothing');
 is(range('/strong', 'nonsense'), '0123456789', 'nonsense');
+
+# a date is that of both forms, and the client may have the other one
+
+my $whole = '0123456789' x 100;
+
+is(gunzip(body(http_get('/gzip', headers => { 'Accept-Encoding' => 'gzip' }))),
+   $whole, 'the form in gzip');
+is(range('/gzip', $before), $whole, 'a date of two forms');
+is(range('/gzip', '"a"'), '234', 'a strong validator is of one');
+is(range('/gzip', 'W/"a"'), $whole, 'that of the other');
 
 like(http_get('/weak', headers => { Range => 'bytes=2-4' }),
      qr/ 206 /, 'a range without a condition');

@@ -462,7 +462,8 @@ ngx_http_optcache_send_ranges(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 
 /*
  * RFC 9110, 13.1.5: only a strong validator can say that a part is of what the
- * client has.  A date is one if Date shows that it was over by then (8.8.2.2).
+ * client has.  A date is one if Date shows that it was over by then (8.8.2.2),
+ * and there is one form only: it does not tell which one the client has.
  * Whether it is the one of the entry is seen by nginx.
  */
 
@@ -478,7 +479,7 @@ ngx_http_optcache_send_if_range(ngx_http_request_t *r, ngx_optcache_entry_t *e)
         return value->data[0] == '"';
     }
 
-    if (r->headers_out.date == NULL) {
+    if (e->gzip_len || r->headers_out.date == NULL) {
         return 0;
     }
 
