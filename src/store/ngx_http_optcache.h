@@ -461,6 +461,14 @@ void ngx_http_optcache_capture_filtered(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 /*
+ * The same where the filters see no header, or that of a 304: what was stored
+ * before had a gzip form if they leave the body alone.
+ */
+
+ngx_rare void ngx_http_optcache_capture_unfiltered(
+    ngx_http_optcache_ctx_t *ctx);
+
+/*
  * Takes a copy of what passes, which goes on unchanged.  Stores the entry at
  * the last buffer, if the response is known to be whole; ctx->capture is NULL
  * from then on, or as soon as it is given up.

@@ -39,8 +39,9 @@ static ngx_rare void ngx_http_optcache_capture_no_gzip(
 
 /*
  * A hit passes the same filters.  Those that change a body (SSI, sub, charset)
- * ask for it in memory, or, like addition, take its length away; they would
- * find nothing to change in gzip, or break it.
+ * ask for it in memory, or, like addition, take its length away, or, like XSLT,
+ * hold the header back until they have it; they would find nothing to change in
+ * gzip, or break it.
  */
 
 void
@@ -55,13 +56,23 @@ ngx_http_optcache_capture_filtered(ngx_http_request_t *r,
         return;
     }
 
-    if (r->filter_need_in_memory
+    if (!r->header_sent
+        || r->filter_need_in_memory
         || r->filter_need_temporary
         || (cap->expected != -1
             && r->headers_out.content_length_n == -1
             && r->headers_out.content_encoding == NULL))
     {
         ngx_http_optcache_capture_no_gzip(cap);
+    }
+}
+
+
+void
+ngx_http_optcache_capture_unfiltered(ngx_http_optcache_ctx_t *ctx)
+{
+    if (ctx->capture && (!ctx->held || ctx->entry.gzip_len == 0)) {
+        ngx_http_optcache_capture_no_gzip(ctx->capture);
     }
 }
 
