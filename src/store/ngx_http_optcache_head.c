@@ -41,6 +41,9 @@ static ngx_uint_t ngx_http_optcache_head_hop(ngx_http_request_t *r,
 static void ngx_http_optcache_head_connection(ngx_table_elt_t *h, void *data);
 static ngx_uint_t ngx_http_optcache_head_listed(ngx_str_t *list,
     ngx_str_t *name);
+static void ngx_http_optcache_head_everybodys(ngx_table_elt_t *h, void *data);
+static u_char *ngx_http_optcache_head_item(u_char *p, u_char *last,
+    ngx_str_t *item);
 
 
 ngx_int_t
@@ -353,29 +356,94 @@ ngx_http_optcache_head_connection(ngx_table_elt_t *h, void *data)
 static ngx_uint_t
 ngx_http_optcache_head_listed(ngx_str_t *list, ngx_str_t *name)
 {
-    u_char  *p, *last, *item;
+    u_char     *p, *last;
+    ngx_str_t   item;
 
     p = list->data;
     last = p + list->len;
 
     while (p < last) {
+        p = ngx_http_optcache_head_item(p, last, &item);
 
-        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
-            p++;
-        }
-
-        item = p;
-
-        while (p < last && *p != ',' && *p != ' ' && *p != '\t') {
-            p++;
-        }
-
-        if ((size_t) (p - item) == name->len
-            && ngx_strncasecmp(item, name->data, name->len) == 0)
+        if (item.len == name->len
+            && ngx_strncasecmp(item.data, name->data, name->len) == 0)
         {
             return 1;
         }
     }
 
     return 0;
+}
+
+
+ngx_uint_t
+ngx_http_optcache_head_misnamed(ngx_http_request_t *r)
+{
+    ngx_uint_t  found;
+
+    if (r->upstream == NULL) {
+        return 0;
+    }
+
+    found = 0;
+
+    ngx_http_optcache_response_each(&r->upstream->headers_in.headers,
+                                    ngx_http_optcache_head_everybodys,
+                                    &found);
+    return found;
+}
+
+
+/* What is known by its name and may be stored is for all recipients. */
+
+static void
+ngx_http_optcache_head_everybodys(ngx_table_elt_t *h, void *data)
+{
+    ngx_uint_t *found = data;
+
+    u_char                *p, *last;
+    ngx_str_t              item;
+    ngx_optcache_field_e   id;
+
+    static ngx_str_t  content = ngx_string("Content-");
+
+    if (!ngx_http_optcache_response_is(h, "Connection")) {
+        return;
+    }
+
+    p = h->value.data;
+    last = p + h->value.len;
+
+    while (p < last) {
+        p = ngx_http_optcache_head_item(p, last, &item);
+        id = ngx_optcache_field_id(&item);
+
+        if ((id != NGX_OPTCACHE_FIELD_OTHER && id != NGX_OPTCACHE_FIELD_NEVER)
+            || (item.len > content.len
+                && ngx_strncasecmp(item.data, content.data, content.len) == 0))
+        {
+            *found = 1;
+        }
+    }
+}
+
+
+/* The next of a list, from p on; empty when there is none.  Returns its end. */
+
+static u_char *
+ngx_http_optcache_head_item(u_char *p, u_char *last, ngx_str_t *item)
+{
+    while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
+        p++;
+    }
+
+    item->data = p;
+
+    while (p < last && *p != ',' && *p != ' ' && *p != '\t') {
+        p++;
+    }
+
+    item->len = p - item->data;
+
+    return p;
 }

@@ -31,5 +31,12 @@ ngx_int_t ngx_http_optcache_head_write(ngx_http_request_t *r,
 
 ngx_uint_t ngx_http_optcache_head_names(ngx_table_elt_t *h);
 
+/*
+ * Whether Connection names a field that is for all recipients, which it must
+ * not (RFC 9110, 7.6.1): what is left of the response would not be what it is.
+ */
+
+ngx_rare ngx_uint_t ngx_http_optcache_head_misnamed(ngx_http_request_t *r);
+
 
 #endif /* _NGX_HTTP_OPTCACHE_HEAD_H_INCLUDED_ */

@@ -66,6 +66,15 @@ ngx_http_optcache_response_read(ngx_http_request_t *r,
 
     resp->no_transform = resp->freshness.cc.no_transform;
 
+    if (ngx_rarely(r->headers_out.override_charset != NULL)) {
+        /* X-Accel-Charset: a hit would not be of it */
+        resp->invalid = 1;
+    }
+
+    if (ngx_rarely(resp->hops) && ngx_http_optcache_head_misnamed(r)) {
+        resp->invalid = 1;
+    }
+
     if (resp->streaming || resp->invalid) {
         ctx->refusal = resp->invalid ? NGX_HTTP_OPTCACHE_REFUSED_FIELD
                                      : NGX_HTTP_OPTCACHE_REFUSED_STREAM;
