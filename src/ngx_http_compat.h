@@ -121,6 +121,32 @@ ngx_http_compat_add_cache_control(ngx_http_request_t *r, ngx_table_elt_t *h)
 }
 
 
+/*
+ * Tells nginx that a response header line is a WWW-Authenticate, which it takes
+ * from the answer to an auth_request: the first one before 1.23.0, all since.
+ */
+
+static ngx_inline void
+ngx_http_compat_add_www_authenticate(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
+    ngx_table_elt_t  **ph;
+
+    ph = &r->headers_out.www_authenticate;
+
+#if (nginx_version >= 1023000)
+
+    while (*ph) {
+        ph = &(*ph)->next;
+    }
+
+#endif
+
+    if (*ph == NULL) {
+        *ph = h;
+    }
+}
+
+
 /* Whether the request has a Cookie line: an array before 1.23.0. */
 
 static ngx_inline ngx_uint_t

@@ -146,6 +146,7 @@ ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
     u_char                *p, *last;
     ngx_uint_t             i;
     ngx_array_t            kept;
+    ngx_table_elt_t       *h;
     ngx_optcache_field_t   field, *f;
 
     if (ngx_array_init(&kept, r->pool, 16, sizeof(ngx_optcache_field_t))
@@ -205,8 +206,14 @@ ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
 
     for (i = 0; i < kept.nelts; i++) {
 
-        if (ngx_http_compat_push_header(r, &f[i].name, &f[i].value) == NULL) {
+        h = ngx_http_compat_push_header(r, &f[i].name, &f[i].value);
+        if (h == NULL) {
             return NGX_ERROR;
+        }
+
+        if (f[i].id == NGX_OPTCACHE_FIELD_LOCATION) {
+            /* stored as one that nginx may complete */
+            r->headers_out.location = h;
         }
     }
 

@@ -315,6 +315,14 @@ ngx_http_optcache_send_field(ngx_http_request_t *r,
         r->headers_out.location = h;
         break;
 
+    case NGX_OPTCACHE_FIELD_SERVER:
+        r->headers_out.server = h;
+        break;
+
+    case NGX_OPTCACHE_FIELD_WWW_AUTHENTICATE:
+        ngx_http_compat_add_www_authenticate(r, h);
+        break;
+
     case NGX_OPTCACHE_FIELD_CACHE_CONTROL:
         return ngx_http_compat_add_cache_control(r, h);
 

@@ -33,6 +33,8 @@ static ngx_optcache_field_name_t  ngx_optcache_field_names[] = {
     { ngx_string("Content-Range"), NGX_OPTCACHE_FIELD_CONTENT_RANGE },
     { ngx_string("Set-Cookie"), NGX_OPTCACHE_FIELD_SET_COOKIE },
     { ngx_string("Set-Cookie2"), NGX_OPTCACHE_FIELD_SET_COOKIE },
+    { ngx_string("Server"), NGX_OPTCACHE_FIELD_SERVER },
+    { ngx_string("WWW-Authenticate"), NGX_OPTCACHE_FIELD_WWW_AUTHENTICATE },
 
     { ngx_string("Connection"), NGX_OPTCACHE_FIELD_NEVER },
     { ngx_string("Keep-Alive"), NGX_OPTCACHE_FIELD_NEVER },
@@ -92,14 +94,15 @@ static const uint32_t  ngx_optcache_field_tokens[] = {
 
 #define ngx_optcache_field_bucket(name)                                       \
     ((((name)->data[0] | 0x20)                                                \
-      + 2 * ((name)->data[(name)->len - 1] | 0x20)                            \
-      + 7 * (name)->len)                                                      \
+      + ((name)->data[(name)->len - 1] | 0x20)                                \
+      + 15 * (name)->len)                                                     \
      % NGX_OPTCACHE_FIELD_BUCKETS)
 
 
 static ngx_apart ngx_optcache_field_e ngx_optcache_field_caseless(
     ngx_str_t *name);
 static void ngx_optcache_field_index(void);
+static ngx_uint_t ngx_optcache_field_plain(ngx_optcache_field_e id);
 static ngx_uint_t ngx_optcache_field_same(u_char *a, u_char *b, size_t len);
 static ngx_uint_t ngx_optcache_field_bytes(ngx_str_t *value);
 static uint64_t ngx_optcache_field_controls(u_char *p);
@@ -369,15 +372,27 @@ ngx_optcache_field_check(ngx_str_t *head)
             return NGX_DECLINED;
         }
 
-        /* a Location that must stay as it is goes as any other field */
-
         if (field.id != id
-            && (id != NGX_OPTCACHE_FIELD_LOCATION
-                || field.id != NGX_OPTCACHE_FIELD_OTHER))
+            && (field.id != NGX_OPTCACHE_FIELD_OTHER
+                || !ngx_optcache_field_plain(id)))
         {
             return NGX_DECLINED;
         }
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * What may be stored as any other field: a Location that must stay as it is, and
+ * names that were not known by what has stored it.
+ */
+
+static ngx_uint_t
+ngx_optcache_field_plain(ngx_optcache_field_e id)
+{
+    return id == NGX_OPTCACHE_FIELD_LOCATION
+           || id == NGX_OPTCACHE_FIELD_SERVER
+           || id == NGX_OPTCACHE_FIELD_WWW_AUTHENTICATE;
 }

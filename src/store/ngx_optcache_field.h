@@ -43,6 +43,8 @@ typedef enum {
     NGX_OPTCACHE_FIELD_LOCATION,
     NGX_OPTCACHE_FIELD_CONTENT_RANGE,
     NGX_OPTCACHE_FIELD_SET_COOKIE,      /* only if configured so */
+    NGX_OPTCACHE_FIELD_SERVER,
+    NGX_OPTCACHE_FIELD_WWW_AUTHENTICATE,
 
     /* what is never stored: of the connection, or of this one answer */
     NGX_OPTCACHE_FIELD_NEVER

@@ -45,6 +45,9 @@ test_id(void **state)
                      NGX_OPTCACHE_FIELD_CACHE_CONTROL);
     assert_int_equal(field_id("Vary"), NGX_OPTCACHE_FIELD_VARY);
     assert_int_equal(field_id("Location"), NGX_OPTCACHE_FIELD_LOCATION);
+    assert_int_equal(field_id("server"), NGX_OPTCACHE_FIELD_SERVER);
+    assert_int_equal(field_id("WWW-Authenticate"),
+                     NGX_OPTCACHE_FIELD_WWW_AUTHENTICATE);
 
     assert_int_equal(field_id("X-Location"), NGX_OPTCACHE_FIELD_OTHER);
     assert_int_equal(field_id("X-RateLimit"), NGX_OPTCACHE_FIELD_OTHER);
@@ -433,7 +436,8 @@ test_check_id(void **state)
 
     static const char  *names[] = {
         "Content-Type", "Content-Encoding", "Last-Modified", "ETag", "Date",
-        "Expires", "Cache-Control", "Vary", "Location", "X-Other"
+        "Expires", "Cache-Control", "Vary", "Location", "X-Other", "Server",
+        "WWW-Authenticate"
     };
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -442,7 +446,9 @@ test_check_id(void **state)
         for (id = 0; id < 256; id++) {
             if ((field_check_one(id, names[i], "v") == NGX_OK)
                 != (id == own
-                    || (own == NGX_OPTCACHE_FIELD_LOCATION
+                    || ((own == NGX_OPTCACHE_FIELD_LOCATION
+                         || own == NGX_OPTCACHE_FIELD_SERVER
+                         || own == NGX_OPTCACHE_FIELD_WWW_AUTHENTICATE)
                         && id == NGX_OPTCACHE_FIELD_OTHER)))
             {
                 fail_msg("%s with id %d", names[i], (int) id);
