@@ -19,7 +19,7 @@ use Test::Nginx;
 my $t = Test::Nginx->new()
         ->has(qw/ http_proxy http_charset http_gunzip http_gzip_static
                   http_dav http_slice http_mirror http_sub http_realip /)
-        ->plan(33);
+        ->plan(47);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -60,6 +60,12 @@ http {
 
         location /static/ {
             gzip_static on;
+        }
+
+        location /vary/ {
+            gzip_static on;
+            gzip_vary on;
+            alias %%TESTDIR%%/static/;
         }
 
         location /dav/ {
@@ -179,6 +185,23 @@ is(header($r, 'ETag'), '"a"', 'with the ETag it had');
 is(gunzip(body(http_get('/static/a', %gzip))), 'packed', 'gzip_static');
 is(body(http_get('/static/a')), 'plain', 'for who does not take gzip');
 is(body(http_get('/static/a')), 'plain', 'and again');
+
+# and say so, on a hit as well
+
+for my $name ('MISS', 'HIT', 'HIT') {
+    for my $packed (1, 0) {
+        $r = http_get('/vary/a', $packed ? %gzip : ());
+        is(header($r, 'X-Cache') . ' '
+           . ($packed ? gunzip(body($r)) : body($r)),
+           $packed ? "$name packed" : "$name plain",
+           $packed ? 'gzip_vary' : 'for who does not take gzip');
+        is(join(',', header($r, 'Vary')), 'Accept-Encoding', "of a $name");
+    }
+}
+
+$r = http_get('/vary/a', headers => { 'Accept-Encoding' => 'gzip, br' });
+is(gunzip(body($r)), 'packed', 'another list of codings');
+is(join(',', header($r, 'Vary')), 'Accept-Encoding', 'that takes gzip');
 
 # who writes to a file removes what was stored of it
 

@@ -31,6 +31,10 @@ static ngx_often ngx_int_t ngx_http_optcache_capture_read(
     ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_capture_decide(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
+#if (NGX_HTTP_GZIP)
+static ngx_rare ngx_int_t ngx_http_optcache_capture_vary(
+    ngx_http_request_t *r);
+#endif
 static ngx_int_t ngx_http_optcache_capture_begin(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp);
 static ngx_http_optcache_capture_t *ngx_http_optcache_capture_create(
@@ -121,6 +125,14 @@ ngx_http_optcache_capture_decide(ngx_http_request_t *r,
         return rc;
     }
 
+#if (NGX_HTTP_GZIP)
+    if (ngx_rarely(r->gzip_vary)
+        && ngx_http_optcache_capture_vary(r) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+#endif
+
     rc = ngx_http_optcache_response_read(r, ctx, resp, 0);
 
     if (rc != NGX_OK) {
@@ -147,6 +159,33 @@ ngx_http_optcache_capture_decide(ngx_http_request_t *r,
 
     return ctx->capture ? NGX_OK : NGX_ERROR;
 }
+
+
+#if (NGX_HTTP_GZIP)
+
+/* Of gzip_static: nginx would write the field behind us, and on no hit. */
+
+static ngx_int_t
+ngx_http_optcache_capture_vary(ngx_http_request_t *r)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    static ngx_str_t  vary = ngx_string("Vary");
+    static ngx_str_t  accept_encoding = ngx_string("Accept-Encoding");
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (!clcf->gzip_vary) {
+        return NGX_OK;
+    }
+
+    r->gzip_vary = 0;
+
+    return ngx_http_compat_push_header(r, &vary, &accept_encoding)
+           ? NGX_OK : NGX_ERROR;
+}
+
+#endif
 
 
 static ngx_int_t
