@@ -130,10 +130,10 @@ ngx_http_optcache_replace_given(ngx_http_request_t *r,
 
 
 /*
- * Nginx sends the body of an error page even if the header was refused, as it is
- * where no range can be satisfied; and makes no other page then.  So in place of
- * one a range is sent if it is one that surely can be (RFC 9110, 14.2: a server
- * may ignore it).
+ * Nginx sends the body of an error page even if the header was refused, as it
+ * is where no range can be satisfied, and makes no other page then.  So in
+ * place of one a range is sent if it is one that surely can be (RFC 9110, 14.2:
+ * a server may ignore it).
  */
 
 static ngx_uint_t

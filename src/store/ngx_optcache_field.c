@@ -385,8 +385,8 @@ ngx_optcache_field_check(ngx_str_t *head)
 
 
 /*
- * What may be stored as any other field: a Location that must stay as it is, and
- * names that were not known by what has stored it.
+ * What may be stored as any other field: a Location that must stay as it is,
+ * and names that were not known by what has stored it.
  */
 
 static ngx_uint_t
