@@ -295,7 +295,7 @@ ngx_http_optcache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
-    if (ctx == NULL || ngx_rarely(ctx->passing)) {
+    if (ctx == NULL || ctx->sent || ctx->passing) {
         return ngx_http_next_body_filter(r, in);
     }
 
