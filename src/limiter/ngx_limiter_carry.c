@@ -113,6 +113,41 @@ ngx_limiter_carry_over(const ngx_limiter_entry_t *entry,
 }
 
 
+/*
+ * Who has nothing left, as Redis last said, is known with all that others had
+ * told of him: that is not added to what they tell.
+ */
+
+void
+ngx_limiter_carry_renew(ngx_limiter_zone_t *zone, ngx_limiter_entry_t *entry,
+    const ngx_limiter_policy_t *policy, ngx_uint_t hosts, uint64_t now)
+{
+    ngx_uint_t             i;
+    ngx_limiter_state_t    redis;
+    ngx_limiter_record_t  *record;
+
+    if (entry->life == ngx_limiter_local_life(zone)) {
+        return;
+    }
+
+    entry->life = ngx_limiter_local_life(zone);
+
+    ngx_limiter_state_copy(&redis, &entry->state);
+    ngx_limiter_settle_end(&redis, policy, hosts);
+
+    for (i = 0; i < policy->nrates; i++) {
+        record = &entry->state.records[i];
+
+        redis.records[i].own = 0;
+
+        if (ngx_limiter_state_rate_room(&redis, policy, i, now, NULL)) {
+            record->told = 0;
+            record->prev_told = 0;
+        }
+    }
+}
+
+
 void
 ngx_limiter_carry_restore(ngx_limiter_item_t *item)
 {
@@ -144,6 +179,8 @@ ngx_limiter_carry_restore(ngx_limiter_item_t *item)
         item->carry = NULL;
         entry.era--;
     }
+
+    ngx_limiter_carry_renew(zone, &entry, item->policy, hosts, item->now);
 
     ngx_limiter_local_save(zone, &item->subject.key, &entry);
 

@@ -34,6 +34,18 @@ ngx_uint_t ngx_limiter_carry_take(ngx_limiter_entry_t *entry,
     ngx_uint_t lost, ngx_uint_t hosts, ngx_uint_t settling, uint64_t now);
 
 /*
+ * What a Redis was told whose data is gone for sure, it has to be told again:
+ * as this host's own, for hosts have told of different units, and not as what
+ * it is known to have had, of which the most that any of them says is taken.
+ * To be called of each entry of a locked zone before its "told" is made use of.
+ * The entry need not be stored.
+ */
+
+void ngx_limiter_carry_renew(ngx_limiter_zone_t *zone,
+    ngx_limiter_entry_t *entry, const ngx_limiter_policy_t *policy,
+    ngx_uint_t hosts, uint64_t now);
+
+/*
  * There was no answer: what the item carried is not told, and what it was to
  * take was not taken.
  */

@@ -13,6 +13,10 @@
 #include "ngx_limiter_task.h"
 
 
+/* in place of a slot: of those that go by shares, as if Redis were away */
+#define NGX_LIMITER_CHECK_KEPT  NGX_BUSY
+
+
 static ngx_uint_t ngx_limiter_check_alone(ngx_limiter_check_t *check);
 static ngx_int_t ngx_limiter_check_known(ngx_limiter_check_t *check);
 static ngx_int_t ngx_limiter_check_look(ngx_limiter_check_t *check,
@@ -21,6 +25,7 @@ static void ngx_limiter_check_lease(ngx_limiter_check_t *check,
     ngx_limiter_item_t *item);
 static ngx_int_t ngx_limiter_check_send(ngx_limiter_check_t *check);
 static ngx_int_t ngx_limiter_check_group(ngx_limiter_check_t *check);
+static ngx_uint_t ngx_limiter_check_kept(const ngx_limiter_item_t *item);
 static void ngx_limiter_check_answer_handler(ngx_limiter_ask_t *ask,
     ngx_int_t rc);
 static void ngx_limiter_check_learn(ngx_limiter_check_t *check,
@@ -159,13 +164,14 @@ ngx_limiter_check_known(ngx_limiter_check_t *check)
     ngx_limiter_item_t  *item;
 
     settling = ngx_limiter_fleet_settling(check->redis->fleet, check->now);
+    check->unsure = ngx_limiter_fleet_unsure(check->redis->fleet, check->now);
 
     for (i = 0; i < check->nitems; i++) {
         item = &check->items[i];
 
         item->share.hosts = ngx_limiter_fleet_hosts(check->redis->fleet);
 
-        if (settling) {
+        if (settling && (!check->unsure || ngx_limiter_check_kept(item))) {
             item->settling = 1;
             ngx_limiter_check_share(check, item);
         }
@@ -216,7 +222,7 @@ ngx_limiter_check_look(ngx_limiter_check_t *check, ngx_limiter_item_t *item)
 
     look.era = check->era;
 
-    rc = ngx_limiter_mirror_look(item, &look, carry);
+    rc = ngx_limiter_mirror_look(item, &look, check->unsure ? NULL : carry);
 
     if (look.refill) {
         ngx_limiter_check_lease(check, item);
@@ -267,6 +273,10 @@ ngx_limiter_check_send(ngx_limiter_check_t *check)
 
         group->rc = NGX_ERROR;
 
+        if (group->slot == NGX_LIMITER_CHECK_KEPT) {
+            continue;
+        }
+
         rc = ngx_limiter_ask(&group->ask);
 
         if (rc == NGX_ERROR) {
@@ -286,24 +296,32 @@ ngx_limiter_check_send(ngx_limiter_check_t *check)
 }
 
 
-/* all in one group, or in a cluster one for each slot */
+/*
+ * All in one group, or in a cluster one for each slot; those that are kept here
+ * in one that is not sent.
+ */
 
 static ngx_int_t
 ngx_limiter_check_group(ngx_limiter_check_t *check)
 {
     ngx_int_t             slot;
     ngx_str_t             key;
-    ngx_uint_t            i, k;
+    ngx_uint_t            i, k, one;
     ngx_limiter_item_t   *item;
     ngx_limiter_group_t  *group;
 
     check->groups = NULL;
     slot = NGX_DECLINED;
+    one = !check->unsure;
 
     for (i = 0; i < check->nasked; i++) {
         item = check->asked[i];
 
-        if (check->nasked > 1) {
+        if (check->unsure) {
+            slot = ngx_limiter_check_kept(item) ? NGX_LIMITER_CHECK_KEPT
+                                                : NGX_DECLINED;
+
+        } else if (check->nasked > 1) {
 
             if (ngx_limiter_script_key(&key, item, &check->redis->prefix,
                                        check->pool)
@@ -313,6 +331,7 @@ ngx_limiter_check_group(ngx_limiter_check_t *check)
             }
 
             slot = ngx_redis_client_slot(check->redis->client, &key);
+            one = (slot == NGX_DECLINED);
         }
 
         for (k = 0; k < check->ngroups; k++) {
@@ -325,7 +344,7 @@ ngx_limiter_check_group(ngx_limiter_check_t *check)
 
             if (k == 0) {
                 check->groups = ngx_palloc(check->pool,
-                                    (slot == NGX_DECLINED ? 1 : check->nasked)
+                                    (one ? 1 : check->nasked)
                                     * sizeof(ngx_limiter_group_t));
                 if (check->groups == NULL) {
                     return NGX_ERROR;
@@ -351,6 +370,15 @@ ngx_limiter_check_group(ngx_limiter_check_t *check)
     }
 
     return NGX_OK;
+}
+
+
+/* who goes by its share, until it is sure which Redis there is */
+
+static ngx_uint_t
+ngx_limiter_check_kept(const ngx_limiter_item_t *item)
+{
+    return item->on_error == NGX_LIMITER_ON_ERROR_LOCAL;
 }
 
 

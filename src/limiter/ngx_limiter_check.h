@@ -68,6 +68,7 @@ struct ngx_limiter_check_s {
 
     uint64_t                  now;
     uint16_t                  era;
+    ngx_uint_t                unsure;    /* see ngx_limiter_fleet.h */
     ngx_uint_t                nasked;
     ngx_limiter_item_t       *asked[NGX_LIMITER_MAX_ZONES];
 

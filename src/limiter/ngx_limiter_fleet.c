@@ -15,10 +15,10 @@
 
 
 #define NGX_LIMITER_FLEET_MAGIC    0x6f70666c      /* "opfl" */
-#define NGX_LIMITER_FLEET_VERSION  3
+#define NGX_LIMITER_FLEET_VERSION  4
 
 #define NGX_LIMITER_FLEET_BEAT     1000    /* ms between two signs of life */
-#define NGX_LIMITER_FLEET_FIRST    100     /* ms, until there was an answer */
+#define NGX_LIMITER_FLEET_FIRST    100     /* ms, while one is waited for */
 #define NGX_LIMITER_FLEET_LATE     3000    /* ms, then another worker does it */
 
 /*
@@ -38,7 +38,9 @@ struct ngx_limiter_fleet_s {
     ngx_str_t                      key;
 
     ngx_uint_t                     era;       /* of the client, as last seen */
+    uint32_t                       sent;      /* era of the sign of life */
     uint32_t                       reconciled;   /* era */
+    unsigned                       cluster:1;
     unsigned                       settled:1;    /* and not reconciled yet */
     ngx_redis_command_t           *command;
     ngx_event_t                    timer;
@@ -155,6 +157,8 @@ ngx_limiter_fleet_create(ngx_cycle_t *cycle, ngx_slab_pool_t *shpool,
 
     fleet->shm = shpool->data;
     fleet->client = client;
+    fleet->cluster = (ngx_redis_client_slot(client, &fleet->key)
+                      != NGX_DECLINED);
     fleet->era = ngx_redis_client_era(client);
     fleet->reconciled = (uint32_t) fleet->shm->era;
 
@@ -217,8 +221,9 @@ ngx_limiter_fleet_timer_handler(ngx_event_t *ev)
         ngx_limiter_fleet_beat(fleet);
     }
 
-    ngx_add_timer(&fleet->timer, fleet->shm->known ? NGX_LIMITER_FLEET_BEAT
-                                                   : NGX_LIMITER_FLEET_FIRST);
+    ngx_add_timer(&fleet->timer,
+                  (fleet->shm->known && !ngx_limiter_fleet_unsure(fleet, now))
+                  ? NGX_LIMITER_FLEET_BEAT : NGX_LIMITER_FLEET_FIRST);
 }
 
 
@@ -258,6 +263,8 @@ ngx_limiter_fleet_beat(ngx_limiter_fleet_t *fleet)
 
     argv[4].data = fleet->shm->id;
     argv[4].len = NGX_LIMITER_FLEET_ID;
+
+    fleet->sent = ngx_limiter_fleet_era(fleet);
 
     fleet->command = ngx_redis_client_send(fleet->client, 5, argv, 3,
                                            ngx_limiter_fleet_reply_handler,
@@ -312,6 +319,12 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
     }
 
     shm->known = 1;
+
+    if (lost && (uint32_t) shm->sure != fleet->sent && !fleet->cluster) {
+        (void) ngx_atomic_fetch_add(&shm->life, 1);
+    }
+
+    shm->sure = fleet->sent;
 
     if (lost) {
         ngx_log_error(NGX_LOG_WARN, fleet->timer.log, 0,
@@ -388,6 +401,22 @@ ngx_limiter_fleet_settling(ngx_limiter_fleet_t *fleet, uint64_t now)
     return away
            && (int64_t) (now - away) < NGX_LIMITER_FLEET_SETTLE
            && fleet->shm->hosts > 1;
+}
+
+
+ngx_atomic_t *
+ngx_limiter_fleet_life(ngx_limiter_fleet_t *fleet)
+{
+    return &fleet->shm->life;
+}
+
+
+ngx_uint_t
+ngx_limiter_fleet_unsure(ngx_limiter_fleet_t *fleet, uint64_t now)
+{
+    return ngx_limiter_fleet_settling(fleet, now)
+           && !fleet->cluster
+           && (uint32_t) fleet->shm->sure != ngx_limiter_fleet_era(fleet);
 }
 
 

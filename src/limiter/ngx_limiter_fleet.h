@@ -52,6 +52,10 @@ typedef struct {
     ngx_atomic_t              heard;     /* ms, when Redis answered last */
     ngx_atomic_t              away;      /* ms, when it did not serve last; 0:
                                             all have settled since */
+    ngx_atomic_t              sure;      /* the era of the last sign of life
+                                            that was answered */
+    ngx_atomic_t              life;      /* grows when Redis has lost all for
+                                            sure, see _life() */
 } ngx_limiter_fleet_shm_t;
 
 
@@ -116,6 +120,19 @@ uint32_t ngx_limiter_fleet_era(ngx_limiter_fleet_t *fleet);
 void ngx_limiter_fleet_away(ngx_limiter_fleet_t *fleet, uint64_t now);
 ngx_uint_t ngx_limiter_fleet_settling(ngx_limiter_fleet_t *fleet,
     uint64_t now);
+
+/*
+ * A number that grows when Redis has forgotten this host behind a connection
+ * that was lost: it has lost all that it had been told then.  Of a cluster that
+ * is never known, where others than the server of the fleet have what matters.
+ *
+ * While the hosts are settling and it is not known whether a connection that
+ * was lost has changed it, Redis is not to be told anything, as nobody would
+ * know which one was told: who can decides without it.
+ */
+
+ngx_atomic_t *ngx_limiter_fleet_life(ngx_limiter_fleet_t *fleet);
+ngx_uint_t ngx_limiter_fleet_unsure(ngx_limiter_fleet_t *fleet, uint64_t now);
 
 /* hosts last seen alive, at least 1 */
 

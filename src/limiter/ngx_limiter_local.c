@@ -22,7 +22,8 @@ typedef struct {
     uint32_t                  lease_end;
     uint32_t                  told;
     uint16_t                  era;
-    uint16_t                  refill;
+    uint16_t                  refill:12;
+    uint16_t                  life:4;
 } ngx_limiter_local_head_t;
 
 
@@ -177,6 +178,7 @@ ngx_limiter_local_load(ngx_limiter_zone_t *zone, ngx_str_t *key,
     if (p == NULL || zone->table->format != policy->algorithm) {
         ngx_memzero(entry, offsetof(ngx_limiter_entry_t, state));
         entry->slot = NULL;
+        entry->life = ngx_limiter_local_life(zone);
 
         from.n = 0;
         (void) ngx_limiter_state_open(&entry->state, policy, &from, now);
@@ -215,6 +217,7 @@ ngx_limiter_local_save(ngx_limiter_zone_t *zone, ngx_str_t *key,
     head->told = entry->told;
     head->era = entry->era;
     head->refill = entry->refill;
+    head->life = entry->life;
 
     p = (u_char *) (head + 1);
     stride = ngx_limiter_local_stride(algorithm);
@@ -266,6 +269,7 @@ ngx_limiter_local_head(void *payload, ngx_limiter_entry_t *entry)
     entry->told = head->told;
     entry->era = head->era;
     entry->refill = head->refill;
+    entry->life = head->life;
     entry->slot = payload;
 }
 

@@ -17,7 +17,8 @@
  *     4  lease_end   4   ms, the low bits of the clock below
  *     8  told        4   ms, the low bits of the clock of Redis when it spoke
  *    12  era         2   of ngx_limiter_fleet.h, when it did
- *    14  refill      2   1/16 s, low bits: until then a lease is on its way
+ *    14  refill     12   bits; 1/16 s: until then a lease is on its way
+ *        life        4   bits, of ngx_limiter_fleet.h: that "told" is of
  *    16  records         28 bytes for each rate, 31 in a sliding_window zone:
  *
  *     0  period     32   bits; ms; 0: no record
@@ -64,6 +65,7 @@ typedef struct {
 
     ngx_slab_pool_t          *shpool;
     ngx_limiter_table_t      *table;
+    ngx_atomic_t             *life;      /* of the fleet; NULL: no Redis */
 
     unsigned                  variable:1;  /* items have their own policy */
     unsigned                  several:1;   /* rates: their names tell which */
@@ -80,6 +82,7 @@ typedef struct {
     uint32_t                  told;
     uint16_t                  era;
     uint16_t                  refill;
+    uint16_t                  life;
     void                     *slot;      /* it is in; NULL: in none yet */
     ngx_limiter_state_t       state;
 } ngx_limiter_entry_t;
@@ -133,6 +136,11 @@ void ngx_limiter_local_unpack(ngx_limiter_zone_t *zone, void *payload,
 
 #define ngx_limiter_local_leased(entry, now)                                  \
     ((int32_t) ((entry)->lease_end - (uint32_t) (now)) > 0)
+
+/* That of now, as slots have it: of whose "told" is still told. */
+
+#define ngx_limiter_local_life(zone)                                          \
+    ((zone)->life ? (uint16_t) (*(zone)->life & 0xf) : 0)
 
 /* Forgets one subject; forgets all. */
 

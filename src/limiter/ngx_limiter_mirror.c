@@ -21,7 +21,10 @@
 /* a lease of gcra units is good for this long at least */
 #define NGX_LIMITER_MIRROR_LEASE   1000     /* ms */
 
-#define ngx_limiter_mirror_tick(now)  ((uint16_t) ((now) >> 6))
+#define NGX_LIMITER_MIRROR_TICKS   0xfff
+
+#define ngx_limiter_mirror_tick(now)                                          \
+    ((uint16_t) (((now) >> 6) & NGX_LIMITER_MIRROR_TICKS))
 
 
 static uint64_t ngx_limiter_mirror_share(ngx_limiter_item_t *item,
@@ -60,6 +63,9 @@ ngx_limiter_mirror_look(ngx_limiter_item_t *item, ngx_limiter_look_t *look,
     known = (ngx_limiter_local_load(zone, &item->subject.key, item->policy,
                                     &entry, item->now)
              == NGX_OK);
+
+    ngx_limiter_carry_renew(zone, &entry, item->policy,
+                            ngx_max(item->share.hosts, 1), item->now);
 
     room = ngx_limiter_state_room(&entry.state, item->policy, item->now, NULL);
     part = room;
@@ -262,12 +268,13 @@ ngx_limiter_mirror_refill(ngx_limiter_item_t *item, ngx_limiter_entry_t *entry,
     tick = ngx_limiter_mirror_tick(item->now);
 
     if (entry->refill
-        && (uint16_t) (entry->refill - tick) <= NGX_LIMITER_MIRROR_REFILL)
+        && ((entry->refill - tick) & NGX_LIMITER_MIRROR_TICKS)
+           <= NGX_LIMITER_MIRROR_REFILL)
     {
         return 0;
     }
 
-    tick += NGX_LIMITER_MIRROR_REFILL;
+    tick = (tick + NGX_LIMITER_MIRROR_REFILL) & NGX_LIMITER_MIRROR_TICKS;
     entry->refill = tick ? tick : 1;
 
     return 1;
@@ -331,6 +338,9 @@ ngx_limiter_mirror_learn(ngx_limiter_item_t *item, uint16_t era, uint64_t sent)
                                 item->now, hosts);
     }
 
+    ngx_limiter_carry_renew(zone, &entry, item->policy,
+                            ngx_max(item->share.hosts, 1), item->now);
+
     late = (int32_t) ((uint32_t) item->told - entry.told);
 
     if (rc != NGX_OK || late >= 0 || late <= -NGX_LIMITER_MIRROR_LATE) {
@@ -388,8 +398,10 @@ ngx_limiter_mirror_hear(ngx_limiter_item_t *item, ngx_limiter_entry_t *entry)
 
         ngx_limiter_settle_learn(&entry->state, item->policy, &item->state,
                                  units, ngx_max(item->share.hosts, 1),
-                                 item->settling
-                                 && item->verdict == NGX_LIMITER_PASSED);
+                                 item->settling,
+                                 (item->verdict == NGX_LIMITER_PASSED)
+                                 ? 0 : item->need,
+                                 item->now);
         return;
     }
 

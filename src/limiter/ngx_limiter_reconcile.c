@@ -67,6 +67,7 @@ ngx_int_t
 ngx_limiter_reconcile_init(ngx_cycle_t *cycle, ngx_limiter_redis_t *redis,
     ngx_limiter_zone_t **zones, ngx_uint_t nzones)
 {
+    ngx_uint_t                i;
     ngx_limiter_reconcile_t  *rec;
 
     rec = ngx_pcalloc(cycle->pool, sizeof(ngx_limiter_reconcile_t));
@@ -78,6 +79,10 @@ ngx_limiter_reconcile_init(ngx_cycle_t *cycle, ngx_limiter_redis_t *redis,
     rec->zones = zones;
     rec->nzones = nzones;
     rec->zone = nzones;
+
+    for (i = 0; i < nzones; i++) {
+        zones[i]->life = ngx_limiter_fleet_life(redis->fleet);
+    }
 
     rec->timer.handler = ngx_limiter_reconcile_timer_handler;
     rec->timer.data = rec;
@@ -250,6 +255,9 @@ ngx_limiter_reconcile_slot(ngx_limiter_reconcile_t *rec,
     }
 
     told = ngx_limiter_settle_told(&entry.state, &zone->policy);
+
+    ngx_limiter_carry_renew(zone, &entry, &zone->policy,
+                            ngx_limiter_fleet_hosts(fleet), now);
 
     any = ngx_limiter_carry_take(&entry, &zone->policy, untold->carry, lost,
                                  ngx_limiter_fleet_hosts(fleet),

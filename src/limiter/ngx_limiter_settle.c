@@ -152,7 +152,8 @@ ngx_limiter_settle_back(ngx_limiter_state_t *state,
 void
 ngx_limiter_settle_learn(ngx_limiter_state_t *state,
     const ngx_limiter_policy_t *policy, const ngx_limiter_state_t *from,
-    uint64_t units, ngx_uint_t hosts, ngx_uint_t keep)
+    uint64_t units, ngx_uint_t hosts, ngx_uint_t keep, uint64_t need,
+    uint64_t now)
 {
     uint64_t                     own;
     ngx_uint_t                   i;
@@ -163,7 +164,10 @@ ngx_limiter_settle_learn(ngx_limiter_state_t *state,
         record = &state->records[i];
         known = &from->records[i];
 
-        if (keep && record->own) {
+        if (keep
+            && record->own
+            && ngx_limiter_state_rate_room(from, policy, i, now, NULL) >= need)
+        {
             continue;
         }
 

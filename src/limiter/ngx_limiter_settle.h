@@ -61,12 +61,14 @@ void ngx_limiter_settle_back(ngx_limiter_state_t *state,
 /*
  * Takes over what Redis says it counts, "from", of which "units" are not in
  * "told" yet.  With "keep" only of those rates under which nothing was let in
- * here: the others have known better since Redis went away.
+ * here, or that have no room for "need" units: the others have known better
+ * since Redis went away.
  */
 
 void ngx_limiter_settle_learn(ngx_limiter_state_t *state,
     const ngx_limiter_policy_t *policy, const ngx_limiter_state_t *from,
-    uint64_t units, ngx_uint_t hosts, ngx_uint_t keep);
+    uint64_t units, ngx_uint_t hosts, ngx_uint_t keep, uint64_t need,
+    uint64_t now);
 
 
 #endif /* _NGX_LIMITER_SETTLE_H_INCLUDED_ */

@@ -38,7 +38,7 @@
 
 
 #define NGX_LIMITER_TABLE_MAGIC    0x6f70746c      /* "optl" */
-#define NGX_LIMITER_TABLE_VERSION  4
+#define NGX_LIMITER_TABLE_VERSION  5
 
 /* random bytes that key the hash, as many as XXH3 likes to have */
 #define NGX_LIMITER_TABLE_SECRET   192

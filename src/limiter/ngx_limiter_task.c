@@ -25,6 +25,8 @@ typedef struct {
 
 static ngx_limiter_task_t *ngx_limiter_task_create(ngx_limiter_redis_t *redis,
     ngx_limiter_item_t *item, ngx_limiter_task_e kind);
+static ngx_uint_t ngx_limiter_task_kept(ngx_limiter_redis_t *redis,
+    ngx_limiter_task_t *task);
 static void ngx_limiter_task_handler(ngx_limiter_ask_t *ask, ngx_int_t rc);
 static void ngx_limiter_task_failed(ngx_limiter_item_t *item,
     ngx_limiter_task_e kind);
@@ -43,7 +45,9 @@ ngx_limiter_task(ngx_limiter_redis_t *redis, ngx_limiter_item_t *item,
         return;
     }
 
-    if (ngx_limiter_ask(&task->ask) != NGX_OK) {
+    if (ngx_limiter_task_kept(redis, task)
+        || ngx_limiter_ask(&task->ask) != NGX_OK)
+    {
         ngx_limiter_task_handler(&task->ask, NGX_ERROR);
     }
 }
@@ -120,6 +124,17 @@ failed:
     ngx_destroy_pool(pool);
 
     return NULL;
+}
+
+
+/* what is taken while nobody knows which Redis there is, it is told of later */
+
+static ngx_uint_t
+ngx_limiter_task_kept(ngx_limiter_redis_t *redis, ngx_limiter_task_t *task)
+{
+    return (task->kind == NGX_LIMITER_TASK_BOOK
+            || task->kind == NGX_LIMITER_TASK_LEASE)
+           && ngx_limiter_fleet_unsure(redis->fleet, task->item.now);
 }
 
 
