@@ -209,6 +209,20 @@ ngx_limiter_check_known(ngx_limiter_check_t *check)
         return NGX_AGAIN;
     }
 
+    /* nobody is asked: those that would have been say what is known of them */
+
+    for (i = 0; i < check->nasked; i++) {
+        item = check->asked[i];
+
+        if (!item->peek
+            && ngx_limiter_state_room(&item->state, item->policy, item->now,
+                                      NULL)
+               < item->need)
+        {
+            item->verdict = NGX_LIMITER_REJECTED;
+        }
+    }
+
     return NGX_OK;
 }
 

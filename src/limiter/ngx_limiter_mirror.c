@@ -27,6 +27,8 @@
     ((uint16_t) (((now) >> 6) & NGX_LIMITER_MIRROR_TICKS))
 
 
+static ngx_uint_t ngx_limiter_mirror_refused(const ngx_limiter_item_t *item,
+    uint64_t room);
 static uint64_t ngx_limiter_mirror_share(ngx_limiter_item_t *item,
     ngx_limiter_entry_t *entry, uint64_t room);
 static void ngx_limiter_mirror_tell(ngx_limiter_item_t *item,
@@ -84,7 +86,7 @@ ngx_limiter_mirror_look(ngx_limiter_item_t *item, ngx_limiter_look_t *look,
     if (rc == NGX_AGAIN
         && item->need > part
         && !item->peek
-        && (item->need <= room || !zone->returns))
+        && (item->need <= room || ngx_limiter_mirror_refused(item, room)))
     {
         item->local = (item->need <= room);
         rc = NGX_BUSY;
@@ -108,6 +110,39 @@ ngx_limiter_mirror_look(ngx_limiter_item_t *item, ngx_limiter_look_t *look,
     }
 
     return rc;
+}
+
+
+/*
+ * Whether Redis would refuse the item, and say the same of it.  While one rate
+ * has no room nobody takes anything of the others, and what this host knows is
+ * what there is; but of what was left others may have taken since, so that the
+ * time it would tell is too early.
+ */
+
+static ngx_uint_t
+ngx_limiter_mirror_refused(const ngx_limiter_item_t *item, uint64_t room)
+{
+    ngx_uint_t             i;
+    ngx_limiter_policy_t  *policy;
+
+    if (item->zone->returns) {
+        return 0;
+    }
+
+    if (room == 0 || item->settling) {
+        return 1;
+    }
+
+    policy = item->policy;
+
+    for (i = 0; i < policy->nrates; i++) {
+        if (item->need > ngx_limiter_policy_capacity(policy, i)) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

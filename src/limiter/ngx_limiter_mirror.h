@@ -41,8 +41,8 @@ typedef struct {
 
 /*
  * What is known of an item's subject now.  Returns NGX_OK if a lease has paid
- * for it, NGX_BUSY if it has no room, NGX_AGAIN if Redis has to be asked.  The
- * item's state is filled in any case.
+ * for it, NGX_BUSY if it is sure to have no room, NGX_AGAIN if Redis has to be
+ * asked.  The item's state is filled in any case.
  *
  * If "carry" is not NULL (of policy->nrates), there may be something to carry:
  * it is moved there, and from then on is taken for told, and so is what the
