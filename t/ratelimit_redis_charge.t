@@ -15,7 +15,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has('http_proxy')->has_program('redis-server')
-    ->plan(42);
+    ->plan(44);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -42,6 +42,8 @@ http {
                          charge=$upstream_http_x_tokens;
     ratelimit_redis_zone $arg_a zone=gcra:1m rate=1r/h algorithm=gcra burst=9
                          cost=3 charge=$upstream_http_x_tokens;
+    ratelimit_redis_zone $arg_a zone=either:1m rate=10r/h cost=$arg_c
+                         charge=$upstream_http_x_tokens;
     ratelimit_redis_zone $arg_r zone=requests:1m rate=3r/h;
 
     server {
@@ -54,6 +56,11 @@ http {
 
         location /advance {
             ratelimit_redis zone=advance;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /either {
+            ratelimit_redis zone=either;
             proxy_pass http://127.0.0.1:8081;
         }
 
@@ -158,6 +165,9 @@ for my $server ('', 'ratelimit_redis_server redis://127.0.0.1:6379'
                 "/$uri?a=4&t=9", "/$uri?a=4&t=0"),
             '7 4 1 1 1 !0', "$uri: or stays" . $how);
     }
+
+    is(left(map { "/either?a=3&c=$_" } 3, '', 'x', 0), '7 6 5 5',
+        'no advance is one' . $how);
 
     is(left(map { "/slide?a=3&t=$_" } 4, 5, 7, 1), '10 6 1 !0',
         'a sliding window' . $how);

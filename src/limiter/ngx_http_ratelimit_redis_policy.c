@@ -211,7 +211,7 @@ ngx_http_ratelimit_redis_policy_cost(ngx_http_request_t *r,
     /* what is charged in the end needs some room, and takes it then */
 
     item->need = 1;
-    item->take = rz->charge ? 0 : 1;
+    item->take = (rz->charge && rz->cost == NULL) ? 0 : 1;
 
     if (rz->cost == NULL) {
         return NGX_OK;
