@@ -14,7 +14,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has('http_proxy')->has_program('redis-server')
-    ->plan(43);
+    ->plan(45);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -107,6 +107,9 @@ for my $server ('', 'ratelimit_redis_server redis://127.0.0.1:6379'
         like(header($r, 'RateLimit'), qr/^"\w+(-1h)?";r=9$/,
             "$uri: nor has a time" . $how);
     }
+
+    like(header(http_get('/var?a=5&c=0'), 'RateLimit'),
+        qr/^"var-1h";r=10;t=0$/, 'nothing opens no window' . $how);
 
     # what is no number is one, a number that is too large is too much
 

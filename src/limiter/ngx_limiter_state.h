@@ -198,8 +198,7 @@ uint64_t ngx_limiter_state_retry(const ngx_limiter_state_t *state,
     const ngx_limiter_policy_t *policy, ngx_uint_t i, uint64_t need,
     uint64_t now, const ngx_limiter_share_t *share);
 
-/* Milliseconds until nothing that was used under rate i counts any more;
-   for a fixed window that is its end, used or not. */
+/* Milliseconds until nothing that was used under rate i counts any more. */
 
 uint64_t ngx_limiter_state_reset(const ngx_limiter_state_t *state,
     const ngx_limiter_policy_t *policy, ngx_uint_t i, uint64_t now);

@@ -172,7 +172,7 @@ ngx_limiter_state_reset(const ngx_limiter_state_t *state,
     left = ngx_limiter_state_sub(record->time, now);
 
     if (policy->algorithm == NGX_LIMITER_FIXED_WINDOW) {
-        return left;
+        return (record->used || record->own) ? left : 0;
     }
 
     if (record->used || record->own) {
