@@ -167,7 +167,9 @@ ngx_limiter_state_sliding(ngx_limiter_record_t *record, uint64_t now)
         return 0;
     }
 
-    if (now - record->time < record->period) {
+    /* a new record has no time; a clock may have begun less than that ago */
+
+    if (record->time && now - record->time < record->period) {
         record->time += record->period;
         record->prev = record->used;
         record->own_prev = record->own;

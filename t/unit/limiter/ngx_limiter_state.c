@@ -564,6 +564,33 @@ test_retry_exact(void **state)
 }
 
 
+/* a clock that began less than a period ago */
+
+static void
+test_new_clock(void **state)
+{
+    ngx_uint_t            algorithm;
+    ngx_limiter_state_t   s, none;
+    ngx_limiter_policy_t  policy;
+
+    none.n = 0;
+
+    for (algorithm = 1; algorithm <= 2; algorithm++) {
+        ngx_memzero(&policy, sizeof(policy));
+
+        policy.algorithm = algorithm;
+        policy.nrates = 1;
+        policy.rates[0].period = DAY;
+        policy.rates[0].limit = 10;
+
+        (void) ngx_limiter_state_open(&s, &policy, &none, 5000);
+
+        assert_int_equal(s.records[0].time, 5000 + DAY);
+        assert_int_equal(ngx_limiter_state_reset(&s, &policy, 0, 5000), 0);
+    }
+}
+
+
 static void
 test_reset_exact(void **state)
 {
@@ -818,6 +845,7 @@ main(void)
         cmocka_unit_test(test_rates_change),
         cmocka_unit_test(test_many_periods),
         cmocka_unit_test(test_retry_exact),
+        cmocka_unit_test(test_new_clock),
         cmocka_unit_test(test_reset_exact),
         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_share_of_one),
