@@ -117,7 +117,7 @@ for my $status (404, 429, 500, 503) {
 $redis->kill();
 problem(503, my $unsure = http_post('/api/orders', headers => bearer('x')),
     'no Redis');
-is(join(' ', header($unsure, 'Retry-After')), 1, 'for a moment');
+like(join(' ', header($unsure, 'Retry-After')), qr/^[12]$/, 'for a moment');
 
 my $limited;
 

@@ -115,7 +115,7 @@ sub answer {
     my ($s, $query) = @_;
 
     return $query =~ /^SELECT id/ ? rows_of($s)
-         : $query =~ /EXISTS/     ? rows_of($s, ['710:710:', '710', 'f'])
+         : $query =~ /EXISTS/     ? rows_of($s, ['710:710:', '710', 'f', 't'])
          : $query =~ /^SELECT/    ? rows_of($s, ['710:710:'])
                                   : command($s, 'DELETE 0');
 }
