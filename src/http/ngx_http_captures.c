@@ -286,15 +286,11 @@ ngx_http_captures_join(ngx_http_request_t *r, ngx_str_t *parts, ngx_uint_t n,
 
 
 ngx_int_t
-ngx_http_captures_predicates(ngx_http_request_t *r, ngx_array_t *predicates)
+ngx_http_captures_test(ngx_http_request_t *r, ngx_array_t *predicates)
 {
     ngx_str_t                  value;
     ngx_uint_t                 i;
     ngx_http_complex_value_t  *cv;
-
-    if (predicates == NULL) {
-        return NGX_OK;
-    }
 
     cv = predicates->elts;
 

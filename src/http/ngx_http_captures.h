@@ -157,8 +157,15 @@ ngx_int_t ngx_http_captures_value(ngx_http_request_t *r,
 
 /* ngx_http_test_predicates(): NGX_DECLINED if one of them is true. */
 
-ngx_int_t ngx_http_captures_predicates(ngx_http_request_t *r,
+ngx_int_t ngx_http_captures_test(ngx_http_request_t *r,
     ngx_array_t *predicates);
+
+
+static ngx_inline ngx_int_t
+ngx_http_captures_predicates(ngx_http_request_t *r, ngx_array_t *predicates)
+{
+    return predicates ? ngx_http_captures_test(r, predicates) : NGX_OK;
+}
 
 
 /*
