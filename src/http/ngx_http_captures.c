@@ -27,12 +27,15 @@
 
 
 static ngx_uint_t ngx_http_captures_count(ngx_http_complex_value_t *value);
+static ngx_int_t ngx_http_captures_evaluate(ngx_http_request_t *r,
+    ngx_http_complex_value_t *value, ngx_uint_t strict, ngx_str_t *result);
 static ngx_int_t ngx_http_captures_parts(ngx_http_request_t *r,
-    ngx_http_complex_value_t *value, ngx_http_captures_t *kept,
-    ngx_str_t *parts, ngx_uint_t n);
+    ngx_http_complex_value_t *value, ngx_uint_t strict,
+    ngx_http_captures_t *kept, ngx_str_t *parts, ngx_uint_t n);
 static u_char *ngx_http_captures_next(u_char *ip);
 static ngx_int_t ngx_http_captures_variable(ngx_http_request_t *r,
-    ngx_http_captures_t *kept, ngx_uint_t index, ngx_str_t *part);
+    ngx_http_captures_t *kept, ngx_uint_t index, ngx_uint_t strict,
+    ngx_str_t *part);
 static void ngx_http_captures_again(ngx_http_request_t *r,
     ngx_http_captures_t *kept);
 static ngx_int_t ngx_http_captures_group(ngx_http_captures_t *kept,
@@ -49,6 +52,22 @@ static ngx_int_t  ngx_http_captures_failed = -1;
 ngx_int_t
 ngx_http_captures_value(ngx_http_request_t *r, ngx_http_complex_value_t *value,
     ngx_str_t *result)
+{
+    return ngx_http_captures_evaluate(r, value, 0, result);
+}
+
+
+ngx_int_t
+ngx_http_captures_value_strict(ngx_http_request_t *r,
+    ngx_http_complex_value_t *value, ngx_str_t *result)
+{
+    return ngx_http_captures_evaluate(r, value, 1, result);
+}
+
+
+static ngx_int_t
+ngx_http_captures_evaluate(ngx_http_request_t *r,
+    ngx_http_complex_value_t *value, ngx_uint_t strict, ngx_str_t *result)
 {
     ngx_int_t            rc;
     ngx_str_t            some[NGX_HTTP_CAPTURES_PARTS], *parts;
@@ -74,7 +93,7 @@ ngx_http_captures_value(ngx_http_request_t *r, ngx_http_complex_value_t *value,
         return NGX_ERROR;
     }
 
-    rc = ngx_http_captures_parts(r, value, &kept, parts, n);
+    rc = ngx_http_captures_parts(r, value, strict, &kept, parts, n);
 
     ngx_http_captures_back(r, &kept);
 
@@ -132,7 +151,8 @@ ngx_http_captures_next(u_char *ip)
 
 static ngx_int_t
 ngx_http_captures_parts(ngx_http_request_t *r, ngx_http_complex_value_t *value,
-    ngx_http_captures_t *kept, ngx_str_t *parts, ngx_uint_t n)
+    ngx_uint_t strict, ngx_http_captures_t *kept, ngx_str_t *parts,
+    ngx_uint_t n)
 {
     u_char                       *ip;
     ngx_uint_t                    i;
@@ -150,7 +170,8 @@ ngx_http_captures_parts(ngx_http_request_t *r, ngx_http_complex_value_t *value,
         if (code == ngx_http_script_copy_var_code) {
             var = (ngx_http_script_var_code_t *) ip;
 
-            if (ngx_http_captures_variable(r, kept, var->index, &parts[i])
+            if (ngx_http_captures_variable(r, kept, var->index, strict,
+                                           &parts[i])
                 != NGX_OK)
             {
                 return NGX_ERROR;
@@ -175,19 +196,21 @@ ngx_http_captures_parts(ngx_http_request_t *r, ngx_http_complex_value_t *value,
 
 static ngx_int_t
 ngx_http_captures_variable(ngx_http_request_t *r, ngx_http_captures_t *kept,
-    ngx_uint_t index, ngx_str_t *part)
+    ngx_uint_t index, ngx_uint_t strict, ngx_str_t *part)
 {
     ngx_http_variable_value_t  *vv;
 
     vv = ngx_http_get_indexed_variable(r, index);
-    if (vv == NULL) {
-        return NGX_ERROR;
-    }
-
-    part->len = vv->not_found ? 0 : vv->len;
-    part->data = vv->data;
 
     ngx_http_captures_again(r, kept);
+
+    if (vv == NULL || vv->not_found) {
+        ngx_str_null(part);
+        return (vv == NULL && strict) ? NGX_ERROR : NGX_OK;
+    }
+
+    part->len = vv->len;
+    part->data = vv->data;
 
     return NGX_OK;
 }

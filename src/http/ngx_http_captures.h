@@ -149,10 +149,14 @@ ngx_http_captures_variables(ngx_http_request_t *r)
  * ngx_http_complex_value(), whose lengths are not those of another moment: each
  * part is asked for once, with the captures that the request had.  The result
  * is from r->pool, or the text of the configuration.  NGX_ERROR when out of
- * memory, or when a variable could not be told, which is not an empty one.
+ * memory, or when a variable of the token was lost.  Another variable that
+ * could not be told is empty, as nginx has it; that is an error to the strict
+ * one, where empty means everybody.
  */
 
 ngx_int_t ngx_http_captures_value(ngx_http_request_t *r,
+    ngx_http_complex_value_t *value, ngx_str_t *result);
+ngx_int_t ngx_http_captures_value_strict(ngx_http_request_t *r,
     ngx_http_complex_value_t *value, ngx_str_t *result);
 
 /* ngx_http_test_predicates(): NGX_DECLINED if one of them is true. */

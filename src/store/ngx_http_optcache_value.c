@@ -303,7 +303,7 @@ ngx_http_optcache_value_parts(ngx_http_request_t *r,
 
     if (value->nparts == 0) {
         *n = 1;
-        return ngx_http_captures_value(r, &value->complex, &parts[0]);
+        return ngx_http_captures_value_strict(r, &value->complex, &parts[0]);
     }
 
     for (i = 0; i < value->nparts; i++) {
