@@ -16,7 +16,7 @@ use POSIX qw/ strftime /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(17);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(21);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -43,6 +43,15 @@ http {
             optcache_gzip on;
             optcache_gzip_min_length 1;
             proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /file/ {
+            optcache c;
+            optcache_valid 1s;
+            optcache_gzip on;
+            optcache_gzip_min_length 1;
+            alias %%TESTDIR%%/;
+            types { text/plain txt; }
         }
     }
 }
@@ -100,6 +109,21 @@ is(gunzip(body(http_get('/gzip', headers => { 'Accept-Encoding' => 'gzip' }))),
 is(range('/gzip', $before), $whole, 'a date of two forms');
 is(range('/gzip', '"a"'), '234', 'a strong validator is of one');
 is(range('/gzip', 'W/"a"'), $whole, 'that of the other');
+
+# nor when the response is not from the store, or has no second form yet
+
+my $dated = date(time() - 1000);
+
+$t->write_file('a.txt', $whole);
+utime time() - 1000, time() - 1000, $t->testdir() . '/a.txt';
+
+is(range('/file/a.txt', $dated), $whole, 'a date, and nothing is stored');
+is(gunzip(body(http_get('/file/a.txt',
+                        headers => { 'Accept-Encoding' => 'gzip' }))),
+   $whole, 'what is stored');
+ok(wait_for(sub { header(http_head('/file/a.txt'), 'X-Cache') ne 'HIT' }),
+    'is not fresh any more');
+is(range('/file/a.txt', $dated), $whole, 'a date, and it has expired');
 
 like(http_get('/weak', headers => { Range => 'bytes=2-4' }),
      qr/ 206 /, 'a range without a condition');

@@ -432,6 +432,14 @@ ngx_str_t *ngx_http_optcache_accept_encoding(ngx_http_request_t *r);
 ngx_int_t ngx_http_optcache_send_status(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
+/*
+ * Lets all of a response be sent that is not from the store, in place of a
+ * range, if the client has a part of one of two forms by a date, which does not
+ * tell of which.  To be called with an If-Range.
+ */
+
+ngx_rare void ngx_http_optcache_send_dated_range(ngx_http_request_t *r);
+
 /* The name of a status as X-Cache shows it; empty for none. */
 
 ngx_str_t *ngx_http_optcache_status_name(ngx_http_optcache_status_e status);

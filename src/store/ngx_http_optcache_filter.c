@@ -33,6 +33,8 @@ static ngx_rare ngx_int_t ngx_http_optcache_replaced(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_rare ngx_int_t ngx_http_optcache_instead(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
+static ngx_rare ngx_int_t ngx_http_optcache_failed(
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_rare void ngx_http_optcache_give_up(ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_pass(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_chain_t *in);
@@ -88,7 +90,7 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
     ctx->answered = 1;
 
     if (ngx_http_optcache_answered(r, ctx) != NGX_OK) {
-        return NGX_ERROR;
+        return ngx_http_optcache_failed(ctx);
     }
 
     ngx_http_optcache_count(ctx);
@@ -111,13 +113,13 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
         && r->headers_out.status < NGX_HTTP_BAD_REQUEST
         && ngx_http_optcache_invalidate(r, ctx) != NGX_OK)
     {
-        return NGX_ERROR;
+        return ngx_http_optcache_failed(ctx);
     }
 
     if (ngx_http_optcache_capture_header(r, ctx) != NGX_OK
         || ngx_http_optcache_send_status(r, ctx) != NGX_OK)
     {
-        return NGX_ERROR;
+        return ngx_http_optcache_failed(ctx);
     }
 
     if (ctx->lock && ctx->capture == NULL) {
@@ -130,6 +132,10 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
         ngx_http_optcache_capture_unfiltered(ctx);
         ngx_http_optcache_update_unbuffered(r);
         return NGX_OK;
+    }
+
+    if (ngx_rarely(r->headers_in.if_range != NULL)) {
+        ngx_http_optcache_send_dated_range(r);
     }
 
     header_only = r->header_only;
@@ -272,6 +278,28 @@ ngx_http_optcache_instead(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ctx->silent = 0;
 
     return ngx_http_next_header_filter(r);
+}
+
+
+/* An update is given up: an error of it would end the client's response. */
+
+static ngx_int_t
+ngx_http_optcache_failed(ngx_http_optcache_ctx_t *ctx)
+{
+    if (!ctx->background) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->capture) {
+        ngx_http_optcache_give_up(ctx);
+
+    } else {
+        ngx_http_optcache_unlock(ctx, NGX_OPTCACHE_LOCK_FAILED);
+    }
+
+    ctx->silent = 1;
+
+    return NGX_OK;
 }
 
 

@@ -39,6 +39,9 @@ static ngx_int_t ngx_http_optcache_send_coding(ngx_http_request_t *r,
     ngx_uint_t varies, ngx_uint_t gzip);
 static void ngx_http_optcache_send_ranges(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
+static ngx_rare ngx_uint_t ngx_http_optcache_send_etag(ngx_str_t *value);
+static ngx_rare ngx_uint_t ngx_http_optcache_send_two_forms(
+    ngx_http_request_t *r);
 static ngx_rare ngx_uint_t ngx_http_optcache_send_if_range(
     ngx_http_request_t *r, ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_http_optcache_send_varies(ngx_str_t *line);
@@ -483,11 +486,14 @@ ngx_http_optcache_send_if_range(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 
     value = &r->headers_in.if_range->value;
 
-    if (value->len >= 2 && value->data[value->len - 1] == '"') {
+    if (ngx_http_optcache_send_etag(value)) {
         return value->data[0] == '"';
     }
 
-    if (e->gzip_len || r->headers_out.date == NULL) {
+    if (e->gzip_len
+        || ngx_http_optcache_send_two_forms(r)
+        || r->headers_out.date == NULL)
+    {
         return 0;
     }
 
@@ -495,6 +501,41 @@ ngx_http_optcache_send_if_range(ngx_http_request_t *r, ngx_optcache_entry_t *e)
                                r->headers_out.date->value.len);
 
     return date != NGX_ERROR && e->last_modified < date;
+}
+
+
+void
+ngx_http_optcache_send_dated_range(ngx_http_request_t *r)
+{
+    if (r->headers_in.range
+        && !ngx_http_optcache_send_etag(&r->headers_in.if_range->value)
+        && ngx_http_optcache_send_two_forms(r))
+    {
+        r->headers_in.range = NULL;
+    }
+}
+
+
+/* Weak or not; what is none is a date, or nothing. */
+
+static ngx_uint_t
+ngx_http_optcache_send_etag(ngx_str_t *value)
+{
+    return value->len >= 2 && value->data[value->len - 1] == '"';
+}
+
+
+/* The client may have the form in gzip, though it is not there now. */
+
+static ngx_uint_t
+ngx_http_optcache_send_two_forms(ngx_http_request_t *r)
+{
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    return olcf->gzip
+           && ngx_http_test_content_type(r, &olcf->gzip_types) != NULL;
 }
 
 
