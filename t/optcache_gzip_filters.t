@@ -76,7 +76,7 @@ if ($xslt) {
     $conf =~ s/xslt_stylesheet .*;//;
 }
 
-$t->plan(4 + @uris * 8)->write_file_expand('nginx.conf', $conf);
+$t->plan(6 + @uris * 8)->write_file_expand('nginx.conf', $conf);
 
 $t->write_file('sheet.xsl', <<'EOF');
 <xsl:stylesheet version="1.0"
@@ -97,6 +97,8 @@ my $backend = $t->run_http_backend(8081, sub {
                   $stale);
 
     push @fields, 'Age: 100' if $req->{count} == 1 && $req->{uri} =~ /old/;
+
+    return [200, \@fields, '<r>'] if $req->{count} == 1 && $req->{uri} =~ /grow/;
 
     my $body = "<r>$req->{count}<b>" . 'x' x 1000 . "</b><a>$text</a></r>";
 
@@ -135,6 +137,12 @@ like(get('/plain?old'), qr/^UPDATING gzip <r>1/, 'gzip');
 ok(wait_for(sub { get('/plain?old') =~ /^HIT/ }), 'an update');
 like(get('/plain?old'), qr/^HIT gzip <r>2/, 'gzip as well');
 is($backend->count(qr/plain/), 2, 'two answers');
+
+# if it gained nothing, it may do so now
+
+get('/plain?old&grow');
+like(get('/plain?old&grow'), qr/^UPDATING <r>/, 'not worth while');
+ok(wait_for(sub { get('/plain?old&grow') =~ /^HIT gzip <r>2/ }), 'until it is');
 
 ###############################################################################
 

@@ -469,11 +469,11 @@ void ngx_http_optcache_capture_filtered(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 /*
- * The same where the filters see no header, or that of a 304: what was stored
- * before had a gzip form if they leave the body alone.
+ * The same where the filters see no header, or that of a 304: what they did to
+ * that which was stored before is what they would do, if it was of this type.
  */
 
-ngx_rare void ngx_http_optcache_capture_unfiltered(
+ngx_rare void ngx_http_optcache_capture_unfiltered(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 /*

@@ -33,6 +33,8 @@ static ngx_rare ngx_int_t ngx_http_optcache_capture_file(ngx_http_request_t *r,
 static ngx_often void ngx_http_optcache_capture_done(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static void ngx_http_optcache_capture_gzip(ngx_http_optcache_capture_t *cap);
+static ngx_rare ngx_uint_t ngx_http_optcache_capture_same(
+    ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
 static ngx_rare void ngx_http_optcache_capture_no_gzip(
     ngx_http_optcache_capture_t *cap);
 
@@ -48,13 +50,16 @@ void
 ngx_http_optcache_capture_filtered(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
-    ngx_http_optcache_capture_t  *cap;
+    ngx_http_optcache_capture_t   *cap;
+    ngx_http_optcache_loc_conf_t  *olcf;
 
-    cap = ctx->capture;
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
 
-    if (cap->gzip == NULL && !cap->later) {
+    if (!ngx_rarely(olcf->gzip)) {
         return;
     }
+
+    cap = ctx->capture;
 
     if (!r->header_sent
         || r->filter_need_in_memory
@@ -64,16 +69,51 @@ ngx_http_optcache_capture_filtered(ngx_http_request_t *r,
             && r->headers_out.content_encoding == NULL))
     {
         ngx_http_optcache_capture_no_gzip(cap);
+        return;
     }
+
+    cap->entry.untouched = 1;
 }
 
 
 void
-ngx_http_optcache_capture_unfiltered(ngx_http_optcache_ctx_t *ctx)
+ngx_http_optcache_capture_unfiltered(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
 {
-    if (ctx->capture && (!ctx->held || ctx->entry.gzip_len == 0)) {
+    if (ctx->capture == NULL) {
+        return;
+    }
+
+    ctx->capture->entry.untouched = (ctx->held
+                                     && (ctx->entry.untouched
+                                         || ctx->entry.gzip_len)
+                                     && ngx_http_optcache_capture_same(r, ctx));
+
+    if (!ctx->capture->entry.untouched) {
         ngx_http_optcache_capture_no_gzip(ctx->capture);
     }
+}
+
+
+/* Filters look at the type: whether it is what it was. */
+
+static ngx_uint_t
+ngx_http_optcache_capture_same(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    size_t                 len;
+    ngx_optcache_field_t   field;
+
+    len = r->headers_out.content_type_len;
+
+    return ngx_optcache_entry_field(&ctx->entry,
+                                    NGX_OPTCACHE_FIELD_CONTENT_TYPE, &field)
+           == NGX_OK
+           && field.value.len >= len
+           && (field.value.len == len || field.value.data[len] == ';')
+           && ngx_strncasecmp(field.value.data,
+                              r->headers_out.content_type.data, len)
+              == 0;
 }
 
 

@@ -129,7 +129,7 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
     if (ngx_rarely(ctx->background)) {
         /* nobody is to see it */
         ctx->silent = 1;
-        ngx_http_optcache_capture_unfiltered(ctx);
+        ngx_http_optcache_capture_unfiltered(r, ctx);
         ngx_http_optcache_update_unbuffered(r);
         return NGX_OK;
     }
@@ -159,7 +159,7 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
             /* a 304 was made of it, but all of it is to be stored */
             r->header_only = 0;
             ctx->silent = 1;
-            ngx_http_optcache_capture_unfiltered(ctx);
+            ngx_http_optcache_capture_unfiltered(r, ctx);
         }
     }
 

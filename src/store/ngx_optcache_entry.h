@@ -84,6 +84,10 @@ typedef struct {
     ngx_optcache_moment_t     moment;         /* later than these; the position
                                                  is not kept in L1 */
     uint64_t                 *compared;       /* moment.clock in L1, or NULL */
+
+    unsigned                  untouched:1;    /* no filter behind the cache
+                                                 changes its body; in L1 only,
+                                                 0: some do, or nobody knows */
 } ngx_optcache_entry_t;
 
 

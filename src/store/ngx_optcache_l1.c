@@ -430,6 +430,7 @@ ngx_optcache_l1_fill(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
     node->hash = (uint32_t) hash;
     node->shard = (uint8_t) ngx_optcache_l1_shard_of(sh, hash);
     node->status = (uint16_t) e->status;
+    node->untouched = e->untouched;
 
     ngx_optcache_l1_first_cursor(&cursor, sh, node);
 

@@ -57,7 +57,7 @@
 
 
 #define NGX_OPTCACHE_L1_MAGIC      0x4c31434f       /* "OCL1" */
-#define NGX_OPTCACHE_L1_VERSION    7
+#define NGX_OPTCACHE_L1_VERSION    8
 
 #define NGX_OPTCACHE_L1_CELL       64               /* bytes */
 #define NGX_OPTCACHE_L1_CELLS      64               /* of a page */
@@ -168,7 +168,8 @@ typedef struct {
 
     /* to here, a cache line: all that is looked at of what has to leave */
 
-    uint16_t                  status;
+    uint16_t                  status : 15;
+    uint16_t                  untouched : 1;
     uint16_t                  owner;      /* while it is built */
 
     uint64_t                  clock;      /* compared with the ledger to it */

@@ -55,6 +55,7 @@ ngx_optcache_l1_view_meta(ngx_optcache_l1_node_t *node,
     e->body_len = node->body_len;
     e->gzip_len = node->gzip_len;
     e->status = node->status;
+    e->untouched = node->untouched;
     e->date = node->date;
     e->last_modified = node->last_modified;
     e->age = node->age;
