@@ -18,7 +18,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has('http_proxy')->has_program('redis-server')
-        ->plan(24);
+        ->plan(27);
 my $other = Test::Nginx->new();
 
 host($_->[0], $_->[1]) for [$t, 8080], [$other, 8090];
@@ -50,30 +50,41 @@ http {
             optcache c;
             optcache_key \$scheme://\$host\$uri;
             optcache_redis off;
-            proxy_pass http://127.0.0.1:8081;
+            proxy_pass http://127.0.0.1:8084;
         }
 
         location /host/ {
             optcache c;
             optcache_key \$server_name\$request_uri;
             optcache_redis off;
-            proxy_pass http://127.0.0.1:8081;
+            proxy_pass http://127.0.0.1:8084;
         }
 
         location /whole/ {
             optcache c;
             optcache_redis off;
-            proxy_pass http://127.0.0.1:8081;
+            proxy_pass http://127.0.0.1:8084;
         }
 
         location /many/ {
             optcache m;
             optcache_key "\$host-\$uri";
-            proxy_pass http://127.0.0.1:8081;
+            proxy_pass http://127.0.0.1:8084;
         }
 
         location /api/ {
             optcache_api write=on;
+        }
+    }
+
+    server {
+        listen 127.0.0.1:@{[$port + 1]};
+        server_name one.example;
+
+        location / {
+            optcache c;
+            optcache_redis off;
+            proxy_pass http://127.0.0.1:8084;
         }
     }
 }
@@ -83,7 +94,7 @@ EOC
 
 my $redis = $t->run_redis();
 
-my $backend = $t->run_http_backend(8081, sub {
+my $backend = $t->run_http_backend(8084, sub {
     my ($req) = @_;
 
     return [200, ['Cache-Control: max-age=100'], $req->{uri}];
@@ -127,6 +138,17 @@ is(get('/host/', Host => 'two.example'), 'MISS /host/', 'of a host');
 is(get('/host/', Host => 'one.example'), 'HIT /host/', 'found for another');
 purge(8080, { uri => '/host/', host => 'one.example' });
 is(get('/host/', Host => 'one.example'), 'MISS /host/', 'where it is purged');
+
+# another key in the same zone
+
+get('/f?utm=1');
+purge(8080, { uri => '/f' });
+is(get('/f', Port => 8081), 'MISS /f', 'purged for another server, too');
+
+get('/g');
+purge(8080, { uri => '/g?x=1' });
+is(get('/g', Port => 8081), 'HIT /g', 'where another one is not purged');
+is(get('/g?x=1'), 'MISS /g?x=1', 'which does not make it forgotten');
 
 # HTTP/1.0 has no host: it is that of the server
 

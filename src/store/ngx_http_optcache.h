@@ -165,7 +165,6 @@ typedef struct {
     ngx_flag_t                   invalidate_on_write;
     ngx_array_t                 *tags;        /* ngx_http_complex_value_t */
     ngx_flag_t                   redis;       /* the second level is used */
-    ngx_flag_t                   several;     /* a key may be of several URIs */
 
     ngx_flag_t                   lock;
     ngx_msec_t                   lock_timeout;

@@ -412,7 +412,7 @@ ngx_http_optcache_compress_store(ngx_http_optcache_compress_t *task)
     e.gzip = task->gzip;
     e.gzip_len = task->gzip_len;
 
-    if (ngx_http_optcache_marks_renew(task->omcf, task->conf, &e)
+    if (ngx_http_optcache_marks_renew(task->omcf, task->zone, &e)
         != NGX_OPTCACHE_LEDGER_VALID)
     {
         return;

@@ -190,8 +190,6 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
         conf->key = prev->key;
     }
 
-    conf->several = conf->key && !ngx_http_optcache_value_of_uri(conf->key);
-
     if (conf->user == NULL) {
         conf->user = prev->user;
     }
@@ -246,6 +244,12 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     rv = ngx_http_optcache_conf_merge_zone(cf, prev, conf);
     if (rv != NGX_CONF_OK) {
         return rv;
+    }
+
+    if (conf->zone && conf->key
+        && !ngx_http_optcache_value_of_uri(conf->key))
+    {
+        conf->zone->several = 1;
     }
 
     if (conf->zone && conf->gzip) {

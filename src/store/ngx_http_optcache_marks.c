@@ -13,7 +13,7 @@
 #include "ngx_rare.h"
 
 
-static ngx_rare uint64_t ngx_http_optcache_marks_server(ngx_http_request_t *r);
+static ngx_rare uint32_t ngx_http_optcache_marks_server(ngx_http_request_t *r);
 static ngx_rare ngx_int_t ngx_http_optcache_marks_join(ngx_http_request_t *r,
     ngx_str_t *path, ngx_str_t *first, char *between, ngx_str_t *last);
 static ngx_rare ngx_optcache_ledger_verdict_e
@@ -53,7 +53,7 @@ ngx_http_optcache_marks_origin(ngx_http_request_t *r,
 
 /* A request that names no host is for that of the server, as $host tells. */
 
-static uint64_t
+static uint32_t
 ngx_http_optcache_marks_server(ngx_http_request_t *r)
 {
     ngx_http_core_srv_conf_t  *cscf;
@@ -256,7 +256,7 @@ ngx_http_optcache_marks_check_l2(ngx_http_request_t *r,
 
 ngx_optcache_ledger_verdict_e
 ngx_http_optcache_marks_renew(ngx_http_optcache_main_conf_t *omcf,
-    ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_entry_t *e)
+    ngx_optcache_l1_t *zone, ngx_optcache_entry_t *e)
 {
     uint64_t                        clock;
     ngx_optcache_marks_t            marks;
@@ -270,7 +270,7 @@ ngx_http_optcache_marks_renew(ngx_http_optcache_main_conf_t *omcf,
     clock = e->moment.clock;
 
     if (now.clock != clock
-        && (olcf->several || ngx_optcache_key_searched(&e->key)))
+        && (zone->several || ngx_optcache_key_searched(&e->key)))
     {
         /* another URI may have been invalidated that it is found by */
         return NGX_OPTCACHE_LEDGER_GONE;
@@ -326,13 +326,19 @@ ngx_http_optcache_marks_asked(ngx_http_request_t *r,
 }
 
 
-/* By No-Vary-Search, or by a key that does not have all of the URI. */
+/*
+ * By No-Vary-Search, or by a key that does not have all of the URI, of whatever
+ * location with this zone; or it was when it was stored.
+ */
 
 static ngx_uint_t
 ngx_http_optcache_marks_several(ngx_http_optcache_ctx_t *ctx,
     ngx_optcache_entry_t *e)
 {
-    return ctx->conf->several || ngx_optcache_key_searched(&e->key);
+    return ctx->zone->several
+           || e->origin.uri != ctx->origin.uri
+           || e->origin.host != ctx->origin.host
+           || ngx_optcache_key_searched(&e->key);
 }
 
 

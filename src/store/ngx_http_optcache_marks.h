@@ -55,7 +55,8 @@ ngx_int_t ngx_http_optcache_marks_set(ngx_http_request_t *r,
  * Compares an entry of L1, or one to be stored, with what was invalidated
  * since e->moment.clock, and moves that on.  Out of memory, it is gone.  One
  * that is found by several URIs (No-Vary-Search, or a key that leaves the host
- * or some of the URI away) is compared with what was invalidated of that which it was stored for and of that which is asked for.
+ * or some of the URI away) is compared with what was invalidated of that which
+ * it was stored for and of that which is asked for.
  */
 
 ngx_optcache_ledger_verdict_e ngx_http_optcache_marks_check(
@@ -79,7 +80,7 @@ ngx_optcache_ledger_verdict_e ngx_http_optcache_marks_check_l2(
  */
 
 ngx_optcache_ledger_verdict_e ngx_http_optcache_marks_renew(
-    ngx_http_optcache_main_conf_t *omcf, ngx_http_optcache_loc_conf_t *olcf,
+    ngx_http_optcache_main_conf_t *omcf, ngx_optcache_l1_t *zone,
     ngx_optcache_entry_t *e);
 
 /*

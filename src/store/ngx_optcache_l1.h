@@ -65,6 +65,8 @@ typedef struct {
     time_t                    tried;       /* to get a slot, epoch seconds */
     ngx_str_t                 name;
     ngx_metrics_block_t      *requests;    /* NULL: nobody counts here */
+    ngx_uint_t                several;     /* an entry may be of several URIs,
+                                              by a key of this configuration */
     ngx_metrics_block_t      *answers;
 } ngx_optcache_l1_t;
 
