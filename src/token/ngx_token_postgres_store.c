@@ -193,7 +193,8 @@ ngx_token_postgres_outcome(PGresult *result)
 /*
  * What the key itself is wrong for is given up.  Other errors may be for what
  * the role may not do, and then it is tried again later, or for this key: it
- * is given up when others were stored each time before it was refused again.
+ * is given up when others were stored each time before it was refused again,
+ * but for a server that is read-only, as one behind a pooler may be at times.
  * Only those of the role are logged in full, a trigger could tell the key.
  */
 
@@ -206,7 +207,8 @@ ngx_token_postgres_refused(ngx_token_postgres_t *tp, PGresult *result)
 
     wrong = (ngx_pgsql_result_class(result, "22")
              || ngx_pgsql_result_class(result, "23")
-             || tp->item.wrong >= NGX_TOKEN_POSTGRES_WRONG);
+             || (tp->item.wrong >= NGX_TOKEN_POSTGRES_WRONG
+                 && !ngx_pgsql_result_class(result, "25")));
 
     ngx_pgsql_result_reason(result, reason);
 
