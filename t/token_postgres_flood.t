@@ -20,6 +20,9 @@ my $connecting = qr/is not there: it says too much while connecting/;
 my $unasked = qr/is not there: it says more than it was asked for/;
 my $long = qr/is not there: an answer is too long/;
 
+# the most that there may be of these takes a sanitizer its time
+my $small = qr/is not there: (?:an answer is too long|a query timed out)/;
+
 # no two with the same reason in a row: it would be logged once
 
 my @cases = (
@@ -34,7 +37,7 @@ my @cases = (
         endless($s, 'D', pack('nN', 1, 100) . 'x' x 100);
     })],
     ['parameters instead of rows', $unasked, after_hello(\&parameters)],
-    ['rows of nothing', $long, after_hello(sub {
+    ['rows of nothing', $small, after_hello(sub {
         my ($s) = @_;
         columns($s, 1);
         endless($s, 'D', pack('nN', 1, -1));
