@@ -121,7 +121,7 @@ isnt(body(http_get('/old')), $old, 'nor does it put it into L1');
 
 # what was invalidated here while it was with the other one; L1 is empty
 
-my $both = stored('/old');
+my $both = stored('/both');
 is(status(http_request('PURGE', '/other')), 200, 'purged in the other');
 move('a:', '5m');
 reads('a:');
@@ -130,7 +130,7 @@ isnt(body(http_get('/other')), $other, 'is purged in the first');
 my $kept = stored('/kept');
 move('b:', '6m');
 reads('b:');
-is(body(http_get('/old')), $both, 'what was not is taken from Redis');
+is(body(http_get('/both')), $both, 'what was not is taken from Redis');
 
 # a stream that cannot be read
 

@@ -35,6 +35,8 @@ static void ngx_optcache_ledger_later(ngx_optcache_position_t *position,
     ngx_optcache_position_t at);
 static void ngx_optcache_ledger_known(ngx_optcache_position_t *position,
     ngx_optcache_position_t at);
+static void ngx_optcache_ledger_anew(ngx_optcache_ledger_time_t *time,
+    ngx_optcache_position_t least);
 static void ngx_optcache_ledger_before(ngx_optcache_ledger_time_t *time,
     uint64_t clock, ngx_optcache_position_t at);
 
@@ -443,7 +445,11 @@ ngx_optcache_ledger_read(ngx_optcache_ledger_t *ledger,
 
 /*
  * Positions of before say nothing of a stream that is another one: they may be
- * later than any of this.  What is older than "id" is refused as a whole.
+ * later than any of this.  What is older than "id" is refused as a whole.  But
+ * what this host has invalidated before a turn may be in none, and a hello may
+ * have told where it is before any of the stream was read: it stays there.
+ *
+ * "id" is written last: whoever comes after one that dies here begins anew.
  */
 
 ngx_uint_t
@@ -452,7 +458,7 @@ ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
 {
     uint64_t                      clock;
     ngx_uint_t                    i, j;
-    ngx_optcache_ledger_time_t   *time;
+    ngx_optcache_ledger_set_t    *set;
     ngx_optcache_ledger_shctx_t  *sh;
 
     sh = ledger->sh;
@@ -468,35 +474,31 @@ ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
     ngx_memory_barrier();
 
     for (i = 0; i < NGX_OPTCACHE_LEDGER_SETS; i++) {
-        sh->sets[i].gone.position = 0;
+        set = &sh->sets[i];
+
+        ngx_optcache_ledger_anew(&set->gone, sh->least);
 
         for (j = 0; j < NGX_OPTCACHE_LEDGER_WAYS; j++) {
-            time = &sh->sets[i].ways[j].time;
-
-            if (time->position != NGX_OPTCACHE_POSITION_UNKNOWN) {
-                time->position = 0;
-            }
+            ngx_optcache_ledger_anew(&set->ways[j].time, sh->least);
         }
     }
 
-    /* "last" of a kind may be that of one whose position is not known */
+    /*
+     * "last" of a kind may be that of one whose position is not known; the
+     * clock of all is not that of an event, if there was none.
+     */
 
     for (i = 0; i < 2; i++) {
-        if (sh->last[i][NGX_OPTCACHE_MARK_ALL].position
-            != NGX_OPTCACHE_POSITION_UNKNOWN)
-        {
-            sh->last[i][NGX_OPTCACHE_MARK_ALL].position = 0;
-        }
+        ngx_optcache_ledger_anew(&sh->last[i][NGX_OPTCACHE_MARK_ALL],
+                                 sh->events[i][NGX_OPTCACHE_MARK_ALL]
+                                 ? sh->least : 0);
     }
-
-    sh->id = *id;
 
     sh->begin = ngx_optcache_ledger_position(id, 0);
 
     ngx_optcache_ledger_set(&sh->position, sh->begin);
 
     lost |= sh->moved;
-    sh->moved = 0;
 
     if (lost) {
         clock = sh->clock + 1;
@@ -508,9 +510,25 @@ ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
         (void) ngx_atomic_fetch_add(&sh->stream.gaps, 1);
     }
 
+    ngx_memory_barrier();
+    sh->moved = 0;
+
+    ngx_memory_barrier();
+    sh->id = *id;
+
     ngx_shmtx_unlock(&ledger->shpool->mutex);
 
     return lost;
+}
+
+
+static void
+ngx_optcache_ledger_anew(ngx_optcache_ledger_time_t *time,
+    ngx_optcache_position_t least)
+{
+    if (time->position != NGX_OPTCACHE_POSITION_UNKNOWN) {
+        ngx_optcache_ledger_set(&time->position, time->clock ? least : 0);
+    }
 }
 
 

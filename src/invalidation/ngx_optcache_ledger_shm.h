@@ -108,8 +108,9 @@ struct ngx_optcache_ledger_shctx_s {
     uint64_t                       read;      /* the one that "id" is of */
 
     ngx_optcache_ledger_id_t       id;        /* of "position", in full */
-    ngx_optcache_position_t        least;     /* of what is known from now on
-                                                 of a mark; UNKNOWN: nothing */
+    ngx_optcache_position_t        least;     /* of what is known of a mark
+                                                 since the turn, all of before
+                                                 included; UNKNOWN: nothing */
     ngx_uint_t                     moved;     /* L1 is of another stream */
 
     ngx_uint_t                     npending;

@@ -85,6 +85,21 @@ event_of(char *tag)
 }
 
 
+static ngx_optcache_event_t
+all(void)
+{
+    ngx_optcache_event_t   event;
+    ngx_optcache_target_t  target;
+
+    ngx_memzero(&target, sizeof(target));
+    target.all = 1;
+
+    assert_int_equal(ngx_optcache_mark_event(&target, &event), NGX_OK);
+
+    return event;
+}
+
+
 /* of an entry with a tag that was asked for at "ms" */
 
 static ngx_optcache_ledger_verdict_e
@@ -119,6 +134,21 @@ all_read(ngx_optcache_ledger_t *l, uint64_t first, uint64_t last)
     id = id_of(last);
     ngx_optcache_ledger_read(l, &id);
     ngx_optcache_ledger_whole(l);
+}
+
+
+/* one that is written at "ms", when all is there */
+
+static void
+hello(ngx_optcache_ledger_t *l, uint64_t ms)
+{
+    ngx_optcache_moment_t     moment;
+    ngx_optcache_ledger_id_t  id;
+
+    id = id_of(ms);
+    ngx_optcache_ledger_now(l, &moment);
+
+    assert_int_equal(ngx_optcache_ledger_settle(l, &id, moment.clock), NGX_OK);
 }
 
 
@@ -269,6 +299,93 @@ test_meanwhile(void **state)
 }
 
 
+/* a hello that is answered before anything was read */
+
+static void
+test_hello_first(void **state)
+{
+    ngx_optcache_ledger_t     *next;
+    ngx_optcache_event_t       event;
+    ngx_optcache_ledger_id_t   id;
+
+    ngx_optcache_ledger_enter(&ledger, FIRST);
+    all_read(&ledger, 100, 300);
+
+    next = enter(OTHER);
+    all_read(next, 100, 300);
+
+    event = event_of("a");
+    ngx_optcache_ledger_apply(next, &event, NULL);
+
+    next = enter(FIRST);
+    hello(next, 350);
+    all_read(next, 100, 400);
+    assert_int_equal(verdict_l2(next, "a", 300), NGX_OPTCACHE_LEDGER_GONE);
+    assert_int_equal(verdict_l2(next, "a", 360), NGX_OPTCACHE_LEDGER_VALID);
+    assert_int_equal(verdict_l2(next, "b", 300), NGX_OPTCACHE_LEDGER_VALID);
+
+    /* nor is it forgotten when some of it was lost, and is read once more */
+
+    id = id_of(150);
+    assert_true(ngx_optcache_ledger_reset(next, &id, 1));
+    all_read(next, 150, 400);
+    assert_int_equal(verdict_l2(next, "a", 300), NGX_OPTCACHE_LEDGER_GONE);
+    assert_int_equal(verdict_l2(next, "b", 300), NGX_OPTCACHE_LEDGER_VALID);
+}
+
+
+/* the same where there was none; all, which is no mark like others */
+
+static void
+test_hello_none(void **state)
+{
+    ngx_optcache_ledger_t     *next;
+    ngx_optcache_event_t       event;
+    ngx_optcache_ledger_id_t   id;
+
+    ngx_optcache_ledger_enter(&ledger, NONE);
+
+    event = all();
+    ngx_optcache_ledger_apply(&ledger, &event, NULL);
+
+    next = enter(FIRST);
+    hello(next, 350);
+    all_read(next, 100, 400);
+    assert_int_equal(verdict_l2(next, "a", 300), NGX_OPTCACHE_LEDGER_GONE);
+    assert_int_equal(verdict_l2(next, "a", 360), NGX_OPTCACHE_LEDGER_VALID);
+
+    /* none for a while, and then not all is there that was to be read */
+
+    next = enter(NONE);
+    ngx_optcache_ledger_apply(next, &event, NULL);
+
+    next = enter(FIRST);
+    hello(next, 450);
+
+    id = id_of(380);
+    assert_true(ngx_optcache_ledger_reset(next, &id, 1));
+    all_read(next, 380, 500);
+    assert_int_equal(verdict_l2(next, "a", 440), NGX_OPTCACHE_LEDGER_GONE);
+    assert_int_equal(verdict_l2(next, "a", 460), NGX_OPTCACHE_LEDGER_VALID);
+}
+
+
+/* no event of all: nothing but what is older than the stream is refused */
+
+static void
+test_hello_alone(void **state)
+{
+    ngx_optcache_ledger_t  *next;
+
+    ngx_optcache_ledger_enter(&ledger, NONE);
+
+    next = enter(FIRST);
+    hello(next, 350);
+    all_read(next, 100, 400);
+    assert_int_equal(verdict_l2(next, "a", 300), NGX_OPTCACHE_LEDGER_VALID);
+}
+
+
 /* an event that only those were told of who read another stream */
 
 static void
@@ -350,6 +467,12 @@ main(void)
         cmocka_unit_test_setup_teardown(test_other, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_meanwhile, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_hello_first, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_hello_none, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_hello_alone, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_told, ledger_create,
                                         ledger_destroy),
