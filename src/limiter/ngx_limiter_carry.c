@@ -16,6 +16,8 @@ static ngx_uint_t ngx_limiter_carry_over(const ngx_limiter_entry_t *entry,
 static void ngx_limiter_carry_back(ngx_limiter_state_t *state,
     const ngx_limiter_policy_t *policy, const ngx_limiter_carry_t *carry,
     ngx_uint_t hosts);
+static void ngx_limiter_carry_flip(ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy);
 
 
 ngx_uint_t
@@ -149,8 +151,62 @@ ngx_limiter_carry_renew(ngx_limiter_zone_t *zone, ngx_limiter_entry_t *entry,
 
 
 void
+ngx_limiter_carry_unreserve(ngx_limiter_item_t *item,
+    ngx_limiter_entry_t *entry)
+{
+    ngx_uint_t            hosts, renewed;
+    ngx_limiter_state_t  *state;
+
+    if (!item->reserved) {
+        return;
+    }
+
+    item->reserved = 0;
+
+    state = &entry->state;
+    hosts = ngx_max(item->share.hosts, 1);
+    renewed = (entry->life != item->life);
+
+    if (renewed) {
+        ngx_limiter_carry_flip(state, item->policy);
+    }
+
+    ngx_limiter_settle_back(state, item->policy, item->take, 0, item->now,
+                            hosts);
+
+    if (renewed) {
+        ngx_limiter_carry_flip(state, item->policy);
+    }
+}
+
+
+/* what is told is not, and what is not is */
+
+static void
+ngx_limiter_carry_flip(ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy)
+{
+    ngx_uint_t             i;
+    ngx_limiter_record_t  *record;
+
+    for (i = 0; i < policy->nrates; i++) {
+        record = &state->records[i];
+
+        record->told = record->own - record->told;
+        record->prev_told = (record->own_prev && !record->prev_told);
+    }
+}
+
+
+/*
+ * After a renewal nothing is put back: what was carried is untold again, or has
+ * been told again since; or it is known as used, and is told as that.
+ */
+
+void
 ngx_limiter_carry_restore(ngx_limiter_item_t *item)
 {
+    ngx_int_t             rc;
     ngx_uint_t            hosts;
     ngx_limiter_zone_t   *zone;
     ngx_limiter_entry_t   entry;
@@ -164,20 +220,26 @@ ngx_limiter_carry_restore(ngx_limiter_item_t *item)
 
     ngx_limiter_local_lock(zone);
 
-    (void) ngx_limiter_local_load(zone, &item->subject.key, item->policy,
-                                  &entry, ngx_limiter_local_now());
+    rc = ngx_limiter_local_load(zone, &item->subject.key, item->policy,
+                                &entry, ngx_limiter_local_now());
 
-    if (item->reserved) {
-        item->reserved = 0;
-        ngx_limiter_settle_back(&entry.state, item->policy, item->take, 0,
-                                item->now, hosts);
-    }
+    ngx_limiter_carry_unreserve(item, &entry);
 
     if (item->carry) {
-        ngx_limiter_carry_back(&entry.state, item->policy, item->carry,
-                               hosts);
+
+        if (rc != NGX_OK || entry.life == item->life) {
+            ngx_limiter_carry_back(&entry.state, item->policy, item->carry,
+                                   hosts);
+            entry.era--;
+
+        } else if (entry.era == item->era) {
+
+            /* nobody has told since what is known as used */
+
+            entry.era--;
+        }
+
         item->carry = NULL;
-        entry.era--;
     }
 
     ngx_limiter_carry_renew(zone, &entry, item->policy, hosts, item->now);

@@ -46,6 +46,15 @@ void ngx_limiter_carry_renew(ngx_limiter_zone_t *zone,
     ngx_uint_t hosts, uint64_t now);
 
 /*
+ * Takes "take" back, if it was counted for the item: of what is told, or, when
+ * the entry has been renewed since, of what is to be told again.  To be called
+ * of an entry of a locked zone before it is renewed.
+ */
+
+void ngx_limiter_carry_unreserve(ngx_limiter_item_t *item,
+    ngx_limiter_entry_t *entry);
+
+/*
  * There was no answer: what the item carried is not told, and what it was to
  * take was not taken.
  */

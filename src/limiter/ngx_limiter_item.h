@@ -87,6 +87,9 @@ typedef struct ngx_limiter_item_s {
     uint64_t                  since;     /* ngx_limiter_local_now() of it */
 
     ngx_limiter_carry_t      *carry;     /* one for each rate, or NULL */
+    uint16_t                  life;      /* of the entry when "carry" was taken
+                                            out of it, or "take" reserved */
+    uint16_t                  era;       /* the same */
     ngx_limiter_on_error_e    on_error;
 
     /* the answer */

@@ -204,6 +204,9 @@ ngx_limiter_mirror_tell(ngx_limiter_item_t *item, ngx_limiter_entry_t *entry,
         item->reserved = 1;
     }
 
+    item->life = entry->life;
+    item->era = entry->era;
+
     if (untold || item->reserved) {
         ngx_limiter_local_save(item->zone, &item->subject.key, entry);
     }
@@ -367,11 +370,7 @@ ngx_limiter_mirror_learn(ngx_limiter_item_t *item, uint16_t era, uint64_t sent)
 
     hosts = ngx_max(item->share.hosts, 1);
 
-    if (item->reserved) {
-        item->reserved = 0;
-        ngx_limiter_settle_back(&entry.state, item->policy, item->take, 0,
-                                item->now, hosts);
-    }
+    ngx_limiter_carry_unreserve(item, &entry);
 
     ngx_limiter_carry_renew(zone, &entry, item->policy,
                             ngx_max(item->share.hosts, 1), item->now);

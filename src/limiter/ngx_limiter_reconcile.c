@@ -37,6 +37,8 @@ typedef struct {
 typedef struct {
     u_char                    key[NGX_LIMITER_TABLE_KEY];
     size_t                    len;
+    uint16_t                  life;
+    uint16_t                  era;
     ngx_limiter_carry_t       carry[NGX_LIMITER_MAX_RATES];
 } ngx_limiter_untold_t;
 
@@ -267,6 +269,9 @@ ngx_limiter_reconcile_slot(ngx_limiter_reconcile_t *rec,
         entry.era = (uint16_t) ngx_limiter_fleet_era(fleet);
     }
 
+    untold->life = entry.life;
+    untold->era = entry.era;
+
     if (any || told) {
         ngx_limiter_local_save(zone, &key, &entry);
     }
@@ -290,6 +295,8 @@ ngx_limiter_reconcile_tell(ngx_limiter_reconcile_t *rec,
     item.zone = zone;
     item.policy = &zone->policy;
     item.carry = untold->carry;
+    item.life = untold->life;
+    item.era = untold->era;
     item.share.hosts = ngx_limiter_fleet_hosts(rec->redis->fleet);
     item.subject.key = key;
 

@@ -102,6 +102,8 @@ ngx_limiter_task_create(ngx_limiter_redis_t *redis, ngx_limiter_item_t *item,
         ngx_memcpy(task->carry, item->carry,
                    item->policy->nrates * sizeof(ngx_limiter_carry_t));
         copy->carry = task->carry;
+        copy->life = item->life;
+        copy->era = item->era;
     }
 
     task->kind = kind;

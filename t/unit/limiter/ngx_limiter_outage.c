@@ -504,6 +504,131 @@ test_empty_again(void **state)
 }
 
 
+/*
+ * A question that was to tell of much is not answered; before that is known,
+ * Redis was found to be empty, and another one tells the same.
+ */
+
+static void
+late(ngx_uint_t algorithm, ngx_uint_t answered)
+{
+    ngx_uint_t  i;
+
+    create(algorithm);
+
+    for (i = 0; i < HOSTS; i++) {
+        hosts[i].away = 1;
+        hosts[i].settling = 1;
+    }
+
+    for (i = 0; i < 100; i++) {
+        question_ask(&pending[0], 0);
+        answer_all(HOSTS);
+    }
+
+    hosts[0].away = 0;
+    hosts[0].era++;
+
+    question_ask(&pending[0], 0);
+
+    assert_non_null(pending[0].item.carry);
+
+    ngx_memzero(&redis, sizeof(redis));
+
+    hosts[0].era++;
+    hosts[0].life++;
+
+    question_ask(&pending[1], 0);
+
+    assert_non_null(pending[1].item.carry);
+
+    if (answered) {
+        answer(&pending[1]);
+    }
+
+    hosts[0].away = 1;
+    answer(&pending[0]);
+    hosts[0].away = 0;
+
+    settle();
+
+    assert_int_equal(passed, 102);
+
+    /* what was reserved for the one is told by the other */
+
+    assert_true(counted() >= passed && counted() <= passed + 1);
+
+    destroy();
+}
+
+
+static void
+test_late(void **state)
+{
+    ngx_uint_t  algorithm;
+
+    for (algorithm = 1; algorithm <= 3; algorithm++) {
+        late(algorithm, 0);
+        late(algorithm, 1);
+    }
+}
+
+
+/* Redis was found to be empty while a question has a unit reserved */
+
+static void
+test_late_reserved(void **state)
+{
+    ngx_uint_t  i, algorithm, answered;
+
+    for (i = 0; i < 6; i++) {
+        algorithm = 1 + i / 2;
+        answered = i % 2;
+
+        create(algorithm);
+
+        hosts[0].away = 1;
+        hosts[0].settling = 1;
+
+        question_ask(&pending[0], 0);
+        answer_all(HOSTS);
+
+        hosts[0].away = 0;
+        hosts[0].era++;
+
+        question_ask(&pending[0], 0);
+        answer_all(HOSTS);
+
+        /* all is told; these have units reserved, and are under way */
+
+        question_ask(&pending[0], 0);
+        question_ask(&pending[1], 0);
+
+        assert_null(pending[1].item.carry);
+        assert_true(pending[1].item.reserved);
+
+        ngx_memzero(&redis, sizeof(redis));
+
+        hosts[0].life++;
+
+        answer(&pending[0]);
+
+        hosts[0].away = !answered;
+        answer(&pending[1]);
+
+        hosts[0].away = 0;
+        hosts[0].era++;
+
+        settle();
+
+        assert_int_equal(passed, 4);
+        assert_int_equal(counted(), passed);
+
+        destroy();
+    }
+}
+
+
 int
 main(void)
 {
@@ -511,7 +636,9 @@ main(void)
         cmocka_unit_test(test_once),
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_again),
-        cmocka_unit_test(test_empty_again)
+        cmocka_unit_test(test_empty_again),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_late_reserved)
     };
 
     cycle.log = &logger;
