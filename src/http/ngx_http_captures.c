@@ -40,8 +40,6 @@ static void ngx_http_captures_again(ngx_http_request_t *r,
     ngx_http_captures_t *kept);
 static ngx_int_t ngx_http_captures_group(ngx_http_captures_t *kept,
     u_char *ip, ngx_str_t *part);
-static ngx_int_t ngx_http_captures_join(ngx_http_request_t *r,
-    ngx_str_t *parts, ngx_uint_t n, ngx_str_t *result);
 
 
 /* of $token_failed, of this worker; -1: there is none */
@@ -278,7 +276,7 @@ ngx_http_captures_group(ngx_http_captures_t *kept, u_char *ip, ngx_str_t *part)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_captures_join(ngx_http_request_t *r, ngx_str_t *parts, ngx_uint_t n,
     ngx_str_t *result)
 {

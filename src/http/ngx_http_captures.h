@@ -159,6 +159,11 @@ ngx_int_t ngx_http_captures_value(ngx_http_request_t *r,
 ngx_int_t ngx_http_captures_value_strict(ngx_http_request_t *r,
     ngx_http_complex_value_t *value, ngx_str_t *result);
 
+/* "n" parts in one text, from r->pool.  NGX_ERROR when out of memory. */
+
+ngx_int_t ngx_http_captures_join(ngx_http_request_t *r, ngx_str_t *parts,
+    ngx_uint_t n, ngx_str_t *result);
+
 /* ngx_http_test_predicates(): NGX_DECLINED if one of them is true. */
 
 ngx_int_t ngx_http_captures_test(ngx_http_request_t *r,

@@ -11,7 +11,6 @@
 #include "ngx_http_captures.h"
 #include "ngx_http_optcache_value.h"
 #include "ngx_rare.h"
-#include "ngx_text.h"
 
 
 #define ngx_http_optcache_value_is(name, other)                               \
@@ -38,8 +37,6 @@ static ngx_uint_t ngx_http_optcache_value_named(ngx_table_elt_t *h,
     ngx_str_t *name);
 static void ngx_http_optcache_value_keep(ngx_http_variable_value_t *vv,
     size_t len, u_char *data);
-static ngx_apart ngx_int_t ngx_http_optcache_value_join(ngx_http_request_t *r,
-    ngx_str_t *parts, ngx_uint_t n, ngx_str_t *result);
 
 
 ngx_int_t
@@ -289,7 +286,7 @@ ngx_http_optcache_value(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    return ngx_http_optcache_value_join(r, parts, n, result);
+    return ngx_http_captures_join(r, parts, n, result);
 }
 
 
@@ -512,34 +509,4 @@ ngx_http_optcache_value_keep(ngx_http_variable_value_t *vv, size_t len,
     vv->no_cacheable = 0;
     vv->not_found = 0;
     vv->data = data;
-}
-
-
-static ngx_int_t
-ngx_http_optcache_value_join(ngx_http_request_t *r, ngx_str_t *parts,
-    ngx_uint_t n, ngx_str_t *result)
-{
-    u_char      *p;
-    size_t       len;
-    ngx_uint_t   i;
-
-    len = 0;
-
-    for (i = 0; i < n; i++) {
-        len += parts[i].len;
-    }
-
-    p = ngx_pnalloc(r->pool, len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    result->data = p;
-    result->len = len;
-
-    for (i = 0; i < n; i++) {
-        p = ngx_text_copy(p, &parts[i]);
-    }
-
-    return NGX_OK;
 }
