@@ -36,7 +36,7 @@ typedef struct {
     ngx_optcache_l1_t              *zone;
     ngx_optcache_entry_t            entry;    /* pinned */
     ngx_int_t                       level;
-    ngx_http_optcache_loc_conf_t   *conf;
+    ngx_flag_t                      redis;    /* optcache_redis */
     ngx_chain_t                    *gzip;     /* what the thread has made */
     size_t                          gzip_len;
     ngx_atomic_t                    over;     /* the thread is done with it */
@@ -222,7 +222,7 @@ ngx_http_optcache_compress_start(ngx_http_request_t *r,
     task->omcf = omcf;
     task->zone = ctx->zone;
     task->level = ctx->capture->gzip_level;
-    task->conf = ctx->conf;
+    task->redis = ctx->conf->redis;
 
     if (ngx_http_optcache_compress_pin(task, &ctx->capture->entry) != NGX_OK) {
         goto failed;
@@ -424,7 +424,7 @@ ngx_http_optcache_compress_store(ngx_http_optcache_compress_t *task)
                    "optcache store of gzip:%i body:%uz gzip:%uz",
                    rc, e.body_len, e.gzip_len);
 
-    if (rc == NGX_OK && task->conf->redis) {
+    if (rc == NGX_OK && task->redis) {
         (void) ngx_http_optcache_store_l2(task->omcf, task->zone, task->pool,
                                           &e, 1);
     }

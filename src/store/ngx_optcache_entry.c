@@ -275,6 +275,7 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     e->moment.clock = 0;
     e->moment.position = ngx_optcache_get64(p + 48);
     e->compared = NULL;
+    e->untouched = 0;
     e->origin.host = ngx_optcache_get32(p + 56);
     e->origin.uri = ngx_optcache_get32(p + 60);
     e->key.len = ngx_optcache_get32(p + 64);
