@@ -31,6 +31,7 @@ static void fuzz_accepted(ngx_pool_t *pool, ngx_str_t *value,
     ngx_optcache_entry_t *e);
 static void fuzz_chain(ngx_chain_t *cl, u_char *data, size_t len);
 static uint32_t fuzz_get32(u_char *p);
+static uint64_t fuzz_get64(u_char *p);
 
 
 static ngx_log_t  fuzz_log;
@@ -153,12 +154,23 @@ fuzz_accepted(ngx_pool_t *pool, ngx_str_t *value, ngx_optcache_entry_t *e)
         abort();
     }
 
-    /* but for the CRC and a date in the future */
+    /* but for the CRC, and a date in the future, which makes it old */
 
-    if (ngx_memcmp(again.data + 8, value->data + 8, 12) != 0
-        || ngx_memcmp(again.data + 28, value->data + 28, value->len - 28)
-           != 0)
-    {
+    if (fuzz_get64(value->data + 20) > (uint64_t) NOW) {
+
+        if (e->date != NOW
+            || (ngx_optcache_entry_fresh(e, NOW)
+                && fuzz_get64(value->data + 20) > (uint64_t) NOW + 60
+                && e->status))
+        {
+            abort();
+        }
+
+        ngx_memcpy(again.data + 12, value->data + 12, 4);
+        ngx_memcpy(again.data + 20, value->data + 20, 8);
+    }
+
+    if (ngx_memcmp(again.data + 8, value->data + 8, value->len - 8) != 0) {
         abort();
     }
 }
@@ -188,4 +200,11 @@ fuzz_get32(u_char *p)
 {
     return (uint32_t) p[0] | (uint32_t) p[1] << 8 | (uint32_t) p[2] << 16
            | (uint32_t) p[3] << 24;
+}
+
+
+static uint64_t
+fuzz_get64(u_char *p)
+{
+    return (uint64_t) fuzz_get32(p) | (uint64_t) fuzz_get32(p + 4) << 32;
 }
