@@ -255,14 +255,16 @@ ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
         ngx_optcache_ledger_set(&last->clock, clock);
     }
 
-    if (id
-        && time->position == NGX_OPTCACHE_POSITION_UNKNOWN
-        && !ngx_optcache_ledger_awaits(sh, event->mark, NULL))
-    {
-        ngx_optcache_ledger_set(&time->position, ngx_max(at, sh->least));
-    } else {
-        ngx_optcache_ledger_later(&time->position, at);
+    if (id) {
+        ngx_optcache_ledger_later(&sh->latest, at);
     }
+
+    if (id && !ngx_optcache_ledger_awaits(sh, event->mark, NULL)) {
+        ngx_optcache_ledger_known(&time->position,
+                                  ngx_max(sh->latest, sh->least));
+    }
+
+    ngx_optcache_ledger_later(&time->position, at);
 
     (void) ngx_atomic_fetch_add(&sh->stream.events, 1);
     sh->events[soft][kind]++;
@@ -289,14 +291,18 @@ ngx_optcache_ledger_placed(ngx_optcache_ledger_t *ledger,
 
     time = ngx_optcache_ledger_find(sh, event->mark);
 
-    if (time && ngx_optcache_ledger_follows(ledger)) {
+    if (ngx_optcache_ledger_follows(ledger)) {
+        ngx_optcache_ledger_later(&sh->latest, at);
 
-        if (!ngx_optcache_ledger_awaits(sh, event->mark, ticket)) {
-            ngx_optcache_ledger_known(&time->position,
-                                      ngx_max(at, sh->least));
+        if (time) {
+
+            if (!ngx_optcache_ledger_awaits(sh, event->mark, ticket)) {
+                ngx_optcache_ledger_known(&time->position,
+                                          ngx_max(sh->latest, sh->least));
+            }
+
+            ngx_optcache_ledger_later(&time->position, at);
         }
-
-        ngx_optcache_ledger_later(&time->position, at);
     }
 
     ngx_shmtx_unlock(&ledger->shpool->mutex);
@@ -391,6 +397,11 @@ ngx_optcache_ledger_later(ngx_optcache_position_t *position,
     }
 }
 
+
+/*
+ * What is known of the last of them: others of this mark may have been read, or
+ * put there by another worker, while it was not.
+ */
 
 static void
 ngx_optcache_ledger_known(ngx_optcache_position_t *position,
@@ -495,6 +506,7 @@ ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
     }
 
     sh->begin = ngx_optcache_ledger_position(id, 0);
+    sh->latest = sh->begin;
 
     ngx_optcache_ledger_set(&sh->position, sh->begin);
 

@@ -129,6 +129,7 @@ ngx_optcache_ledger_move(ngx_optcache_ledger_shctx_t *sh)
     ngx_memzero(&sh->id, sizeof(ngx_optcache_ledger_id_t));
 
     sh->begin = NGX_OPTCACHE_POSITION_UNKNOWN;
+    sh->latest = 0;
     ngx_optcache_ledger_set(&sh->position, 0);
 }
 

@@ -30,7 +30,7 @@
 
 
 #define NGX_OPTCACHE_LEDGER_MAGIC    0x474c434f     /* "OCLG" */
-#define NGX_OPTCACHE_LEDGER_VERSION  4
+#define NGX_OPTCACHE_LEDGER_VERSION  5
 
 #define NGX_OPTCACHE_LEDGER_WAYS     4
 #define NGX_OPTCACHE_LEDGER_SETS     8192
@@ -111,6 +111,8 @@ struct ngx_optcache_ledger_shctx_s {
     ngx_optcache_position_t        least;     /* of what is known of a mark
                                                  since the turn, all of before
                                                  included; UNKNOWN: nothing */
+    ngx_optcache_position_t        latest;    /* of an event of the stream,
+                                                 read or put there */
     ngx_uint_t                     moved;     /* L1 is of another stream */
 
     ngx_uint_t                     npending;

@@ -689,6 +689,67 @@ test_placed_two(void **state)
 }
 
 
+/* What is answered last need not be what was put there last. */
+
+static void
+test_placed_between(void **state)
+{
+    item_t                         item;
+    ngx_uint_t                     i;
+    ngx_optcache_event_t           event;
+    ngx_optcache_ledger_id_t       id;
+    ngx_optcache_ledger_ticket_t   first, second;
+
+    id = id_of(100, 0);
+    ngx_optcache_ledger_reset(&ledger, &id, 0);
+    ngx_optcache_ledger_whole(&ledger);
+
+    event = event_of("tag", "t", 0);
+
+    for (i = 0; i < 2; i++) {
+        id = id_of(155 + i * 100, 0);
+        ngx_optcache_ledger_read(&ledger, &id);
+
+        /* asked for between the two */
+
+        item_make(&item, "a", "/x", 0, "t");
+
+        assert_int_equal(ngx_optcache_ledger_post(&ledger, &event, 1, &first),
+                         NGX_OK);
+        ngx_optcache_ledger_apply(&ledger, &event, NULL);
+
+        if (i == 0) {
+            /* of another host */
+            id = id_of(160, 0);
+            ngx_optcache_ledger_apply(&ledger, &event, &id);
+
+        } else {
+            /* of another worker */
+            assert_int_equal(ngx_optcache_ledger_post(&ledger, &event, 1,
+                                                      &second),
+                             NGX_OK);
+            ngx_optcache_ledger_apply(&ledger, &event, NULL);
+
+            id = id_of(260, 0);
+            ngx_optcache_ledger_placed(&ledger, &event, &id, &second);
+            ngx_optcache_ledger_told(&ledger, &second);
+        }
+
+        id = id_of(200 + i * 100, 0);
+        ngx_optcache_ledger_read(&ledger, &id);
+
+        id = id_of(150 + i * 100, 0);
+        ngx_optcache_ledger_placed(&ledger, &event, &id, &first);
+        ngx_optcache_ledger_told(&ledger, &first);
+
+        assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+
+        item_make(&item, "a", "/x", 0, "t");
+        assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_VALID);
+    }
+}
+
+
 /* an id that is not a time */
 
 static void
@@ -940,6 +1001,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_placed, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_placed_two, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_placed_between, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_far, ledger_create,
                                         ledger_destroy),
