@@ -193,7 +193,7 @@ sub reads {
 }
 
 
-sub moved { return $t->log_count(qr/\[notice\].* since a reload/) }
+sub moved { return $t->log_count(qr/\[notice\].* had not read the stream/) }
 
 
 # What is added has been read.

@@ -8,7 +8,12 @@
 #include <ngx_core.h>
 
 #include "ngx_optcache_ledger_shm.h"
+#include "ngx_redis_tracking.h"
 
+
+/* ms from a start to the first read, as it is when Redis is there */
+
+#define NGX_OPTCACHE_LEDGER_LATE  5000
 
 /* of a position: the number of an event within its millisecond */
 
@@ -135,6 +140,7 @@ ngx_optcache_ledger_init(ngx_optcache_ledger_t *ledger, ngx_log_t *log)
         goto failed;
     }
 
+    sh->made = ngx_redis_tracking_now();
     sh->cycles = 1;
     ledger->cycle = 1;
     ledger->turn = 0;
@@ -428,6 +434,14 @@ ngx_optcache_ledger_id(ngx_optcache_ledger_t *ledger,
     ngx_shmtx_lock(&ledger->shpool->mutex);
     *id = ledger->sh->id;
     ngx_shmtx_unlock(&ledger->shpool->mutex);
+}
+
+
+ngx_uint_t
+ngx_optcache_ledger_late(ngx_optcache_ledger_t *ledger)
+{
+    return ngx_redis_tracking_now() - ledger->sh->made
+           >= NGX_OPTCACHE_LEDGER_LATE;
 }
 
 

@@ -219,6 +219,13 @@ void ngx_optcache_ledger_read(ngx_optcache_ledger_t *ledger,
 ngx_uint_t ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
     ngx_optcache_ledger_id_t *id, ngx_uint_t lost);
 
+/*
+ * Whether a host that has read nothing yet may have lost something: it was made
+ * longer ago than it takes to begin to read.
+ */
+
+ngx_uint_t ngx_optcache_ledger_late(ngx_optcache_ledger_t *ledger);
+
 /* All that was in the stream has been read: as it is without a reset. */
 
 void ngx_optcache_ledger_whole(ngx_optcache_ledger_t *ledger);

@@ -103,6 +103,7 @@ struct ngx_optcache_ledger_shctx_s {
 
     /* below: under the mutex of the zone */
 
+    uint64_t                       made;      /* ms, when it was */
     uint64_t                       cycles;    /* numbers given to them */
     uint64_t                       source;    /* the stream; 0: none */
     uint64_t                       read;      /* the one that "id" is of */

@@ -599,7 +599,7 @@ ngx_optcache_reader_log_gap(ngx_optcache_reader_t *reader)
 {
     if (reader->id.ms == 0 && reader->id.number == 0) {
         ngx_log_error(NGX_LOG_NOTICE, reader->log, 0,
-                      "optcache reads the stream \"%V\" since a reload: "
+                      "optcache had not read the stream \"%V\" until now: "
                       "nothing that was stored before is used",
                       &reader->teller->stream);
         return;

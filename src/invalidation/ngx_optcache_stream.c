@@ -165,7 +165,9 @@ ngx_optcache_stream_take(ngx_optcache_teller_t *teller,
 
 /*
  * Nothing is known of what was before the first event.  A host that has read
- * nothing yet has lost nothing.  What this host has told lately may be lost as
+ * nothing yet has lost nothing, if it has just begun; what it has stored while
+ * Redis was away may have been invalidated in a stream that was trimmed or lost
+ * since.  What this host has told lately may be lost as
  * well, before others have read it: a replica that takes over need not have it
  * all, and what others read last may be there all the same.
  */
@@ -185,7 +187,9 @@ ngx_optcache_stream_begin(ngx_optcache_teller_t *teller,
     }
 
     told->gap = ngx_optcache_ledger_reset(teller->ledger, &first,
-                                          id->ms || id->number);
+                                          id->ms || id->number
+                                          || ngx_optcache_ledger_late(
+                                                           teller->ledger));
 
     if (told->gap) {
         now = ngx_redis_tracking_now();
