@@ -145,6 +145,11 @@ my @bad = (
     [http => 'ratelimit_redis_server x;',
      'invalid parameter "x" in "ratelimit_redis_server", expected '
      . '"password_file=", "connections="'],
+    [http => 'ratelimit_redis_server rediss://127.0.0.1 tls_ca=/no/such;',
+     'could not load "tls_ca" "/no/such" in "ratelimit_redis_server", expected '
+     . 'certificates in PEM (2: No such file or directory)'],
+    [http => 'ratelimit_redis_server rediss://127.0.0.1 tls_ca=conf_test.conf;',
+     'in "ratelimit_redis_server": no certificate or crl found, expected'],
     [http => 'ratelimit_redis_server redis://127.0.0.1:1;
               ratelimit_redis_server redis://127.0.0.1:2;', 'is duplicate'],
     [server => 'ratelimit_redis_server redis://127.0.0.1:1;',

@@ -19,6 +19,7 @@ static ngx_uint_t ngx_redis_tls_wanted(ngx_redis_conf_t *conf);
 static ngx_int_t ngx_redis_tls_context(ngx_conf_t *cf,
     ngx_redis_conf_t *conf);
 static ngx_int_t ngx_redis_tls_trust(ngx_conf_t *cf, ngx_redis_conf_t *conf);
+static void ngx_redis_tls_no_ca(ngx_conf_t *cf, ngx_redis_conf_t *conf);
 static ngx_int_t ngx_redis_tls_name(ngx_conf_t *cf, ngx_redis_conf_t *conf,
     ngx_redis_server_t *server);
 static ngx_int_t ngx_redis_tls_expect(ngx_connection_t *c,
@@ -136,10 +137,7 @@ ngx_redis_tls_trust(ngx_conf_t *cf, ngx_redis_conf_t *conf)
                                           (char *) conf->tls_ca.data, NULL)
             == 0)
         {
-            ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
-                          "could not load \"tls_ca\" \"%V\" in \"%V\", "
-                          "expected certificates in PEM",
-                          &conf->tls_ca, &conf->directive);
+            ngx_redis_tls_no_ca(cf, conf);
             return NGX_ERROR;
         }
     }
@@ -149,6 +147,36 @@ ngx_redis_tls_trust(ngx_conf_t *cf, ngx_redis_conf_t *conf)
     ERR_clear_error();
 
     return NGX_OK;
+}
+
+
+/* ngx_ssl_error() has no place in the configuration */
+
+static void
+ngx_redis_tls_no_ca(ngx_conf_t *cf, ngx_redis_conf_t *conf)
+{
+    u_long       error;
+    ngx_err_t    err;
+    const char  *reason;
+
+    err = 0;
+    reason = NULL;
+    error = ERR_peek_error();
+
+    if (ERR_GET_LIB(error) == ERR_LIB_SYS) {
+        err = ERR_GET_REASON(error);
+
+    } else {
+        reason = ERR_reason_error_string(error);
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, err,
+                       "could not load \"tls_ca\" \"%V\" in \"%V\"%s%s, "
+                       "expected certificates in PEM",
+                       &conf->tls_ca, &conf->directive,
+                       reason ? ": " : "", reason ? reason : "");
+
+    ERR_clear_error();
 }
 
 
