@@ -21,6 +21,11 @@ SUITE        ?= trixie
 
 override BUILD := $(abspath $(BUILD))
 
+# told once: from 4.4 on make gives what it exports to each $(shell), which
+# would find these two by one another
+JOBS      := $(JOBS)
+TEST_JOBS := $(TEST_JOBS)
+
 modules := ngx_http_ratelimit_redis_module.so ngx_http_optcache_module.so
 sources := config $(sort $(shell find src -name '*.[ch]'))
 units   := $(patsubst t/%.c,$(BUILD)/%,$(wildcard t/unit/*.c t/unit/*/*.c))
@@ -28,8 +33,8 @@ fuzzers := $(patsubst t/%.c,$(BUILD)/%,$(wildcard t/fuzz/*.c t/fuzz/*/*.c))
 
 # a tenth less code for a miss to fetch; nginx's own flags are not for linking,
 # where clang wants them, too
-whole_program := $(if $(findstring clang,$(shell $(CC) --version)),,\
-                      -flto=auto -fno-plt)
+compiler := $(shell $(CC) --version 2>/dev/null)
+whole_program := $(if $(findstring clang,$(compiler)),,-flto=auto -fno-plt)
 
 # an outer make's job server is used if there is one
 jobs = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))

@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('nm', 'make')->plan(7);
+my $t = Test::Nginx->new()->has_program('nm', 'make')->plan(8);
 my @names = map { "ngx_http_${_}_module" } qw/ optcache ratelimit_redis /;
 my @so = map { $t->build_dir() . "/$_.so" } @names;
 
@@ -39,6 +39,14 @@ my $makefile = $t->read_file("$FindBin::Bin/../Makefile");
 is(undescribed(qw/ all run tour test install deb bench fuzz asan coverage /),
     '', 'make help lists the targets');
 is(undescribed($makefile =~ /^\.PHONY: ([a-z-]+)$/mg), '', 'and forgets none');
+
+# there may be no compiler yet, and make must not look for one number by another
+
+delete @ENV{qw/ MAKEFLAGS MAKELEVEL MFLAGS /};    # of a make that runs us
+
+my $said = qx{make -n -C '$FindBin::Bin/..' CC=/no/such help 2>&1 >/dev/null};
+
+is($said, '', 'and complains of nothing');
 
 my ($rc, $out) = $t->conf_check();
 is($rc, 0, 'a configuration without our directives') or diag($out);
