@@ -144,7 +144,7 @@ deb: setup-deb  ## two Debian packages into build/
 	misc/deb.sh
 
 .PHONY: deb-test
-deb-test:  ## install, upgrade and remove them in a root thrown away
+deb-test: setup-deb-test  ## install, upgrade and remove them in a root thrown away
 	@misc/deb-test.sh $(BUILD)/libnginx-mod-http-*.deb
 
 .PHONY: setup

@@ -1,8 +1,8 @@
 #!/bin/bash
 #
 # Installs the Debian packages that are missing for: build, run, test, deb,
-# bench, fuzz, conformance.  Calls apt only if something is missing; as root,
-# or by sudo.
+# deb-test, bench, fuzz, conformance.  Calls apt only if something is missing;
+# as root, or by sudo.
 #
 #   setup.sh GOAL [GOAL ...]
 
@@ -26,6 +26,7 @@ declare -A packages=(
             python3-jwt python3-cryptography libcrypt-jwt-perl
             $(provides chromium chromium)"
     [deb]="$build build-essential debhelper fakeroot"
+    [deb-test]="nginx curl iproute2 procps"
     [bench]="$build redis-server python3 curl wrk libnginx-mod-http-lua
              lua-resty-core lua-nginx-redis haproxy varnish"
     [fuzz]="$build clang dpkg-dev"
