@@ -39,6 +39,12 @@ my @cases = (
         sprintf($addr, '$proxy_add_x_forwarded_for')],
     ['an address', '', sprintf($addr, '$remote_addr$ratelimit_redis_addr')],
     ['some other field', '', sprintf($addr, '$http_x_real_ip_of_mine')],
+    ['no dollar', qr/zone "a" is the word "binary_remote_addr", .* "\$binary_/,
+        sprintf($addr, 'binary_remote_addr')],
+    ['of a field', qr/zone "a" is the word "http_x_api_key"/,
+        sprintf($addr, 'http_x_api_key')],
+    ['a limit of all', '', sprintf($addr, 'everybody')],
+    ['of two words', '', sprintf($addr, '"http_a b"')],
 
     ['a limit of no token',
         qr/"\$token_user" in the key of zone "a" is always empty in .* "\/x"/,
@@ -104,6 +110,9 @@ my @cases = (
     ['with tokens', qr/"optcache_user nobody" is the same user/, $zone,
         "location /x { token_required on; $user }"],
     ['whom nobody asks', '', $zone, "location /x { $user }"],
+    ['a user without dollar',
+        qr/"optcache_user cookie_session" is .* "\/x": expected "\$cookie_s/,
+        $zone, 'location /x { optcache c; optcache_user cookie_session; }'],
     ['shared', '', $zone,
         'location /x { auth_basic a; optcache c; optcache_user ""; }'],
     ['each', '', $zone, 'location /x { auth_basic a; optcache c;'

@@ -29,6 +29,7 @@ static ngx_uint_t ngx_http_place_reached(ngx_conf_t *cf,
 static ngx_uint_t ngx_http_place_addr_reached(ngx_http_conf_addr_t *addr,
     ngx_http_core_srv_conf_t *cscf);
 static ngx_uint_t ngx_http_place_loopback(struct sockaddr *sa);
+static ngx_uint_t ngx_http_place_letter(u_char c);
 
 
 static const ngx_http_place_directive_t  ngx_http_place_users[] = {
@@ -343,10 +344,7 @@ ngx_http_place_variable(ngx_str_t *text, size_t *pos, ngx_str_t *name)
 
     name->data = p;
 
-    while (p < last
-           && (*p == '_' || (*p >= '0' && *p <= '9')
-               || ((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z')))
-    {
+    while (p < last && ngx_http_place_letter(*p)) {
         p++;
     }
 
@@ -354,6 +352,59 @@ ngx_http_place_variable(ngx_str_t *text, size_t *pos, ngx_str_t *name)
     *pos = p - text->data;
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_place_bare(ngx_conf_t *cf, ngx_str_t *text)
+{
+    size_t                      n;
+    ngx_str_t                  *name;
+    ngx_uint_t                  i;
+    ngx_hash_key_t             *key;
+    ngx_http_variable_t        *prefix;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    key = cmcf->variables_keys->keys.elts;
+
+    for (i = 0; i < cmcf->variables_keys->keys.nelts; i++) {
+
+        if (key[i].key.len == text->len
+            && ngx_strncasecmp(key[i].key.data, text->data, text->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    for (n = 0; n < text->len; n++) {
+        if (!ngx_http_place_letter(text->data[n])) {
+            return 0;
+        }
+    }
+
+    prefix = cmcf->prefix_variables.elts;
+
+    for (i = 0; i < cmcf->prefix_variables.nelts; i++) {
+        name = &prefix[i].name;
+
+        if (text->len > name->len
+            && ngx_strncasecmp(name->data, text->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_place_letter(u_char c)
+{
+    return c == '_' || (c >= '0' && c <= '9')
+           || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 }
 
 

@@ -88,6 +88,13 @@ ngx_str_t *ngx_http_place_name(ngx_http_place_t *place);
 ngx_int_t ngx_http_place_variable(ngx_str_t *text, size_t *pos,
     ngx_str_t *name);
 
+/*
+ * 1 if the text is the name of a variable, whose "$" was forgotten.  Known are
+ * those of modules, and those that are told above this line.
+ */
+
+ngx_uint_t ngx_http_place_bare(ngx_conf_t *cf, ngx_str_t *text);
+
 /* 1 if it is one of these words, in any case; "http_*" is any that begins so */
 
 ngx_uint_t ngx_http_place_listed(ngx_str_t *name, const char **words);

@@ -79,6 +79,14 @@ ngx_http_ratelimit_redis_advice_key(ngx_conf_t *cf, ngx_str_t *name,
     size_t     pos;
     ngx_str_t  variable;
 
+    if (ngx_http_place_bare(cf, key)) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "the key of zone \"%V\" is the word \"%V\", the "
+                           "same for all requests: expected \"$%V\"",
+                           name, key, key);
+        return;
+    }
+
     pos = 0;
 
     while (ngx_http_place_variable(key, &pos, &variable) == NGX_OK) {

@@ -11,7 +11,10 @@
 #include "ngx_http_ratelimit_redis.h"
 
 
-/* Warns if clients choose the key of a zone; called by its directive. */
+/*
+ * Warns if clients choose the key of a zone, or if it is a variable without
+ * its "$"; called by the directive.
+ */
 
 void ngx_http_ratelimit_redis_advice_key(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *key);

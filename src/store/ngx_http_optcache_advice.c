@@ -121,9 +121,22 @@ ngx_http_optcache_advice_user(ngx_conf_t *cf, ngx_http_place_t *place,
     if (olcf->zone == NULL
         || olcf->user == NULL
         || olcf->user->complex.lengths
-        || olcf->user->complex.value.len == 0
-        || !ngx_http_place_authenticated(cf, place))
+        || olcf->user->complex.value.len == 0)
     {
+        return 0;
+    }
+
+    if (ngx_http_place_bare(cf, &olcf->user->complex.value)) {
+        ngx_http_line_log(NGX_LOG_WARN, cf, 0, place->line,
+                          "\"optcache_user %V\" is the same user for all in "
+                          "location \"%V\": expected \"$%V\"",
+                          &olcf->user->complex.value,
+                          ngx_http_place_name(place),
+                          &olcf->user->complex.value);
+        return 1;
+    }
+
+    if (!ngx_http_place_authenticated(cf, place)) {
         return 0;
     }
 
