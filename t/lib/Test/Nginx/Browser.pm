@@ -41,8 +41,9 @@ sub start {
         '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
     );
 
-    # as root its sandbox cannot be had
-    push @command, '--no-sandbox' if $> == 0;
+    # as root its sandbox cannot be had, nor in most containers
+    push @command, '--no-sandbox'
+        if $> == 0 || system('unshare --user true 2>/dev/null') != 0;
 
     my $process = Test::Nginx::Process->start(
         name => 'chromium', log => "$o{dir}/chromium.log", endsig => 'TERM',
