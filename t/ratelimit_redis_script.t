@@ -86,7 +86,10 @@ my $before = $redis->info();
 other('z');
 my $after = $redis->info();
 my %calls = map { $_ => calls($after, $_) - calls($before, $_) }
-            qw/ evalsha exists get set time /;
+            qw/ evalsha exists get set time zadd /;
+
+# each second a host says that it is there, with a ZADD and a TIME
+$calls{time} -= delete $calls{zadd};
 
 is_deeply(\%calls, { evalsha => 1, exists => 2, get => 2, set => 2, time => 1 },
     'commands');
