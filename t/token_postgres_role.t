@@ -20,9 +20,9 @@ my $dir = $t->testdir();
 
 $t->make_cert('localhost');
 
-# PostgreSQL takes a key of root if its own group may read it
+# PostgreSQL takes a key of its user alone, or of root if its group may read it
 
-chmod 0640, "$dir/localhost.key";
+chmod $> == 0 ? 0640 : 0600, "$dir/localhost.key";
 chown 0, (getpwnam 'postgres')[3], "$dir/localhost.key" if $> == 0;
 
 my $redis = $t->run_redis();
