@@ -24,9 +24,10 @@ dir=$(mktemp -d /tmp/optcache-bench.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
 
 ${CC:-cc} -g -O2 -I "$nginx/core" -I "$nginx/event" -I "$nginx/event/modules" \
-    -I "$nginx/os/unix" -I "$build/objs" -I "$here/../src" \
-    -I "$here/../src/store" -I "$here/../src/invalidation" \
-    -I "$here/../src/http" -I "$here/../src/metrics" -o "$dir/entries" "$here/entries.c" \
+    -I "$nginx/event/quic" -I "$nginx/os/unix" -I "$build/objs" \
+    -I "$here/../src" -I "$here/../src/store" -I "$here/../src/invalidation" \
+    -I "$here/../src/http" -I "$here/../src/metrics" \
+    -o "$dir/entries" "$here/entries.c" \
     "$here"/../src/store/ngx_optcache_l1*.c -lcrypto -lm
 
 # count N AMONG: instructions of a lookup

@@ -21,8 +21,8 @@ dir=$(mktemp -d /tmp/optcache-bench.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
 
 ${CC:-cc} -g -O2 -I "$nginx/core" -I "$nginx/event" -I "$nginx/event/modules" \
-    -I "$nginx/os/unix" -I "$build/objs" -I "$here/../src" \
-    -I "$here/../src/limiter" -o "$dir/subjects" "$here/subjects.c" \
+    -I "$nginx/event/quic" -I "$nginx/os/unix" -I "$build/objs" \
+    -I "$here/../src" -I "$here/../src/limiter" -o "$dir/subjects" "$here/subjects.c" \
     "$here"/../src/limiter/ngx_limiter_{table,local,rate,state}*.c -lcrypto
 
 # count N FUNCTION
