@@ -149,6 +149,15 @@ my @cases = (
         . ' optcache c; optcache_key $request_uri; } }',
         'server_name a; optcache c; optcache_key $request_uri;'],
 
+    ['a time without unit',
+        qr/"timeout=50" in "optcache_redis_server" is in seconds/,
+        'optcache_redis_server redis://127.0.0.1 timeout=50;'],
+    ['of a connection', qr/"connect_timeout=5" in "rate.* "5ms" or "5s" in /,
+        'ratelimit_redis_server redis://127.0.0.1 connect_timeout=5;'],
+    ['with one', '',
+        'optcache_redis_server redis://127.0.0.1 timeout=1s'
+        . ' connect_timeout=9ms;'],
+
     ['no revocations', $nothing, 'token_zone 1m;', "location /x { $lists }"],
     ['some', '', 'token_zone 1m;',
         "location /x { $lists } location /y { token_revoke; }"],

@@ -385,6 +385,15 @@ ngx_redis_conf_msec(ngx_conf_t *cf, ngx_redis_conf_t *conf, ngx_str_t *value,
         return NGX_CONF_ERROR;
     }
 
+    /* whoever leaves the unit out of a time so short may mean milliseconds */
+
+    if (value->data[value->len - 1] <= '9') {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"%s=%V\" in \"%V\" is in seconds, "
+                           "expected a unit: \"%Vms\" or \"%Vs\"",
+                           name, value, &conf->directive, value, value);
+    }
+
     *msec = n;
 
     return NGX_CONF_OK;
