@@ -46,6 +46,14 @@ static void *ngx_redis_reader_create_string(const redisReadTask *task,
     char *str, size_t len);
 static void *ngx_redis_reader_create_array(const redisReadTask *task,
     ngx_redis_elements_t elements);
+static void *ngx_redis_reader_create_nil(const redisReadTask *task);
+#if (HIREDIS_MAJOR >= 1)
+static void *ngx_redis_reader_create_double(const redisReadTask *task,
+    double value, char *str, size_t len);
+static void *ngx_redis_reader_create_bool(const redisReadTask *task,
+    int value);
+#endif
+static ngx_uint_t ngx_redis_reader_known(const redisReadTask *task);
 static ngx_int_t ngx_redis_reader_check_pending(ngx_redis_reader_t *rd);
 static ngx_int_t ngx_redis_reader_error(ngx_redis_reader_t *rd,
     const char *err);
@@ -106,6 +114,11 @@ ngx_redis_reader_create(ngx_redis_reader_t *rd)
     rd->fn = *rd->make;
     rd->fn.createString = ngx_redis_reader_create_string;
     rd->fn.createArray = ngx_redis_reader_create_array;
+    rd->fn.createNil = ngx_redis_reader_create_nil;
+#if (HIREDIS_MAJOR >= 1)
+    rd->fn.createDouble = ngx_redis_reader_create_double;
+    rd->fn.createBool = ngx_redis_reader_create_bool;
+#endif
 
     reader->fn = &rd->fn;
     reader->privdata = rd;
@@ -306,6 +319,10 @@ ngx_redis_reader_create_string(const redisReadTask *task, char *str,
 {
     ngx_redis_reader_t  *rd;
 
+    if (!ngx_redis_reader_known(task)) {
+        return NULL;
+    }
+
     rd = task->privdata;
 
     rd->bytes += len;
@@ -334,6 +351,10 @@ ngx_redis_reader_create_array(const redisReadTask *task,
     ngx_redis_reader_t          *rd;
     const struct redisReadTask  *parent;
 
+    if (!ngx_redis_reader_known(task)) {
+        return NULL;
+    }
+
     rd = task->privdata;
 
     /* two announced lengths cannot wrap around: each is below 2^31 */
@@ -359,6 +380,68 @@ ngx_redis_reader_create_array(const redisReadTask *task,
     }
 
     return rd->make->createArray(task, elements);
+}
+
+
+static void *
+ngx_redis_reader_create_nil(const redisReadTask *task)
+{
+    ngx_redis_reader_t  *rd;
+
+    if (!ngx_redis_reader_known(task)) {
+        return NULL;
+    }
+
+    rd = task->privdata;
+
+    return rd->make->createNil(task);
+}
+
+
+#if (HIREDIS_MAJOR >= 1)
+
+static void *
+ngx_redis_reader_create_double(const redisReadTask *task, double value,
+    char *str, size_t len)
+{
+    (void) ngx_redis_reader_known(task);
+
+    return NULL;
+}
+
+
+static void *
+ngx_redis_reader_create_bool(const redisReadTask *task, int value)
+{
+    (void) ngx_redis_reader_known(task);
+
+    return NULL;
+}
+
+#endif
+
+
+/*
+ * hiredis 1.x reads RESP3 as well, which nobody has asked for by HELLO: it is
+ * refused as 0.14 does.  Nil is a string or an array of the length -1.
+ */
+
+static ngx_uint_t
+ngx_redis_reader_known(const redisReadTask *task)
+{
+    switch (task->type) {
+
+    case REDIS_REPLY_STRING:
+    case REDIS_REPLY_ARRAY:
+    case REDIS_REPLY_INTEGER:
+    case REDIS_REPLY_STATUS:
+    case REDIS_REPLY_ERROR:
+        return 1;
+
+    default:
+        (void) ngx_redis_reader_error(task->privdata, "protocol error");
+        return 0;
+    }
 }
 
 

@@ -121,7 +121,9 @@ test_garbage(void **state)
         "$x\r\n", "$-2\r\n", "$1x\r\na\r\n", "$99999999999999999999\r\n",
         "*x\r\n", "*-2\r\n", "*99999999999999999999\r\n",
         "$3\r\nabcde", "$0\r\nxx", "*1\r\n$1\r\nab\n",
-        "*1\r\nx", "%1\r\n+a\r\n+b\r\n", "_\r\n", "#t\r\n", NULL
+        "*1\r\nx", "%1\r\n+a\r\n+b\r\n", "_\r\n", "#t\r\n",
+        "~1\r\n+a\r\n", ",1.5\r\n", "(1\r\n", "=5\r\ntxt:a\r\n",
+        ">1\r\n+a\r\n", "*1\r\n_\r\n", "*1\r\n#t\r\n", NULL
     };
 
     for (row = rows; *row; row++) {
