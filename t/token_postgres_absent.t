@@ -42,7 +42,7 @@ is(status(get('/x', 'early')), 401, 'counts');
 
 my $pg = $t->run_postgres();
 
-ok($t->wait_for_log(qr/is not there: 3F000 schema .* does not exist/),
+ok($t->wait_for_log(qr/is not there: (3F000|42P01) .* does not exist/),
     'no table');
 is(status(get('/x', 'good')), 503, 'not believed yet');
 
