@@ -481,8 +481,10 @@ ngx_http_ratelimit_redis_init_module(ngx_cycle_t *cycle)
 static ngx_int_t
 ngx_http_ratelimit_redis_init_process(ngx_cycle_t *cycle)
 {
-    ngx_limiter_redis_t                   *shared;
-    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+    ngx_uint_t                              i;
+    ngx_limiter_zone_t                    **zones;
+    ngx_limiter_redis_t                    *shared;
+    ngx_http_ratelimit_redis_main_conf_t   *rmcf;
 
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
     {
@@ -496,6 +498,12 @@ ngx_http_ratelimit_redis_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_captures_init_process(cycle);
+
+    zones = rmcf->zones.elts;
+
+    for (i = 0; i < rmcf->zones.nelts; i++) {
+        ngx_limiter_local_enter(zones[i]);
+    }
 
     shared = &ngx_http_ratelimit_redis_shared;
 

@@ -64,8 +64,7 @@ static void ngx_limiter_local_write(u_char *p,
     const ngx_limiter_record_t *record, ngx_uint_t algorithm);
 static void ngx_limiter_local_write_sliding(u_char *p,
     const ngx_limiter_record_t *record);
-static ngx_int_t ngx_limiter_local_layout(ngx_limiter_zone_t *zone,
-    size_t payload);
+static size_t ngx_limiter_local_payload(ngx_limiter_zone_t *zone);
 
 
 uint64_t
@@ -83,17 +82,9 @@ ngx_int_t
 ngx_limiter_local_init(ngx_limiter_zone_t *zone, ngx_log_t *log)
 {
     size_t                payload;
-    ngx_uint_t            n;
     ngx_limiter_table_t  *table;
 
-    n = zone->variable ? NGX_LIMITER_LOCAL_VARIABLE
-                       : NGX_LIMITER_LOCAL_RECORDS;
-    n = ngx_max(n, zone->policy.nrates);
-    n = ngx_max(n, zone->nrates);
-
-    payload = sizeof(ngx_limiter_local_head_t)
-              + n * ngx_limiter_local_stride(zone->policy.algorithm);
-
+    payload = ngx_limiter_local_payload(zone);
     table = zone->shpool->data;
 
     if (table == NULL) {
@@ -108,7 +99,10 @@ ngx_limiter_local_init(ngx_limiter_zone_t *zone, ngx_log_t *log)
         }
 
         table->format = zone->policy.algorithm;
+        table->cycles = 1;
+
         zone->table = table;
+        zone->cycle = 1;
 
         return NGX_OK;
     }
@@ -123,45 +117,67 @@ ngx_limiter_local_init(ngx_limiter_zone_t *zone, ngx_log_t *log)
         return NGX_ERROR;
     }
 
-    zone->table = table;
-
-    if (ngx_limiter_local_layout(zone, payload) != NGX_OK) {
+    if (!ngx_limiter_table_fits(table, payload)) {
         ngx_log_error(NGX_LOG_EMERG, log, 0,
                       "ratelimit_redis_zone \"%V\" is too small for its "
                       "rates", &zone->name);
         return NGX_ERROR;
     }
 
+    zone->table = table;
+    zone->cycle = ++table->cycles;
+
     return NGX_OK;
 }
 
 
+static size_t
+ngx_limiter_local_payload(ngx_limiter_zone_t *zone)
+{
+    ngx_uint_t  n;
+
+    n = zone->variable ? NGX_LIMITER_LOCAL_VARIABLE
+                       : NGX_LIMITER_LOCAL_RECORDS;
+    n = ngx_max(n, zone->policy.nrates);
+    n = ngx_max(n, zone->nrates);
+
+    return sizeof(ngx_limiter_local_head_t)
+           + n * ngx_limiter_local_stride(zone->policy.algorithm);
+}
+
+
 /*
- * Workers of the old configuration read the new layout from the table: they
+ * A reload that fails has no worker, and those that go on find all as it was.
+ * Workers of the configuration before read the new layout from the table: they
  * may meet records of another algorithm for as long as they live, and take
  * nothing from them.
  */
 
-static ngx_int_t
-ngx_limiter_local_layout(ngx_limiter_zone_t *zone, size_t payload)
+void
+ngx_limiter_local_enter(ngx_limiter_zone_t *zone)
 {
-    ngx_int_t             rc;
+    size_t                payload;
     ngx_limiter_table_t  *table;
 
     table = zone->table;
-
-    if (table->format == zone->policy.algorithm && table->payload >= payload) {
-        return NGX_OK;
-    }
+    payload = ngx_limiter_local_payload(zone);
 
     ngx_limiter_local_lock(zone);
 
-    rc = ngx_limiter_table_carve(table, payload);
-    table->format = zone->policy.algorithm;
+    /* one that was slow to begin, after a reload, leaves it as it is */
+
+    if (zone->cycle >= table->cycle) {
+        table->cycle = zone->cycle;
+
+        if (table->format != zone->policy.algorithm
+            || table->payload < payload)
+        {
+            (void) ngx_limiter_table_carve(table, payload);
+            table->format = zone->policy.algorithm;
+        }
+    }
 
     ngx_limiter_local_unlock(zone);
-
-    return rc;
 }
 
 

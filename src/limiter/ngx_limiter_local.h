@@ -65,6 +65,7 @@ typedef struct {
 
     ngx_slab_pool_t          *shpool;
     ngx_limiter_table_t      *table;
+    uint64_t                  cycle;     /* the number of its configuration */
     ngx_atomic_t             *life;      /* of the fleet; NULL: no Redis */
 
     unsigned                  variable:1;  /* items have their own policy */
@@ -97,12 +98,19 @@ typedef struct {
 uint64_t ngx_limiter_local_now(void);
 
 /*
- * Makes the table of a zone, or checks the one that is there and makes room
- * in it for the rates the zone has now; when it is laid out anew, everything
- * known is forgotten.  Called by the zone's init handler.  Errors are logged.
+ * Makes the table of a zone, or checks whether the one that is there has room
+ * for the rates the zone has now.  Called by the zone's init handler, when the
+ * configuration may still come to nothing.  Errors are logged.
  */
 
 ngx_int_t ngx_limiter_local_init(ngx_limiter_zone_t *zone, ngx_log_t *log);
+
+/*
+ * Lays the table out as the zone is now, if it is laid out otherwise;
+ * everything known is forgotten then.  Called by each worker when it begins.
+ */
+
+void ngx_limiter_local_enter(ngx_limiter_zone_t *zone);
 
 /*
  * All below are called with the zone locked.  The key is the one in shared

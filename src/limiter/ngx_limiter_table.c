@@ -57,6 +57,15 @@ typedef struct {
 } ngx_limiter_slot_t;
 
 
+typedef struct {
+    size_t                    stride;
+    size_t                    nslots;
+    uint32_t                  nbuckets;
+} ngx_limiter_table_shape_t;
+
+
+static ngx_int_t ngx_limiter_table_shape(ngx_limiter_table_t *table,
+    size_t payload, ngx_limiter_table_shape_t *shape);
 static uint32_t ngx_limiter_table_bucket(ngx_limiter_table_t *table,
     ngx_str_t *key);
 static uint32_t ngx_limiter_table_hash(ngx_limiter_table_t *table, u_char *key,
@@ -126,8 +135,18 @@ ngx_limiter_table_create(ngx_slab_pool_t *shpool, ngx_uint_t pages,
 }
 
 
-ngx_int_t
-ngx_limiter_table_carve(ngx_limiter_table_t *table, size_t payload)
+ngx_uint_t
+ngx_limiter_table_fits(ngx_limiter_table_t *table, size_t payload)
+{
+    ngx_limiter_table_shape_t  shape;
+
+    return ngx_limiter_table_shape(table, payload, &shape) == NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_limiter_table_shape(ngx_limiter_table_t *table, size_t payload,
+    ngx_limiter_table_shape_t *shape)
 {
     size_t    stride, n;
     uint32_t  nbuckets;
@@ -155,15 +174,33 @@ ngx_limiter_table_carve(ngx_limiter_table_t *table, size_t payload)
         return NGX_ERROR;
     }
 
+    shape->stride = stride;
+    shape->nslots = n;
+    shape->nbuckets = nbuckets;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_limiter_table_carve(ngx_limiter_table_t *table, size_t payload)
+{
+    ngx_limiter_table_shape_t  shape;
+
+    if (ngx_limiter_table_shape(table, payload, &shape) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     ngx_limiter_table_begin(table);
 
     table->payload = payload;
-    table->stride = stride;
-    table->nslots = n;
-    table->nbuckets = nbuckets;
+    table->stride = shape.stride;
+    table->nslots = shape.nslots;
+    table->nbuckets = shape.nbuckets;
 
     table->slots = table->memory;
-    table->buckets = (uint32_t *) (table->memory + n * stride);
+    table->buckets = (uint32_t *) (table->memory
+                                   + shape.nslots * shape.stride);
 
     table->taken = 0;
     table->free = 0;
@@ -171,7 +208,7 @@ ngx_limiter_table_carve(ngx_limiter_table_t *table, size_t payload)
     table->oldest = 0;
     table->used = 0;
 
-    ngx_memzero(table->buckets, nbuckets * sizeof(uint32_t));
+    ngx_memzero(table->buckets, shape.nbuckets * sizeof(uint32_t));
 
     ngx_limiter_table_end(table);
 

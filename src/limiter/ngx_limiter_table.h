@@ -38,7 +38,7 @@
 
 
 #define NGX_LIMITER_TABLE_MAGIC    0x6f70746c      /* "optl" */
-#define NGX_LIMITER_TABLE_VERSION  5
+#define NGX_LIMITER_TABLE_VERSION  6
 
 /* random bytes that key the hash, as many as XXH3 likes to have */
 #define NGX_LIMITER_TABLE_SECRET   192
@@ -70,6 +70,9 @@ typedef struct {
 
     uint32_t                  format;    /* of the payload, its user's own */
 
+    uint64_t                  cycles;    /* configurations that named it */
+    uint64_t                  cycle;     /* the last one that has a worker */
+
     ngx_atomic_t              counters[NGX_LIMITER_TABLE_COPIES]
                                       [NGX_LIMITER_TABLE_COUNTERS];
 
@@ -90,6 +93,10 @@ typedef struct {
 
 ngx_limiter_table_t *ngx_limiter_table_create(ngx_slab_pool_t *shpool,
     ngx_uint_t pages, size_t payload, const char *what, ngx_str_t *name);
+
+/* Whether its memory has room for enough slots of such a payload. */
+
+ngx_uint_t ngx_limiter_table_fits(ngx_limiter_table_t *table, size_t payload);
 
 /* Forgets everything and lays out slots with another payload. */
 
