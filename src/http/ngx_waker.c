@@ -22,6 +22,10 @@
 #define NGX_WAKER_GENERATIONS  4
 #define NGX_WAKER_SLOTS_MIN    32
 
+/* one file of so many that a process may have open is an eventfd, at most */
+
+#define NGX_WAKER_FILES        4
+
 
 /* in shared memory; a pair of them must not share a cache line */
 
@@ -52,6 +56,7 @@ struct ngx_waker_s {
 
 
 static ngx_waker_t *ngx_waker_create(ngx_cycle_t *cycle);
+static ngx_uint_t ngx_waker_room(ngx_uint_t n);
 static ngx_int_t ngx_waker_create_slot(ngx_waker_t *w);
 static ngx_fd_t ngx_waker_create_fd(void);
 static void ngx_waker_cleanup(void *data);
@@ -94,7 +99,7 @@ ngx_waker_init(ngx_waker_t **place, ngx_cycle_t *cycle)
 static ngx_waker_t *
 ngx_waker_create(ngx_cycle_t *cycle)
 {
-    ngx_uint_t        n;
+    ngx_uint_t        n, room;
     ngx_waker_t      *w;
     ngx_core_conf_t  *ccf;
 
@@ -122,7 +127,10 @@ ngx_waker_create(ngx_cycle_t *cycle)
 
     w->slots = (ngx_waker_slot_t *) w->shm.addr;
 
-    while (w->nslots < n && ngx_waker_create_slot(w) == NGX_OK) {
+    room = ngx_waker_room(n);
+    ngx_set_errno(0);
+
+    while (w->nslots < room && ngx_waker_create_slot(w) == NGX_OK) {
         /* void */
     }
 
@@ -133,6 +141,21 @@ ngx_waker_create(ngx_cycle_t *cycle)
     }
 
     return w;
+}
+
+
+/* The master needs files besides, and workers, which have these as well. */
+
+static ngx_uint_t
+ngx_waker_room(ngx_uint_t n)
+{
+    struct rlimit  limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == -1) {
+        return n;
+    }
+
+    return ngx_min(n, limit.rlim_cur / NGX_WAKER_FILES);
 }
 
 
