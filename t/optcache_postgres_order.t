@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Outbox;
 
-my $t = Test::Nginx->new()->has('debug')->has_program('postgres')->plan(10);
+my $t = Test::Nginx->new()->has('debug')->has_program('postgres')->plan(13);
 my $pg = $t->run_postgres();
 
 install($t, $pg);
@@ -66,5 +66,43 @@ is(scalar(split / /, rows($t)), 1005, 'many');
 $pg->query('INSERT INTO optcache.outbox (digest, kind, value, soft)'
     . " VALUES ('x', 'tag', 'x', false)");
 like(rows($t, 1006), qr/ 1008$/, 'without a word');
+
+# while a transaction is open for long, what was read since is let alone
+
+say_to($slow, 'BEGIN; ' . tags('open'));
+ok(wait_for(sub { $pg->query("SELECT count(*) FROM pg_stat_activity"
+    . " WHERE state = 'idle in transaction'") }), 'one is open');
+
+$pg->query("SELECT optcache.invalidate('tag', 'since' || i)"
+    . ' FROM generate_series(1, 5000) AS i');
+rows($t, 6006);
+
+my $looked_at = looked_at();
+
+for my $n (1 .. 10) {
+    $pg->query(tags("new$n"));
+    rows($t, 6006 + $n);
+}
+
+cmp_ok(looked_at() - $looked_at, '<', 5000, 'only new rows are looked at');
+
+say_to($slow, 'COMMIT;');
+like(rows($t, 6017), qr/ 1009$/, 'which is told in the end');
+
+###############################################################################
+
+# Counted for good when a session ends.
+
+sub looked_at {
+    my $nginx = "FROM pg_stat_activity WHERE application_name = 'nginx'";
+    my ($pid) = split /\n/, $pg->query("SELECT pid $nginx");
+
+    $pg->query("SELECT pg_terminate_backend($pid)");
+    wait_for(sub { !$pg->query("SELECT count(*) $nginx AND pid = $pid") });
+
+    return $pg->query('SELECT seq_tup_read + idx_tup_fetch'
+        . ' FROM pg_stat_user_tables'
+        . " WHERE relid = 'optcache.outbox'::regclass");
+}
 
 ###############################################################################

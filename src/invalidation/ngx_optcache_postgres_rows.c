@@ -51,11 +51,25 @@ typedef struct {
     "pg_catalog.encode(pg_catalog.convert_to(" value ", 'UTF8'), 'hex')"
 
 /*
- * Rows of transactions that were not visible in snapshot $1 and are now: in
- * pages, of which the first begins where there may be any, and the others
- * behind the row ($2, $3).  They are of the snapshot of the first page, $4,
- * unless that is too long to be sent back.  Rows that a dump has brought with
- * the higher numbers of another server are not looked at.
+ * A page of the rows of transaction "xact" or later, of those before the row
+ * "p" not, up to "end".  The index leads to the first one and past no others:
+ * since an old transaction began that is open there may be millions.
+ */
+
+#define NGX_OPTCACHE_POSTGRES_FROM(xact, end)                                 \
+    "SELECT * FROM optcache.outbox AS o"                                      \
+    " WHERE (o.xact, o.digest)" NGX_PGSQL_GT "(" xact ","                     \
+    " CASE WHEN p.xact" NGX_PGSQL_EQ xact " THEN p.digest ELSE '' END)"       \
+    " AND o.xact" end                                                         \
+    " AND pg_catalog.txid_visible_in_snapshot(o.xact, b.s)"                   \
+    " ORDER BY o.xact, o.digest LIMIT " NGX_OPTCACHE_POSTGRES_ROWS
+
+/*
+ * Rows of transactions that were not visible in snapshot $1 and are now, which
+ * were under way then or had not begun: in pages, the first of all, and the
+ * others of those behind the row ($2, $3).  They are of the snapshot of the
+ * first page, $4, unless that is too long to be sent back.  Rows that a dump
+ * has brought with the higher numbers of another server are not looked at.
  *
  * A pooler keeps the connection when it goes to another server: each answer
  * tells whether it is of $5 and $6 still, with numbers no lower than before.
@@ -77,21 +91,24 @@ typedef struct {
     " pg_catalog.left(r.for_user, 65),"                                       \
     " i.identity" NGX_PGSQL_EQ "$5::pg_catalog.text"                          \
     " AND i.timeline" NGX_PGSQL_EQ "$6::pg_catalog.text"                      \
-    " AND pg_catalog.txid_snapshot_xmax(s)" NGX_PGSQL_GE                      \
-    "pg_catalog.txid_snapshot_xmax($1::pg_catalog.txid_snapshot)"             \
+    " AND pg_catalog.txid_snapshot_xmax(s)" NGX_PGSQL_GE "p.xmax"             \
     " FROM (SELECT coalesce("                                                 \
     NGX_PGSQL_OPTIONAL("$4", "pg_catalog.txid_snapshot") ","                  \
     " pg_catalog.txid_current_snapshot()) AS s) AS b"                         \
+    " CROSS JOIN (SELECT"                                                     \
+    " pg_catalog.txid_snapshot_xmax($1::pg_catalog.txid_snapshot) AS xmax,"   \
+    " coalesce(" NGX_PGSQL_OPTIONAL("$2", "bigint") ", 0) AS xact,"           \
+    " pg_catalog.decode($3::pg_catalog.text, 'hex') AS digest) AS p"          \
     " CROSS JOIN optcache.outbox_identity() AS i"                             \
-    " LEFT JOIN LATERAL (SELECT * FROM optcache.outbox AS o"                  \
-    " WHERE (o.xact, o.digest)" NGX_PGSQL_GT "(coalesce("                     \
-    NGX_PGSQL_OPTIONAL("$2", "bigint") ","                                    \
-    " pg_catalog.txid_snapshot_xmin($1::pg_catalog.txid_snapshot)),"          \
-    " pg_catalog.decode($3::pg_catalog.text, 'hex'))"                         \
-    " AND o.xact" NGX_PGSQL_LT "pg_catalog.txid_snapshot_xmax(b.s)"           \
-    " AND NOT pg_catalog.txid_visible_in_snapshot(o.xact,"                    \
-    " $1::pg_catalog.txid_snapshot)"                                          \
-    " AND pg_catalog.txid_visible_in_snapshot(o.xact, b.s)"                   \
+    " LEFT JOIN LATERAL (SELECT * FROM (SELECT o.*"                           \
+    " FROM pg_catalog.txid_snapshot_xip($1::pg_catalog.txid_snapshot) AS x"   \
+    " CROSS JOIN LATERAL ("                                                   \
+    NGX_OPTCACHE_POSTGRES_FROM("x", NGX_PGSQL_LE "x")                         \
+    ") AS o WHERE x" NGX_PGSQL_GE "p.xact"                                    \
+    " UNION ALL ("                                                            \
+    NGX_OPTCACHE_POSTGRES_FROM("greatest(p.xact, p.xmax)",                    \
+        NGX_PGSQL_LT "pg_catalog.txid_snapshot_xmax(b.s)")                    \
+    ")) AS o"                                                                 \
     " ORDER BY o.xact, o.digest LIMIT " NGX_OPTCACHE_POSTGRES_ROWS            \
     ") AS r ON true"
 
