@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Revocations;
 
-my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(11);
+my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(14);
 
 my $redis = $t->run_redis();
 my $pg = $t->run_postgres();
@@ -64,6 +64,28 @@ say_to($slow, revoke('end') . ';');
 ok(wait_for(sub { $redis->cmd('EXISTS', key('end')) }), 'the next');
 is($redis->cmd('EXISTS', key('never')), 0, 'rolled back');
 
+# while a transaction is open for long, what was read since is let alone
+
+say_to($slow, 'BEGIN; ' . revoke('open') . ';');
+ok(wait_for(sub { waiting() }), 'one is open');
+
+$pg->query("INSERT INTO optcache.token_blacklist (key, expires)"
+    . " SELECT 'blacklist:since' || i, now() + interval '1 hour'"
+    . " FROM generate_series(1, 5000) i");
+wait_for(sub { $redis->cmd('EXISTS', 'blacklist:since5000') });
+
+my $looked_at = looked_at();
+
+for my $n (1 .. 10) {
+    $pg->query(revoke("new$n"));
+    wait_for(sub { $redis->cmd('EXISTS', key("new$n")) });
+}
+
+cmp_ok(looked_at() - $looked_at, '<', 5000, 'only new rows are looked at');
+
+say_to($slow, 'COMMIT;');
+ok(wait_for(sub { $redis->cmd('EXISTS', key('open')) }), 'it is committed');
+
 # rows that have the number of another server's transaction
 
 $pg->query('ALTER TABLE optcache.token_blacklist'
@@ -88,6 +110,21 @@ sub session {
 sub say_to {
     my ($session, $text) = @_;
     print $session "\\o /dev/null\n$text\n";
+}
+
+
+# Counted for good when a session ends.
+
+sub looked_at {
+    my $nginx = "FROM pg_stat_activity WHERE application_name = 'nginx'";
+    my ($pid) = split /\n/, $pg->query("SELECT pid $nginx");
+
+    $pg->query("SELECT pg_terminate_backend($pid)");
+    wait_for(sub { !$pg->query("SELECT count(*) $nginx AND pid = $pid") });
+
+    return $pg->query('SELECT seq_tup_read + idx_tup_fetch'
+        . ' FROM pg_stat_user_tables'
+        . " WHERE relid = 'optcache.token_blacklist'::regclass");
 }
 
 

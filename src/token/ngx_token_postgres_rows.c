@@ -12,6 +12,7 @@
 
 
 #define NGX_TOKEN_POSTGRES_FIRST     "-9223372036854775808"
+#define NGX_TOKEN_POSTGRES_START     "'" NGX_TOKEN_POSTGRES_FIRST "'::bigint"
 
 
 /*
@@ -38,12 +39,16 @@
     NGX_PGSQL_UNITS("(least(expires, pg_catalog.now()" NGX_PGSQL_OP("+")      \
                     "interval '10 years')" NGX_PGSQL_OP("-")                  \
                     "pg_catalog.now())", "1000") ")::bigint END"              \
-    " FROM (SELECT id, xact, key, since, expires"                             \
-    " FROM optcache.token_blacklist"                                          \
-    " WHERE (expires" NGX_PGSQL_GT "pg_catalog.now()) IS NOT FALSE AND "
+    " FROM "
 
-#define NGX_TOKEN_POSTGRES_ORDER(columns)                                     \
-    " ORDER BY " columns " LIMIT $2::bigint) AS b ORDER BY " columns
+#define NGX_TOKEN_POSTGRES_ROWS(which, columns)                               \
+    " (SELECT id, xact, key, since, expires"                                  \
+    " FROM optcache.token_blacklist"                                          \
+    " WHERE (expires" NGX_PGSQL_GT "pg_catalog.now()) IS NOT FALSE"           \
+    " AND " which NGX_TOKEN_POSTGRES_LIMIT(columns) ") "
+
+#define NGX_TOKEN_POSTGRES_LIMIT(columns)                                     \
+    " ORDER BY " columns " LIMIT $2::bigint"
 
 
 /* The snapshot "c", or an earlier one that is shorter. */
@@ -56,15 +61,35 @@
 
 
 /*
- * That a row is visible in the snapshot "c" and was not in the snapshot "s".
- * The first comparison ends a search that follows the index: a dump may have
- * brought rows with the higher numbers of another server.
+ * That a row is visible in the snapshot "c", and behind the row "id" of the
+ * transaction "xact", or of another up to "end".  The index leads to the first
+ * one and past no others: to what is new since a snapshot, row by row of what
+ * was under way in it, and all of what had not begun; but not through what may
+ * be millions of rows since an old transaction began that is open.  A dump may
+ * have brought rows with the higher numbers of another server.
  */
 
-#define NGX_TOKEN_POSTGRES_NEW(c, s)                                          \
-    "xact" NGX_PGSQL_LT "pg_catalog.pg_snapshot_xmax(" c ")"                  \
-    " AND NOT pg_catalog.pg_visible_in_snapshot(xact, " s ")"                 \
+#define NGX_TOKEN_POSTGRES_BEHIND(xact, id, end, c)                           \
+    "(xact, id)" NGX_PGSQL_GT "(" xact ", " id ") AND xact" end               \
     " AND pg_catalog.pg_visible_in_snapshot(xact, " c ")"
+
+/* The first one, if there is any: EXISTS alone would look for it anyhow. */
+
+#define NGX_TOKEN_POSTGRES_ANY(xact, end)                                     \
+    "(SELECT FROM optcache.token_blacklist WHERE "                            \
+    NGX_TOKEN_POSTGRES_BEHIND(xact, NGX_TOKEN_POSTGRES_START, end, "c")       \
+    " ORDER BY xact, id LIMIT 1) AS b"
+
+/* Of the next page: behind the row ($4, $1), new since the snapshot $5. */
+
+#define NGX_TOKEN_POSTGRES_NEXT(xact, end)                                    \
+    NGX_TOKEN_POSTGRES_BEHIND(xact,                                           \
+        "CASE WHEN $4::pg_catalog.xid8" NGX_PGSQL_EQ xact                     \
+        " THEN $1::bigint ELSE " NGX_TOKEN_POSTGRES_START " END",             \
+        end, "pg_catalog.pg_current_snapshot()")
+
+#define NGX_TOKEN_POSTGRES_LAST                                               \
+    "$5::pg_catalog.pg_snapshot"
 
 
 static void ngx_token_postgres_begun_handler(void *data, ngx_int_t rc);
@@ -162,9 +187,12 @@ ngx_token_postgres_look(ngx_token_postgres_t *tp)
     ngx_token_postgres_query(tp,
                   "SELECT " NGX_TOKEN_POSTGRES_NOW ","
                   " pg_catalog.pg_snapshot_xmin(s),"
-                  " EXISTS (SELECT FROM optcache.token_blacklist"
-                  " WHERE xact" NGX_PGSQL_GE "pg_catalog.pg_snapshot_xmin(s)"
-                  " AND " NGX_TOKEN_POSTGRES_NEW("c", "s") "), "
+                  " EXISTS (SELECT FROM "
+                  NGX_TOKEN_POSTGRES_ANY("pg_catalog.pg_snapshot_xmax(s)",
+                      NGX_PGSQL_LT "pg_catalog.pg_snapshot_xmax(c)") ")"
+                  " OR EXISTS (SELECT FROM pg_catalog.pg_snapshot_xip(s) AS x"
+                  " CROSS JOIN LATERAL "
+                  NGX_TOKEN_POSTGRES_ANY("x", NGX_PGSQL_LE "x") "), "
                   NGX_TOKEN_POSTGRES_WHO NGX_PGSQL_EQ "$2::pg_catalog.text"
                   " FROM (SELECT pg_catalog.pg_current_snapshot() AS c,"
                   " $1::pg_catalog.pg_snapshot AS s) AS s",
@@ -242,8 +270,8 @@ ngx_token_postgres_page(ngx_token_postgres_t *tp)
 
     if (tp->all) {
         ngx_token_postgres_query(tp, NGX_TOKEN_POSTGRES_COLUMNS
-                  "id" NGX_PGSQL_GT "$1::bigint"
-                  NGX_TOKEN_POSTGRES_ORDER("id"),
+                  NGX_TOKEN_POSTGRES_ROWS("id" NGX_PGSQL_GT "$1::bigint", "id")
+                  "AS b ORDER BY id",
                   3, params, ngx_token_postgres_page_handler);
         return;
     }
@@ -252,11 +280,24 @@ ngx_token_postgres_page(ngx_token_postgres_t *tp)
     ngx_token_postgres_text(&params[4], tp->last);
 
     ngx_token_postgres_query(tp, NGX_TOKEN_POSTGRES_COLUMNS
-                  "(xact, id)" NGX_PGSQL_GT "($4::pg_catalog.xid8, $1::bigint)"
-                  " AND " NGX_TOKEN_POSTGRES_NEW(
-                              "pg_catalog.pg_current_snapshot()",
-                              "$5::pg_catalog.pg_snapshot")
-                  NGX_TOKEN_POSTGRES_ORDER("xact, id"),
+                  "(SELECT * FROM (SELECT b.* FROM"
+                  " pg_catalog.pg_snapshot_xip(" NGX_TOKEN_POSTGRES_LAST
+                  ") AS x CROSS JOIN LATERAL"
+                  NGX_TOKEN_POSTGRES_ROWS(
+                      NGX_TOKEN_POSTGRES_NEXT("x", NGX_PGSQL_LE "x"),
+                      "xact, id")
+                  "AS b WHERE x" NGX_PGSQL_GE "$4::pg_catalog.xid8"
+                  " UNION ALL"
+                  NGX_TOKEN_POSTGRES_ROWS(
+                      NGX_TOKEN_POSTGRES_NEXT(
+                          "greatest($4::pg_catalog.xid8,"
+                          " pg_catalog.pg_snapshot_xmax("
+                          NGX_TOKEN_POSTGRES_LAST "))",
+                          NGX_PGSQL_LT "pg_catalog.pg_snapshot_xmax("
+                          "pg_catalog.pg_current_snapshot())"),
+                      "xact, id")
+                  ") AS b" NGX_TOKEN_POSTGRES_LIMIT("xact, id")
+                  ") AS b ORDER BY xact, id",
                   5, params, ngx_token_postgres_page_handler);
 }
 
