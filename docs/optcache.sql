@@ -510,17 +510,19 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 
--- The table, and if it is partitioned all of its partitions: a statement that
--- names one of them is told of by that one's triggers only.
+-- The table, and all of its partitions or whatever inherits from it: a statement
+-- that names one of them is told of by that one's triggers only.
 
 CREATE OR REPLACE FUNCTION optcache.watched_tables(relation regclass)
 RETURNS SETOF regclass
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE tree (relid) AS (
+        SELECT $1::oid
+        UNION
+        SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = relid)
     SELECT oid::regclass
-    FROM pg_class
-    WHERE relkind IN ('r', 'p')
-          AND oid IN (SELECT $1 UNION ALL
-                      SELECT relid FROM pg_partition_tree($1))
+    FROM pg_class JOIN tree ON oid = relid
+    WHERE relkind IN ('r', 'p') AND NOT pg_is_other_temp_schema(relnamespace)
 $$;
 
 
@@ -532,7 +534,7 @@ $$;
 -- narrows it; without, all of the user is invalidated.
 --
 -- May be called again, with other templates, too, which are added; and is to
--- be when a partition was attached.
+-- be when a partition was attached, or another table inherits from it.
 
 CREATE OR REPLACE FUNCTION optcache.watch(relation regclass,
     tag text DEFAULT NULL, uri text DEFAULT NULL, prefix text DEFAULT NULL,

@@ -15,7 +15,7 @@ use Digest::SHA qw/ sha256_hex /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('postgres')->plan(81);
+my $t = Test::Nginx->new()->has_program('postgres')->plan(85);
 my $pg = $t->run_postgres();
 my $sql = $t->read_file($t->source_dir() . '/docs/optcache.sql');
 
@@ -174,6 +174,23 @@ is(changed('UPDATE parts SET kind = 2 WHERE id = 1'),
 is(changed('INSERT INTO parts1 VALUES (3, 1)'), 'tag|p:3:1||f', 'one of them');
 is(changed('TRUNCATE parts'), 'all|||f', 'all gone');
 is($pg->query("SELECT optcache.unwatch('parts')"), 12, 'unwatched');
+
+# tables that inherit
+
+$pg->query(<<'SQL');
+CREATE TABLE things (id int, note text);
+CREATE TABLE books (pages int) INHERITS (things);
+CREATE TABLE atlases (maps int) INHERITS (books);
+SELECT optcache.watch('things', tag => 't:{id}');
+SQL
+
+is(changed('INSERT INTO atlases VALUES (1), (2)'), 'tag|t:1||f tag|t:2||f',
+    'a table that inherits');
+is(changed("UPDATE books SET note = 'a' WHERE id = 1"), 'tag|t:1||f',
+    'by the one in between');
+is(changed('UPDATE things SET id = 3 WHERE id = 2'), 'tag|t:2||f tag|t:3||f',
+    'by the one that is watched');
+is($pg->query("SELECT optcache.unwatch('things')"), 12, 'unwatched');
 
 # run again, it keeps what there is
 
