@@ -269,18 +269,21 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 
--- The names in braces of a template.
+-- The names in braces of a template.  This and what else each trigger calls is
+-- in PL/pgSQL, which keeps its plans.
 
 CREATE OR REPLACE FUNCTION optcache.template_columns(template text)
 RETURNS text[]
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(array_agg(m[1]), '{}')
-    FROM regexp_matches(template COLLATE "C", '[{]([^{}]+)[}]', 'g') AS m
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT coalesce(array_agg(m[1]), '{}')
+            FROM regexp_matches(template COLLATE "C", '[{]([^{}]+)[}]', 'g')
+                 AS m);
+END
 $$;
 
 
--- The first of them that the table has no column of.  This and what else each
--- trigger calls is in PL/pgSQL, which keeps its plans.
+-- The first of them that the table has no column of.
 
 CREATE OR REPLACE FUNCTION optcache.template_lost(relation regclass,
     template text) RETURNS text
@@ -299,6 +302,7 @@ $$;
 -- The expression that a template stands for, of a row "r"; "parts": values are
 -- parts of a URI, unless the template is nothing but one.  A value is written
 -- as it is shown, by concat(), which calls no casts that anybody has defined.
+-- There may be very many rows: a function is called for few of them.
 
 CREATE OR REPLACE FUNCTION optcache.template_expression(template text,
     parts boolean) RETURNS text
@@ -306,7 +310,9 @@ LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     form  text := CASE WHEN parts
                             AND template COLLATE "C" !~ '^[{][^{}]+[}]$'
-                       THEN 'optcache.uri_part(concat(r.%I))'
+                       THEN 'CASE WHEN concat(r.%1$I) COLLATE "C"'
+                            ' ~ ''^[A-Za-z0-9._~-]*$'' THEN concat(r.%1$I)'
+                            ' ELSE optcache.uri_part(concat(r.%1$I)) END'
                        ELSE 'concat(r.%I)' END;
     list  text[] := '{}';
     m     text[];
@@ -457,29 +463,38 @@ END
 $$;
 
 
--- Expressions of the trigger: a value of a kind; that no column is NULL.
+-- Expressions of the trigger: a value of a kind, of a user as user_digest() has
+-- it; that no column is NULL.
 
 CREATE OR REPLACE FUNCTION optcache.watched_value(kind text, template text)
 RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN $2 IS NULL THEN 'NULL::text'
-                WHEN $1 = 'user'
-                THEN format('optcache.user_digest(%s)',
-                            optcache.template_expression($2, false))
-                ELSE optcache.template_expression($2,
-                                                  $1 IN ('uri', 'prefix'))
-           END
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF template IS NULL THEN
+        RETURN 'NULL::text';
+    END IF;
+
+    IF kind = 'user' THEN
+        RETURN format('encode(sha256(convert_to(%s, ''UTF8'')), ''hex'')',
+                      optcache.template_expression(template, false));
+    END IF;
+
+    RETURN optcache.template_expression(template, kind IN ('uri', 'prefix'));
+END
 $$;
 
 CREATE OR REPLACE FUNCTION optcache.watched_known(template text) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(string_agg(format('r.%I IS DISTINCT FROM NULL', name),
-                               ' AND '), 'true')
-    FROM unnest(optcache.template_columns($1)) AS name
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT coalesce(string_agg(format('r.%I IS DISTINCT FROM NULL',
+                                              name), ' AND '), 'true')
+            FROM unnest(optcache.template_columns(template)) AS name);
+END
 $$;
 
 
--- The whole query of it: values of a kind, and users that narrow them.
+-- The whole query of it: values of a kind, and users that narrow them.  OFFSET
+-- keeps a value from being made once more to be compared.
 
 CREATE OR REPLACE FUNCTION optcache.watched_query(op text, kind text,
     template text, narrow text, most int) RETURNS text
@@ -488,7 +503,8 @@ BEGIN
     RETURN format(
         'SELECT array_agg(v), array_agg(u) FROM (SELECT DISTINCT v, u'
         ' FROM (SELECT %s COLLATE "C" AS v, %s COLLATE "C" AS u'
-        ' FROM (%s) AS r WHERE %s) AS s WHERE v LIKE %L LIMIT %s) AS s',
+        ' FROM (%s) AS r WHERE %s OFFSET 0) AS s WHERE v LIKE %L LIMIT %s)'
+        ' AS s',
         optcache.watched_value(kind, template),
         optcache.watched_value('user', narrow),
         CASE op WHEN 'INSERT' THEN 'TABLE optcache_new'

@@ -15,7 +15,7 @@ use Digest::SHA qw/ sha256_hex /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('postgres')->plan(85);
+my $t = Test::Nginx->new()->has_program('postgres')->plan(87);
 my $pg = $t->run_postgres();
 my $sql = $t->read_file($t->source_dir() . '/docs/optcache.sql');
 
@@ -191,6 +191,18 @@ is(changed("UPDATE books SET note = 'a' WHERE id = 1"), 'tag|t:1||f',
 is(changed('UPDATE things SET id = 3 WHERE id = 2'), 'tag|t:2||f tag|t:3||f',
     'by the one that is watched');
 is($pg->query("SELECT optcache.unwatch('things')"), 12, 'unwatched');
+
+# many rows: few of them need a function of its own
+
+$pg->query("SELECT optcache.watch('things', uri => '/t/{id}/{note}',"
+    . " for_user => '{note}')");
+is(changed("INSERT INTO things SELECT i, 'a' FROM generate_series(1, 500) i;"
+    . " INSERT INTO things VALUES (501, 'a b')", 1), 501, 'many rows');
+is($pg->query("SET track_functions = 'all';"
+    . " INSERT INTO things SELECT i, 'c' FROM generate_series(1, 500) i;"
+    . " INSERT INTO things VALUES (501, 'c d');"
+    . ' SELECT sum(calls) FROM pg_stat_xact_user_functions'
+    . " WHERE funcname IN ('uri_part', 'user_digest')"), 1, 'one call');
 
 # run again, it keeps what there is
 
