@@ -15,7 +15,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Outbox;
 
-my $t = Test::Nginx->new()->has('debug')->has_program('postgres')->plan(12);
+my $t = Test::Nginx->new()->has('debug')->has_program('postgres')->plan(14);
 my $pg = $t->run_postgres();
 
 install($t, $pg);
@@ -50,6 +50,16 @@ ok($t->reload(wait_old => 1), 'reloaded');
 $pg->query(tags('d'));
 like(rows($t, 5), qr/^1 2 3 4( 4)? 5$/, 'another one');
 is(backends(), 1, 'one of them');
+
+# its session is ended: the log tells by whom, not just that it is
+
+$pg->query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    . " WHERE application_name = 'nginx'");
+ok($t->wait_for_log(
+    qr/is not there: 57P01 terminating connection due to administrator/),
+    'ended by hand');
+$pg->query(tags('e'));
+like(rows($t, 6), qr/ 6$/, 'and another begins');
 
 ###############################################################################
 

@@ -83,6 +83,8 @@ ngx_pgsql_conn_start(ngx_pgsql_conn_t *conn)
         return;
     }
 
+    conn->parting[0] = '\0';
+
     (void) PQsetNoticeReceiver(conn->pg, ngx_pgsql_conn_notice_handler, conn);
 
     ngx_memzero(&conn->meter, sizeof(ngx_pgsql_meter_t));
@@ -423,6 +425,11 @@ void
 ngx_pgsql_conn_lost(ngx_pgsql_conn_t *conn)
 {
     u_char  reason[NGX_PGSQL_RESULT_REASON];
+
+    if (conn->pg && conn->parting[0]) {
+        ngx_pgsql_conn_fail(conn, (char *) conn->parting);
+        return;
+    }
 
     (void) ngx_pgsql_result_line(reason, reason + NGX_PGSQL_RESULT_REASON,
                                  conn->pg ? PQerrorMessage(conn->pg)

@@ -273,14 +273,28 @@ ngx_pgsql_conn_forget(ngx_pgsql_conn_t *conn)
 }
 
 
-/* Not to stderr.  What libpq itself has to say has no code. */
+/*
+ * Not to stderr.  What libpq itself has to say has no code.  Of the others only
+ * the last word is kept, which nobody but the server has: that it shuts down,
+ * or who or what ends the connection.
+ */
 
 void
 ngx_pgsql_conn_notice_handler(void *data, const PGresult *result)
 {
     ngx_pgsql_conn_t *conn = data;
 
-    if (PQresultErrorField(result, PG_DIAG_SQLSTATE)) {
-        ngx_pgsql_conn_known(conn, ngx_pgsql_result_size(result));
+    const char  *severity;
+
+    if (PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL) {
+        return;
+    }
+
+    ngx_pgsql_conn_known(conn, ngx_pgsql_result_size(result));
+
+    severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+    if (severity && ngx_strcmp(severity, "FATAL") == 0) {
+        ngx_pgsql_result_reason(result, conn->parting);
     }
 }

@@ -23,6 +23,7 @@
 #include "ngx_pgsql_conn.h"
 #include "ngx_pgsql_meter.h"
 #include "ngx_pgsql_outage.h"
+#include "ngx_pgsql_result.h"
 
 
 typedef enum {
@@ -52,6 +53,8 @@ struct ngx_pgsql_conn_s {
     ngx_pgsql_result_pt      handler;
     PGresult                *rows;        /* that have come */
     PGresult                *result;
+
+    u_char                   parting[NGX_PGSQL_RESULT_REASON];
 };
 
 
@@ -66,7 +69,8 @@ void ngx_pgsql_conn_lost(ngx_pgsql_conn_t *conn);
 
 /*
  * _read.c: reads what there is, calls handlers, and does not read forever;
- * drops what came of an answer; hears a notice.
+ * drops what came of an answer; hears a notice, and what the server has to say
+ * when it ends a connection that asks nothing: conn->parting.
  */
 
 void ngx_pgsql_conn_read(ngx_pgsql_conn_t *conn);

@@ -39,7 +39,7 @@ static int  ngx_pgsql_result_fields[] = {
 
 
 void
-ngx_pgsql_result_reason(PGresult *result, u_char *buf)
+ngx_pgsql_result_reason(const PGresult *result, u_char *buf)
 {
     u_char      *p, *last;
     const char  *state, *text;

@@ -29,7 +29,7 @@
  * NUL.
  */
 
-void ngx_pgsql_result_reason(PGresult *result, u_char *buf);
+void ngx_pgsql_result_reason(const PGresult *result, u_char *buf);
 
 /* Whether the SQLSTATE of an error begins with these characters. */
 
