@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Revocations;
 
-my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(14);
+my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(15);
 
 my $redis = $t->run_redis();
 my $pg = $t->run_postgres();
@@ -66,7 +66,10 @@ is($redis->cmd('EXISTS', key('never')), 0, 'rolled back');
 
 # while a transaction is open for long, what was read since is let alone
 
-say_to($slow, 'BEGIN; ' . revoke('open') . ';');
+say_to($slow, 'BEGIN; ' . revoke('open') . ';'
+    . ' INSERT INTO optcache.token_blacklist (key, expires)'
+    . " SELECT 'blacklist:open' || i, now() + interval '1 hour'"
+    . ' FROM generate_series(1, 600) i;');
 ok(wait_for(sub { waiting() }), 'one is open');
 
 $pg->query("INSERT INTO optcache.token_blacklist (key, expires)"
@@ -85,6 +88,9 @@ cmp_ok(looked_at() - $looked_at, '<', 5000, 'only new rows are looked at');
 
 say_to($slow, 'COMMIT;');
 ok(wait_for(sub { $redis->cmd('EXISTS', key('open')) }), 'it is committed');
+ok(wait_for(sub {
+    $redis->cmd('EXISTS', map { "blacklist:open$_" } 1 .. 600) == 600
+}), 'all of it');
 
 # rows that have the number of another server's transaction
 
