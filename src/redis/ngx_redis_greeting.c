@@ -127,8 +127,14 @@ ngx_redis_greeting_check(redisReply *reply, ngx_uint_t *words,
 
     default: /* NGX_REDIS_GREETING_PING */
         *what = "PING";
-        good = "PONG";
-        break;
+
+        if (!ngx_redis_reply_pong(reply)) {
+            return NGX_ERROR;
+        }
+
+        *words &= ~word;
+
+        return NGX_OK;
     }
 
     if (ngx_redis_reply_string(said, &text) != NGX_OK

@@ -559,7 +559,9 @@ ngx_redis_node_probe_handler(void *data, ngx_redis_result_e result,
 
     ngx_int_t  rc;
 
-    if (result == NGX_REDIS_REPLY) {
+    if (result == NGX_REDIS_REPLY
+        || (result == NGX_REDIS_REFUSED && ngx_redis_reply_pong(reply)))
+    {
         rc = ngx_redis_breaker_probed(&node->breaker, ngx_current_msec);
         ngx_redis_node_back(node, rc);
         return;

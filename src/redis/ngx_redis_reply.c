@@ -629,6 +629,19 @@ ngx_redis_reply_word(u_char *p, u_char *last)
 }
 
 
+ngx_uint_t
+ngx_redis_reply_pong(redisReply *reply)
+{
+    ngx_str_t  text;
+
+    if (ngx_redis_reply_string(reply, &text) == NGX_OK) {
+        return text.len == 4 && ngx_memcmp(text.data, "PONG", 4) == 0;
+    }
+
+    return ngx_redis_reply_error(reply, "MISCONF");
+}
+
+
 ngx_redis_verdict_e
 ngx_redis_reply_verdict(redisReply *reply)
 {

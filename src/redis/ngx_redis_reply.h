@@ -121,6 +121,13 @@ ngx_uint_t ngx_redis_reply_error(redisReply *reply, const char *code);
 
 ngx_str_t ngx_redis_reply_code(redisReply *reply);
 
+/*
+ * Whether a PING was answered: by PONG or, of a server that cannot save its
+ * data and refuses writes, by MISCONF.  It serves reads as before.
+ */
+
+ngx_uint_t ngx_redis_reply_pong(redisReply *reply);
+
 ngx_redis_verdict_e ngx_redis_reply_verdict(redisReply *reply);
 
 

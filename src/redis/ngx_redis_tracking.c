@@ -67,6 +67,7 @@ static ngx_int_t ngx_redis_tracking_reply_handler(void *data,
     redisReply *reply);
 static ngx_int_t ngx_redis_tracking_step(ngx_redis_tracking_t *t,
     redisReply *reply);
+static ngx_uint_t ngx_redis_tracking_pong(redisReply *reply);
 static ngx_int_t ngx_redis_tracking_push(ngx_redis_tracking_t *t,
     redisReply *reply);
 static ngx_int_t ngx_redis_tracking_word(redisReply *reply, ngx_uint_t i,
@@ -436,6 +437,19 @@ ngx_redis_tracking_step(ngx_redis_tracking_t *t, redisReply *reply)
 }
 
 
+/* a subscriber is answered by an array, or an error like anybody */
+
+static ngx_uint_t
+ngx_redis_tracking_pong(redisReply *reply)
+{
+    if (ngx_redis_reply_array(reply, 2) == NGX_OK) {
+        return ngx_redis_tracking_word(reply, 0, "pong") == NGX_OK;
+    }
+
+    return ngx_redis_reply_pong(reply);
+}
+
+
 static ngx_int_t
 ngx_redis_tracking_push(ngx_redis_tracking_t *t, redisReply *reply)
 {
@@ -443,10 +457,7 @@ ngx_redis_tracking_push(ngx_redis_tracking_t *t, redisReply *reply)
     ngx_str_t   key;
     redisReply  *keys;
 
-    if (ngx_redis_reply_array(reply, 2) == NGX_OK
-        && ngx_redis_tracking_word(reply, 0, "pong") == NGX_OK
-        && t->asked)
-    {
+    if (t->asked && ngx_redis_tracking_pong(reply)) {
         t->asked = 0;
 
         ngx_redis_tracking_stop(t);

@@ -169,6 +169,33 @@ test_check_odd(void **state)
 
 /* only a master is one */
 
+/* a server that cannot save its data refuses PING, too, and serves reads */
+
+static void
+test_check_misconf(void **state)
+{
+    ngx_str_t    code;
+    ngx_uint_t   words;
+    const char  *what;
+
+    words = NGX_REDIS_GREETING_PING;
+
+    assert_int_equal(greeting_check("-MISCONF Redis is configured to\r\n",
+                                    &words, &what, &code), NGX_OK);
+    assert_int_equal(words, 0);
+
+    words = NGX_REDIS_GREETING_SELECT|NGX_REDIS_GREETING_PING;
+
+    assert_int_equal(greeting_check("-MISCONF Redis is configured to\r\n",
+                                    &words, &what, &code), NGX_ERROR);
+
+    words = NGX_REDIS_GREETING_PING;
+
+    assert_int_equal(greeting_check("+MISCONF\r\n", &words, &what, &code),
+                     NGX_ERROR);
+}
+
+
 static void
 test_check_role(void **state)
 {
@@ -251,6 +278,7 @@ main(void)
         cmocka_unit_test(test_greeting),
         cmocka_unit_test(test_check),
         cmocka_unit_test(test_check_odd),
+        cmocka_unit_test(test_check_misconf),
         cmocka_unit_test(test_check_role),
     };
 
