@@ -36,6 +36,8 @@ static ngx_uint_t ngx_http_ratelimit_redis_api_health_redis(
     ngx_http_ratelimit_redis_main_conf_t *rmcf);
 static ngx_uint_t ngx_http_ratelimit_redis_api_health_fleet(
     ngx_http_ratelimit_redis_main_conf_t *rmcf);
+static ngx_uint_t ngx_http_ratelimit_redis_api_health_limits(
+    ngx_http_ratelimit_redis_main_conf_t *rmcf);
 static ngx_uint_t ngx_http_ratelimit_redis_api_health_marker(
     ngx_http_ratelimit_redis_main_conf_t *rmcf);
 static ngx_uint_t ngx_http_ratelimit_redis_api_health_postgres(
@@ -50,6 +52,9 @@ static ngx_http_ratelimit_redis_reason_t
 
     { "fleet", "fleet: nothing is heard of the other hosts",
       ngx_http_ratelimit_redis_api_health_fleet },
+
+    { "limits", "limits: redis refuses to count",
+      ngx_http_ratelimit_redis_api_health_limits },
 
     { "revocations", "revocations: redis may not have all of postgres",
       ngx_http_ratelimit_redis_api_health_marker },
@@ -155,6 +160,18 @@ ngx_http_ratelimit_redis_api_health_fleet(
 
     return heard && ngx_limiter_local_now() - heard
                     > NGX_HTTP_RATELIMIT_REDIS_API_SILENCE;
+}
+
+
+/* what is asked all the time is refused all the time, or not any more */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_api_health_limits(
+    ngx_http_ratelimit_redis_main_conf_t *rmcf)
+{
+    return ngx_redis_refusal_holds(&ngx_http_ratelimit_redis_worker()->script,
+                                   ngx_current_msec)
+           && !ngx_http_ratelimit_redis_api_health_redis(rmcf);
 }
 
 

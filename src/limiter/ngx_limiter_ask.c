@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 
 #include "ngx_limiter_ask.h"
+#include "ngx_redis_reply.h"
 
 
 static ngx_int_t ngx_limiter_ask_send(ngx_limiter_ask_t *ask, ngx_uint_t eval);
@@ -106,12 +107,12 @@ ngx_limiter_ask_reply_handler(void *data, ngx_redis_result_e result,
     if (rc == NGX_ERROR) {
         ngx_limiter_ask_log(ask, result, reply);
 
-    } else if (ask->redis->degraded) {
-        ask->redis->degraded = 0;
-
+    } else if (ngx_redis_refusal_end(&ask->redis->script, ngx_current_msec)
+               == NGX_OK)
+    {
         ngx_log_error(NGX_LOG_NOTICE, ask->log, 0,
                       "redis runs the script of limits again after %Mms",
-                      ngx_current_msec - ask->redis->since);
+                      ngx_current_msec - ask->redis->script.since);
     }
 
     ask->handler(ask, rc);
@@ -120,7 +121,7 @@ ngx_limiter_ask_reply_handler(void *data, ngx_redis_result_e result,
 
 /*
  * The client logs what happens to its connection; an answer that is whole and
- * of no use is logged here, once until there is a good one again.  What Redis
+ * of no use is logged here, once until there are good ones again.  What Redis
  * said is not trusted with the log: only the word its errors begin with.
  */
 
@@ -128,34 +129,24 @@ static void
 ngx_limiter_ask_log(ngx_limiter_ask_t *ask, ngx_redis_result_e result,
     redisReply *reply)
 {
-    size_t  len;
+    ngx_str_t  code;
 
-    if (ask->redis->degraded) {
+    if ((result != NGX_REDIS_REPLY && result != NGX_REDIS_REFUSED)
+        || ngx_redis_refusal_begin(&ask->redis->script, ngx_current_msec)
+           != NGX_OK)
+    {
         return;
     }
 
     if (result == NGX_REDIS_REPLY) {
-        ask->redis->degraded = 1;
-        ask->redis->since = ngx_current_msec;
         ngx_log_error(NGX_LOG_ERR, ask->log, 0,
                       "redis sent an unexpected reply of type %d to the "
                       "script of limits", reply->type);
         return;
     }
 
-    if (result != NGX_REDIS_REFUSED) {
-        return;
-    }
+    code = ngx_redis_reply_code(reply);
 
-    for (len = 0; len < (size_t) reply->len && len < 32; len++) {
-        if (reply->str[len] < 'A' || reply->str[len] > 'Z') {
-            break;
-        }
-    }
-
-    ask->redis->degraded = 1;
-    ask->redis->since = ngx_current_msec;
     ngx_log_error(NGX_LOG_ERR, ask->log, 0,
-                  "redis refused the script of limits: \"%*s\"",
-                  len, reply->str);
+                  "redis refused the script of limits: \"%V\"", &code);
 }

@@ -22,6 +22,7 @@
 #include "ngx_limiter_item.h"
 #include "ngx_limiter_script.h"
 #include "ngx_redis_client.h"
+#include "ngx_redis_refusal.h"
 
 
 /* what the limits of one worker share; "client" is NULL without Redis */
@@ -32,8 +33,7 @@ typedef struct {
     ngx_limiter_fleet_t      *fleet;     /* NULL without Redis */
     ngx_str_t                 prefix;
     ngx_log_t                *log;       /* of the cycle */
-    ngx_msec_t                since;     /* it is degraded, if it is */
-    unsigned                  degraded:1;    /* and that has been logged */
+    ngx_redis_refusal_t       script;    /* refused */
 } ngx_limiter_redis_t;
 
 

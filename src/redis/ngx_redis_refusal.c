@@ -1,0 +1,61 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_redis_refusal.h"
+
+
+ngx_int_t
+ngx_redis_refusal_begin(ngx_redis_refusal_t *refusal, ngx_msec_t now)
+{
+    if (!refusal->refused) {
+        refusal->refused = 1;
+        refusal->told = 0;
+        refusal->since = now;
+    }
+
+    refusal->last = now;
+
+    /* one that lasts is told, though it began soon after another */
+
+    if (refusal->told
+        || (refusal->before
+            && now - refusal->logged < NGX_REDIS_REFUSAL_PAUSE))
+    {
+        return NGX_DECLINED;
+    }
+
+    refusal->told = 1;
+    refusal->before = 1;
+    refusal->logged = now;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_redis_refusal_end(ngx_redis_refusal_t *refusal, ngx_msec_t now)
+{
+    if (!refusal->refused || now - refusal->last < NGX_REDIS_REFUSAL_CALM) {
+        return NGX_DECLINED;
+    }
+
+    refusal->refused = 0;
+
+    return refusal->told ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* who is asked nothing any more refuses nothing */
+
+ngx_uint_t
+ngx_redis_refusal_holds(const ngx_redis_refusal_t *refusal, ngx_msec_t now)
+{
+    return refusal->refused
+           && now - refusal->last < NGX_REDIS_REFUSAL_PAUSE;
+}

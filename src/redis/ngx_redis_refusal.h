@@ -1,0 +1,55 @@
+
+/*
+ * Copyright (C) The Optcache authors
+ */
+
+
+/*
+ * Redis answers, and refuses what it is asked to do: its memory is full, a
+ * right was taken away, a key is of another type.  That may be so for some of
+ * the questions and not for others, which come by turns; so a beginning is told
+ * once, and an end when nothing was refused for a while.  Without a clock: time
+ * is an argument.
+ */
+
+
+#ifndef _NGX_REDIS_REFUSAL_H_INCLUDED_
+#define _NGX_REDIS_REFUSAL_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_REDIS_REFUSAL_CALM   1000   /* ms, nothing refused: it is over */
+#define NGX_REDIS_REFUSAL_PAUSE  10000  /* ms, between two that are told */
+
+
+/* zeroed, it is ready */
+
+typedef struct {
+    ngx_msec_t                since;     /* the first one */
+    ngx_msec_t                last;
+    ngx_msec_t                logged;    /* a beginning was */
+    unsigned                  refused:1;
+    unsigned                  told:1;    /* of this one */
+    unsigned                  before:1;  /* "logged" is set */
+} ngx_redis_refusal_t;
+
+
+/* Something was refused: NGX_OK if that is to be logged, or NGX_DECLINED. */
+
+ngx_int_t ngx_redis_refusal_begin(ngx_redis_refusal_t *refusal,
+    ngx_msec_t now);
+
+/* Something was not: NGX_OK if the end is to be logged, or NGX_DECLINED. */
+
+ngx_int_t ngx_redis_refusal_end(ngx_redis_refusal_t *refusal, ngx_msec_t now);
+
+/* Whether it is so at present, for who asks how things are. */
+
+ngx_uint_t ngx_redis_refusal_holds(const ngx_redis_refusal_t *refusal,
+    ngx_msec_t now);
+
+
+#endif /* _NGX_REDIS_REFUSAL_H_INCLUDED_ */
