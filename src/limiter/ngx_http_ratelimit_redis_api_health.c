@@ -38,6 +38,8 @@ static ngx_uint_t ngx_http_ratelimit_redis_api_health_fleet(
     ngx_http_ratelimit_redis_main_conf_t *rmcf);
 static ngx_uint_t ngx_http_ratelimit_redis_api_health_limits(
     ngx_http_ratelimit_redis_main_conf_t *rmcf);
+static ngx_uint_t ngx_http_ratelimit_redis_api_health_tokens(
+    ngx_http_ratelimit_redis_main_conf_t *rmcf);
 static ngx_uint_t ngx_http_ratelimit_redis_api_health_marker(
     ngx_http_ratelimit_redis_main_conf_t *rmcf);
 static ngx_uint_t ngx_http_ratelimit_redis_api_health_postgres(
@@ -55,6 +57,9 @@ static ngx_http_ratelimit_redis_reason_t
 
     { "limits", "limits: redis refuses to count",
       ngx_http_ratelimit_redis_api_health_limits },
+
+    { "tokens", "tokens: redis does not tell which are revoked",
+      ngx_http_ratelimit_redis_api_health_tokens },
 
     { "revocations", "revocations: redis may not have all of postgres",
       ngx_http_ratelimit_redis_api_health_marker },
@@ -170,6 +175,16 @@ ngx_http_ratelimit_redis_api_health_limits(
     ngx_http_ratelimit_redis_main_conf_t *rmcf)
 {
     return ngx_redis_refusal_holds(&ngx_http_ratelimit_redis_worker()->script,
+                                   ngx_current_msec)
+           && !ngx_http_ratelimit_redis_api_health_redis(rmcf);
+}
+
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_api_health_tokens(
+    ngx_http_ratelimit_redis_main_conf_t *rmcf)
+{
+    return ngx_redis_refusal_holds(&ngx_http_ratelimit_redis_worker()->tokens,
                                    ngx_current_msec)
            && !ngx_http_ratelimit_redis_api_health_redis(rmcf);
 }

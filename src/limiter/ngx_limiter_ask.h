@@ -33,7 +33,8 @@ typedef struct {
     ngx_limiter_fleet_t      *fleet;     /* NULL without Redis */
     ngx_str_t                 prefix;
     ngx_log_t                *log;       /* of the cycle */
-    ngx_redis_refusal_t       script;    /* refused */
+    ngx_redis_refusal_t       script;    /* is refused */
+    ngx_redis_refusal_t       tokens;    /* and their check */
 } ngx_limiter_redis_t;
 
 

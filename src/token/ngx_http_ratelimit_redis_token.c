@@ -160,6 +160,7 @@ ngx_http_ratelimit_redis_token_revocation_init(ngx_http_request_t *r,
     revocation->client = ngx_http_ratelimit_redis_client();
     revocation->watch = ngx_http_ratelimit_redis_token_watcher;
     revocation->postgres = ngx_http_ratelimit_redis_token_postgres();
+    revocation->refusal = &ngx_http_ratelimit_redis_worker()->tokens;
     revocation->pool = pool;
     revocation->log = log;
 }

@@ -42,6 +42,9 @@ static ngx_int_t ngx_token_revocation_question(
     ngx_token_revocation_t *revocation, ngx_uint_t i, const u_char *digest);
 static void ngx_token_revocation_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
+static void ngx_token_revocation_refused(ngx_token_revocation_t *revocation,
+    redisReply *reply);
+static void ngx_token_revocation_told(ngx_token_revocation_t *revocation);
 static ngx_token_revocation_e ngx_token_revocation_verdict(
     ngx_token_question_t *question, ngx_redis_result_e result,
     redisReply *reply);
@@ -408,6 +411,16 @@ ngx_token_revocation_reply_handler(void *data, ngx_redis_result_e result,
 
     verdict = ngx_token_revocation_verdict(question, result, reply);
 
+    if (!revocation->revoke) {
+
+        if (result == NGX_REDIS_REFUSED) {
+            ngx_token_revocation_refused(revocation, reply);
+
+        } else if (verdict != NGX_TOKEN_REVOCATION_UNAVAILABLE) {
+            ngx_token_revocation_told(revocation);
+        }
+    }
+
     /* one key that is there says more than another that is not answered */
 
     if (verdict == NGX_TOKEN_REVOCATION_REVOKED
@@ -419,6 +432,46 @@ ngx_token_revocation_reply_handler(void *data, ngx_redis_result_e result,
     if (--revocation->pending == 0) {
         revocation->handler(revocation->data);
     }
+}
+
+
+/*
+ * Redis answers, and does not tell what is asked: the client does not call that
+ * an outage, and nobody else would say why tokens are refused, or let in.
+ */
+
+static void
+ngx_token_revocation_refused(ngx_token_revocation_t *revocation,
+    redisReply *reply)
+{
+    ngx_str_t  code;
+
+    if (ngx_redis_reply_verdict(reply) != NGX_REDIS_VERDICT_WELL
+        || ngx_redis_refusal_begin(revocation->refusal, ngx_current_msec)
+           != NGX_OK)
+    {
+        return;
+    }
+
+    code = ngx_redis_reply_code(reply);
+
+    ngx_log_error(NGX_LOG_ERR, revocation->log, 0,
+                  "redis does not tell of revoked tokens: \"%V\"", &code);
+}
+
+
+static void
+ngx_token_revocation_told(ngx_token_revocation_t *revocation)
+{
+    if (ngx_redis_refusal_end(revocation->refusal, ngx_current_msec)
+        != NGX_OK)
+    {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, revocation->log, 0,
+                  "redis tells of revoked tokens again after %Mms",
+                  ngx_current_msec - revocation->refusal->since);
 }
 
 

@@ -37,6 +37,7 @@
 
 #include "ngx_limiter_table.h"
 #include "ngx_redis_client.h"
+#include "ngx_redis_refusal.h"
 #include "ngx_token_digest.h"
 #include "ngx_token_postgres.h"
 #include "ngx_token_watch.h"
@@ -87,6 +88,7 @@ struct ngx_token_revocation_s {
     ngx_redis_client_t       *client;    /* NULL without Redis */
     ngx_token_watch_t        *watch;     /* NULL: nothing is kept */
     ngx_token_postgres_t     *postgres;  /* NULL: none */
+    ngx_redis_refusal_t      *refusal;   /* of the worker: of checks */
     ngx_str_t                 keys[NGX_TOKEN_ASK_KEYS];
     ngx_uint_t                nkeys;     /* with the next */
     ngx_uint_t                since;     /* 1: the last key holds a time, and
