@@ -17,7 +17,7 @@ use Test::Nginx;
 use Test::Nginx::Prometheus;
 use Test::Nginx::Token;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(19);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(20);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -39,6 +39,11 @@ http {
 
         location /jwt {
             token_jwt_keys keys.json;
+        }
+
+        location /rules {
+            token_jwt_keys keys.json;
+            token_jwt_require iss=i aud=a plan=p typ=JWT;
         }
 
         location /required {
@@ -138,11 +143,31 @@ my $s = decode_json(body(http_get('/api/status')))->{tokens};
 is_deeply([@{ $s }{qw/ ok expired missing revoked error /}],
     [metrics()->value('ratelimit_redis_tokens_total', verdict => 'ok'),
      2, 2, 1, undef], 'the status');
+
 is_deeply([$s->{verified}, $s->{blacklist}{failed_open}],
     [{ full => 4, host => 1, worker => 3 }, 2], 'in all');
 is($s->{checked}, $s->{ok} + $s->{expired} + $s->{malformed}
                   + $s->{signature} + $s->{revoked} + $s->{unavailable},
     'and the sum');
+
+# each word is that of some token
+
+my %claims = (iss => 'i', aud => 'a', plan => 'p');
+
+for ([{ %claims, nbf => 4102444800 }], [{ %claims, iss => 'x' }],
+     [{ %claims, aud => 'x' }], [{ %claims, plan => 'x' }],
+     [\%claims, typ => 'x'], [\%claims, kid => 'x'], [\%claims, crit => []],
+     [\%claims, alg => 'HS512'])
+{
+    my ($payload, %header) = @$_;
+    get('/rules', $key->token($payload, typ => 'JWT', %header));
+}
+
+my $m = metrics();
+
+is_deeply([grep { !$m->value('ratelimit_redis_tokens_total', verdict => $_) }
+                $m->labels('ratelimit_redis_tokens_total', 'verdict')],
+    [], 'none is never said');
 
 ###############################################################################
 

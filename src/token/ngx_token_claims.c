@@ -222,12 +222,7 @@ ngx_token_claims_check(const ngx_token_claims_t *claims,
         return NGX_TOKEN_VERDICT_NOT_YET;
     }
 
-    if (rules->issued
-        && claims->has_iat
-        && now < claims->iat - rules->leeway)
-    {
-        return NGX_TOKEN_VERDICT_ISSUED;
-    }
+    /* RFC 7519, 4.1.6: iat tells the age of a token, and refuses none */
 
     return ngx_token_rules_check(rules, claims->payload, &jwt->typ);
 }

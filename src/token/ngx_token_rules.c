@@ -201,7 +201,7 @@ ngx_token_rules_id(const ngx_token_rules_t *rules, u_char *id)
     ngx_token_requirement_t  *rule;
 
     text.data = buf;
-    text.len = ngx_sprintf(buf, "%T %ui", rules->leeway, rules->issued) - buf;
+    text.len = ngx_sprintf(buf, "%T", rules->leeway) - buf;
 
     ngx_token_digest(&text, id);
 

@@ -32,7 +32,6 @@ typedef struct {
 typedef struct {
     ngx_array_t         *required;  /* of ngx_token_requirement_t, or NULL */
     time_t               leeway;    /* s, for clocks that differ */
-    ngx_uint_t           issued;    /* refuse an iat in the future */
 } ngx_token_rules_t;
 
 

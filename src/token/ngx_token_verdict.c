@@ -21,7 +21,6 @@ static ngx_str_t  ngx_token_verdict_texts[] = {
     ngx_string("signature"),
     ngx_string("expired"),
     ngx_string("not_yet"),
-    ngx_string("issued"),
     ngx_string("issuer"),
     ngx_string("audience"),
     ngx_string("type"),
