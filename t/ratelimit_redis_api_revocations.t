@@ -22,7 +22,7 @@ my @ports = (8080, 8081);
 my @hosts = map { Test::Nginx->new() } @ports;
 my $secret = 'a secret that is long enough for HS256';
 
-$hosts[0]->has_program('redis-server')->plan(52);
+$hosts[0]->has_program('redis-server')->plan(54);
 
 for my $i (0 .. $#hosts) {
     $hosts[$i]->write_file_expand('nginx.conf', <<"EOF");
@@ -130,6 +130,10 @@ ok($ttl > 590 && $ttl <= 600, 'for as long as was asked');
 is(status(post({ jti => 'a5', exp => time() + 900 })), 204, 'until a time');
 $ttl = $redis->cmd('TTL', 'jti:a5');
 ok($ttl > 890 && $ttl <= 900, 'lasts until then');
+
+is(status(post({ jti => 'a6', until => time() + 900 })), 204, 'by its name');
+$ttl = $redis->cmd('TTL', 'jti:a6');
+ok($ttl > 890 && $ttl <= 900, 'is the same');
 
 is(status(post({ jti => '42' })), 204, 'of digits');
 is(get(8080, token(sub => 'x', jti => 42)), 401, 'a number is refused by it');

@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Time::HiRes qw/ sleep /;
 
-my $t = Test::Nginx->new()->has('http_v2', 'http_mirror')->plan(108);
+my $t = Test::Nginx->new()->has('http_v2', 'http_mirror')->plan(121);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -176,7 +176,8 @@ for (['', 400], ['{', 400], ['null', 400], ['[]', 400], ['"SECRET"', 400],
      ['{}', 400], ['{"token":"SECRET"', 400], ['{"token":"SECRET"}x', 400],
      ['{"token":"SECRET","token":"SECRET"}', 400],
      ['{"token":"SECRET","jti":"SECRET"}', 400],
-     ['{"token":"SECRET","SECRET":1}', 400], ['{"sub":"SECRET"}', 400],
+     ['{"token":"SECRET","SECRET":1}', 400], ['{"Sub":"SECRET"}', 400],
+     ['{"user":"SECRET","sub":"SECRET"}', 400],
      ['{"Token":"SECRET"}', 400], ['{"token":5}', 400],
      ['{"token":null}', 400], ['{"jti":["SECRET"]}', 400],
      ['{"user":{"SECRET":1}}', 400], ['{"ttl":5}', 400],
@@ -185,6 +186,7 @@ for (['', 400], ['{', 400], ['null', 400], ['[]', 400], ['"SECRET"', 400],
      ['{"token":"SECRET","ttl":"5"}', 400],
      ['{"token":"SECRET","ttl":1.5}', 400],
      ['{"token":"SECRET","ttl":1,"exp":9999999}', 400],
+     ['{"token":"SECRET","until":4102444800,"exp":4102444800}', 400],
      ['{"token":"SECRET","ttl":99999999999999999999}', 400],
      ['{"token":"SECRET","ttl":0}', 422], ['{"token":"SECRET","ttl":-1}', 422],
      ['{"token":"SECRET","ttl":315360001}', 422],
@@ -193,10 +195,27 @@ for (['', 400], ['{', 400], ['null', 400], ['[]', 400], ['"SECRET"', 400],
      ['{"token":""}', 422], ['{"token":"SECRET x"}', 422],
      ['{"token":"SECRET\n"}', 422], ['{"token":"eyJh.SECRET=.x"}', 422],
      ['{"jti":""}', 422], ['{"jti":"SECRET\r\n"}', 422],
-     ['{"jti":"SECRET"}', 422], ['{"user":"SECRET"}', 422])
+     ['{"jti":"SECRET"}', 422], ['{"user":"SECRET"}', 422],
+     ['{"sub":"SECRET"}', 422])
 {
     my ($body, $status) = @$_;
     problem($status, post('api', $body), $body =~ s/[^ -~]/?/gr);
+}
+
+# the member that is wrong is named
+
+for (['"token":5', 400], ['"jti":null', 400], ['"user":[]', 400],
+     ['"sub":{}', 400], ['"ttl":"5"', 400], ['"until":1.5', 400],
+     ['"exp":true', 400], ['"ttl":0', 422], ['"until":1000', 422],
+     ['"exp":1000', 422])
+{
+    my ($member, $status) = @$_;
+    my ($name) = $member =~ /^"(\w+)"/;
+    my $rest = $name =~ /^(ttl|until|exp)$/ ? '"token":"SECRET",' : '';
+    my $r = post('api', "{$rest$member}");
+
+    is(status($r) . ' ' . join(' ', body($r) =~ /\\"(\w+)\\"/g),
+        "$status $name", "$member is named");
 }
 
 is(get('SECRET'), 200, 'none of these revoked anything');

@@ -17,7 +17,7 @@ use MIME::Base64 qw/ encode_base64url /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(29);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(35);
 my $none = Test::Nginx->new();
 
 $t->write_file_expand('nginx.conf', <<'EOF');
@@ -148,6 +148,8 @@ is(status(post('all', 'jti', 'j')), 204, 'a jti, in all');
 is(written(), 'one:jti:j', 'where it is asked for');
 is(status(post('all', 'user', 'alice')), 204, 'a user, in all');
 is(written(), 'one:since:alice two:since:alice', 'each time');
+is(status(post('all', 'sub', 'alice')), 204, 'a subject, in all');
+is(written(), 'one:since:alice two:since:alice', 'is that user');
 
 # of one location
 
@@ -161,7 +163,8 @@ like(written(), qr/^own:\w{64}:s$/, 'by the others');
 
 for (['own', 'token', 'opaque'], ['own', 'jti', 'j'],
      ['unverified', 'token', $token], ['cannot', 'token', $token],
-     ['cannot', 'jti', 'j'], ['cannot', 'user', 'u'], ['two', 'user', 'u'])
+     ['cannot', 'jti', 'j'], ['cannot', 'user', 'u'], ['two', 'user', 'u'],
+     ['own', 'sub', 's'], ['cannot', 'sub', 's'], ['two', 'sub', 's'])
 {
     my $r = post(@$_);
 
@@ -173,7 +176,7 @@ is(written(), 'own:j', 'is one by itself');
 
 # where nobody checks
 
-for (qw/ token jti user /) {
+for (qw/ token jti user sub /) {
     is(status(post('all', $_, 'x', port => 8082)), 422,
         "no token is checked: $_");
 }

@@ -14,16 +14,26 @@
 
 
 typedef struct {
+    ngx_str_t                 name;
+    const char               *type;      /* a problem of the value */
+    const char               *range;
+} ngx_http_ratelimit_redis_api_member_t;
+
+
+typedef struct {
     ngx_input_json_t         *subject;
-    ngx_input_json_t         *ttl;
-    ngx_input_json_t         *exp;
     ngx_uint_t                subjects;
+    ngx_input_json_t         *time;
+    ngx_uint_t                times;
+    ngx_uint_t                which;     /* of the times */
 } ngx_http_ratelimit_redis_api_members_t;
 
 
 static ngx_int_t ngx_http_ratelimit_redis_api_revocation_members(
     ngx_http_ratelimit_redis_api_revocation_t *rev, ngx_input_json_t *json,
     ngx_http_ratelimit_redis_api_members_t *members);
+static ngx_uint_t ngx_http_ratelimit_redis_api_revocation_member(
+    const ngx_http_ratelimit_redis_api_member_t *table, const ngx_str_t *name);
 static ngx_int_t ngx_http_ratelimit_redis_api_revocation_value(
     ngx_http_ratelimit_redis_api_revocation_t *rev, ngx_input_json_t *json);
 static ngx_int_t ngx_http_ratelimit_redis_api_revocation_time(
@@ -39,11 +49,34 @@ static ngx_input_json_limits_t  ngx_http_ratelimit_redis_api_limits = {
     65536, 8, 8
 };
 
-static ngx_str_t  ngx_http_ratelimit_redis_api_subjects[] = {
-    ngx_string("token"),
-    ngx_string("jti"),
-    ngx_string("user")
+/* as in ngx_http_ratelimit_redis_api_revocation_e */
+
+static ngx_http_ratelimit_redis_api_member_t
+    ngx_http_ratelimit_redis_api_subjects[] =
+{
+    { ngx_string("token"), "\"token\" must be a string", NULL },
+    { ngx_string("jti"), "\"jti\" must be a string", NULL },
+    { ngx_string("user"), "\"user\" must be a string", NULL },
+    { ngx_string("sub"), "\"sub\" must be a string", NULL },
+    { ngx_null_string, NULL, NULL }
 };
+
+static ngx_http_ratelimit_redis_api_member_t
+    ngx_http_ratelimit_redis_api_times[] =
+{
+    { ngx_string("ttl"), "\"ttl\" must be an integer",
+      "\"ttl\" must be from one second to ten years" },
+
+    { ngx_string("until"), "\"until\" must be an integer",
+      "\"until\" must be one second to ten years from now" },
+
+    { ngx_string("exp"), "\"exp\" must be an integer",
+      "\"exp\" must be one second to ten years from now" },
+
+    { ngx_null_string, NULL, NULL }
+};
+
+#define NGX_HTTP_RATELIMIT_REDIS_API_TTL  0
 
 
 ngx_int_t
@@ -92,39 +125,37 @@ ngx_http_ratelimit_redis_api_revocation_members(
     ngx_http_ratelimit_redis_api_revocation_t *rev, ngx_input_json_t *json,
     ngx_http_ratelimit_redis_api_members_t *members)
 {
-    ngx_str_t          name, *subjects;
+    ngx_str_t          name;
     ngx_uint_t         i;
     ngx_input_json_t  *member;
 
     ngx_memzero(members, sizeof(ngx_http_ratelimit_redis_api_members_t));
 
-    subjects = ngx_http_ratelimit_redis_api_subjects;
-
-    members->ttl = ngx_input_json_member(json, "ttl");
-    members->exp = ngx_input_json_member(json, "exp");
-
     for (member = ngx_input_json_first(json);
          member;
          member = ngx_input_json_next(member))
     {
-        if (member == members->ttl || member == members->exp) {
+        ngx_input_json_name(member, &name);
+
+        i = ngx_http_ratelimit_redis_api_revocation_member(
+                                  ngx_http_ratelimit_redis_api_times, &name);
+
+        if (ngx_http_ratelimit_redis_api_times[i].name.len) {
+            members->time = member;
+            members->times++;
+            members->which = i;
+
             continue;
         }
 
-        ngx_input_json_name(member, &name);
+        i = ngx_http_ratelimit_redis_api_revocation_member(
+                               ngx_http_ratelimit_redis_api_subjects, &name);
 
-        for (i = 0; i < 3; i++) {
-            if (name.len == subjects[i].len
-                && ngx_memcmp(name.data, subjects[i].data, name.len) == 0)
-            {
-                break;
-            }
-        }
-
-        if (i == 3) {
+        if (ngx_http_ratelimit_redis_api_subjects[i].name.len == 0) {
             return ngx_http_ratelimit_redis_api_revocation_bad(rev,
                               "there is a member other than \"token\", \"jti\","
-                              " \"user\", \"ttl\" and \"exp\"");
+                              " \"user\", \"sub\", \"ttl\", \"until\" and"
+                              " \"exp\"");
         }
 
         rev->kind = i;
@@ -134,17 +165,38 @@ ngx_http_ratelimit_redis_api_revocation_members(
 
     if (members->subjects != 1) {
         return ngx_http_ratelimit_redis_api_revocation_bad(rev,
-                                    "there must be one of \"token\", \"jti\" "
-                                    "and \"user\"");
+                                    "there must be one of \"token\", \"jti\", "
+                                    "\"user\" and \"sub\"");
     }
 
-    if (members->ttl && members->exp) {
+    if (members->times > 1) {
         return ngx_http_ratelimit_redis_api_revocation_bad(rev,
-                                    "there must not be both \"ttl\" and "
-                                    "\"exp\"");
+                                    "there must not be two of \"ttl\", "
+                                    "\"until\" and \"exp\"");
     }
 
     return NGX_OK;
+}
+
+
+/* the row of a name; if there is none, the last one, which has no name */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_api_revocation_member(
+    const ngx_http_ratelimit_redis_api_member_t *table, const ngx_str_t *name)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; table[i].name.len; i++) {
+
+        if (name->len == table[i].name.len
+            && ngx_memcmp(name->data, table[i].name.data, name->len) == 0)
+        {
+            break;
+        }
+    }
+
+    return i;
 }
 
 
@@ -154,8 +206,7 @@ ngx_http_ratelimit_redis_api_revocation_value(
 {
     if (ngx_input_json_string(json, &rev->value) != NGX_OK) {
         return ngx_http_ratelimit_redis_api_revocation_bad(rev,
-                                    "\"token\", \"jti\" and \"user\" must be "
-                                    "strings");
+                       ngx_http_ratelimit_redis_api_subjects[rev->kind].type);
     }
 
     if (rev->kind == NGX_HTTP_RATELIMIT_REDIS_API_TOKEN) {
@@ -187,32 +238,31 @@ ngx_http_ratelimit_redis_api_revocation_time(
     ngx_http_ratelimit_redis_api_revocation_t *rev,
     ngx_http_ratelimit_redis_api_members_t *members)
 {
-    double             number;
-    int64_t            ttl;
-    ngx_input_json_t  *json;
+    double                                  number;
+    int64_t                                 ttl;
+    ngx_http_ratelimit_redis_api_member_t  *member;
 
-    json = members->ttl ? members->ttl : members->exp;
-
-    if (json == NULL) {
+    if (members->time == NULL) {
         return NGX_OK;
     }
 
-    if (ngx_input_json_number(json, &number) != NGX_OK
+    member = &ngx_http_ratelimit_redis_api_times[members->which];
+
+    if (ngx_input_json_number(members->time, &number) != NGX_OK
         || number != (double) (int64_t) number)
     {
-        return ngx_http_ratelimit_redis_api_revocation_bad(rev,
-                                    "\"ttl\" and \"exp\" must be integers");
+        return ngx_http_ratelimit_redis_api_revocation_bad(rev, member->type);
     }
 
     ttl = (int64_t) number;
 
-    if (json == members->exp) {
+    if (members->which != NGX_HTTP_RATELIMIT_REDIS_API_TTL) {
         ttl -= ngx_time();
     }
 
     if (ttl < 1 || ttl > NGX_HTTP_TOKEN_REVOKE_MAX) {
         return ngx_http_ratelimit_redis_api_revocation_impossible(rev,
-                                    "it must last for one second to ten years");
+                                                              member->range);
     }
 
     rev->ttl = (time_t) ttl;

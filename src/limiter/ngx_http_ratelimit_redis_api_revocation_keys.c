@@ -73,7 +73,9 @@ ngx_http_ratelimit_redis_api_revocation_keys(ngx_http_request_t *r,
 
     revocation->ttl = rev->ttl ? rev->ttl : rlcf->token_revoke_ttl;
 
-    if (rev->kind == NGX_HTTP_RATELIMIT_REDIS_API_USER) {
+    if (rev->kind == NGX_HTTP_RATELIMIT_REDIS_API_USER
+        || rev->kind == NGX_HTTP_RATELIMIT_REDIS_API_SUB)
+    {
 
         /* those that were issued in this second, too */
 
@@ -299,8 +301,11 @@ ngx_http_ratelimit_redis_api_revocation_since(ngx_http_request_t *r,
 
         if (rc == NGX_DECLINED || !rev->own) {
             return ngx_http_ratelimit_redis_api_revocation_no(rev,
-                               "\"token_blacklist_since_key\" is not made of "
-                               "one variable");
+                               (rev->kind == NGX_HTTP_RATELIMIT_REDIS_API_SUB)
+                               ? "\"token_blacklist_since_key\" is not made "
+                                 "of $token_sub alone"
+                               : "\"token_blacklist_since_key\" is not made "
+                                 "of one variable");
         }
 
         rc = ngx_http_ratelimit_redis_api_revocation_add(rev, revocation,
@@ -419,13 +424,22 @@ ngx_http_ratelimit_redis_api_revocation_claimed(ngx_http_api_revocation_t *rev,
 }
 
 
-/* Whatever the one variable is, a user is told by what it is for them. */
+/*
+ * Whatever the one variable is, a user is told by what it is for them.  Of
+ * a subject it is known what it is: issuers have others of the same name.
+ */
 
 static ngx_int_t
 ngx_http_ratelimit_redis_api_revocation_user(void *data, ngx_str_t *name,
     ngx_str_t *value)
 {
     ngx_http_api_revocation_t *rev = data;
+
+    if (rev->kind == NGX_HTTP_RATELIMIT_REDIS_API_SUB
+        && !ngx_http_api_revocation_is(name, "token_sub"))
+    {
+        return NGX_DECLINED;
+    }
 
     if (rev->name.len == 0) {
         rev->name = *name;

@@ -246,7 +246,7 @@ ngx_http_ratelimit_redis_api_revoke_done(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_api_revocation_e kind,
     ngx_token_revocation_e result)
 {
-    static const char  *kinds[] = { "token", "jti", "user" };
+    static const char  *kinds[] = { "token", "jti", "user", "subject" };
 
     if (result == NGX_TOKEN_REVOCATION_CLEAR) {
         ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
