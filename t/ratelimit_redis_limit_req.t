@@ -14,8 +14,8 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_auth_request')
-    ->has_program('redis-server')->plan(4);
+my $t = Test::Nginx->new()->has(qw/ http_auth_request http_proxy /)
+    ->has_program('redis-server')->plan(7);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -31,6 +31,7 @@ http {
 
     ratelimit_redis_zone $arg_a zone=a:1m rate=100r/m;
     limit_req_zone $arg_a zone=r:1m rate=1r/m;
+    limit_conn_zone $arg_a zone=n:1m;
 
     server {
         listen 127.0.0.1:8080;
@@ -38,6 +39,12 @@ http {
         location / {
             ratelimit_redis zone=a;
             limit_req zone=r;
+        }
+
+        location /conn {
+            ratelimit_redis zone=a;
+            limit_conn n 1;
+            proxy_pass http://127.0.0.1:8081;
         }
 
         location /auth {
@@ -57,6 +64,7 @@ EOF
 
 $t->write_file($_, 'SEE-THIS') for qw/ x auth /;
 
+$t->run_http_backend(8081, sub { 'SEE-THIS' });
 $t->run_redis();
 $t->run();
 
@@ -64,6 +72,18 @@ $t->run();
 
 is(join(' ', map { status(http_get('/x?a=1')) } 1 .. 3), '200 503 503',
     'limit_req beside it');
+
+# a request waits for its body, and its connection counts
+
+my $s = http("POST /conn?a=3 HTTP/1.1\r\nHost: localhost\r\n"
+             . "Content-Length: 1\r\nConnection: close\r\n\r\n", start => 1);
+
+ok(wait_for(sub { status(http_get('/conn?a=3')) == 503 }),
+    'limit_conn beside it');
+is(status(http_get('/conn?a=4')), 200, 'by its own key');
+
+syswrite $s, 'x';
+is(status(http_end($s)), 200, 'the first one is let in');
 
 my $r = http_get('/auth?a=2');
 is(status($r), 403, 'auth_request beside it');
