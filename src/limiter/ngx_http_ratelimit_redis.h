@@ -327,5 +327,9 @@ ngx_int_t ngx_http_ratelimit_redis_limits_start(ngx_http_request_t *r,
 ngx_int_t ngx_http_ratelimit_redis_limits_verdict(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body);
 
+/* Who is refused for want of Redis is asked to come back in a second. */
+
+void ngx_http_ratelimit_redis_soon(ngx_http_ratelimit_redis_ctx_t *ctx);
+
 
 #endif /* _NGX_HTTP_RATELIMIT_REDIS_H_INCLUDED_ */

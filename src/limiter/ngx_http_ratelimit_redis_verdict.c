@@ -330,13 +330,24 @@ ngx_http_ratelimit_redis_limits_unavailable(ngx_http_request_t *r,
 
     ctx->refused = 1;
     ctx->status = NGX_HTTP_RATELIMIT_REDIS_REJECTED;
-    ctx->retry = ngx_limiter_local_now() + 1000;
+    ngx_http_ratelimit_redis_soon(ctx);
     ctx->shown.zone = NULL;
     ctx->noted.zone = NULL;
 
     *body = rmcf->unavailable;
 
     return NGX_HTTP_SERVICE_UNAVAILABLE;
+}
+
+
+/* Redis may have been waited for: what was asked was asked a while ago. */
+
+void
+ngx_http_ratelimit_redis_soon(ngx_http_ratelimit_redis_ctx_t *ctx)
+{
+    ctx->now = ngx_limiter_local_now();
+    ctx->msec = ngx_current_msec;
+    ctx->retry = ctx->now + 1000;
 }
 
 

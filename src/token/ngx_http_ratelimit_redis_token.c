@@ -354,7 +354,7 @@ ngx_http_ratelimit_redis_token_verdict(ngx_http_request_t *r,
             return NGX_DECLINED;
         }
 
-        ctx->retry = ngx_limiter_local_now() + 1000;
+        ngx_http_ratelimit_redis_soon(ctx);
         *body = rmcf->unavailable;
 
         return NGX_HTTP_SERVICE_UNAVAILABLE;
@@ -570,7 +570,7 @@ ngx_http_ratelimit_redis_token_revoked(ngx_http_request_t *r,
                   "redis does not answer, the token is revoked on this host "
                   "only");
 
-    ctx->retry = ngx_limiter_local_now() + 1000;
+    ngx_http_ratelimit_redis_soon(ctx);
 
     return ngx_http_api_problem_send(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                      &rmcf->unavailable);
