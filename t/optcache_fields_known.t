@@ -15,7 +15,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()
-        ->has(qw/ http_proxy http_auth_request /)->plan(27);
+        ->has(qw/ http_proxy http_auth_request /)->plan(41);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -40,6 +40,11 @@ http {
         }
 
         location /server {
+            proxy_pass_header Server;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /nobody {
             proxy_pass_header Server;
             proxy_pass http://127.0.0.1:8081;
         }
@@ -72,6 +77,13 @@ $t->run_http_backend(8081, sub {
     my $uri = $req->{uri};
 
     return [200, ['Server: theirs'], 'x'] if $uri =~ /server/;
+
+    return [304, [$uri =~ /named/ ? 'Server: late' : ()]]
+        if $uri =~ /nobody/ && $req->{headers}{'if-none-match'};
+
+    return [200, ['ETag: "a"', $uri =~ /stale/ ? 'Cache-Control: max-age=0'
+                                               : $old], 'x']
+        if $uri =~ /nobody/;
 
     return [401, ['WWW-Authenticate: Basic realm="a"',
                   'WWW-Authenticate: Bearer', 'Cache-Control: public'], 'x']
@@ -112,6 +124,22 @@ for my $name ('MISS', 'HIT', 'HIT') {
     is(scalar(my @x = header($r, 'Expires')), 1, 'Expires once');
     is(header($r, 'ETag') // header($r, 'Last-Modified'), undef,
         'no validator');
+}
+
+# who passes the Server on says none where the upstream says none
+
+for my $case (['/nobody', 'MISS', undef], ['/nobody', 'HIT', undef],
+              ['/nobody/stale', 'MISS', undef],
+              ['/nobody/stale', 'REVALIDATED', undef],
+              ['/nobody/stale', 'REVALIDATED', undef],
+              ['/nobody/stale/named', 'MISS', undef],
+              ['/nobody/stale/named', 'REVALIDATED', 'late'])
+{
+    my ($uri, $name, $server) = @$case;
+
+    $r = http_get($uri);
+    is(header($r, 'X-Cache'), $name, "$uri, Server of nobody");
+    is(header($r, 'Server'), $server, "of a $name");
 }
 
 # a Location that proxy_redirect has changed gets the name of the host

@@ -68,10 +68,11 @@ ngx_http_optcache_head_write(ngx_http_request_t *r,
         made.len = ngx_cached_http_time.len;
     }
 
-    size = 3 * NGX_OPTCACHE_FIELD_HEADER
+    size = 4 * NGX_OPTCACHE_FIELD_HEADER
            + sizeof("Date") - 1 + made.len
            + sizeof("Content-Type") - 1 + type.len
            + sizeof("Set-Cookie") - 1
+           + sizeof("Server") - 1
            + ngx_http_optcache_head_size(&r->headers_out.headers);
 
     head->data = ngx_pnalloc(r->pool, size);
@@ -152,6 +153,18 @@ ngx_http_optcache_head_made(ngx_http_optcache_head_t *head, ngx_str_t *type,
 
         head->p = ngx_optcache_field_write(head->p, &field);
     }
+
+    if (ngx_rarely(head->request->headers_out.server != NULL)
+        && head->request->headers_out.server->hash == 0)
+    {
+        /* proxy_pass_header: nginx says none of its own if there is none */
+
+        field.id = NGX_OPTCACHE_FIELD_SERVER;
+        ngx_str_set(&field.name, "Server");
+        ngx_str_null(&field.value);
+
+        head->p = ngx_optcache_field_write(head->p, &field);
+    }
 }
 
 
@@ -176,6 +189,14 @@ ngx_http_optcache_head_field(ngx_table_elt_t *h, void *data)
     case NGX_OPTCACHE_FIELD_SET_COOKIE:
 
         if (!head->response->keep_cookie || field.value.len == 0) {
+            return;
+        }
+
+        break;
+
+    case NGX_OPTCACHE_FIELD_SERVER:
+
+        if (field.value.len == 0) {
             return;
         }
 

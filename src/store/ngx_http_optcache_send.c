@@ -319,6 +319,12 @@ ngx_http_optcache_send_field(ngx_http_request_t *r,
         break;
 
     case NGX_OPTCACHE_FIELD_SERVER:
+
+        if (field->value.len == 0) {
+            /* the upstream said none, and nginx's own is not wanted */
+            h->hash = 0;
+        }
+
         r->headers_out.server = h;
         break;
 
