@@ -35,7 +35,11 @@ static ngx_rare ngx_int_t ngx_http_optcache_instead(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_rare ngx_int_t ngx_http_optcache_failed(
     ngx_http_optcache_ctx_t *ctx);
-static ngx_rare void ngx_http_optcache_give_up(ngx_http_optcache_ctx_t *ctx);
+static ngx_rare void ngx_http_optcache_give_up(ngx_http_optcache_ctx_t *ctx,
+    ngx_optcache_lock_outcome_e outcome);
+static ngx_rare void ngx_http_optcache_part(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_optcache_parted(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_pass(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_chain_t *in);
 static ngx_often ngx_int_t ngx_http_optcache_body_filter(
@@ -63,6 +67,10 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
     ngx_int_t                 rc;
     ngx_uint_t                header_only;
     ngx_http_optcache_ctx_t  *ctx;
+
+    if (ngx_rarely(r != r->main)) {
+        ngx_http_optcache_part(r);
+    }
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
@@ -149,7 +157,7 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
     if (ctx && ctx->capture) {
 
         if (ngx_rarely(rc == NGX_ERROR || rc > NGX_OK)) {
-            ngx_http_optcache_give_up(ctx);
+            ngx_http_optcache_give_up(ctx, NGX_OPTCACHE_LOCK_FAILED);
             return rc;
         }
 
@@ -271,7 +279,7 @@ ngx_http_optcache_instead(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     }
 
     if (ctx->capture) {
-        ngx_http_optcache_give_up(ctx);
+        ngx_http_optcache_give_up(ctx, NGX_OPTCACHE_LOCK_FAILED);
     }
 
     ctx->replaced = 0;
@@ -291,7 +299,7 @@ ngx_http_optcache_failed(ngx_http_optcache_ctx_t *ctx)
     }
 
     if (ctx->capture) {
-        ngx_http_optcache_give_up(ctx);
+        ngx_http_optcache_give_up(ctx, NGX_OPTCACHE_LOCK_FAILED);
 
     } else {
         ngx_http_optcache_unlock(ctx, NGX_OPTCACHE_LOCK_FAILED);
@@ -303,15 +311,16 @@ ngx_http_optcache_failed(ngx_http_optcache_ctx_t *ctx)
 }
 
 
-/* The body will not come; that of another request for the same may. */
+/* The body will not come; that of another request for the same may, or not. */
 
 static void
-ngx_http_optcache_give_up(ngx_http_optcache_ctx_t *ctx)
+ngx_http_optcache_give_up(ngx_http_optcache_ctx_t *ctx,
+    ngx_optcache_lock_outcome_e outcome)
 {
     ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_INCOMPLETE;
     ngx_http_optcache_count_refused(ctx);
 
-    ngx_http_optcache_unlock(ctx, NGX_OPTCACHE_LOCK_FAILED);
+    ngx_http_optcache_unlock(ctx, outcome);
     ngx_http_optcache_capture_drop(ctx);
 }
 
@@ -328,7 +337,15 @@ ngx_http_optcache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     }
 
     if (ctx->capture) {
-        ngx_http_optcache_capture_body(r, ctx, in);
+
+        if (ngx_rarely(r->postponed != NULL)
+            && ngx_http_optcache_parted(r, ctx))
+        {
+            ngx_http_optcache_give_up(ctx, NGX_OPTCACHE_LOCK_PASSED);
+
+        } else {
+            ngx_http_optcache_capture_body(r, ctx, in);
+        }
     }
 
     if (ctx->silent) {
@@ -349,6 +366,50 @@ ngx_http_optcache_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 }
 
 
+/* A part that is about to be sent, in place of the body of the whole. */
+
+static void
+ngx_http_optcache_part(ngx_http_request_t *r)
+{
+    ngx_http_optcache_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r->parent, ngx_http_optcache_module);
+
+    if (ctx && ctx->capture && ngx_http_optcache_parted(r->parent, ctx)) {
+        ngx_http_optcache_give_up(ctx, NGX_OPTCACHE_LOCK_PASSED);
+    }
+}
+
+
+/*
+ * Whether a content handler has asked for parts of its response itself, as
+ * fancyindex does for a header: they are not in the body that passes.  Those
+ * that filters behind ask for, as SSI does, are put together anew on a hit.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_parted(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_uint_t                     parted;
+    ngx_http_postponed_request_t  *pr;
+
+    parted = 0;
+
+    for (pr = r->postponed; pr; pr = pr->next) {
+
+        if (pr->request) {
+            parted = 1;
+        }
+
+        if (pr == ctx->capture->postponed) {
+            parted = 0;
+        }
+    }
+
+    return parted;
+}
+
+
 /*
  * A filter behind may send something through all of them itself, as addition
  * does to end a response: that is neither the body which is stored nor the one
@@ -359,13 +420,23 @@ static ngx_int_t
 ngx_http_optcache_pass(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
     ngx_chain_t *in)
 {
-    ngx_int_t  rc;
+    ngx_int_t                      rc;
+    ngx_http_postponed_request_t  *pr;
 
     ctx->passing = 1;
 
     rc = ngx_http_next_body_filter(r, in);
 
     ctx->passing = 0;
+
+    if (ctx->capture) {
+
+        /* up to here the parts are of filters */
+
+        for (pr = r->postponed; pr; pr = pr->next) {
+            ctx->capture->postponed = pr;
+        }
+    }
 
     return rc;
 }
