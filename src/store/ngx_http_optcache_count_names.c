@@ -53,7 +53,7 @@ static const char  *ngx_http_optcache_count_layers[] = {
 };
 
 static const char  *ngx_http_optcache_count_misses[] = {
-    "absent", "vary", "coding", "invalidated", "refused", "expired",
+    "absent", "vary", "coding", "invalidated", "refused", "busy", "expired",
     "request", NULL
 };
 

@@ -168,7 +168,7 @@ ngx_http_optcache_lock_again(ngx_http_request_t *r,
     if (!ngx_optcache_lock_taken(&lk->lock)) {
         rc = ngx_http_optcache_lock_look(r, ctx);
 
-        if (rc != NGX_OK || ctx->found) {
+        if (rc != NGX_OK || ctx->found || !ctx->store) {
             if (ctx->found) {
                 ctx->collapsed = 1;
                 ngx_metrics_count(lk->zone->requests,

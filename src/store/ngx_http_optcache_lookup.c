@@ -58,13 +58,15 @@ static void ngx_http_optcache_lookup_cleanup(void *data);
 ngx_often ngx_int_t
 ngx_http_optcache_lookup(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
-    if (ngx_http_optcache_lookup_l1(r, ctx, NGX_HTTP_OPTCACHE_L1)
-        == NGX_ERROR)
-    {
+    ngx_int_t  rc;
+
+    rc = ngx_http_optcache_lookup_l1(r, ctx, NGX_HTTP_OPTCACHE_L1);
+
+    if (rc == NGX_ERROR) {
         return NGX_ERROR;
     }
 
-    if (ctx->found || ctx->background
+    if (ctx->found || ctx->background || rc == NGX_BUSY
         || (ctx->asked && ctx->asked->no_cache))
     {
         return NGX_OK;
@@ -117,7 +119,10 @@ ngx_http_optcache_lookup_absent(ngx_http_optcache_ctx_t *ctx)
 }
 
 
-/* Also what L2 gave is looked up here, once it has been stored. */
+/*
+ * Also what L2 gave is looked up here, once it has been stored.  NGX_BUSY: it
+ * is there, but not for this request.
+ */
 
 static ngx_int_t
 ngx_http_optcache_lookup_l1(ngx_http_request_t *r,
@@ -131,6 +136,13 @@ ngx_http_optcache_lookup_l1(ngx_http_request_t *r,
 
     if (rc == NGX_DECLINED && ctx->absent.key) {
         ngx_optcache_lock_prefetch(ctx->zone, ctx->absent.hash);
+    }
+
+    if (ngx_rarely(rc == NGX_BUSY)) {
+        /* it is there: to ask upstream is no reason to store it again */
+        ctx->store = 0;
+        ctx->miss = NGX_HTTP_OPTCACHE_MISS_BUSY;
+        ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_MEMORY;
     }
 
     if (rc != NGX_OK) {
@@ -432,7 +444,9 @@ ngx_http_optcache_lookup_reply(ngx_http_request_t *r,
         rc = ngx_http_optcache_lookup_pin(r, ctx, &value);
     }
 
-    if (rc == NGX_DECLINED && ctx->key.identity.data == base) {
+    if ((rc == NGX_DECLINED || rc == NGX_BUSY)
+        && ctx->key.identity.data == base)
+    {
         rc = ngx_http_optcache_lookup_copy(r, ctx, &value);
     }
 

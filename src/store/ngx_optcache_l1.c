@@ -32,6 +32,12 @@ typedef struct {
 } ngx_optcache_l1_cleanup_t;
 
 
+static ngx_often ngx_int_t ngx_optcache_l1_lend(ngx_optcache_l1_t *l1,
+    ngx_pool_t *pool, uint32_t cell, ngx_optcache_l1_pin_t *pin,
+    ngx_optcache_entry_t *e);
+static ngx_rare ngx_int_t ngx_optcache_l1_own(ngx_optcache_l1_t *l1,
+    ngx_pool_t *pool, uint32_t cell, ngx_optcache_l1_pin_t *pin,
+    ngx_optcache_entry_t *e);
 static ngx_often ngx_int_t ngx_optcache_l1_put(ngx_optcache_l1_t *l1,
     ngx_optcache_entry_t *e, uint64_t hash, u_char *body);
 static ngx_rare ngx_uint_t ngx_optcache_l1_has_body(
@@ -80,14 +86,12 @@ ngx_optcache_l1_search(ngx_optcache_l1_t *l1, ngx_str_t *key,
     ngx_pool_t *pool, ngx_optcache_entry_t *e,
     ngx_optcache_l1_absent_t *absent)
 {
-    uint32_t                    cell;
-    uint64_t                    hash;
-    ngx_uint_t                  i;
-    ngx_pool_cleanup_t         *cln;
-    ngx_optcache_l1_pin_t      *pin;
-    ngx_optcache_l1_node_t     *node;
-    ngx_optcache_l1_shard_t    *shard;
-    ngx_optcache_l1_cleanup_t  *up;
+    uint32_t                  cell;
+    uint64_t                  hash;
+    ngx_int_t                 rc;
+    ngx_uint_t                i;
+    ngx_optcache_l1_pin_t    *pin;
+    ngx_optcache_l1_shard_t  *shard;
 
     if (absent) {
         absent->key = NULL;
@@ -130,8 +134,10 @@ ngx_optcache_l1_search(ngx_optcache_l1_t *l1, ngx_str_t *key,
 
     cell = ngx_optcache_l1_shard_find(l1->sh, i, key, hash);
 
+    rc = NGX_DECLINED;
+
     if (cell) {
-        ngx_optcache_l1_shard_pin(l1->sh, cell, pin);
+        rc = ngx_optcache_l1_shard_pin(l1->sh, cell, pin);
 
     } else if (absent) {
         absent->key = key->data;
@@ -139,10 +145,28 @@ ngx_optcache_l1_search(ngx_optcache_l1_t *l1, ngx_str_t *key,
 
     ngx_optcache_l1_unlock(&shard->lock);
 
-    if (ngx_rarely(cell == 0)) {
+    if (ngx_rarely(rc == NGX_DECLINED || rc == NGX_BUSY)) {
         ngx_optcache_l1_worker_unpin(l1, pin);
-        return NGX_DECLINED;
+        return rc;
     }
+
+    e->key = *key;
+
+    return ngx_mostly(rc == NGX_OK)
+           ? ngx_optcache_l1_lend(l1, pool, cell, pin, e)
+           : ngx_optcache_l1_own(l1, pool, cell, pin, e);
+}
+
+
+/* What was found, pinned for as long as there is the pool. */
+
+static ngx_int_t
+ngx_optcache_l1_lend(ngx_optcache_l1_t *l1, ngx_pool_t *pool, uint32_t cell,
+    ngx_optcache_l1_pin_t *pin, ngx_optcache_entry_t *e)
+{
+    ngx_pool_cleanup_t         *cln;
+    ngx_optcache_l1_node_t     *node;
+    ngx_optcache_l1_cleanup_t  *up;
 
     cln = ngx_pool_cleanup_add(pool, sizeof(ngx_optcache_l1_cleanup_t));
     if (cln == NULL) {
@@ -157,10 +181,30 @@ ngx_optcache_l1_search(ngx_optcache_l1_t *l1, ngx_str_t *key,
     cln->handler = ngx_optcache_l1_unpin_cleanup;
 
     node = ngx_optcache_l1_node(l1->sh, cell);
-    e->key = *key;
 
     return ngx_optcache_l1_view(l1->sh, node, pool, e, &up->body,
                                 &up->gzip);
+}
+
+
+/* A copy of what was found, which is let go at once. */
+
+static ngx_int_t
+ngx_optcache_l1_own(ngx_optcache_l1_t *l1, ngx_pool_t *pool, uint32_t cell,
+    ngx_optcache_l1_pin_t *pin, ngx_optcache_entry_t *e)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_optcache_l1_view(l1->sh, ngx_optcache_l1_node(l1->sh, cell), pool,
+                              e, NULL, NULL);
+
+    if (rc == NGX_OK) {
+        rc = ngx_optcache_l1_view_own(pool, e);
+    }
+
+    ngx_optcache_l1_unpin(l1, pin);
+
+    return rc;
 }
 
 

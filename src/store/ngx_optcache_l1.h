@@ -128,8 +128,10 @@ void ngx_optcache_l1_detach(ngx_optcache_l1_t *l1);
  * into shared memory, but for e->key, which is *key, and is pinned until
  * "pool" is destroyed; chains, bufs and tags are from "pool", and so is a head
  * that does not lie in one piece; they must not be written through.  It has to
- * be compared with what was invalidated since e->moment.clock.
- * NGX_DECLINED: none.  NGX_ERROR: out of memory.
+ * be compared with what was invalidated since e->moment.clock.  While three
+ * quarters of the zone are pinned, it is a copy, from "pool", of what is not.
+ * NGX_DECLINED: none.  NGX_BUSY: there is one, too large to be copied.
+ * NGX_ERROR: out of memory.
  */
 
 ngx_int_t ngx_optcache_l1_lookup(ngx_optcache_l1_t *l1, ngx_str_t *key,

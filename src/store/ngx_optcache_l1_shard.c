@@ -30,6 +30,8 @@ static void ngx_optcache_l1_shard_relink(ngx_optcache_l1_shctx_t *sh,
     uint32_t cell);
 static ngx_uint_t ngx_optcache_l1_shard_equal(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_node_t *node, ngx_str_t *key);
+static ngx_uint_t ngx_optcache_l1_shard_lent(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_node_t *node);
 static uint32_t *ngx_optcache_l1_shard_bucket(ngx_optcache_l1_shctx_t *sh,
     ngx_uint_t i, uint32_t hash);
 
@@ -72,6 +74,7 @@ ngx_optcache_l1_shard_rebuild(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i)
                 sh->nbuckets * sizeof(uint32_t));
 
     shard->entries = 0;
+    shard->pinned = 0;
 
     ngx_optcache_l1_shard_each(sh, i, ngx_optcache_l1_shard_unread);
 
@@ -113,8 +116,12 @@ ngx_optcache_l1_shard_count(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
 
             node = ngx_optcache_l1_node(sh, cell);
 
-            if (node->shard == i) {
-                node->refs++;
+            if (node->shard != i) {
+                continue;
+            }
+
+            if (node->refs++ == 0) {
+                sh->shards[i].pinned += node->cells;
             }
         }
     }
@@ -380,20 +387,73 @@ ngx_optcache_l1_shard_hide(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
 }
 
 
-void
+ngx_int_t
 ngx_optcache_l1_shard_pin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
     ngx_optcache_l1_pin_t *pin)
 {
+    ngx_int_t                rc;
     ngx_optcache_l1_node_t  *node;
 
     node = ngx_optcache_l1_node(sh, cell);
+
+    ngx_optcache_l1_queue_hit(node);
+
+    rc = NGX_OK;
+
+    if (node->refs == 0) {
+
+        if (ngx_rarely(ngx_optcache_l1_shard_lent(sh, node))) {
+
+            if (node->cells > NGX_OPTCACHE_L1_COPIED) {
+                return NGX_BUSY;
+            }
+
+            rc = NGX_AGAIN;
+        }
+
+        sh->shards[node->shard].pinned += node->cells;
+    }
 
     *pin = cell;
     ngx_optcache_l1_fence();
 
     node->refs++;
 
-    ngx_optcache_l1_queue_hit(node);
+    return rc;
+}
+
+
+/*
+ * Whether so much of a zone is pinned that it is not to be more: what clients
+ * do not read is never to be all of it.  As long as a shard has little of that,
+ * there is no need to look at the others, whose numbers may be out of date.
+ */
+
+static ngx_uint_t
+ngx_optcache_l1_shard_lent(ngx_optcache_l1_shctx_t *sh,
+    ngx_optcache_l1_node_t *node)
+{
+    uint64_t    most, pinned;
+    ngx_uint_t  i;
+
+    most = (uint64_t) sh->npages * NGX_OPTCACHE_L1_CELLS;
+    most -= most / NGX_OPTCACHE_L1_KEPT;
+
+    pinned = sh->shards[node->shard].pinned + node->cells;
+
+    if (pinned * sh->nshards <= most / NGX_OPTCACHE_L1_KEPT) {
+        return 0;
+    }
+
+    pinned = 0;
+
+    for (i = 0; i < sh->nshards; i++) {
+        pinned += __atomic_load_n(&sh->shards[i].pinned, __ATOMIC_RELAXED);
+    }
+
+    /* one there is room for, however large */
+
+    return pinned && pinned + node->cells > most;
 }
 
 
@@ -413,6 +473,8 @@ ngx_optcache_l1_shard_unpin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
     if (node->refs) {
         return;
     }
+
+    sh->shards[node->shard].pinned -= node->cells;
 
     if (node->state == NGX_OPTCACHE_L1_DEAD) {
         ngx_optcache_l1_mem_lock(sh);

@@ -57,7 +57,7 @@
 
 
 #define NGX_OPTCACHE_L1_MAGIC      0x4c31434f       /* "OCL1" */
-#define NGX_OPTCACHE_L1_VERSION    8
+#define NGX_OPTCACHE_L1_VERSION    9
 
 #define NGX_OPTCACHE_L1_CELL       64               /* bytes */
 #define NGX_OPTCACHE_L1_CELLS      64               /* of a page */
@@ -72,6 +72,11 @@
 
 #define NGX_OPTCACHE_L1_BUCKETS    8
 #define NGX_OPTCACHE_L1_GHOSTS     4
+
+/* such a part of a zone is not to be pinned; what is copied then, in cells */
+
+#define NGX_OPTCACHE_L1_KEPT       4
+#define NGX_OPTCACHE_L1_COPIED     1024
 
 /* places where the counter of a key may be */
 
@@ -209,6 +214,7 @@ typedef struct {
     pthread_mutex_t           lock;
 
     ngx_optcache_l1_fifo_t    fifo[NGX_OPTCACHE_L1_MAIN + 1];
+    uint64_t                  pinned;     /* cells, each once */
     ngx_uint_t                entries;
     ngx_uint_t                evicted;
     ngx_uint_t                rebuilt;    /* times */
@@ -346,6 +352,14 @@ uint64_t ngx_optcache_l1_hash(ngx_optcache_l1_t *l1, ngx_str_t *key);
 ngx_int_t ngx_optcache_l1_view(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_node_t *node, ngx_pool_t *pool, ngx_optcache_entry_t *e,
     ngx_optcache_l1_link_t *body, ngx_optcache_l1_link_t *gzip);
+
+/*
+ * Copies what an entry that was made so has in shared memory to "pool": it need
+ * not be pinned any more.  NGX_ERROR when out of memory.
+ */
+
+ngx_rare ngx_int_t ngx_optcache_l1_view_own(ngx_pool_t *pool,
+    ngx_optcache_entry_t *e);
 
 /* Begins to read or write what follows a node. */
 
@@ -546,10 +560,14 @@ void ngx_optcache_l1_shard_link(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
 void ngx_optcache_l1_shard_hide(ngx_optcache_l1_shctx_t *sh, uint32_t cell);
 void ngx_optcache_l1_shard_unlink(ngx_optcache_l1_shctx_t *sh, uint32_t cell);
 
-/* Counts a hit and pins a node; what was in *pin is overwritten. */
+/*
+ * Counts a hit and pins a node; what was in *pin is overwritten.  NGX_AGAIN:
+ * enough is pinned for long, and this one is to be so for as long as it takes
+ * to copy it.  NGX_BUSY: it is not pinned, and too large to be copied.
+ */
 
-void ngx_optcache_l1_shard_pin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
-    ngx_optcache_l1_pin_t *pin);
+ngx_int_t ngx_optcache_l1_shard_pin(ngx_optcache_l1_shctx_t *sh,
+    uint32_t cell, ngx_optcache_l1_pin_t *pin);
 
 /* One pin less; what nobody is to find or read any more is freed. */
 

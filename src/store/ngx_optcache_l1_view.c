@@ -15,6 +15,7 @@
 #include "ngx_rare.h"
 
 
+static u_char *ngx_optcache_l1_view_join(u_char *p, ngx_chain_t *chain);
 static void ngx_optcache_l1_view_meta(ngx_optcache_l1_node_t *node,
     ngx_optcache_entry_t *e);
 static ngx_int_t ngx_optcache_l1_view_head(ngx_optcache_l1_shctx_t *sh,
@@ -45,6 +46,64 @@ ngx_optcache_l1_view(ngx_optcache_l1_shctx_t *sh,
 
     return ngx_optcache_l1_view_chain(sh, node->gzip, e->gzip_len, pool,
                                       gzip, &e->gzip);
+}
+
+
+ngx_int_t
+ngx_optcache_l1_view_own(ngx_pool_t *pool, ngx_optcache_entry_t *e)
+{
+    u_char  *p;
+
+    /* its clock is the node's */
+
+    e->compared = NULL;
+
+    p = ngx_pnalloc(pool, e->head.len + e->body_len + e->gzip_len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (e->head.len) {
+        ngx_memcpy(p, e->head.data, e->head.len);
+        e->head.data = p;
+        p += e->head.len;
+    }
+
+    p = ngx_optcache_l1_view_join(p, e->body);
+    (void) ngx_optcache_l1_view_join(p, e->gzip);
+
+    return NGX_OK;
+}
+
+
+/* All buffers of a chain as the first one; returns what follows. */
+
+static u_char *
+ngx_optcache_l1_view_join(u_char *p, ngx_chain_t *chain)
+{
+    u_char       *first;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    if (chain == NULL) {
+        return p;
+    }
+
+    first = p;
+
+    for (cl = chain; cl; cl = cl->next) {
+        p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+    }
+
+    b = chain->buf;
+    b->start = first;
+    b->pos = first;
+    b->last = p;
+    b->end = p;
+
+    chain->next = NULL;
+
+    return p;
 }
 
 

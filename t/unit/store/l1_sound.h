@@ -20,6 +20,7 @@ typedef struct {
     uint32_t                 *refs;     /* pins, by cell */
     uint64_t                  used;     /* cells, of them the pins' */
     uint64_t                  pins;
+    uint64_t                  pinned;   /* cells of what is read */
     ngx_uint_t                nodes;
     ngx_uint_t                live;
 } sound_t;
@@ -96,9 +97,11 @@ sound_check(zone_t *z, sound_t *s)
 
     for (i = 0; i < sh->nshards; i++) {
         sound_shard(s, &sh->shards[i]);
+        s->pinned -= sh->shards[i].pinned;
     }
 
     assert_int_equal(s->live, 0);
+    assert_int_equal(s->pinned, 0);
 
     free(s->map);
     free(s->refs);
@@ -199,6 +202,10 @@ sound_node(sound_t *s, uint32_t cell)
     assert_true(node->shard < s->sh->nshards);
 
     s->nodes++;
+
+    if (node->refs) {
+        s->pinned += cells;
+    }
 
     if (node->state == NGX_OPTCACHE_L1_LIVE) {
         s->live++;

@@ -46,6 +46,7 @@ l1_hash(const void *data, size_t len, XXH64_hash_t seed)
 
 static int setup(void **state);
 static int setup_bad_hash(void **state);
+static int setup_large(void **state);
 static int setup_no_tags(void **state);
 static int teardown(void **state);
 
@@ -391,13 +392,50 @@ test_ghost(void **state)
 }
 
 
+/* as a reader does, and more than any may */
+
+static ngx_optcache_l1_pin_t *
+l1_pin(zone_t *z, ngx_uint_t key)
+{
+    uint32_t                  cell;
+    uint64_t                  hash;
+    ngx_uint_t                i;
+    ngx_pool_t               *pool;
+    ngx_optcache_entry_t      e;
+    ngx_optcache_l1_pin_t    *pin;
+    ngx_optcache_l1_shard_t  *shard;
+
+    pool = ngx_create_pool(4096, &z->log);
+    assert_non_null(pool);
+
+    l1_fill(pool, &e, key, 0, 0, 0);
+
+    hash = ngx_optcache_l1_hash(z->l1, &e.key);
+    i = ngx_optcache_l1_shard_of(z->l1->sh, hash);
+
+    pin = ngx_optcache_l1_worker_pin(z->l1);
+    assert_non_null(pin);
+
+    shard = ngx_optcache_l1_shard_lock(z->l1->sh, i);
+
+    cell = ngx_optcache_l1_shard_find(z->l1->sh, i, &e.key, hash);
+    assert_int_not_equal(cell, 0);
+    assert_int_not_equal(ngx_optcache_l1_shard_pin(z->l1->sh, cell, pin),
+                         NGX_BUSY);
+
+    ngx_optcache_l1_unlock(&shard->lock);
+    ngx_destroy_pool(pool);
+
+    return pin;
+}
+
+
 static void
 test_pinned_stays(void **state)
 {
-    zone_t                *z = *state;
-    ngx_uint_t             i, n;
-    ngx_pool_t            *pools[60];
-    ngx_optcache_entry_t   e[60];
+    zone_t                 *z = *state;
+    ngx_uint_t              i, n;
+    ngx_optcache_l1_pin_t  *pins[60];
 
     for (n = 0; n < 60; n++) {
 
@@ -405,8 +443,7 @@ test_pinned_stays(void **state)
             break;
         }
 
-        pools[n] = l1_lookup(z, n, &e[n]);
-        assert_non_null(pools[n]);
+        pins[n] = l1_pin(z, n);
     }
 
     /* full of what is being read: no room, and nothing that is read leaves */
@@ -414,22 +451,82 @@ test_pinned_stays(void **state)
     assert_in_range(n, 18, 24);
 
     for (i = 0; i < n; i++) {
-        assert_entry(&e[i], i, 1);
         assert_true(l1_holds(z, i, 1));
     }
 
     assert_sound(z);
 
-    ngx_destroy_pool(pools[0]);
+    ngx_optcache_l1_unpin(z->l1, pins[0]);
 
     assert_int_equal(l1_store(z, n, 1, 10000, 0), NGX_OK);
     assert_true(l1_holds(z, n, 1));
     assert_false(l1_holds(z, 0, 1));
 
     for (i = 1; i < n; i++) {
-        assert_entry(&e[i], i, 1);
-        ngx_destroy_pool(pools[i]);
+        assert_true(l1_holds(z, i, 1));
+        ngx_optcache_l1_unpin(z->l1, pins[i]);
     }
+
+    for (i = 0; i <= n; i++) {
+        l1_remove(z, i);
+    }
+
+    assert_empty(z);
+}
+
+
+/* readers of most of a zone get no more of it, but what is short as a copy */
+
+static void
+test_lent(void **state)
+{
+    zone_t                *z = *state;
+    ngx_int_t              rc;
+    ngx_uint_t             i, n, busy;
+    ngx_pool_t            *pools[80];
+    ngx_optcache_entry_t   e[80], key;
+
+    for (n = 0, busy = 0; n < 80; n++) {
+        assert_int_equal(l1_store(z, n, 1, (n % 2) ? 5000 : 70000, 0), NGX_OK);
+
+        pools[n] = ngx_create_pool(4096, &z->log);
+        assert_non_null(pools[n]);
+
+        l1_fill(pools[n], &key, n, 0, 0, 0);
+        memset(&e[n], 0xff, sizeof(ngx_optcache_entry_t));
+
+        rc = ngx_optcache_l1_lookup(z->l1, &key.key, pools[n], &e[n]);
+
+        if (rc == NGX_BUSY) {
+            assert_int_equal(n % 2, 0);
+
+            ngx_destroy_pool(pools[n]);
+            pools[n] = NULL;
+            busy++;
+
+        } else {
+            assert_int_equal(rc, NGX_OK);
+        }
+
+        assert_sound(z);
+    }
+
+    assert_in_range(busy, 28, 36);
+
+    for (i = 0; i < n; i++) {
+
+        if (pools[i]) {
+            assert_entry(&e[i], i, 1);
+
+            /* a copy has nothing of the zone */
+            ngx_optcache_l1_compared(&e[i], 1);
+
+            ngx_destroy_pool(pools[i]);
+        }
+    }
+
+    assert_int_equal(l1_store(z, n, 1, 70000, 0), NGX_OK);
+    assert_true(l1_holds(z, n, 1));
 
     for (i = 0; i <= n; i++) {
         l1_remove(z, i);
@@ -486,10 +583,9 @@ test_all_sizes(void **state)
 static void
 test_short_pieces(void **state)
 {
-    zone_t                *z = *state;
-    ngx_uint_t             i, n;
-    ngx_pool_t            *pools[600];
-    ngx_optcache_entry_t   e;
+    zone_t                 *z = *state;
+    ngx_uint_t              i, n;
+    ngx_optcache_l1_pin_t  *pins[600];
 
     for (n = 0; n < 600; n++) {
 
@@ -497,8 +593,7 @@ test_short_pieces(void **state)
             break;
         }
 
-        pools[n] = l1_lookup(z, n, &e);
-        assert_non_null(pools[n]);
+        pins[n] = l1_pin(z, n);
     }
 
     assert_in_range(n, 300, 599);
@@ -507,16 +602,16 @@ test_short_pieces(void **state)
     /* every second one leaves: half of the cells, none beside another */
 
     for (i = 0; i < n; i += 2) {
-        ngx_destroy_pool(pools[i]);
+        ngx_optcache_l1_unpin(z->l1, pins[i]);
         l1_remove(z, i);
     }
 
-    assert_int_equal(l1_store(z, 1000, 1, 80000, 0), NGX_OK);
+    assert_int_equal(l1_store(z, 1000, 1, 60000, 0), NGX_OK);
     assert_true(l1_holds(z, 1000, 1));
     assert_sound(z);
 
     for (i = 1; i < n; i += 2) {
-        ngx_destroy_pool(pools[i]);
+        ngx_optcache_l1_unpin(z->l1, pins[i]);
         l1_remove(z, i);
     }
 
@@ -853,6 +948,23 @@ setup(void **state)
 
 
 static int
+setup_large(void **state)
+{
+    zone_t  *z;
+
+    z = malloc(sizeof(zone_t));
+    if (z == NULL) {
+        return -1;
+    }
+
+    *state = z;
+    l1_bad_hash = 0;
+
+    return (zone_create(z, 1024 * 1024) == NGX_OK) ? 0 : -1;
+}
+
+
+static int
 setup_bad_hash(void **state)
 {
     int  rc;
@@ -917,6 +1029,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_guess, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ghost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pinned_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lent, setup_large, teardown),
         cmocka_unit_test_setup_teardown(test_all_sizes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_short_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(test_head, setup, teardown),

@@ -71,7 +71,7 @@ sub _huffman {
 }
 
 
-# connect(port => 8080)
+# connect(port => 8080, initial => BYTES of a response that it takes at first)
 
 sub connect {
     my ($class, %o) = @_;
@@ -90,7 +90,8 @@ sub connect {
 
     # no table to keep, and no need to ask for more data
     $self->_write(PREFACE . _frame(SETTINGS, 0, 0,
-                      pack('nN', 1, 0) . pack('nN', 4, MAX_WINDOW))
+                      pack('nN', 1, 0)
+                      . pack('nN', 4, $o{initial} // MAX_WINDOW))
                   . _frame(WINDOW_UPDATE, 0, 0, pack('N', MAX_WINDOW - 65535)));
 
     return $self;
@@ -187,6 +188,29 @@ sub response {
 
     return $stream->{head} eq '' ? ''
                                  : "$stream->{head}\r\n$stream->{body}";
+}
+
+
+# Waits for the header of a response.
+
+sub head {
+    my ($self, $id) = @_;
+
+    my $until = time() + $self->{timeout};
+
+    while ($self->{streams}{$id}{head} eq '' && $self->_read_frame($until)) {
+        # void
+    }
+
+    return $self->{streams}{$id}{head};
+}
+
+
+# Takes the rest of what was not taken at first.
+
+sub widen {
+    my ($self, $id) = @_;
+    $self->_write(_frame(WINDOW_UPDATE, 0, $id, pack 'N', 1 << 30));
 }
 
 
