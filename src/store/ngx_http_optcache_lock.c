@@ -61,6 +61,7 @@ static ngx_rare ngx_uint_t ngx_http_optcache_lock_blocks(ngx_http_request_t *r,
     ngx_http_optcache_lock_t *lk);
 static ngx_rare ngx_int_t ngx_http_optcache_lock_wait(ngx_http_request_t *r,
     ngx_http_optcache_lock_t *lk);
+static ngx_uint_t ngx_http_optcache_lock_taken(ngx_http_optcache_lock_t *lk);
 static void ngx_http_optcache_lock_timer(ngx_http_optcache_lock_t *lk);
 static ngx_msec_int_t ngx_http_optcache_lock_left(
     ngx_http_optcache_lock_t *lk);
@@ -165,7 +166,7 @@ ngx_http_optcache_lock_again(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (!ngx_optcache_lock_taken(&lk->lock)) {
+    if (!ngx_http_optcache_lock_taken(lk)) {
         rc = ngx_http_optcache_lock_look(r, ctx);
 
         if (rc != NGX_OK || ctx->found || !ctx->store) {
@@ -391,6 +392,20 @@ ngx_http_optcache_lock_wait(ngx_http_request_t *r,
 }
 
 
+/*
+ * Whether somebody still asks.  One that takes the place of who has failed will
+ * do; but a part of a page is to see first whom it would wait for.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_lock_taken(ngx_http_optcache_lock_t *lk)
+{
+    return ngx_optcache_lock_taken(&lk->lock)
+           || (lk->request == lk->request->main
+               && ngx_optcache_lock_followed(&lk->lock));
+}
+
+
 static void
 ngx_http_optcache_lock_timer(ngx_http_optcache_lock_t *lk)
 {
@@ -440,7 +455,7 @@ ngx_http_optcache_lock_timer_handler(ngx_event_t *ev)
 
     lk = ev->data;
 
-    if (ngx_optcache_lock_taken(&lk->lock)
+    if (ngx_http_optcache_lock_taken(lk)
         && ngx_http_optcache_lock_left(lk) > 0
         && ngx_current_msec - lk->checked < NGX_HTTP_OPTCACHE_LOCK_CHECK)
     {
@@ -448,7 +463,7 @@ ngx_http_optcache_lock_timer_handler(ngx_event_t *ev)
         return;
     }
 
-    if (!ngx_optcache_lock_taken(&lk->lock)
+    if (!ngx_http_optcache_lock_taken(lk)
         && ngx_waker_number(ngx_http_optcache_lock_waker) != -1)
     {
         ngx_log_error(NGX_LOG_INFO, ev->log, 0,
@@ -489,7 +504,7 @@ ngx_http_optcache_lock_wake_handler(uint64_t reasons)
 
             lk = ngx_queue_data(q, ngx_http_optcache_lock_t, queue);
 
-            if (!ngx_optcache_lock_taken(&lk->lock)) {
+            if (!ngx_http_optcache_lock_taken(lk)) {
                 ngx_queue_remove(q);
                 ngx_queue_insert_tail(&ready, q);
             }
@@ -498,9 +513,19 @@ ngx_http_optcache_lock_wake_handler(uint64_t reasons)
 
     while (!ngx_queue_empty(&ready)) {
         q = ngx_queue_head(&ready);
+        lk = ngx_queue_data(q, ngx_http_optcache_lock_t, queue);
 
-        ngx_http_optcache_lock_resume(ngx_queue_data(q,
-                                           ngx_http_optcache_lock_t, queue));
+        if (!ngx_http_optcache_lock_taken(lk)) {
+            ngx_http_optcache_lock_resume(lk);
+            continue;
+        }
+
+        /* by one of these, just now */
+
+        i = ngx_http_optcache_lock_list(lk->lock.hash);
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&ngx_http_optcache_lock_waiters[i], q);
     }
 
     ngx_http_optcache_lease_wake(reasons);

@@ -34,6 +34,8 @@
 #define ngx_optcache_lock_slot(lead)                                          \
     ((ngx_uint_t) ((lead) & 0xfff) - 1)
 
+#define ngx_optcache_lock_ticket(lead)  ((uint32_t) ((lead) >> 32))
+
 
 typedef struct {
     pthread_mutex_t           lock;
@@ -225,6 +227,8 @@ ngx_optcache_lock_try(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
 
     /* who waited for the one that died waits for this one now */
 
+    way->failed = 1;
+
     ngx_optcache_lock_to(l1, lock, way);
 
     return NGX_OK;
@@ -243,7 +247,11 @@ ngx_optcache_lock_new(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
     }
 
     way->until = 0;
-    ngx_memzero(way->waiters, sizeof(ngx_optcache_lock_map_t));
+
+    if (way->hash != lock->hash || !way->failed) {
+        way->failed = 0;
+        ngx_memzero(way->waiters, sizeof(ngx_optcache_lock_map_t));
+    }
 
     way->hash = lock->hash;
 
@@ -270,7 +278,12 @@ ngx_optcache_lock_to(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
     lock->lead = ngx_optcache_lock_lead(++locks->parts[part].tickets,
                                         l1->slot->generation, slot);
 
-    way->lead = lock->lead;
+    if (!way->failed) {
+        __atomic_store_n(&way->first, ngx_optcache_lock_ticket(lock->lead),
+                         __ATOMIC_RELAXED);
+    }
+
+    __atomic_store_n(&way->lead, lock->lead, __ATOMIC_RELEASE);
 }
 
 
@@ -280,6 +293,25 @@ ngx_optcache_lock_taken(ngx_optcache_lock_t *lock)
     return __atomic_load_n(&lock->way->hash, __ATOMIC_RELAXED) == lock->hash
            && __atomic_load_n(&lock->way->lead, __ATOMIC_RELAXED)
               == lock->lead;
+}
+
+
+ngx_uint_t
+ngx_optcache_lock_followed(ngx_optcache_lock_t *lock)
+{
+    uint32_t                  first;
+    uint64_t                  lead;
+    ngx_optcache_lock_way_t  *way;
+
+    way = lock->way;
+
+    lead = __atomic_load_n(&way->lead, __ATOMIC_ACQUIRE);
+    first = __atomic_load_n(&way->first, __ATOMIC_RELAXED);
+
+    return lead
+           && __atomic_load_n(&way->hash, __ATOMIC_RELAXED) == lock->hash
+           && ngx_optcache_lock_ticket(lock->lead) - first
+              < ngx_optcache_lock_ticket(lead) - first;
 }
 
 
@@ -310,6 +342,7 @@ ngx_optcache_lock_release(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
                        || way->lead == lock->lead))
     {
         way->until = 0;
+        way->failed = (outcome == NGX_OPTCACHE_LOCK_FAILED);
         ngx_optcache_l1_fence();
 
         way->lead = 0;
@@ -335,6 +368,7 @@ ngx_optcache_lock_pass(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
     }
 
     way->until = now + NGX_OPTCACHE_LOCK_UNCACHEABLE;
+    way->failed = 0;
     ngx_optcache_l1_fence();
 
     way->lead = 0;
@@ -367,6 +401,9 @@ ngx_optcache_lock_sweep(ngx_optcache_l1_t *l1, ngx_optcache_lock_map_t map)
                 map[k] |= way->waiters[k];
             }
 
+            way->failed = 1;
+            ngx_optcache_l1_fence();
+
             way->lead = 0;
         }
 
@@ -396,7 +433,10 @@ ngx_optcache_lock_find(ngx_optcache_locks_t *locks, uint64_t hash,
 }
 
 
-/* One that is not led: what has been known the longest is forgotten. */
+/*
+ * One that is not led, that of the key itself if it has one: what has been
+ * known the longest is forgotten.
+ */
 
 static ngx_optcache_lock_way_t *
 ngx_optcache_lock_room(ngx_optcache_locks_t *locks, uint64_t hash)
@@ -408,7 +448,15 @@ ngx_optcache_lock_room(ngx_optcache_locks_t *locks, uint64_t hash)
     room = NULL;
 
     for (i = 0; i < NGX_OPTCACHE_LOCK_WAYS; i++) {
-        if (way[i].lead == 0 && (room == NULL || way[i].until < room->until)) {
+        if (way[i].lead) {
+            continue;
+        }
+
+        if (way[i].hash == hash) {
+            return &way[i];
+        }
+
+        if (room == NULL || way[i].until < room->until) {
             room = &way[i];
         }
     }

@@ -24,6 +24,9 @@
  * change.  A lock led by a slot of another generation, or by a worker found
  * dead, is led by nobody.
  *
+ * When one has failed, the next one to lead is waited for in its place: "first"
+ * is the ticket of the first one since there was an answer.
+ *
  * A waiter is known by the number of its worker (see ngx_waker.h).  What is to
  * be woken is returned, not woken: no system call is made under a mutex.
  */
@@ -63,8 +66,9 @@ typedef struct {
     uint64_t                  lead;
     uint64_t                  until;      /* ms; 0: not uncacheable */
     ngx_optcache_lock_map_t   waiters;
-    uint64_t                  unused;     /* up to a cache line */
-} ngx_optcache_lock_way_t;
+    uint32_t                  first;      /* ticket: all since have failed */
+    uint32_t                  failed;     /* the last one has */
+} ngx_optcache_lock_way_t;                /* a cache line */
 
 
 /* a lock as a request knows it */
@@ -122,6 +126,13 @@ ngx_int_t ngx_optcache_lock_take(ngx_optcache_l1_t *l1,
  */
 
 ngx_uint_t ngx_optcache_lock_taken(ngx_optcache_lock_t *lock);
+
+/*
+ * Whether another one leads in place of who is waited for, who has failed, as
+ * have all in between: nothing is there that was not before.  The same glance.
+ */
+
+ngx_uint_t ngx_optcache_lock_followed(ngx_optcache_lock_t *lock);
 
 /*
  * Releases the lock.  An answer that is stored or uncacheable is news for all

@@ -130,6 +130,50 @@ test_late(void **state)
 }
 
 
+/* who takes the place of one that has failed is waited for in its place */
+
+static void
+test_followed(void **state)
+{
+    ngx_uint_t            i;
+    zone_t               *z = *state;
+    ngx_optcache_lock_t   a, b, c;
+
+    assert_int_equal(take(z, &a, 1, 0, 1), NGX_OK);
+    assert_int_equal(take(z, &b, 1, 3, 1), NGX_AGAIN);
+    assert_false(ngx_optcache_lock_followed(&b));
+
+    /* one after the other, and whoever waits is known to each of them */
+
+    for (i = 0; i < 5; i++) {
+        assert_int_equal(release(z, &a, NGX_OPTCACHE_LOCK_FAILED, 1), 4);
+        assert_false(ngx_optcache_lock_followed(&b));
+
+        assert_int_equal(take(z, &a, 1, 0, 1), NGX_OK);
+        assert_false(ngx_optcache_lock_taken(&b));
+        assert_true(ngx_optcache_lock_followed(&b));
+    }
+
+    /* not by one that came after an answer */
+
+    assert_int_equal(release(z, &a, NGX_OPTCACHE_LOCK_STORED, 1), 4);
+    assert_false(ngx_optcache_lock_followed(&b));
+    assert_int_equal(take(z, &a, 1, 0, 1), NGX_OK);
+    assert_false(ngx_optcache_lock_followed(&b));
+
+    assert_int_equal(take(z, &c, 1, 5, 1), NGX_AGAIN);
+    assert_int_equal(release(z, &a, NGX_OPTCACHE_LOCK_PASSED, 1), 6);
+    assert_int_equal(take(z, &a, 1, 0, 9000), NGX_OK);
+    assert_false(ngx_optcache_lock_followed(&c));
+    assert_int_equal(release(z, &a, NGX_OPTCACHE_LOCK_FAILED, 9000), 0);
+
+    /* nor by one of another key */
+
+    assert_int_equal(take(z, &a, 2, 0, 1), NGX_OK);
+    assert_false(ngx_optcache_lock_followed(&c));
+}
+
+
 static void
 test_uncacheable(void **state)
 {
@@ -536,6 +580,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(test_late, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_followed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_uncacheable, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watch, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full, setup, teardown),
