@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(8);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(11);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -63,6 +63,11 @@ is(get('/a?u=2'), 'HIT /a?u=1', 'found by another URI');
 http_request('DELETE', '/a?u=2');
 is(get('/a?u=2'), 'MISS /a?u=2', 'not after that was written to');
 is(get('/a?u=3'), 'HIT /a?u=2', 'and the new one is');
+http_request('DELETE', '/a?u=4');
+is(get('/a?u=3'), 'MISS /a?u=3', 'nor by another URI of the same path');
+is(get('/b?u=1'), 'MISS /b?u=1', 'another path');
+http_request('DELETE', '/a?u=1');
+is(get('/b?u=2'), 'HIT /b?u=1', 'is as it was');
 
 my %a = ('X-User' => 'A');
 

@@ -139,7 +139,7 @@ my @requests = (
                               . "Cache-Control: only-if-cached", 504],
 );
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(@requests + 3);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(@requests + 5);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -173,6 +173,18 @@ http {
         server_name localhost;
 
         optcache_key $scheme://$http_host$request_uri;
+
+        location / {
+            proxy_set_header Host $http_host;
+            proxy_pass http://127.0.0.1:8081;
+        }
+    }
+
+    # and here the key has one host, and upstream may be told another
+
+    server {
+        listen 127.0.0.1:8091;
+        server_name localhost;
 
         location / {
             proxy_set_header Host $http_host;
@@ -238,6 +250,13 @@ for my $request (@requests) {
 
 http_get('/seen');
 is(header(http_get('/seen'), 'X-Cache'), 'HIT', 'there is a cache');
+
+# what upstream was told of one host is not kept as what another one says
+
+my $evil = http("GET http://localhost/two HTTP/1.1\r\nHost: evil\r\n"
+                . "Connection: close\r\n\r\n", port => 8091);
+like($evil, qr/\|evil\|/, 'a host beside that of the URI');
+like(http_get('/two', port => 8091), qr/\|localhost\|/, 'is nobody else\'s');
 
 # a host and a path that look the same one after the other
 
