@@ -14,7 +14,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_ssi /)
-        ->has_program('redis-server')->plan(58);
+        ->has_program('redis-server')->plan(60);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -124,6 +124,10 @@ $t->run_http_backend(8081, sub {
     push @fields, 'ETag: "x"' if $uri =~ /etag/;
 
     return undef if ($req->{headers}{'x-fail'} // '') eq 'dead';
+    if (($req->{headers}{'x-fail'} // '') eq 'bad') {
+        print { $req->{socket} } "HTTP/1.1 200 OK\r\nbad\x01field\r\n\r\n";
+        return undef;
+    }
     return [503, {}, ''] if $req->{headers}{'x-fail'};
     return [304, \@fields, ''] if $req->{headers}{'if-none-match'};
     return [404, \@fields, 'none'] if $uri =~ /missing/;
@@ -156,8 +160,8 @@ is(asked('/a', 'Pragma' => 'no-cache'),
     'Optcache; fwd=request; fwd-status=200; stored', 'in the old way');
 is(asked('/a', 'Cache-Control' => 'min-fresh=100000'),
     'Optcache; fwd=request; fwd-status=200; stored', 'not fresh enough');
-is(asked('/b', 'Cache-Control' => 'only-if-cached'), 'Optcache',
-    'only if cached');
+is(asked('/b', 'Cache-Control' => 'only-if-cached'), '',
+    'only if cached: nothing of what is not based on anything');
 is(asked('/get/', head => 1), 'Optcache; fwd=method; fwd-status=200',
     'a method that is not cached');
 like(http_post('/a'),
@@ -165,7 +169,10 @@ like(http_post('/a'),
     'another method');
 like(http_request('GET', '/a', body => 'fat'),
     qr/^Cache-Status: Optcache; fwd=bypass; fwd-status=200\r/m, 'a body');
-is(asked('/down/'), 'Optcache; fwd=uri-miss; fwd-status=502', 'nobody there');
+is(asked('/down/'), '', 'nor of nobody there');
+is(asked('/bad', 'X-Fail' => 'bad'), '', 'nor of what is no answer');
+is(asked('/err', 'X-Fail' => 1), 'Optcache; fwd=uri-miss; fwd-status=503',
+    'but of an error that upstream says');
 is(asked('/local.html'), 'Optcache; fwd=uri-miss; fwd-status=200; stored',
     'made within nginx');
 

@@ -200,7 +200,7 @@ is(body(final(http_get('/page'))), 'of /102/part', 'nor does a part');
 $r = final(http_get('/many/more/p'));
 
 is(status($r), 502, 'too many');
-like($r, qr/^Cache-Status: .*; fwd-status=502(?!\d)/m, 'are no answer');
+is(header($r, 'Cache-Status'), undef, 'are no answer');
 ok($t->log_count(qr/upstream sent too many interim responses/), 'is said');
 is(status(final(http_get('/hints/x'))), 502, 'too many hints');
 is(status(final(http_get('/102/large/q'))), 502, 'too large');

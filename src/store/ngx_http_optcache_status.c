@@ -26,6 +26,8 @@
 static ngx_int_t ngx_http_optcache_status_x(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static void ngx_http_optcache_status_field(ngx_table_elt_t *h, void *data);
+static ngx_uint_t ngx_http_optcache_status_local(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static u_char *ngx_http_optcache_status_hit(u_char *p,
     ngx_http_optcache_ctx_t *ctx);
 static u_char *ngx_http_optcache_status_fwd(u_char *p, ngx_http_request_t *r,
@@ -69,7 +71,8 @@ ngx_http_optcache_send_status(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    return (olcf->headers & NGX_HTTP_OPTCACHE_HEADERS_IETF)
+    return ((olcf->headers & NGX_HTTP_OPTCACHE_HEADERS_IETF)
+            && !ngx_http_optcache_status_local(r, ctx))
            ? ngx_http_optcache_status_add(r, ctx) : NGX_OK;
 }
 
@@ -108,6 +111,30 @@ ngx_str_t *
 ngx_http_optcache_status_name(ngx_http_optcache_status_e status)
 {
     return &ngx_http_optcache_status_names[status];
+}
+
+
+/*
+ * RFC 9211, 2: nothing is said of what an intermediary has made itself, of
+ * nothing that is stored: an error page where the upstream has not said so.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_status_local(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    if (ctx->sent || ctx->status == NGX_HTTP_OPTCACHE_STALE) {
+        return 0;
+    }
+
+    if (ctx->asked && ctx->asked->only_if_cached) {
+        /* neither a hit nor sent on */
+        return 1;
+    }
+
+    return r->err_status
+           && r->upstream
+           && r->upstream->headers_in.status_n != r->err_status;
 }
 
 
@@ -175,11 +202,6 @@ ngx_http_optcache_status_fwd(u_char *p, ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
     ngx_uint_t  status;
-
-    if (ctx->asked && ctx->asked->only_if_cached) {
-        /* neither a hit nor sent on */
-        return p;
-    }
 
     p = ngx_sprintf(p, "; fwd=%s", ngx_http_optcache_status_reason(r, ctx));
 
