@@ -14,7 +14,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_ssi /)
-        ->has_program('redis-server')->plan(60);
+        ->has_program('redis-server')->plan(61);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -205,7 +205,8 @@ asked('/etag/no', 'X-Control' => 'max-age=0');
 is(asked('/etag/no', 'X-Control' => 'no-store'),
     'Optcache; fwd=stale; fwd-status=304', 'validated, and not stored');
 
-asked('/vary', 'X-A' => 1);
+is(asked('/vary', 'X-A' => 1),
+    'Optcache; fwd=uri-miss; fwd-status=200; stored', 'a first one that varies');
 is(asked('/vary', 'X-A' => 2),
     'Optcache; fwd=vary-miss; fwd-status=200; stored', 'another variant');
 hit(asked('/vary', 'X-A' => 1), 6000, 'L1', 'the first');

@@ -306,6 +306,7 @@ typedef struct {
 
     unsigned                      counted:1;  /* it has been */
     unsigned                      decided:1;  /* that there is no answer */
+    unsigned                      varied:1;   /* but to other requests */
     unsigned                      miss:8;     /* why, if it is known */
     unsigned                      bypass:8;
     unsigned                      refusal:8;  /* why it is not stored */

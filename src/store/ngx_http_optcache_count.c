@@ -203,8 +203,8 @@ ngx_http_optcache_count_miss(ngx_http_optcache_ctx_t *ctx)
         return ctx->miss;
     }
 
-    return ctx->vary.data ? NGX_HTTP_OPTCACHE_MISS_VARY
-                          : NGX_HTTP_OPTCACHE_MISS_ABSENT;
+    return ctx->varied ? NGX_HTTP_OPTCACHE_MISS_VARY
+                       : NGX_HTTP_OPTCACHE_MISS_ABSENT;
 }
 
 

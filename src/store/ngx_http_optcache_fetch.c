@@ -60,6 +60,10 @@ ngx_http_optcache_ask(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 
     ctx->decided = 1;
 
+    /* the answer may say what it depends on for the first time */
+
+    ctx->varied = (ctx->vary.data != NULL);
+
     if (ngx_rarely(ctx->asked != NULL) && ctx->asked->no_cache) {
         ctx->status = NGX_HTTP_OPTCACHE_BYPASS;
 

@@ -255,7 +255,7 @@ ngx_http_optcache_status_reason(ngx_http_request_t *r,
         return (r->method & olcf->methods) ? "bypass" : "method";
 
     default:
-        return ctx->vary.data ? "vary-miss" : "uri-miss";
+        return ctx->varied ? "vary-miss" : "uri-miss";
     }
 }
 
