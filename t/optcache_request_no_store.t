@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(7);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(9);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -32,6 +32,7 @@ http {
 
         location / {
             optcache c;
+            optcache_bypass $http_x_bypass;
             proxy_pass http://127.0.0.1:8081;
         }
     }
@@ -62,6 +63,13 @@ for my $value ('no-store', 'max-age=60, No-Store', 'x="a, b", no-store') {
 http_get('/a', headers => ['Cache-Control: max-age=60',
                            'Cache-Control: no-store']);
 is(header(http_get('/a'), 'X-Cache'), 'MISS', 'in a second line');
+
+# where what is stored is not looked at, either
+
+http_get('/c', headers => ['X-Bypass: 1', 'Cache-Control: no-store']);
+is(header(http_get('/c'), 'X-Cache'), 'MISS', 'with optcache_bypass');
+http_get('/d', headers => ['X-Bypass: 1']);
+is(header(http_get('/d'), 'X-Cache'), 'HIT', 'which alone lets it be stored');
 
 http_get('/b', headers => { 'Cache-Control' => 'x="no-store"' });
 is(header(http_get('/b'), 'X-Cache'), 'HIT', 'not within quotes');
