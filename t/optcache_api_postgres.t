@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Outbox;
 
-my $t = Test::Nginx->new()->has('debug')->has_program('postgres')->plan(14);
+my $t = Test::Nginx->new()->has('debug')->has_program('postgres')->plan(17);
 my $pg = $t->run_postgres();
 
 install($t, $pg);
@@ -52,6 +52,21 @@ $pg->query("SELECT optcache.invalidate('uri', '/x')");
 
 ok(wait_for(sub { get('status')->{postgres}{told} == 1 }), 'a row');
 is(get('status')->{postgres}{id}, 1, 'its number');
+
+$pg->query('ALTER TABLE optcache.outbox DROP CONSTRAINT outbox_kind_check');
+$pg->query("INSERT INTO optcache.outbox (digest, kind, value, soft)"
+           . " VALUES ('x', 'later', 'x', false)");
+$pg->query("SELECT optcache.invalidate('uri', '/y')");
+
+ok(wait_for(sub { get('status')->{postgres}{odd} == 1 }), 'one that is odd');
+
+$pg->query('DELETE FROM optcache.outbox');
+$pg->restart();
+
+ok(wait_for(sub { get('status')->{postgres}{lost} == 1 }, 20), 'rows are gone');
+is(join(' ', body(http_get('/metrics', port => 8081))
+             =~ /^optcache_postgres_(?:lost|odd)_total (\d+)$/mg),
+    '1 1', 'to Prometheus, too');
 
 $pg->kill();
 

@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has('http_proxy')->has_program('redis-server')
-    ->plan(44);
+    ->plan(51);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -129,6 +129,8 @@ $s = get('/api/status');
 cmp_ok($s->{zones}[0]{evicted}, '>', 100, 'more than there is room for');
 is($s->{zones}[0]{evicted} + $s->{zones}[0]{entries}, 1503,
     'are there or left');
+like($s->{zones}[0]{oldest}, qr/^\d+$/, 'the age of those that leave next');
+is($s->{zones}[1]{oldest}, undef, 'where there is one');
 
 # Redis
 
@@ -151,6 +153,18 @@ is($s->{invalidation}{events}, $events + 2, 'are counted');
 like($s->{invalidation}{stream}{position}, qr/^\d+-\d+$/, 'a position');
 is($s->{invalidation}{stream}{gaps}, 0, 'no gaps');
 is($s->{invalidation}{stream}{failed}, 0, 'all understood');
+
+$redis->cmd(qw/ XADD oc:invalidate * nonsense x /);
+ok(wait_for(sub { stream('failed') == 1 }), 'one that is not');
+is(stream('gaps'), 0, 'which is no gap');
+
+$redis->cmd(qw/ DEL oc:invalidate /);
+ok(wait_for(sub { stream('gaps') == 1 }), 'a stream that is gone');
+is(join(' ', body(http_get('/api/metrics'))
+             =~ /^optcache_stream_(?:gaps|failed)_total (\d+)$/mg),
+    '1 1', 'to Prometheus, too');
+ok(wait_for(sub { health('read') eq '200 healthy 0' }),
+    'what was told is told again');
 
 # documents like any other
 
@@ -192,6 +206,9 @@ cmp_ok(get('/api/status')->{redis}{worker}{outages}, '>', 0, 'is counted');
 ###############################################################################
 
 sub get { return decode_json(body(http_get($_[0]))) }
+
+
+sub stream { return get('/api/status')->{invalidation}{stream}{$_[0]} }
 
 
 sub state { return get('/api/status')->{redis}{state} }
