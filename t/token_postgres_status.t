@@ -56,7 +56,8 @@ is($s->{fills}, 1, 'all of it once');
 
 is(metric('believed'), 1, 'as the metrics tell');
 cmp_ok(metric('lag_seconds'), '<=', 3, 'and how long ago');
-is(metric('rows_written_total'), $s->{written}, 'and how many');
+ok(wait_for(sub { metric('rows_written_total') == told()->{written} }),
+    'and how many');
 like(body(http_get('/api/health')), qr/"healthy"/, 'nothing is amiss');
 
 $pg->query("SELECT optcache.token_revoke('no:x', 'infinity')");
