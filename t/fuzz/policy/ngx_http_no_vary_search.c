@@ -16,12 +16,13 @@
 
 #include <ngx_http_no_vary_search.h>
 
+#include "../fuzz_copy.h"
+
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void fuzz_target(ngx_pool_t *pool, ngx_str_t *target,
     ngx_http_no_vary_search_t *nvs);
-static ngx_str_t fuzz_copy(const u_char *data, size_t len);
 
 
 int
@@ -46,8 +47,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     }
 
-    line = fuzz_copy(data, p - data);
-    target = fuzz_copy(p + 1, size - (p + 1 - data));
+    line = fuzz_copy(data, p - data, "");
+    target = fuzz_copy(p + 1, size - (p + 1 - data), "");
 
     rc = ngx_http_no_vary_search_parse(pool, &line, &nvs);
 
@@ -105,24 +106,4 @@ fuzz_target(ngx_pool_t *pool, ngx_str_t *target,
     {
         abort();
     }
-}
-
-
-/* in memory that ends where the text does, so that overruns are seen */
-
-static ngx_str_t
-fuzz_copy(const u_char *data, size_t len)
-{
-    ngx_str_t  s;
-
-    s.len = len;
-    s.data = malloc(len ? len : 1);
-
-    if (s.data == NULL) {
-        abort();
-    }
-
-    memcpy(s.data, data, len);
-
-    return s;
 }

@@ -17,6 +17,8 @@
 #include <ngx_http_rfc9110_encoding.h>
 #include <ngx_http_rfc9111_control.h>
 
+#include "../fuzz_copy.h"
+
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,8 +26,6 @@ static void fuzz_control(ngx_str_t *line, ngx_str_t *other);
 static void fuzz_encoding(ngx_str_t *line, ngx_str_t *other);
 static ngx_uint_t fuzz_same(ngx_http_rfc9111_control_t *one,
     ngx_http_rfc9111_control_t *two);
-static ngx_str_t fuzz_copy(const u_char *data, size_t len,
-    const char *suffix);
 
 
 int
@@ -147,25 +147,4 @@ fuzz_same(ngx_http_rfc9111_control_t *one, ngx_http_rfc9111_control_t *two)
            && one->must_revalidate == two->must_revalidate
            && one->proxy_revalidate == two->proxy_revalidate
            && one->no_transform == two->no_transform;
-}
-
-
-/* in memory that ends where the line does, so that overruns are seen */
-
-static ngx_str_t
-fuzz_copy(const u_char *data, size_t len, const char *suffix)
-{
-    ngx_str_t  s;
-
-    s.len = len + strlen(suffix);
-    s.data = malloc(s.len ? s.len : 1);
-
-    if (s.data == NULL) {
-        abort();
-    }
-
-    memcpy(s.data, data, len);
-    memcpy(s.data + len, suffix, strlen(suffix));
-
-    return s;
 }

@@ -22,6 +22,8 @@
 #include <ngx_http_rfc9651_list.h>
 #include <ngx_http_surrogate_control.h>
 
+#include "../fuzz_copy.h"
+
 
 typedef struct {
     ngx_str_t    line;
@@ -38,8 +40,6 @@ static void fuzz_string(ngx_str_t *text, void *data);
 static void fuzz_targeted(ngx_str_t *line, ngx_str_t *longer);
 static void fuzz_lists(ngx_str_t *line);
 static void fuzz_within(ngx_str_t *line, ngx_str_t *text);
-static ngx_str_t fuzz_copy(const u_char *data, size_t len,
-    const char *suffix);
 
 
 int
@@ -235,25 +235,4 @@ fuzz_within(ngx_str_t *line, ngx_str_t *text)
     {
         abort();
     }
-}
-
-
-/* in memory that ends where the line does, so that overruns are seen */
-
-static ngx_str_t
-fuzz_copy(const u_char *data, size_t len, const char *suffix)
-{
-    ngx_str_t  s;
-
-    s.len = len + strlen(suffix);
-    s.data = malloc(s.len ? s.len : 1);
-
-    if (s.data == NULL) {
-        abort();
-    }
-
-    memcpy(s.data, data, len);
-    memcpy(s.data + len, suffix, strlen(suffix));
-
-    return s;
 }
