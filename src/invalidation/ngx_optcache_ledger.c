@@ -265,7 +265,7 @@ ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
         ngx_optcache_ledger_later(&sh->latest, at);
     }
 
-    if (id && !ngx_optcache_ledger_awaits(sh, event->mark, NULL)) {
+    if (id && !ngx_optcache_ledger_awaits(sh, event->mark)) {
         ngx_optcache_ledger_known(&time->position,
                                   ngx_max(sh->latest, sh->least));
     }
@@ -295,6 +295,10 @@ ngx_optcache_ledger_placed(ngx_optcache_ledger_t *ledger,
 
     ngx_shmtx_lock(&ledger->shpool->mutex);
 
+    if (ticket) {
+        ngx_optcache_ledger_over(ledger, ticket);
+    }
+
     time = ngx_optcache_ledger_find(sh, event->mark);
 
     if (ngx_optcache_ledger_follows(ledger)) {
@@ -302,7 +306,7 @@ ngx_optcache_ledger_placed(ngx_optcache_ledger_t *ledger,
 
         if (time) {
 
-            if (!ngx_optcache_ledger_awaits(sh, event->mark, ticket)) {
+            if (!ngx_optcache_ledger_awaits(sh, event->mark)) {
                 ngx_optcache_ledger_known(&time->position,
                                           ngx_max(sh->latest, sh->least));
             }
@@ -310,6 +314,23 @@ ngx_optcache_ledger_placed(ngx_optcache_ledger_t *ledger,
             ngx_optcache_ledger_later(&time->position, at);
         }
     }
+
+    ngx_shmtx_unlock(&ledger->shpool->mutex);
+}
+
+
+void
+ngx_optcache_ledger_told(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_ledger_id_t *id, ngx_optcache_ledger_ticket_t *ticket)
+{
+    ngx_shmtx_lock(&ledger->shpool->mutex);
+
+    if (ngx_optcache_ledger_follows(ledger)) {
+        ngx_optcache_ledger_later(&ledger->sh->latest,
+                                  ngx_optcache_ledger_position(id, 1));
+    }
+
+    ngx_optcache_ledger_over(ledger, ticket);
 
     ngx_shmtx_unlock(&ledger->shpool->mutex);
 }
@@ -520,6 +541,18 @@ ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
     }
 
     sh->begin = ngx_optcache_ledger_position(id, 0);
+
+    if (lost && sh->id.ms < NGX_OPTCACHE_LEDGER_END) {
+        /* it may have lost its end only, and of that some was read */
+        sh->begin = ngx_max(sh->begin, sh->position);
+    }
+
+    if (lost) {
+        ngx_optcache_ledger_later(
+                              &sh->last[0][NGX_OPTCACHE_MARK_ALL].position,
+                              sh->begin);
+    }
+
     sh->latest = sh->begin;
 
     ngx_optcache_ledger_set(&sh->position, sh->begin);

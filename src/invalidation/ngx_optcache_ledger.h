@@ -188,9 +188,9 @@ void ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
 
 /*
  * Redis has put an event of this host, that was applied, at "id": when it is
- * read from there it is nothing new.  "ticket" is its own; NULL: it was read,
- * and who has sent it may not know yet.  Where it is stays unknown as long as
- * Redis does not have another of the same mark.
+ * read from there it is nothing new.  "ticket" is its own, which is over then;
+ * NULL: it was read, and who has sent it may not know yet.  Where it is stays
+ * unknown as long as Redis does not have another of the same mark.
  */
 
 void ngx_optcache_ledger_placed(ngx_optcache_ledger_t *ledger,
@@ -249,10 +249,13 @@ ngx_int_t ngx_optcache_ledger_post(ngx_optcache_ledger_t *ledger,
     ngx_optcache_event_t *event, uint64_t now,
     ngx_optcache_ledger_ticket_t *ticket);
 
-/* Redis has it; or it was not told, and whoever reads the stream will. */
+/*
+ * Redis has put one that was told again at "id", where it is read as if it were
+ * of another host; or it was not told, and whoever reads the stream will.
+ */
 
 void ngx_optcache_ledger_told(ngx_optcache_ledger_t *ledger,
-    ngx_optcache_ledger_ticket_t *ticket);
+    ngx_optcache_ledger_id_t *id, ngx_optcache_ledger_ticket_t *ticket);
 void ngx_optcache_ledger_untold(ngx_optcache_ledger_t *ledger,
     ngx_optcache_ledger_ticket_t *ticket);
 

@@ -118,9 +118,12 @@ ngx_optcache_ledger_move(ngx_optcache_ledger_shctx_t *sh)
     for (i = 0; i < 2; i++) {
         for (j = 0; j < NGX_OPTCACHE_MARK_KINDS; j++) {
 
-            /* the clock of all is also that of a ledger that is new */
+            /*
+             * The clock of all is also that of a ledger that is new; its
+             * position is also that of a gap.
+             */
 
-            if (sh->events[i][j]) {
+            if (sh->events[i][j] || sh->last[i][j].position) {
                 ngx_optcache_ledger_forget(&sh->last[i][j]);
             }
         }

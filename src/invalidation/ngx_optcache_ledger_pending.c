@@ -75,12 +75,10 @@ ngx_optcache_ledger_post(ngx_optcache_ledger_t *ledger,
 
 
 void
-ngx_optcache_ledger_told(ngx_optcache_ledger_t *ledger,
+ngx_optcache_ledger_over(ngx_optcache_ledger_t *ledger,
     ngx_optcache_ledger_ticket_t *ticket)
 {
     ngx_optcache_ledger_pending_t  *p;
-
-    ngx_shmtx_lock(&ledger->shpool->mutex);
 
     p = ngx_optcache_ledger_pending_get(ledger->sh, ticket);
 
@@ -95,8 +93,6 @@ ngx_optcache_ledger_told(ngx_optcache_ledger_t *ledger,
             ledger->sh->npending--;
         }
     }
-
-    ngx_shmtx_unlock(&ledger->shpool->mutex);
 }
 
 
@@ -279,8 +275,7 @@ ngx_optcache_ledger_refused(ngx_optcache_ledger_t *ledger)
 
 
 ngx_uint_t
-ngx_optcache_ledger_awaits(ngx_optcache_ledger_shctx_t *sh, uint64_t mark,
-    ngx_optcache_ledger_ticket_t *ticket)
+ngx_optcache_ledger_awaits(ngx_optcache_ledger_shctx_t *sh, uint64_t mark)
 {
     ngx_uint_t                      i, n;
     ngx_optcache_ledger_pending_t  *p;
@@ -301,10 +296,7 @@ ngx_optcache_ledger_awaits(ngx_optcache_ledger_shctx_t *sh, uint64_t mark,
 
         n--;
 
-        if (p->mark == mark
-            && (ticket == NULL
-                || ticket->slot != i || ticket->number != p->number))
-        {
+        if (p->mark == mark) {
             return 1;
         }
     }

@@ -126,12 +126,14 @@ struct ngx_optcache_ledger_shctx_s {
 
 
 /*
- * Whether there is an event of this mark that Redis does not have yet, besides
- * that of the ticket, if any.  Called with the zone locked.
+ * Whether there is an event of this mark that Redis does not have yet; and that
+ * it has that of the ticket.  Called with the zone locked.
  */
 
 ngx_uint_t ngx_optcache_ledger_awaits(ngx_optcache_ledger_shctx_t *sh,
-    uint64_t mark, ngx_optcache_ledger_ticket_t *ticket);
+    uint64_t mark);
+void ngx_optcache_ledger_over(ngx_optcache_ledger_t *ledger,
+    ngx_optcache_ledger_ticket_t *ticket);
 
 
 #define ngx_optcache_ledger_get(p)     __atomic_load_n(p, __ATOMIC_ACQUIRE)

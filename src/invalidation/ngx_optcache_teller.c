@@ -445,12 +445,13 @@ ngx_optcache_teller_handler(void *data, ngx_redis_result_e result,
 
     if (rc == NGX_OK) {
 
-        if (!telling->again) {
+        if (telling->again) {
+            ngx_optcache_ledger_told(teller->ledger, &id, &telling->ticket);
+
+        } else {
             ngx_optcache_ledger_placed(teller->ledger, &telling->event, &id,
                                        &telling->ticket);
         }
-
-        ngx_optcache_ledger_told(teller->ledger, &telling->ticket);
 
     } else {
         ngx_optcache_ledger_untold(teller->ledger, &telling->ticket);

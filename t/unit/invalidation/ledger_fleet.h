@@ -464,12 +464,13 @@ move(host_t *h)
 
     } else if (f->state == THERE && f->turn == h->turns) {
 
-        if (!f->again) {
+        if (f->again) {
+            ngx_optcache_ledger_told(&h->ledger, &f->id, &f->ticket);
+
+        } else {
             ngx_optcache_ledger_placed(&h->ledger, &f->told, &f->id,
                                        &f->ticket);
         }
-
-        ngx_optcache_ledger_told(&h->ledger, &f->ticket);
 
     } else {
         ngx_optcache_ledger_untold(&h->ledger, &f->ticket);

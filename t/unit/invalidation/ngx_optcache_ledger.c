@@ -670,7 +670,6 @@ test_placed_two(void **state)
 
     id = id_of(150, 0);
     ngx_optcache_ledger_placed(&ledger, &event, &id, &first);
-    ngx_optcache_ledger_told(&ledger, &first);
     assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
 
     /* read, before it is answered; and one of another host */
@@ -684,7 +683,6 @@ test_placed_two(void **state)
 
     id = id_of(170, 0);
     ngx_optcache_ledger_placed(&ledger, &event, &id, &second);
-    ngx_optcache_ledger_told(&ledger, &second);
     assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_VALID);
 }
 
@@ -732,7 +730,6 @@ test_placed_between(void **state)
 
             id = id_of(260, 0);
             ngx_optcache_ledger_placed(&ledger, &event, &id, &second);
-            ngx_optcache_ledger_told(&ledger, &second);
         }
 
         id = id_of(200 + i * 100, 0);
@@ -740,13 +737,137 @@ test_placed_between(void **state)
 
         id = id_of(150 + i * 100, 0);
         ngx_optcache_ledger_placed(&ledger, &event, &id, &first);
-        ngx_optcache_ledger_told(&ledger, &first);
 
         assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
 
         item_make(&item, "a", "/x", 0, "t");
         assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_VALID);
     }
+}
+
+
+/* The keeper reads both of two workers before these hear of them. */
+
+static void
+test_placed_both(void **state)
+{
+    item_t                         item;
+    ngx_uint_t                     i;
+    ngx_optcache_event_t           event;
+    ngx_optcache_ledger_id_t       id;
+    ngx_optcache_ledger_ticket_t   tickets[2];
+
+    id = id_of(100, 0);
+    ngx_optcache_ledger_reset(&ledger, &id, 0);
+    ngx_optcache_ledger_whole(&ledger);
+
+    event = event_of("tag", "t", 0);
+
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(ngx_optcache_ledger_post(&ledger, &event, 1,
+                                                  &tickets[i]),
+                         NGX_OK);
+        ngx_optcache_ledger_apply(&ledger, &event, NULL);
+    }
+
+    for (i = 0; i < 2; i++) {
+        id = id_of(110 + i, 0);
+        ngx_optcache_ledger_placed(&ledger, &event, &id, NULL);
+        ngx_optcache_ledger_read(&ledger, &id);
+    }
+
+    item_make(&item, "a", "/x", 0, "t");
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+
+    for (i = 0; i < 2; i++) {
+        id = id_of(110 + i, 0);
+        ngx_optcache_ledger_placed(&ledger, &event, &id, &tickets[i]);
+    }
+
+    assert_int_equal(ngx_optcache_ledger_pending(&ledger), 0);
+
+    id = id_of(120, 0);
+    ngx_optcache_ledger_read(&ledger, &id);
+    item_make(&item, "a", "/x", 0, "t");
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_VALID);
+}
+
+
+/* One that was told again is further on than is read. */
+
+static void
+test_told_again(void **state)
+{
+    item_t                         item;
+    ngx_optcache_event_t           event;
+    ngx_optcache_ledger_id_t       id;
+    ngx_optcache_ledger_ticket_t   ticket;
+
+    id = id_of(100, 0);
+    ngx_optcache_ledger_reset(&ledger, &id, 0);
+    ngx_optcache_ledger_whole(&ledger);
+
+    event = event_of("tag", "t", 0);
+
+    item_make(&item, "a", "/x", 0, "t");
+    item.position = (uint64_t) 130 << 20;
+
+    assert_int_equal(ngx_optcache_ledger_post(&ledger, &event, 1, &ticket),
+                     NGX_OK);
+    ngx_optcache_ledger_apply(&ledger, &event, NULL);
+    ngx_optcache_ledger_untold(&ledger, &ticket);
+
+    ticket.slot = NGX_OPTCACHE_LEDGER_FIRST;
+    assert_int_equal(ngx_optcache_ledger_overdue(&ledger, 5000, 3000, &event,
+                                                 &ticket),
+                     NGX_OK);
+
+    id = id_of(150, 0);
+    ngx_optcache_ledger_told(&ledger, &id, &ticket);
+
+    /* of another host, and what comes before ours */
+
+    id = id_of(120, 0);
+    ngx_optcache_ledger_apply(&ledger, &event, &id);
+    id = id_of(140, 0);
+    ngx_optcache_ledger_read(&ledger, &id);
+
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+}
+
+
+/* A stream has lost its end, which was read, and goes on. */
+
+static void
+test_end_lost(void **state)
+{
+    item_t                    item;
+    ngx_optcache_event_t      event;
+    ngx_optcache_ledger_id_t  id;
+
+    id = id_of(100, 0);
+    ngx_optcache_ledger_reset(&ledger, &id, 0);
+    ngx_optcache_ledger_whole(&ledger);
+
+    item_make(&item, "a", "/x", 0, "t");
+
+    event = event_of("tag", "t", 0);
+    id = id_of(150, 0);
+    ngx_optcache_ledger_apply(&ledger, &event, &id);
+    ngx_optcache_ledger_read(&ledger, &id);
+
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+
+    id = id_of(90, 0);
+    assert_true(ngx_optcache_ledger_reset(&ledger, &id, 1));
+    id = id_of(160, 0);
+    ngx_optcache_ledger_read(&ledger, &id);
+    ngx_optcache_ledger_whole(&ledger);
+
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_GONE);
+
+    item_make(&item, "a", "/x", 0, "t");
+    assert_int_equal(verdict_l2(&item), NGX_OPTCACHE_LEDGER_VALID);
 }
 
 
@@ -815,6 +936,7 @@ test_pending(void **state)
     ngx_uint_t                    i;
     ngx_optcache_event_t          event, found;
     ngx_optcache_ledger_ticket_t  t, first, again;
+    ngx_optcache_ledger_id_t  id = id_of(1, 0);
 
     event = event_of("prefix", "/abc", 1);
 
@@ -840,7 +962,7 @@ test_pending(void **state)
     t.slot = NGX_OPTCACHE_LEDGER_FIRST;
     assert_int_equal(ngx_optcache_ledger_overdue(&ledger, 20, 0, &found, &t),
                      NGX_OK);
-    ngx_optcache_ledger_told(&ledger, &t);
+    ngx_optcache_ledger_told(&ledger, &id, &t);
     assert_int_equal(ngx_optcache_ledger_pending(&ledger), 0);
 
     /* a ticket of before is of no use to who has the slot now */
@@ -850,7 +972,7 @@ test_pending(void **state)
                          NGX_OK);
     }
 
-    ngx_optcache_ledger_told(&ledger, &first);
+    ngx_optcache_ledger_told(&ledger, &id, &first);
     assert_int_equal(ngx_optcache_ledger_pending(&ledger),
                      NGX_OPTCACHE_LEDGER_PENDING);
 
@@ -869,11 +991,11 @@ test_pending(void **state)
 
     assert_int_equal(ngx_optcache_ledger_post(&ledger, &event, 30, &again),
                      NGX_DECLINED);
-    ngx_optcache_ledger_told(&ledger, &t);
+    ngx_optcache_ledger_told(&ledger, &id, &t);
     t.slot = NGX_OPTCACHE_LEDGER_FIRST;
     assert_int_equal(ngx_optcache_ledger_overdue(&ledger, 40, 0, &found, &t),
                      NGX_OK);
-    ngx_optcache_ledger_told(&ledger, &t);
+    ngx_optcache_ledger_told(&ledger, &id, &t);
     assert_int_equal(ngx_optcache_ledger_pending(&ledger),
                      NGX_OPTCACHE_LEDGER_PENDING);
 }
@@ -886,16 +1008,17 @@ test_again(void **state)
 {
     ngx_optcache_event_t          event, found;
     ngx_optcache_ledger_ticket_t  t, old, late;
+    ngx_optcache_ledger_id_t  id = id_of(1, 0);
 
     event = event_of("tag", "old", 0);
     assert_int_equal(ngx_optcache_ledger_post(&ledger, &event, 10, &old),
                      NGX_OK);
-    ngx_optcache_ledger_told(&ledger, &old);
+    ngx_optcache_ledger_told(&ledger, &id, &old);
 
     event = event_of("prefix", "/late", 0);
     assert_int_equal(ngx_optcache_ledger_post(&ledger, &event, 20, &late),
                      NGX_OK);
-    ngx_optcache_ledger_told(&ledger, &late);
+    ngx_optcache_ledger_told(&ledger, &id, &late);
     assert_int_equal(ngx_optcache_ledger_pending(&ledger), 0);
 
     ngx_optcache_ledger_again(&ledger, 20);
@@ -1003,6 +1126,12 @@ main(void)
         cmocka_unit_test_setup_teardown(test_placed_two, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_placed_between, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_placed_both, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_told_again, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_end_lost, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_far, ledger_create,
                                         ledger_destroy),

@@ -262,7 +262,7 @@ test_meanwhile(void **state)
                      NGX_OK);
     ngx_optcache_ledger_apply(next, &event, NULL);
     ngx_optcache_ledger_placed(next, &event, &id, &ticket);
-    ngx_optcache_ledger_told(next, &ticket);
+    ngx_optcache_ledger_told(next, &id, &ticket);
 
     next = enter(FIRST);
 
@@ -386,6 +386,35 @@ test_hello_alone(void **state)
 }
 
 
+/* Some of the other stream was lost, which may have been of anything. */
+
+static void
+test_gap(void **state)
+{
+    ngx_optcache_ledger_t     *next;
+    ngx_optcache_ledger_id_t   id;
+
+    ngx_optcache_ledger_enter(&ledger, FIRST);
+    all_read(&ledger, 100, 300);
+    assert_int_equal(verdict_l2(&ledger, "a", 200), NGX_OPTCACHE_LEDGER_VALID);
+
+    next = enter(OTHER);
+    all_read(next, 100, 200);
+
+    id = id_of(250);
+    assert_true(ngx_optcache_ledger_reset(next, &id, 1));
+    ngx_optcache_ledger_whole(next);
+
+    next = enter(FIRST);
+    all_read(next, 100, 400);
+    assert_int_equal(verdict_l2(next, "a", 200), NGX_OPTCACHE_LEDGER_GONE);
+
+    hello(next, 450);
+    all_read(next, 100, 500);
+    assert_int_equal(verdict_l2(next, "a", 460), NGX_OPTCACHE_LEDGER_VALID);
+}
+
+
 /* an event that only those were told of who read another stream */
 
 static void
@@ -394,6 +423,7 @@ test_told(void **state)
     ngx_optcache_event_t           event;
     ngx_optcache_ledger_t         *next;
     ngx_optcache_ledger_ticket_t   ticket;
+    ngx_optcache_ledger_id_t  id = id_of(100);
 
     ngx_optcache_ledger_enter(&ledger, FIRST);
 
@@ -402,9 +432,9 @@ test_told(void **state)
                      NGX_OK);
 
     next = enter(OTHER);
-    ngx_optcache_ledger_told(&ledger, &ticket);
+    ngx_optcache_ledger_told(&ledger, &id, &ticket);
     assert_int_equal(ngx_optcache_ledger_pending(next), 1);
-    ngx_optcache_ledger_told(next, &ticket);
+    ngx_optcache_ledger_told(next, &id, &ticket);
     assert_int_equal(ngx_optcache_ledger_pending(next), 0);
 }
 
@@ -473,6 +503,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_hello_none, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_hello_alone, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_gap, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_told, ledger_create,
                                         ledger_destroy),

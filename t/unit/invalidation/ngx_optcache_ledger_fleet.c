@@ -316,6 +316,23 @@ lose(server_t *s)
 }
 
 
+/* A replica takes over that does not have the end of the stream. */
+
+static void
+lose_end(server_t *s)
+{
+    ngx_uint_t  i;
+
+    for (i = pick(4); i && s->n > s->first + 1; i--) {
+        s->n--;
+
+        if (s->elements[s->n].event >= 0) {
+            there[s->elements[s->n].event] &= ~(1 << (s - servers));
+        }
+    }
+}
+
+
 static void
 turn(ngx_uint_t reloads, ngx_uint_t losses)
 {
@@ -371,6 +388,9 @@ turn(ngx_uint_t reloads, ngx_uint_t losses)
 
         } else if (losses && pick(16) == 0) {
             lose(&servers[pick(SERVERS)]);
+
+        } else if (losses && pick(8) == 0) {
+            lose_end(&servers[pick(SERVERS)]);
 
         } else if (reloads && pick(3) == 0) {
             reload(h);
