@@ -15,7 +15,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()
-        ->has(qw/ http_proxy http_auth_request /)->plan(41);
+        ->has(qw/ http_proxy http_auth_request /)->plan(45);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -82,7 +82,8 @@ $t->run_http_backend(8081, sub {
         if $uri =~ /nobody/ && $req->{headers}{'if-none-match'};
 
     return [200, ['ETag: "a"', $uri =~ /stale/ ? 'Cache-Control: max-age=0'
-                                               : $old], 'x']
+                                               : $old,
+                  $uri =~ /empty/ ? 'Server:' : ()], 'x']
         if $uri =~ /nobody/;
 
     return [401, ['WWW-Authenticate: Basic realm="a"',
@@ -133,7 +134,9 @@ for my $case (['/nobody', 'MISS', undef], ['/nobody', 'HIT', undef],
               ['/nobody/stale', 'REVALIDATED', undef],
               ['/nobody/stale', 'REVALIDATED', undef],
               ['/nobody/stale/named', 'MISS', undef],
-              ['/nobody/stale/named', 'REVALIDATED', 'late'])
+              ['/nobody/stale/named', 'REVALIDATED', 'late'],
+              ['/nobody/empty', 'MISS', ''],
+              ['/nobody/empty', 'HIT', undef])
 {
     my ($uri, $name, $server) = @$case;
 

@@ -397,7 +397,9 @@ ngx_http_optcache_parted(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 
     for (pr = r->postponed; pr; pr = pr->next) {
 
-        if (pr->request) {
+        /* what stays in memory is no part, but may be made one by who reads */
+
+        if (pr->request && !pr->request->subrequest_in_memory) {
             parted = 1;
         }
 

@@ -155,7 +155,8 @@ ngx_http_optcache_head_made(ngx_http_optcache_head_t *head, ngx_str_t *type,
     }
 
     if (ngx_rarely(head->request->headers_out.server != NULL)
-        && head->request->headers_out.server->hash == 0)
+        && (head->request->headers_out.server->hash == 0
+            || head->request->headers_out.server->value.len == 0))
     {
         /* proxy_pass_header: nginx says none of its own if there is none */
 

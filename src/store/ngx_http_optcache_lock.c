@@ -601,9 +601,13 @@ ngx_http_optcache_unlock_header(ngx_http_request_t *r,
         outcome = NGX_OPTCACHE_LOCK_STORED;
 
     } else if (ctx->background
+               || ctx->miss == NGX_HTTP_OPTCACHE_MISS_BUSY
                || r->err_status >= NGX_HTTP_INTERNAL_SERVER_ERROR)
     {
-        /* an error that nginx made; or an update that is tried again */
+        /*
+         * An error that nginx made; an update that is tried again; or what is
+         * not stored for want of room, and not for what it is.
+         */
         outcome = NGX_OPTCACHE_LOCK_FAILED;
 
     } else {

@@ -65,6 +65,8 @@ static ngx_int_t ngx_optcache_lock_new(ngx_optcache_l1_t *l1,
     ngx_optcache_lock_t *lock, uint64_t now);
 static ngx_often void ngx_optcache_lock_to(ngx_optcache_l1_t *l1,
     ngx_optcache_lock_t *lock, ngx_optcache_lock_way_t *way);
+static ngx_rare void ngx_optcache_lock_news(ngx_optcache_locks_t *locks,
+    uint64_t hash);
 static void ngx_optcache_lock_pass(ngx_optcache_l1_t *l1,
     ngx_optcache_lock_t *lock, ngx_optcache_lock_way_t *way, uint64_t now);
 static ngx_optcache_lock_way_t *ngx_optcache_lock_find(
@@ -346,9 +348,30 @@ ngx_optcache_lock_release(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
         ngx_optcache_l1_fence();
 
         way->lead = 0;
+
+    } else if (outcome == NGX_OPTCACHE_LOCK_STORED) {
+        ngx_optcache_lock_news(l1->sh->locks, lock->hash);
     }
 
     ngx_optcache_l1_unlock(&part->lock);
+}
+
+
+/* Who waits for one that has failed is to look, whoever leads next. */
+
+static void
+ngx_optcache_lock_news(ngx_optcache_locks_t *locks, uint64_t hash)
+{
+    ngx_uint_t                i;
+    ngx_optcache_lock_way_t  *way;
+
+    way = locks->sets[hash & (locks->nsets - 1)].ways;
+
+    for (i = 0; i < NGX_OPTCACHE_LOCK_WAYS; i++) {
+        if (way[i].hash == hash) {
+            way[i].failed = 0;
+        }
+    }
 }
 
 

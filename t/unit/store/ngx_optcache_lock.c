@@ -167,6 +167,15 @@ test_followed(void **state)
     assert_false(ngx_optcache_lock_followed(&c));
     assert_int_equal(release(z, &a, NGX_OPTCACHE_LOCK_FAILED, 9000), 0);
 
+    /* nor if it was stored by one that did not lead, while none did */
+
+    assert_int_equal(take(z, &a, 3, 0, 1), NGX_OK);
+    assert_int_equal(take(z, &b, 3, 3, 1), NGX_AGAIN);
+    (void) release(z, &a, NGX_OPTCACHE_LOCK_FAILED, 1);
+    (void) release(z, &b, NGX_OPTCACHE_LOCK_STORED, 1);
+    assert_int_equal(take(z, &a, 3, 0, 1), NGX_OK);
+    assert_false(ngx_optcache_lock_followed(&b));
+
     /* nor by one of another key */
 
     assert_int_equal(take(z, &a, 2, 0, 1), NGX_OK);
