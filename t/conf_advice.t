@@ -43,8 +43,24 @@ my @cases = (
         sprintf($addr, 'binary_remote_addr')],
     ['of a field', qr/zone "a" is the word "http_x_api_key"/,
         sprintf($addr, 'http_x_api_key')],
+    ['of a map', qr/zone "a" is the word "api_key"/,
+        'map $http_x_a $api_key { default $http_x_a; }'
+        . sprintf($addr, 'api_key')],
+    (map { ["of who it is, $_", qr/zone "a" is the word "$_"/,
+            sprintf($addr, $_)] }
+         qw/ remote_addr Remote_User http_authorization cookie_session arg_key
+             ratelimit_redis_addr token_sub token_claim_a /),
     ['a limit of all', '', sprintf($addr, 'everybody')],
-    ['of two words', '', sprintf($addr, '"http_a b"')],
+    ['of two words', '', sprintf($addr, '"http_x_a b"')],
+    ['that is meant', '', sprintf($addr, 'http_x_api_key:')],
+    (map { ["a name, $_", '', sprintf($addr, $_)] }
+         qw/ request host status uri connection server_name request_id args
+             http_api http_ arg_ sent_http_x_a upstream_http_x_a token_status
+             optcache_status /),
+    ['a name that a map has, too', '',
+        'map $uri $global { default 1; }' . sprintf($addr, 'global')],
+    ['and of a part of one', '',
+        'map $uri $monkey { default 1; }' . sprintf($addr, 'monkey')],
 
     ['a limit of no token',
         qr/"\$token_user" in the key of zone "a" is always empty in .* "\/x"/,
@@ -113,6 +129,12 @@ my @cases = (
     ['a user without dollar',
         qr/"optcache_user cookie_session" is .* "\/x": expected "\$cookie_s/,
         $zone, 'location /x { optcache c; optcache_user cookie_session; }'],
+    ['or of a map', qr/"optcache_user my_user" is .*: expected "\$my_user"/,
+        "$zone map \$cookie_a \$my_user { default 1; }",
+        'location /x { optcache c; optcache_user my_user; }'],
+    (map { ["a user called $_", '', $zone,
+            "location /x { optcache c; optcache_user $_; }"] }
+         qw/ host server_name http_api cookie_session: /),
     ['shared', '', $zone,
         'location /x { auth_basic a; optcache c; optcache_user ""; }'],
     ['each', '', $zone, 'location /x { auth_basic a; optcache c;'

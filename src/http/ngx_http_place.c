@@ -29,7 +29,34 @@ static ngx_uint_t ngx_http_place_reached(ngx_conf_t *cf,
 static ngx_uint_t ngx_http_place_addr_reached(ngx_http_conf_addr_t *addr,
     ngx_http_core_srv_conf_t *cscf);
 static ngx_uint_t ngx_http_place_loopback(struct sockaddr *sa);
+static ngx_uint_t ngx_http_place_whole(ngx_conf_t *cf, ngx_str_t *text);
+static ngx_uint_t ngx_http_place_prefixed(ngx_conf_t *cf, ngx_str_t *text);
+static ngx_uint_t ngx_http_place_ends(ngx_str_t *text, const char **words);
 static ngx_uint_t ngx_http_place_letter(u_char c);
+
+
+/*
+ * Variables that tell who a request is of: as a word of its own, each is
+ * hardly a name that somebody has thought of, as "status" or "http_api" is.
+ */
+
+static const char  *ngx_http_place_who[] = {
+    "binary_remote_addr", "remote_addr", "realip_remote_addr",
+    "proxy_protocol_addr", "proxy_add_x_forwarded_for", "ratelimit_redis_addr",
+    "remote_user", "ssl_client_*", "ssl_session_id", "uid_got", "uid_set",
+    "http_authorization", "http_cookie", "http_user_agent", "http_x_*",
+    "cookie_*", "arg_*", "token_digest", "token_sub", "token_user",
+    "token_claim_*", NULL
+};
+
+
+/* what those of "map" and the like end in that tell it */
+
+static const char  *ngx_http_place_own_who[] = {
+    "account", "client", "client_addr", "client_id", "customer", "ip", "key",
+    "session", "session_id", "subject", "tenant", "tenant_id", "token", "uid",
+    "user", "user_id", NULL
+};
 
 
 static const ngx_http_place_directive_t  ngx_http_place_users[] = {
@@ -358,11 +385,33 @@ ngx_http_place_variable(ngx_str_t *text, size_t *pos, ngx_str_t *name)
 ngx_uint_t
 ngx_http_place_bare(ngx_conf_t *cf, ngx_str_t *text)
 {
-    size_t                      n;
-    ngx_str_t                  *name;
+    size_t      n;
+    ngx_uint_t  whole;
+
+    for (n = 0; n < text->len; n++) {
+        if (!ngx_http_place_letter(text->data[n])) {
+            return 0;
+        }
+    }
+
+    whole = ngx_http_place_whole(cf, text);
+
+    if (whole && ngx_http_place_ends(text, ngx_http_place_own_who)) {
+        return 1;
+    }
+
+    return (whole || ngx_http_place_prefixed(cf, text))
+           && ngx_http_place_listed(text, ngx_http_place_who);
+}
+
+
+/* A variable that a module or a directive above has given this name. */
+
+static ngx_uint_t
+ngx_http_place_whole(ngx_conf_t *cf, ngx_str_t *text)
+{
     ngx_uint_t                  i;
     ngx_hash_key_t             *key;
-    ngx_http_variable_t        *prefix;
     ngx_http_core_main_conf_t  *cmcf;
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
@@ -378,11 +427,21 @@ ngx_http_place_bare(ngx_conf_t *cf, ngx_str_t *text)
         }
     }
 
-    for (n = 0; n < text->len; n++) {
-        if (!ngx_http_place_letter(text->data[n])) {
-            return 0;
-        }
-    }
+    return 0;
+}
+
+
+/* One of many, as "http_x_api_key"; "http_" alone is none. */
+
+static ngx_uint_t
+ngx_http_place_prefixed(ngx_conf_t *cf, ngx_str_t *text)
+{
+    ngx_str_t                  *name;
+    ngx_uint_t                  i;
+    ngx_http_variable_t        *prefix;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
     prefix = cmcf->prefix_variables.elts;
 
@@ -391,6 +450,34 @@ ngx_http_place_bare(ngx_conf_t *cf, ngx_str_t *text)
 
         if (text->len > name->len
             && ngx_strncasecmp(name->data, text->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* 1 if it is one of these words, or ends in "_" and one of them. */
+
+static ngx_uint_t
+ngx_http_place_ends(ngx_str_t *text, const char **words)
+{
+    size_t   len;
+    u_char  *end;
+
+    for ( /* void */ ; *words; words++) {
+        len = ngx_strlen(*words);
+
+        if (text->len < len) {
+            continue;
+        }
+
+        end = text->data + text->len - len;
+
+        if (ngx_strncasecmp(end, (u_char *) *words, len) == 0
+            && (end == text->data || end[-1] == '_'))
         {
             return 1;
         }

@@ -89,8 +89,9 @@ ngx_int_t ngx_http_place_variable(ngx_str_t *text, size_t *pos,
     ngx_str_t *name);
 
 /*
- * 1 if the text is the name of a variable, whose "$" was forgotten.  Known are
- * those of modules, and those that are told above this line.
+ * 1 if the text is the name of a variable that tells who a request is of, whose
+ * "$" was most likely forgotten.  Known are those of modules, and those that
+ * are told above this line.  0 if some character of it is in no such name.
  */
 
 ngx_uint_t ngx_http_place_bare(ngx_conf_t *cf, ngx_str_t *text);
