@@ -530,6 +530,7 @@ ngx_http_ratelimit_redis_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_redis_client_metrics(shared->client, rmcf->metrics.redis);
+    ngx_http_ratelimit_redis_health_start(rmcf, shared);
 
     if (ngx_http_ratelimit_redis_token_init_process(cycle, rmcf) != NGX_OK) {
         return NGX_ERROR;

@@ -75,6 +75,7 @@ ok(wait_for(sub {
     return $t->log_count(qr/runs the script of limits again after \d+ms/);
 }), 'over');
 is($t->log_count(qr/script of limits/), 2, 'two lines in all');
-like(body(http_get('/api/health')), qr/"healthy"/, 'healthy');
+ok(wait_for(sub { body(http_get('/api/health')) =~ /"healthy"/ }, 15),
+    'healthy');
 
 ###############################################################################

@@ -83,7 +83,8 @@ ok(wait_for(sub {
     return $t->log_count(qr/tells of revoked tokens again after \d+ms/);
 }), 'over');
 is(get('/x', 'e'), 200, 'all is well again');
-is(status(http_get('/api/health')), 200, 'healthy again');
+ok(wait_for(sub { status(http_get('/api/health')) == 200 }, 15),
+    'healthy again');
 
 ###############################################################################
 

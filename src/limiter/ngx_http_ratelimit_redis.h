@@ -78,6 +78,7 @@ typedef struct ngx_http_ratelimit_redis_main_conf_s {
     ngx_limiter_scripts_t       scripts;
     ngx_array_t                 zones;     /* ngx_limiter_zone_t * */
     ngx_shm_zone_t             *fleet;
+    ngx_shm_zone_t             *health;    /* NULL without Redis */
     ngx_array_t                 places;    /* ngx_http_place_t, to look at
                                               when all is read */
     ngx_http_ratelimit_redis_metrics_t  metrics;
@@ -238,6 +239,14 @@ char *ngx_http_ratelimit_redis_fleet_conf(ngx_conf_t *cf,
 ngx_int_t ngx_http_ratelimit_redis_fleet_start(ngx_cycle_t *cycle,
     ngx_http_ratelimit_redis_main_conf_t *rmcf, ngx_limiter_redis_t *redis);
 void ngx_http_ratelimit_redis_fleet_stop(ngx_limiter_redis_t *redis);
+
+
+/* _health.c: the memory workers tell each other in of what Redis refuses */
+
+char *ngx_http_ratelimit_redis_health_conf(ngx_conf_t *cf,
+    ngx_http_ratelimit_redis_main_conf_t *rmcf);
+void ngx_http_ratelimit_redis_health_start(
+    ngx_http_ratelimit_redis_main_conf_t *rmcf, ngx_limiter_redis_t *redis);
 
 
 /*

@@ -6,7 +6,7 @@
 
 /*
  * Whether limits and revocations are what they are configured to be, as far as
- * the worker that answers knows.
+ * the worker that answers knows; of what Redis refuses it knows from all.
  */
 
 

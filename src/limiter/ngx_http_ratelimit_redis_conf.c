@@ -303,6 +303,12 @@ ngx_http_ratelimit_redis_conf_init_main(ngx_conf_t *cf, void *conf)
         return rv;
     }
 
+    rv = ngx_http_ratelimit_redis_health_conf(cf, rmcf);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
     if (ngx_http_ratelimit_redis_metrics_conf(cf, rmcf) != NGX_OK) {
         return NGX_CONF_ERROR;
     }

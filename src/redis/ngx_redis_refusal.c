@@ -21,6 +21,12 @@ ngx_redis_refusal_begin(ngx_redis_refusal_t *refusal, ngx_msec_t now)
 
     refusal->last = now;
 
+    /* not oftener than the clock goes on: workers share the word */
+
+    if (refusal->shared && *refusal->shared != now) {
+        *refusal->shared = now;
+    }
+
     /* one that lasts is told, though it began soon after another */
 
     if (refusal->told
@@ -51,11 +57,20 @@ ngx_redis_refusal_end(ngx_redis_refusal_t *refusal, ngx_msec_t now)
 }
 
 
-/* who is asked nothing any more refuses nothing */
+/*
+ * Who is asked nothing any more refuses nothing.  That a worker is served does
+ * not end it, as others may not be.  The time of another may be ahead of "now"
+ * by as long as this worker has not looked at the clock.
+ */
 
 ngx_uint_t
 ngx_redis_refusal_holds(const ngx_redis_refusal_t *refusal, ngx_msec_t now)
 {
-    return refusal->refused
-           && now - refusal->last < NGX_REDIS_REFUSAL_PAUSE;
+    ngx_msec_t      last;
+    ngx_msec_int_t  ago;
+
+    last = refusal->shared ? *refusal->shared : 0;
+    ago = (ngx_msec_int_t) (now - last);
+
+    return last && ngx_abs(ago) < NGX_REDIS_REFUSAL_PAUSE;
 }

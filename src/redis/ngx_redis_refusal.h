@@ -10,6 +10,9 @@
  * the questions and not for others, which come by turns; so a beginning is told
  * once, and an end when nothing was refused for a while.  Without a clock: time
  * is an argument.
+ *
+ * Each worker logs its own.  When something was refused last is known to all of
+ * the host, if they share a word for it.
  */
 
 
@@ -25,9 +28,12 @@
 #define NGX_REDIS_REFUSAL_PAUSE  10000  /* ms, between two that are told */
 
 
-/* zeroed, it is ready */
+/* zeroed but for "shared", it is ready */
 
 typedef struct {
+    ngx_atomic_t             *shared;    /* ms, the last one of all workers, by
+                                            a clock they share; 0: none.  NULL:
+                                            nobody is to know */
     ngx_msec_t                since;     /* the first one */
     ngx_msec_t                last;
     ngx_msec_t                logged;    /* a beginning was */
@@ -46,7 +52,7 @@ ngx_int_t ngx_redis_refusal_begin(ngx_redis_refusal_t *refusal,
 
 ngx_int_t ngx_redis_refusal_end(ngx_redis_refusal_t *refusal, ngx_msec_t now);
 
-/* Whether it is so at present, for who asks how things are. */
+/* Whether any worker has met one lately, for who asks how things are. */
 
 ngx_uint_t ngx_redis_refusal_holds(const ngx_redis_refusal_t *refusal,
     ngx_msec_t now);

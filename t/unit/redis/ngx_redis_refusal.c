@@ -22,9 +22,12 @@
 static void
 test_beginning_and_end(void **state)
 {
+    ngx_atomic_t         shared;
     ngx_redis_refusal_t  r;
 
+    shared = 0;
     ngx_memzero(&r, sizeof(r));
+    r.shared = &shared;
 
     assert_int_equal(ngx_redis_refusal_end(&r, 5), NGX_DECLINED);
     assert_false(ngx_redis_refusal_holds(&r, 5));
@@ -36,7 +39,7 @@ test_beginning_and_end(void **state)
     assert_int_equal(ngx_redis_refusal_end(&r, 19 + CALM), NGX_DECLINED);
     assert_int_equal(ngx_redis_refusal_end(&r, 20 + CALM), NGX_OK);
     assert_int_equal(r.since, 10);
-    assert_false(ngx_redis_refusal_holds(&r, 20 + CALM));
+    assert_true(ngx_redis_refusal_holds(&r, 20 + CALM));
 
     assert_int_equal(ngx_redis_refusal_end(&r, 21 + CALM), NGX_DECLINED);
 }
@@ -58,7 +61,6 @@ test_by_turns(void **state)
         told += (ngx_redis_refusal_begin(&r, i * 10) == NGX_OK);
 
         assert_int_equal(ngx_redis_refusal_end(&r, i * 10 + 5), NGX_DECLINED);
-        assert_true(ngx_redis_refusal_holds(&r, i * 10 + 5));
     }
 
     assert_int_equal(told, 1);
@@ -114,13 +116,63 @@ test_again_and_lasting(void **state)
 static void
 test_nobody_asks(void **state)
 {
+    ngx_atomic_t         shared;
+    ngx_redis_refusal_t  r;
+
+    shared = 0;
+    ngx_memzero(&r, sizeof(r));
+    r.shared = &shared;
+
+    assert_false(ngx_redis_refusal_holds(&r, 1));
+    assert_int_equal(ngx_redis_refusal_begin(&r, 1), NGX_OK);
+    assert_true(ngx_redis_refusal_holds(&r, PAUSE));
+    assert_false(ngx_redis_refusal_holds(&r, PAUSE + 1));
+}
+
+
+/* what one worker meets all know, and each logs its own */
+
+static void
+test_workers(void **state)
+{
+    ngx_atomic_t         shared;
+    ngx_redis_refusal_t  a, b;
+
+    shared = 0;
+    ngx_memzero(&a, sizeof(a));
+    ngx_memzero(&b, sizeof(b));
+    a.shared = &shared;
+    b.shared = &shared;
+
+    assert_int_equal(ngx_redis_refusal_begin(&a, 10), NGX_OK);
+    assert_true(ngx_redis_refusal_holds(&b, 20));
+
+    /* whose clock is behind */
+
+    assert_true(ngx_redis_refusal_holds(&b, 5));
+
+    /* the last one counts, and not who is served again */
+
+    assert_int_equal(ngx_redis_refusal_begin(&b, 20), NGX_OK);
+    assert_int_equal(ngx_redis_refusal_end(&a, 10 + CALM), NGX_OK);
+    assert_true(ngx_redis_refusal_holds(&a, 19 + PAUSE));
+    assert_false(ngx_redis_refusal_holds(&a, 20 + PAUSE));
+
+    assert_int_equal(ngx_redis_refusal_end(&b, 20 + PAUSE), NGX_OK);
+}
+
+
+/* nobody is to know */
+
+static void
+test_alone(void **state)
+{
     ngx_redis_refusal_t  r;
 
     ngx_memzero(&r, sizeof(r));
 
-    assert_int_equal(ngx_redis_refusal_begin(&r, 0), NGX_OK);
-    assert_true(ngx_redis_refusal_holds(&r, PAUSE - 1));
-    assert_false(ngx_redis_refusal_holds(&r, PAUSE));
+    assert_int_equal(ngx_redis_refusal_begin(&r, 10), NGX_OK);
+    assert_false(ngx_redis_refusal_holds(&r, 10));
 }
 
 
@@ -133,6 +185,8 @@ main(void)
         cmocka_unit_test(test_now_and_then),
         cmocka_unit_test(test_again_and_lasting),
         cmocka_unit_test(test_nobody_asks),
+        cmocka_unit_test(test_workers),
+        cmocka_unit_test(test_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
