@@ -607,7 +607,7 @@ BEGIN
                 WHERE tgrelid = rel
                       AND tgname = (name || '_' || event) COLLATE "C");
 
-            EXECUTE format(
+            EXIT WHEN NOT optcache.watched_change(relation, rel, format(
                 'CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT'
                 ' EXECUTE FUNCTION optcache.watched(%s)',
                 name || '_' || event, event, rel,
@@ -618,9 +618,32 @@ BEGIN
                                    ' NEW TABLE AS optcache_new'
                 END,
                 (SELECT string_agg(quote_literal(a), ', ' ORDER BY i)
-                 FROM unnest(args) WITH ORDINALITY AS u (a, i)));
+                 FROM unnest(args) WITH ORDINALITY AS u (a, i))));
         END LOOP;
     END LOOP;
+END
+$$;
+
+
+-- Makes or drops a trigger, as the caller.  That of a table which inherits from
+-- the one that is named may not be for him to make: he is warned then.
+
+CREATE OR REPLACE FUNCTION optcache.watched_change(relation regclass,
+    rel regclass, command text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE command;
+    RETURN true;
+
+EXCEPTION WHEN insufficient_privilege THEN
+
+    IF rel = relation THEN
+        RAISE;
+    END IF;
+
+    RAISE WARNING 'optcache: %, which inherits from %, is left as it is: %',
+                  rel, relation, SQLERRM;
+    RETURN false;
 END
 $$;
 
@@ -660,7 +683,8 @@ $$;
 
 
 -- Watches it no longer: with these templates, or not at all if none is given.
--- Returns how many triggers are gone.
+-- Returns how many triggers are gone.  What inherits from it keeps those that it
+-- has by a watch of its own with other templates, and by another parent.
 
 CREATE OR REPLACE FUNCTION optcache.unwatch(relation regclass,
     tag text DEFAULT NULL, uri text DEFAULT NULL, prefix text DEFAULT NULL,
@@ -671,22 +695,38 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     name  text;
     gone  integer := 0;
+    tree  oid[];
     r     record;
 BEGIN
+    tree := ARRAY(SELECT t::oid FROM optcache.watched_tables(relation) AS t);
+
     name := optcache.watched_name(optcache.watched_args(tag, uri, prefix,
                 for_user, host, soft, truncate_tag)) || '_';
 
     FOR r IN
-        SELECT tgname, tgrelid::regclass AS rel
-        FROM pg_trigger
-        WHERE tgfoid = 'optcache.watched()'::regprocedure
-              AND tgrelid IN (SELECT t
-                              FROM optcache.watched_tables(relation) AS t)
+        SELECT tg.tgname, tg.tgrelid::regclass AS rel
+        FROM pg_trigger AS tg
+        WHERE tg.tgfoid = 'optcache.watched()'::regprocedure
+              AND tg.tgrelid = ANY (tree)
               AND (num_nonnulls(tag, uri, prefix, for_user) = 0
-                   OR left(tgname, length(name)) = name COLLATE "C")
+                   OR left(tg.tgname, length(name)) = name COLLATE "C")
+              AND (tg.tgrelid = relation
+                   OR EXISTS (SELECT FROM pg_trigger AS p
+                              WHERE p.tgrelid = relation
+                                    AND p.tgname = tg.tgname))
+              AND NOT EXISTS (
+                  SELECT FROM pg_inherits JOIN pg_trigger AS p
+                              ON p.tgrelid = inhparent
+                  WHERE inhrelid = tg.tgrelid AND p.tgname = tg.tgname
+                        AND tg.tgrelid <> relation
+                        AND inhparent <> ALL (tree))
+        ORDER BY tg.tgrelid = relation DESC
     LOOP
-        EXECUTE format('DROP TRIGGER %I ON %s', r.tgname, r.rel);
-        gone := gone + 1;
+        IF optcache.watched_change(relation, r.rel,
+               format('DROP TRIGGER %I ON %s', r.tgname, r.rel))
+        THEN
+            gone := gone + 1;
+        END IF;
     END LOOP;
 
     RETURN gone;

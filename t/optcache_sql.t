@@ -15,7 +15,7 @@ use Digest::SHA qw/ sha256_hex /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('postgres')->plan(87);
+my $t = Test::Nginx->new()->has_program('postgres')->plan(94);
 my $pg = $t->run_postgres();
 my $sql = $t->read_file($t->source_dir() . '/docs/optcache.sql');
 
@@ -191,6 +191,44 @@ is(changed("UPDATE books SET note = 'a' WHERE id = 1"), 'tag|t:1||f',
 is(changed('UPDATE things SET id = 3 WHERE id = 2'), 'tag|t:2||f tag|t:3||f',
     'by the one that is watched');
 is($pg->query("SELECT optcache.unwatch('things')"), 12, 'unwatched');
+
+# some of what they have is of others
+
+$pg->query(<<'SQL');
+CREATE TABLE pens (id int);
+CREATE TABLE inks (id int);
+CREATE TABLE markers (nibs int) INHERITS (pens, inks);
+SELECT optcache.watch('pens', tag => 'p:{id}');
+SELECT optcache.watch('inks', tag => 'p:{id}');
+SELECT optcache.watch('markers', tag => 'm:{nibs}');
+SQL
+
+is($pg->query("SELECT optcache.unwatch('pens')"), 4, 'of one parent');
+is(changed('INSERT INTO markers VALUES (1, 2)'), 'tag|m:2||f tag|p:1||f',
+    'another parent, and itself');
+is($pg->query("SELECT optcache.unwatch('inks')"), 8, 'of the other');
+is(changed('INSERT INTO markers VALUES (1, 3)'), 'tag|m:3||f', 'itself');
+
+$pg->query(<<'SQL');
+CREATE ROLE writer;
+CREATE ROLE reader;
+GRANT USAGE ON SCHEMA optcache TO writer;
+GRANT EXECUTE ON FUNCTION optcache.watch, optcache.unwatch, optcache.watched
+    TO writer;
+CREATE TABLE notes (id int);
+CREATE TABLE drafts () INHERITS (notes);
+ALTER TABLE notes OWNER TO writer;
+ALTER TABLE drafts OWNER TO reader;
+SET ROLE writer;
+SELECT optcache.watch('notes', tag => 'n:{id}');
+SQL
+
+is(changed('INSERT INTO notes VALUES (1)'), 'tag|n:1||f',
+    'beside one of somebody else');
+is(changed('INSERT INTO drafts VALUES (2)'), '', 'which is left alone');
+$pg->query("SELECT optcache.watch('notes', tag => 'n:{id}')");
+is($pg->query("SET ROLE writer; SELECT optcache.unwatch('notes')"), 4,
+    'and does not keep it watched');
 
 # many rows: few of them need a function of its own
 
