@@ -105,6 +105,7 @@ typedef struct {
     " CROSS JOIN LATERAL ("                                                   \
     NGX_OPTCACHE_POSTGRES_FROM("x", NGX_PGSQL_LE "x")                         \
     ") AS o WHERE x" NGX_PGSQL_GE "p.xact"                                    \
+    " AND pg_catalog.txid_visible_in_snapshot(x, b.s)"                        \
     " UNION ALL ("                                                            \
     NGX_OPTCACHE_POSTGRES_FROM("greatest(p.xact, p.xmax)",                    \
         NGX_PGSQL_LT "pg_catalog.txid_snapshot_xmax(b.s)")                    \

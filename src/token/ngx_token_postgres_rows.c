@@ -192,7 +192,8 @@ ngx_token_postgres_look(ngx_token_postgres_t *tp)
                       NGX_PGSQL_LT "pg_catalog.pg_snapshot_xmax(c)") ")"
                   " OR EXISTS (SELECT FROM pg_catalog.pg_snapshot_xip(s) AS x"
                   " CROSS JOIN LATERAL "
-                  NGX_TOKEN_POSTGRES_ANY("x", NGX_PGSQL_LE "x") "), "
+                  NGX_TOKEN_POSTGRES_ANY("x", NGX_PGSQL_LE "x")
+                  " WHERE pg_catalog.pg_visible_in_snapshot(x, c)), "
                   NGX_TOKEN_POSTGRES_WHO NGX_PGSQL_EQ "$2::pg_catalog.text"
                   " FROM (SELECT pg_catalog.pg_current_snapshot() AS c,"
                   " $1::pg_catalog.pg_snapshot AS s) AS s",
@@ -287,6 +288,8 @@ ngx_token_postgres_page(ngx_token_postgres_t *tp)
                       NGX_TOKEN_POSTGRES_NEXT("x", NGX_PGSQL_LE "x"),
                       "xact, id")
                   "AS b WHERE x" NGX_PGSQL_GE "$4::pg_catalog.xid8"
+                  " AND pg_catalog.pg_visible_in_snapshot(x,"
+                  " pg_catalog.pg_current_snapshot())"
                   " UNION ALL"
                   NGX_TOKEN_POSTGRES_ROWS(
                       NGX_TOKEN_POSTGRES_NEXT(
