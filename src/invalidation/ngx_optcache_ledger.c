@@ -36,6 +36,9 @@ static ngx_optcache_ledger_time_t *ngx_optcache_ledger_place(
     ngx_optcache_ledger_shctx_t *sh, uint64_t mark);
 static ngx_optcache_ledger_way_t *ngx_optcache_ledger_room(
     ngx_optcache_ledger_set_t *set);
+static void ngx_optcache_ledger_at(ngx_optcache_ledger_shctx_t *sh,
+    uint64_t mark, ngx_optcache_ledger_time_t *time,
+    ngx_optcache_position_t at);
 static void ngx_optcache_ledger_later(ngx_optcache_position_t *position,
     ngx_optcache_position_t at);
 static void ngx_optcache_ledger_known(ngx_optcache_position_t *position,
@@ -262,15 +265,11 @@ ngx_optcache_ledger_apply(ngx_optcache_ledger_t *ledger,
     }
 
     if (id) {
-        ngx_optcache_ledger_later(&sh->latest, at);
-    }
+        ngx_optcache_ledger_at(sh, event->mark, time, at);
 
-    if (id && !ngx_optcache_ledger_awaits(sh, event->mark)) {
-        ngx_optcache_ledger_known(&time->position,
-                                  ngx_max(sh->latest, sh->least));
+    } else {
+        ngx_optcache_ledger_later(&time->position, at);
     }
-
-    ngx_optcache_ledger_later(&time->position, at);
 
     (void) ngx_atomic_fetch_add(&sh->stream.events, 1);
     sh->events[soft][kind]++;
@@ -302,20 +301,37 @@ ngx_optcache_ledger_placed(ngx_optcache_ledger_t *ledger,
     time = ngx_optcache_ledger_find(sh, event->mark);
 
     if (ngx_optcache_ledger_follows(ledger)) {
-        ngx_optcache_ledger_later(&sh->latest, at);
-
-        if (time) {
-
-            if (!ngx_optcache_ledger_awaits(sh, event->mark)) {
-                ngx_optcache_ledger_known(&time->position,
-                                          ngx_max(sh->latest, sh->least));
-            }
-
-            ngx_optcache_ledger_later(&time->position, at);
-        }
+        ngx_optcache_ledger_at(sh, event->mark, time, at);
     }
 
     ngx_shmtx_unlock(&ledger->shpool->mutex);
+}
+
+
+/*
+ * An event of the mark is at "at" in the stream.  Until all of this host have
+ * an answer it is not known where the last one is; and then it may be one of
+ * those that were read meanwhile, or put there by another worker.
+ */
+
+static void
+ngx_optcache_ledger_at(ngx_optcache_ledger_shctx_t *sh, uint64_t mark,
+    ngx_optcache_ledger_time_t *time, ngx_optcache_position_t at)
+{
+    ngx_optcache_ledger_later(&sh->latest, at);
+
+    if (time == NULL) {
+        return;
+    }
+
+    if (time->position == NGX_OPTCACHE_POSITION_UNKNOWN
+        && !ngx_optcache_ledger_awaits(sh, mark))
+    {
+        ngx_optcache_ledger_set(&time->position,
+                                ngx_max(sh->latest, sh->least));
+    }
+
+    ngx_optcache_ledger_later(&time->position, at);
 }
 
 
@@ -424,11 +440,6 @@ ngx_optcache_ledger_later(ngx_optcache_position_t *position,
     }
 }
 
-
-/*
- * What is known of the last of them: others of this mark may have been read, or
- * put there by another worker, while it was not.
- */
 
 static void
 ngx_optcache_ledger_known(ngx_optcache_position_t *position,
@@ -542,12 +553,13 @@ ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
 
     sh->begin = ngx_optcache_ledger_position(id, 0);
 
-    if (lost && sh->id.ms < NGX_OPTCACHE_LEDGER_END) {
-        /* it may have lost its end only, and of that some was read */
-        sh->begin = ngx_max(sh->begin, sh->position);
-    }
-
     if (lost) {
+
+        if (sh->id.ms < NGX_OPTCACHE_LEDGER_END) {
+            /* it may have lost its end only, and of that some was read */
+            sh->begin = ngx_max(sh->begin, sh->position);
+        }
+
         ngx_optcache_ledger_later(
                               &sh->last[0][NGX_OPTCACHE_MARK_ALL].position,
                               sh->begin);
