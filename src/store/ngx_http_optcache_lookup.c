@@ -11,6 +11,7 @@
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_marks.h"
+#include "ngx_http_optcache_refusal.h"
 #include "ngx_http_optcache_request.h"
 #include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_vary.h"
@@ -373,6 +374,8 @@ ngx_http_optcache_reply_handler(void *data, ngx_redis_result_e result,
     ctx->command = NULL;
     ctx->waiting = 0;
     ctx->redis = (result == NGX_REDIS_REPLY);
+
+    ngx_http_optcache_refusal(NGX_HTTP_OPTCACHE_REFUSAL_GET, reply);
 
     /* the request may wait for something else by now, as its post_action */
 

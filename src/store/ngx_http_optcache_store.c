@@ -14,6 +14,7 @@
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_marks.h"
+#include "ngx_http_optcache_refusal.h"
 #include "ngx_rare.h"
 
 
@@ -234,6 +235,8 @@ ngx_http_optcache_store_handler(void *data, ngx_redis_result_e result,
     redisReply *reply)
 {
     ngx_optcache_l1_t *zone = data;
+
+    ngx_http_optcache_refusal(NGX_HTTP_OPTCACHE_REFUSAL_SET, reply);
 
     /* nobody waits: what was not stored is a miss next time */
 
