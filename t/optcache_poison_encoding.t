@@ -28,7 +28,7 @@ my @codings = (
 my @clients = (undef, '', 'identity', 'gzip;q=0, br;q=0', '*;q=0',
                'gzip;q=0, *;q=0', 'brr, gzipp, x-br', 'br;q=0.000,gzip;q=0');
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(2 * @codings + 19);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(2 * @codings + 28);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -72,6 +72,18 @@ $t->run_http_backend(8081, sub {
     return [200, ['Transfer-Encoding: chunked', 'Trailer: X-Evil, Set-Cookie'],
             "4\r\nbody\r\n0\r\nX-Evil: evil\r\nSet-Cookie: a=evil\r\n\r\n"]
         if $req->{uri} =~ /trailer/;
+
+    if ($req->{uri} =~ /refuse/) {
+        my $asked = $h->{'accept-encoding'} // '';
+        my ($coding) = $asked =~ /\b(br|gzip)\b/;
+
+        return [406, ['Vary: Accept-Encoding'], 'none']
+            if !$coding && $asked =~ /(?:identity|\*);q=0/;
+
+        return [200, ['Vary: Accept-Encoding',
+                      $coding ? "Content-Encoding: $coding" : ()],
+                $coding // 'plain'];
+    }
 
     return [200, ['X-Method: ' . $req->{method}, 'ETag: "a"',
                   $req->{method} eq 'HEAD' ? ('Content-Length: 3') : ()],
@@ -132,6 +144,17 @@ get('/gzip/0/x1', undef);
 is(body(get('/gzip/0/x1', undef)), 'plain ' x 50, 'plain');
 is(gunzip(body(get('/gzip/0/x1', 'gzip'))), 'plain ' x 50, 'or not');
 is(body(get('/gzip/0/x1', 'gzip;q=0')), 'plain ' x 50, 'as one likes');
+
+# who takes nothing does not choose that for others
+
+for my $none ('identity;q=0', '*;q=0', 'x, identity;q=0') {
+    my $uri = '/refuse/' . unpack 'H*', $none;
+
+    get($uri, $none);
+    is(body(get($uri, undef)), 'plain', "others than $none");
+    is(status(get($uri, $none)), 406, 'who asked');
+    like(get($uri, 'identity'), qr/HIT.*plain/s, 'one for all');
+}
 
 # HEAD
 

@@ -12,6 +12,8 @@
 #include "ngx_rare.h"
 
 
+static ngx_often ngx_uint_t ngx_http_rfc9110_encoding_taken(ngx_str_t *line,
+    ngx_str_t *coding, ngx_uint_t unlisted);
 static ngx_often ngx_str_t ngx_http_rfc9110_encoding_name(ngx_str_t *name);
 static u_char *ngx_http_rfc9110_encoding_next(u_char *p, u_char *last,
     ngx_str_t *coding, ngx_uint_t *taken);
@@ -25,15 +27,30 @@ static ngx_str_t  ngx_http_rfc9110_codings =
 ngx_often ngx_uint_t
 ngx_http_rfc9110_accepts(ngx_str_t *line, ngx_str_t *coding)
 {
+    return line ? ngx_http_rfc9110_encoding_taken(line, coding, 0) : 0;
+}
+
+
+ngx_uint_t
+ngx_http_rfc9110_accepts_identity(ngx_str_t *line)
+{
+    static ngx_str_t  identity = ngx_string("identity");
+
+    return line ? ngx_http_rfc9110_encoding_taken(line, &identity, 1) : 1;
+}
+
+
+/* "unlisted": whether it is taken where neither it nor "*" is listed. */
+
+static ngx_uint_t
+ngx_http_rfc9110_encoding_taken(ngx_str_t *line, ngx_str_t *coding,
+    ngx_uint_t unlisted)
+{
     u_char      *p, *last;
     ngx_str_t    name, asked;
     ngx_uint_t   taken, any;
 
-    if (line == NULL) {
-        return 0;
-    }
-
-    any = 0;
+    any = unlisted;
     asked = ngx_http_rfc9110_encoding_name(coding);
 
     p = line->data;

@@ -24,6 +24,13 @@
 ngx_uint_t ngx_http_rfc9110_accepts(ngx_str_t *line, ngx_str_t *coding);
 
 /*
+ * Whether such a request takes what has no coding: unless it says "identity",
+ * or else "*", with a weight of 0.  Pure.
+ */
+
+ngx_uint_t ngx_http_rfc9110_accepts_identity(ngx_str_t *line);
+
+/*
  * Whether a response with this Content-Encoding field value may be sent to
  * such a client: it takes all codings of the list that are commonly known.
  * One that is not would be asked for by nobody; who got it got the only form

@@ -22,6 +22,7 @@
 #define NGX_HTTP_OPTCACHE_VARY_LIFETIME  86400
 
 
+static ngx_uint_t ngx_http_optcache_vary_coded(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_optcache_vary_merge(ngx_http_rfc9111_vary_t *vary,
     ngx_http_rfc9111_vary_t *more);
 static ngx_int_t ngx_http_optcache_vary_store(ngx_http_request_t *r,
@@ -96,11 +97,7 @@ ngx_http_optcache_vary_respond(ngx_http_request_t *r,
 
     more = *said;
 
-    /* what is compressed here is kept in both forms, what comes so is not */
-
-    more.encoding = said->encoding
-                    && r->headers_out.content_encoding
-                    && r->headers_out.content_encoding->value.len;
+    more.encoding = said->encoding && ngx_http_optcache_vary_coded(r);
 
     ngx_memzero(&vary, sizeof(ngx_http_rfc9111_vary_t));
 
@@ -122,6 +119,33 @@ ngx_http_optcache_vary_respond(ngx_http_request_t *r,
     }
 
     return ngx_http_optcache_vary_key(r, ctx, &vary);
+}
+
+
+/*
+ * Whether the answer is one of several that Accept-Encoding chooses from.  What
+ * has no coding is for everybody, and kept in both forms if it is compressed
+ * here: but for an error, which may be what one gets who does not take that.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_vary_coded(ngx_http_request_t *r)
+{
+    ngx_str_t  *line;
+
+    if (r->headers_out.content_encoding
+        && r->headers_out.content_encoding->value.len)
+    {
+        return 1;
+    }
+
+    if (r->headers_out.status < NGX_HTTP_SPECIAL_RESPONSE) {
+        return 0;
+    }
+
+    line = ngx_http_optcache_accept_encoding(r);
+
+    return !ngx_http_rfc9110_accepts_identity(line);
 }
 
 
@@ -429,7 +453,10 @@ ngx_http_optcache_vary_line(u_char *p, ngx_str_t *value)
 }
 
 
-/* Which of the codings that are commonly known a client takes. */
+/*
+ * Which of the codings that are commonly known a client takes, and whether it
+ * takes nothing that has none; these are all the bits of a byte.
+ */
 
 static u_char *
 ngx_http_optcache_vary_codings(ngx_http_request_t *r, u_char *p)
@@ -449,7 +476,7 @@ ngx_http_optcache_vary_codings(ngx_http_request_t *r, u_char *p)
     };
 
     line = ngx_http_optcache_accept_encoding(r);
-    bits = 0;
+    bits = !ngx_http_rfc9110_accepts_identity(line);
 
     for (coding = codings; coding->len; coding++) {
         bits = bits << 1 | ngx_http_rfc9110_accepts(line, coding);

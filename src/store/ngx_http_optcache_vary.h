@@ -11,7 +11,8 @@
  *
  *     'v' number(8) length(4) identity
  *     for each name: 0, or 1 SHA-256(value): absent, or its value; for
- *     Accept-Encoding a bit for each coding that is known
+ *     Accept-Encoding a bit for who does not take what has no coding, and one
+ *     for each coding that is known
  *
  * The number is that of the entry with the names, so that what was stored
  * beneath one that has been removed is not found beneath the next.  A value

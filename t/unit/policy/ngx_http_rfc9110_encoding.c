@@ -290,6 +290,48 @@ test_acceptable(void **state)
 }
 
 
+/* RFC 9110, 12.5.3: unless it is excluded, by its name or by "*" */
+
+static void
+test_identity(void **state)
+{
+    ngx_uint_t  i;
+    ngx_str_t   line;
+
+    static struct {
+        const char  *line;
+        ngx_uint_t   taken;
+    } rows[] = {
+        { "", 1 },
+        { "gzip", 1 },
+        { "gzip;q=0", 1 },
+        { "*", 1 },
+        { "identity", 1 },
+        { "identity;q=0.1", 1 },
+        { "identity;q=0", 0 },
+        { "Identity;Q=0.000", 0 },
+        { "gzip, identity;q=0", 0 },
+        { "identity;q=x", 0 },
+        { "*;q=0", 0 },
+        { "gzip, *;q=0", 0 },
+        { "*;q=0, identity", 1 },
+        { "identity;q=0, *", 0 },
+        { "identity2;q=0", 1 },
+    };
+
+    assert_true(ngx_http_rfc9110_accepts_identity(NULL));
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        line.data = (u_char *) rows[i].line;
+        line.len = strlen(rows[i].line);
+
+        if (ngx_http_rfc9110_accepts_identity(&line) != rows[i].taken) {
+            fail_msg("\"%s\"", rows[i].line);
+        }
+    }
+}
+
+
 static void
 encoding_table(encoding_t *row)
 {
@@ -346,6 +388,7 @@ main(void)
         cmocka_unit_test(test_any),
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_acceptable),
+        cmocka_unit_test(test_identity),
         cmocka_unit_test(test_cuts_and_bytes),
     };
 
