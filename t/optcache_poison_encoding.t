@@ -28,7 +28,7 @@ my @codings = (
 my @clients = (undef, '', 'identity', 'gzip;q=0, br;q=0', '*;q=0',
                'gzip;q=0, *;q=0', 'brr, gzipp, x-br', 'br;q=0.000,gzip;q=0');
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(2 * @codings + 28);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(2 * @codings + 31);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -156,6 +156,15 @@ for my $none ('identity;q=0', '*;q=0', 'x, identity;q=0') {
     like(get($uri, 'identity'), qr/HIT.*plain/s, 'one for all');
 }
 
+get('/refuse/lines', 'x', 'identity;q=0');
+is(body(get('/refuse/lines', 'x')), 'plain', 'nor in a line of its own');
+
+# several lines are one value
+
+get('/refuse/two', 'x', 'br');
+like(get('/refuse/two', 'x', 'br'), qr/HIT.*br$/s, 'a coding in the second');
+like(get('/refuse/two', 'br'), qr/HIT.*br$/s, 'as in the first');
+
 # HEAD
 
 http_head('/head') for 1 .. 3;
@@ -187,10 +196,10 @@ is(body($r), 'body', 'whole');
 ###############################################################################
 
 sub get {
-    my ($uri, $accept) = @_;
+    my ($uri, @accept) = @_;
 
-    return http_get($uri, headers => defined $accept
-                                     ? ["Accept-Encoding: $accept"] : []);
+    return http_get($uri, headers => [map { "Accept-Encoding: $_" }
+                                      grep { defined } @accept]);
 }
 
 ###############################################################################

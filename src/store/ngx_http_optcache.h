@@ -421,7 +421,7 @@ ngx_rare ngx_int_t ngx_http_optcache_replace_body(ngx_http_request_t *r,
 
 ngx_rare void ngx_http_optcache_consume(ngx_chain_t *in);
 
-/* The Accept-Encoding of a request, or NULL. */
+/* The Accept-Encoding of a request, all of its lines, or NULL. */
 
 ngx_str_t *ngx_http_optcache_accept_encoding(ngx_http_request_t *r);
 

@@ -22,6 +22,10 @@ static ngx_rare ngx_int_t ngx_http_optcache_request_post(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *identity);
 static ngx_rare ngx_int_t ngx_http_optcache_request_uri(ngx_http_request_t *r,
     ngx_str_t *uri);
+#if (NGX_HTTP_GZIP || NGX_HTTP_HEADERS)
+static ngx_uint_t ngx_http_optcache_request_lines(ngx_http_request_t *r,
+    ngx_table_elt_t *first, ngx_str_t *joined);
+#endif
 
 
 ngx_uint_t
@@ -340,3 +344,95 @@ ngx_http_optcache_request_uri(ngx_http_request_t *r, ngx_str_t *uri)
 
     return NGX_OK;
 }
+
+
+/*
+ * RFC 9110, 5.3: of several lines, all of which upstream is sent, nginx would
+ * give the first.
+ */
+
+ngx_str_t *
+ngx_http_optcache_accept_encoding(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_GZIP || NGX_HTTP_HEADERS)
+
+    ngx_str_t        *joined, count;
+    ngx_table_elt_t  *h;
+
+    h = r->headers_in.accept_encoding;
+
+    if (h == NULL) {
+        return NULL;
+    }
+
+    ngx_str_null(&count);
+
+    if (ngx_mostly(ngx_http_optcache_request_lines(r, h, &count) == 1)) {
+        return &h->value;
+    }
+
+    joined = ngx_palloc(r->pool, sizeof(ngx_str_t));
+
+    if (joined) {
+        joined->len = 0;
+        joined->data = ngx_pnalloc(r->pool, count.len);
+
+        if (joined->data) {
+            (void) ngx_http_optcache_request_lines(r, h, joined);
+            return joined;
+        }
+    }
+
+    return &h->value;
+
+#else
+
+    return NULL;
+
+#endif
+}
+
+
+#if (NGX_HTTP_GZIP || NGX_HTTP_HEADERS)
+
+/* Counts the lines of a field and their bytes, and joins them if it may. */
+
+static ngx_uint_t
+ngx_http_optcache_request_lines(ngx_http_request_t *r, ngx_table_elt_t *first,
+    ngx_str_t *joined)
+{
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    n = 0;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].hash != first->hash
+                || h[i].key.len != first->key.len
+                || ngx_strncasecmp(h[i].key.data, first->key.data,
+                                   first->key.len)
+                   != 0)
+            {
+                continue;
+            }
+
+            if (joined->data) {
+                ngx_memcpy(joined->data + joined->len, h[i].value.data,
+                           h[i].value.len);
+                joined->data[joined->len + h[i].value.len] = ',';
+            }
+
+            joined->len += h[i].value.len + 1;
+            n++;
+        }
+    }
+
+    return n;
+}
+
+#endif

@@ -666,16 +666,3 @@ ngx_http_optcache_acceptable(ngx_http_request_t *r,
 
     return rc == NGX_DECLINED;
 }
-
-
-ngx_str_t *
-ngx_http_optcache_accept_encoding(ngx_http_request_t *r)
-{
-#if (NGX_HTTP_GZIP || NGX_HTTP_HEADERS)
-    if (r->headers_in.accept_encoding) {
-        return &r->headers_in.accept_encoding->value;
-    }
-#endif
-
-    return NULL;
-}
