@@ -99,7 +99,7 @@ $t->run_http_backend(8081, sub {
     return [304, [$old, 'ETag: "a"', 'Age: 100']]
         if $req->{headers}{'if-none-match'};
 
-    return [301, [$old, 'ETag: "a"', 'Age: 100',
+    return [200, [$old, 'ETag: "a"', 'Age: 100',
                   "Location: http://$req->{headers}{host}$uri/there"], 'x'];
 });
 

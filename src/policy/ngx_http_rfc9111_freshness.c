@@ -106,6 +106,13 @@ ngx_http_rfc9111_heuristic_status(ngx_uint_t status)
 }
 
 
+ngx_uint_t
+ngx_http_rfc9111_validated_status(ngx_uint_t status)
+{
+    return status >= 200 && status <= 299;
+}
+
+
 int64_t
 ngx_http_rfc9111_initial_age(ngx_http_rfc9111_freshness_t *f, time_t requested,
     time_t now)

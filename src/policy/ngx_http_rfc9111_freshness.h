@@ -77,6 +77,14 @@ int64_t ngx_http_rfc9111_heuristic(ngx_http_rfc9111_freshness_t *f,
 ngx_uint_t ngx_http_rfc9111_heuristic_status(ngx_uint_t status);
 
 /*
+ * Whether a stored response of this status can be validated: a 304 says that
+ * the answer would be a 2xx (RFC 9110, 13.2.1), so it speaks of no other.
+ * Pure.
+ */
+
+ngx_uint_t ngx_http_rfc9111_validated_status(ngx_uint_t status);
+
+/*
  * The age in seconds that a response has when it is received: the
  * corrected_initial_age of RFC 9111, 4.2.3.  "requested" is when the request
  * left.  Pure, never negative.

@@ -177,6 +177,7 @@ ngx_http_optcache_response_storage(ngx_http_request_t *r,
     /* a POST is not validated: RFC 9110, 13.2.1, leaves conditions to GET */
 
     storage.validator = (olcf->revalidate && resp->validator
+                         && ngx_http_rfc9111_validated_status(storage.status)
                          && ctx->body.len == 0)
                         || ngx_http_optcache_response_stale(resp);
     storage.authorization = (r->headers_in.authorization != NULL);

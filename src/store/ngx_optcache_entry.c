@@ -10,6 +10,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "ngx_http_rfc9111_freshness.h"
 #include "ngx_optcache_entry.h"
 #include "ngx_rare.h"
 
@@ -119,6 +120,10 @@ ngx_optcache_entry_validator(ngx_optcache_entry_t *e)
 {
     ngx_optcache_field_t  field;
 
+    if (!ngx_http_rfc9111_validated_status(e->status)) {
+        return 0;
+    }
+
     return ngx_optcache_entry_field(e, NGX_OPTCACHE_FIELD_ETAG, &field)
            == NGX_OK
            || ngx_optcache_entry_field(e, NGX_OPTCACHE_FIELD_LAST_MODIFIED,
@@ -137,9 +142,7 @@ ngx_optcache_entry_use(ngx_optcache_entry_t *e, time_t now)
     stale = ngx_max(e->stale_while_revalidate, e->stale_if_error);
     stale = ngx_min(stale, (time_t) e->max_stale);
 
-    if (stale < NGX_OPTCACHE_ENTRY_KEEP
-        && e->status && ngx_optcache_entry_validator(e))
-    {
+    if (stale < NGX_OPTCACHE_ENTRY_KEEP && ngx_optcache_entry_validator(e)) {
         stale = NGX_OPTCACHE_ENTRY_KEEP;
     }
 

@@ -131,7 +131,7 @@ time_t ngx_optcache_entry_staleness(ngx_optcache_entry_t *e, time_t now);
 ngx_int_t ngx_optcache_entry_field(ngx_optcache_entry_t *e,
     ngx_optcache_field_e id, ngx_optcache_field_t *field);
 
-/* Whether it has an ETag or a Last-Modified (RFC 9110, 8.8). */
+/* Whether it is a 2xx and has an ETag or a Last-Modified (RFC 9110, 8.8). */
 
 ngx_uint_t ngx_optcache_entry_validator(ngx_optcache_entry_t *e);
 

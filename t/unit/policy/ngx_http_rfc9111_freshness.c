@@ -395,6 +395,18 @@ test_heuristic_status(void **state)
 
 
 static void
+test_validated_status(void **state)
+{
+    ngx_uint_t  status;
+
+    for (status = 0; status < 1000; status++) {
+        assert_int_equal(ngx_http_rfc9111_validated_status(status),
+                         status / 100 == 2);
+    }
+}
+
+
+static void
 test_last_modified_lines(void **state)
 {
     ngx_http_rfc9111_freshness_t  f;
@@ -566,6 +578,7 @@ main(void)
         cmocka_unit_test(test_expires_lines),
         cmocka_unit_test(test_heuristic),
         cmocka_unit_test(test_heuristic_status),
+        cmocka_unit_test(test_validated_status),
         cmocka_unit_test(test_last_modified_lines),
         cmocka_unit_test(test_reuse),
         cmocka_unit_test(test_pragma),
