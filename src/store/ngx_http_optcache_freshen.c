@@ -24,6 +24,8 @@ typedef struct {
 } ngx_http_optcache_freshen_t;
 
 
+static ngx_uint_t ngx_http_optcache_freshen_others(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_freshen_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
     ngx_optcache_entry_t *e);
@@ -90,9 +92,7 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     if (rc == NGX_DECLINED) {
         ngx_http_optcache_count_refused(ctx);
 
-        /* who wants nothing stored says nothing of what is (5.2.1.5) */
-
-        if (!ngx_http_optcache_response_no_store(r, ctx)) {
+        if (!ngx_http_optcache_freshen_others(r, ctx)) {
             ngx_http_optcache_remove(r, ctx);
         }
     }
@@ -100,6 +100,21 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ctx->entry = e;
 
     return NGX_OK;
+}
+
+
+/*
+ * Whether it is for the sake of who asks that nothing is stored (RFC 9111, 3.5
+ * and 5.2.1.5), which says nothing of what is there for others: its ETag holds.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_freshen_others(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    return ctx->refusal == NGX_HTTP_OPTCACHE_REFUSED_AUTHORIZATION
+           || ctx->refusal == NGX_HTTP_OPTCACHE_REFUSED_COOKIE
+           || ngx_http_optcache_response_no_store(r, ctx);
 }
 
 

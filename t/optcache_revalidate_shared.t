@@ -1,0 +1,105 @@
+#!/usr/bin/perl
+
+# Copyright (C) The Optcache authors
+
+# A client whose answers are not stored in the shared partition validates what
+# is there for others: it is used, not brought up to date, and stays.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+use Test::Nginx;
+
+my $t = Test::Nginx->new()->has('http_proxy')->plan(14);
+
+$t->write_file_expand('nginx.conf', <<'EOF');
+
+%%TEST_GLOBALS%%
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    optcache_zone c:1m;
+    optcache c;
+    optcache_headers all;
+
+    server {
+        listen 127.0.0.1:8080;
+
+        location / {
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /shared/ {
+            optcache_user "";
+            proxy_pass http://127.0.0.1:8081;
+        }
+    }
+}
+
+EOF
+
+$t->run_http_backend(8081, sub {
+    my ($req) = @_;
+
+    my $h = $req->{headers};
+    my $stale = $req->{uri} =~ /stale/ ? 'Cache-Control: max-age=0'
+                                       : 'Cache-Control: max-age=60';
+
+    return [304, [$req->{uri} =~ /private/ && $h->{authorization}
+                  ? 'Cache-Control: private' : 'Cache-Control: max-age=60',
+                  'ETag: "a"'], '']
+        if ($h->{'if-none-match'} // '') eq '"a"';
+
+    return [200, [$stale, 'ETag: "a"'], "answer $req->{count}"];
+});
+
+$t->run();
+
+###############################################################################
+
+for (['/a', 'Cookie: a=b'], ['/shared/a', 'Authorization: Basic YQ==']) {
+    my ($uri, $field) = @$_;
+
+    get($uri);
+    my $r = get($uri, $field, 'Cache-Control: no-cache');
+    is(told($r), 'REVALIDATED answer 1', "$uri: validated for one");
+    is(header($r, 'Cache-Status'), 'Optcache; fwd=request; fwd-status=304',
+        'and not stored');
+    is(told(get($uri)), 'HIT answer 1', 'is there for others');
+
+    get("$uri/stale");
+    is(told(get("$uri/stale", $field)), 'REVALIDATED answer 1',
+        "$uri: stale for one");
+    is(told(get("$uri/stale")), 'REVALIDATED answer 1', 'for another, too');
+    is(told(get("$uri/stale")), 'HIT answer 1', 'who brings it up to date');
+}
+
+# what must not be shared any more goes
+
+get('/shared/private');
+is(told(get('/shared/private', 'Authorization: Basic YQ==',
+            'Cache-Control: no-cache')), 'REVALIDATED answer 1', 'private now');
+is(told(get('/shared/private')), 'MISS answer 3', 'is removed');
+
+###############################################################################
+
+sub get {
+    my ($uri, @headers) = @_;
+    return http_get($uri, headers => \@headers);
+}
+
+
+sub told {
+    my ($r) = @_;
+    return header($r, 'X-Cache') . ' ' . body($r);
+}
+
+###############################################################################
