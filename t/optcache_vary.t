@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 /)->plan(59);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 /)->plan(65);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -75,6 +75,7 @@ my $backend = $t->run_http_backend(8081, sub {
     push @fields, 'Vary: *' if $uri =~ /star/;
     push @fields, 'Vary: X-A, *' if $uri =~ /mixed/;
     push @fields, 'Vary: Accept-Language' if $uri =~ /language/;
+    push @fields, 'Vary: Accept' if $uri =~ /accept/;
     push @fields, 'Vary: Authorization, X-A' if $uri =~ /user/;
     push @fields, 'Vary: X-A' if $uri =~ /later/ && $h->{'x-a'};
 
@@ -93,7 +94,7 @@ my $backend = $t->run_http_backend(8081, sub {
     push @fields, 'Vary: Accept-Encoding' if $uri =~ /plain/;
 
     my $body = join ',', map { defined $h->{$_} ? "$_=$h->{$_}" : () }
-                         qw/ x-a x-b x-c accept-language accept-encoding
+                         qw/ x-a x-b x-c accept accept-language accept-encoding
                              authorization /;
 
     return [200, \@fields, "$body;$req->{count}"];
@@ -126,6 +127,21 @@ is(get('/language', 'Accept-Language: en-GB, de'),
     'MISS accept-language=en-GB, de;1', 'a language');
 is(get('/language', 'accept-language: en-gb,DE'),
     'HIT accept-language=en-GB, de;1', 'in any letters');
+
+is(get('/accept', 'Accept: Text/HTML;Level=a'),
+    'MISS accept=Text/HTML;Level=a;1', 'a type');
+is(get('/accept', 'Accept: text/html;level=a'),
+    'HIT accept=Text/HTML;Level=a;1', 'in any letters');
+is(get('/accept', 'Accept: text/html;level=A'),
+    'MISS accept=text/html;level=A;2', 'but not those of a parameter');
+
+my $profile = 'application/ld+json;profile="http://example.com/a,\\"=';
+is(get('/accept', "Accept: ${profile}b\", TEXT/css"),
+    "MISS accept=${profile}b\", TEXT/css;3", 'a profile');
+is(get('/accept', "Accept: ${profile}b\", text/CSS"),
+    "HIT accept=${profile}b\", TEXT/css;3", 'and a type');
+is(get('/accept', "Accept: ${profile}B\", TEXT/css"),
+    "MISS accept=${profile}B\", TEXT/css;4", 'another profile');
 
 # several names
 

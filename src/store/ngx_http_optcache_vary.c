@@ -35,6 +35,7 @@ static u_char *ngx_http_optcache_vary_value(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_optcache_vary_named(ngx_table_elt_t *h,
     ngx_str_t *name);
 static ngx_uint_t ngx_http_optcache_vary_caseless(ngx_str_t *name);
+static void ngx_http_optcache_vary_lower(u_char *p, u_char *last);
 static u_char *ngx_http_optcache_vary_line(u_char *p, ngx_str_t *value);
 static u_char *ngx_http_optcache_vary_codings(ngx_http_request_t *r,
     u_char *p);
@@ -358,7 +359,7 @@ ngx_http_optcache_vary_value(ngx_http_request_t *r, ngx_str_t *name, u_char *p)
     }
 
     if (ngx_http_optcache_vary_caseless(name)) {
-        ngx_strlow(value, value, last - value);
+        ngx_http_optcache_vary_lower(value, last);
     }
 
     *p++ = 1;
@@ -376,7 +377,10 @@ ngx_http_optcache_vary_named(ngx_table_elt_t *h, ngx_str_t *name)
 }
 
 
-/* Fields of which the values are the same in any case (RFC 9110, 12.5). */
+/*
+ * Fields of which the names of types, ranges and charsets are the same in any
+ * case (RFC 9110, 12.5).
+ */
 
 static ngx_uint_t
 ngx_http_optcache_vary_caseless(ngx_str_t *name)
@@ -399,6 +403,46 @@ ngx_http_optcache_vary_caseless(ngx_str_t *name)
     }
 
     return 0;
+}
+
+
+/*
+ * RFC 9110, 5.6.6: the value of a parameter may be another in another case, as
+ * the URI of a profile is.
+ */
+
+static void
+ngx_http_optcache_vary_lower(u_char *p, u_char *last)
+{
+    ngx_uint_t  quoted, value;
+
+    quoted = 0;
+    value = 0;
+
+    for ( /* void */ ; p < last; p++) {
+
+        if (quoted) {
+
+            if (*p == '\\' && p + 1 < last) {
+                p++;
+
+            } else if (*p == '"') {
+                quoted = 0;
+            }
+
+        } else if (*p == '"') {
+            quoted = 1;
+
+        } else if (*p == ',' || *p == ';') {
+            value = 0;
+
+        } else if (*p == '=') {
+            value = 1;
+
+        } else if (!value) {
+            *p = ngx_tolower(*p);
+        }
+    }
 }
 
 
