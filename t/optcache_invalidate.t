@@ -15,7 +15,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has('http_proxy')->has_program('redis-server')
-        ->plan(27);
+        ->plan(31);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -65,11 +65,11 @@ $t->run();
 
 ###############################################################################
 
-for my $method (qw/ POST PUT PATCH DELETE MKCOL ANYTHING /) {
+for my $method (qw/ POST PUT PATCH DELETE MKCOL ANYTHING SEARCHING /) {
     is(after($method, 200), 'MISS', "$method removes");
 }
 
-for my $method (qw/ HEAD OPTIONS PROPFIND /) {
+for my $method (qw/ HEAD OPTIONS PROPFIND QUERY REPORT SEARCH /) {
     is(after($method, 200), 'HIT', "$method is safe");
 }
 

@@ -227,8 +227,32 @@ ngx_http_optcache_request_two_hosts(ngx_http_request_t *r)
 ngx_uint_t
 ngx_http_optcache_request_unsafe(ngx_http_request_t *r)
 {
-    return !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS
-                          |NGX_HTTP_TRACE|NGX_HTTP_PROPFIND));
+    ngx_str_t  *name;
+
+    /* those that nginx knows by their names only */
+
+    static ngx_str_t  safe[] = {
+        ngx_string("QUERY"),
+        ngx_string("REPORT"),
+        ngx_string("SEARCH"),
+        ngx_null_string
+    };
+
+    if (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS
+                     |NGX_HTTP_TRACE|NGX_HTTP_PROPFIND))
+    {
+        return 0;
+    }
+
+    for (name = safe; name->len; name++) {
+        if (name->len == r->method_name.len
+            && ngx_memcmp(name->data, r->method_name.data, name->len) == 0)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
