@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->plan(7);
+my $t = Test::Nginx->new()->plan(12);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -65,7 +65,16 @@ is(status(get("$token=")), 401, 'with padding');
 is(status(get($token =~ s/A$/B/r)), 401, 'with bits that mean nothing');
 is(status(http_get("/arg?token=$token=")), 401, 'from elsewhere, too');
 
+
+is(status(get($token . $_)), 401, "with $_ behind it, which readers drop")
+    for qw/ . .. .x .AA.AA /;
+
 is(status(get($token =~ s/A$/E/r)), 200, 'another token is another');
+
+# {"alg":"dir","enc":"A256GCM"}
+
+is(status(get('eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..QUFB.QUFB.QUFB')),
+    200, 'an encrypted one has five parts');
 
 ###############################################################################
 

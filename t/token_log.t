@@ -96,6 +96,8 @@ my $good = $es->token({ %claims, n => 1 });
 my ($head, $payload, $signature) = split /\./, $good;
 my $long = encode_base64url('{"sub":"' . 'long-subject-of-it' x 1000 . '"}');
 
+my $encrypted = encode_base64url('{"alg":"dir","enc":"A256GCM"}');
+
 my @cases = (
     [ok => '/jwt', $good],
     [ok => '/jwt', $hs->token(\%claims)],
@@ -114,7 +116,8 @@ my @cases = (
     [malformed => '/jwt', $es->token({ sub => "the-subject-of-it\n" })],
     [malformed => '/jwt', part('{"alg":"ES256","alg":"HS256"}')],
     [unsupported => '/jwt', $es->token(\%claims, crit => ['what-is-critical'])],
-    [unsupported => '/jwt', "$head.$payload.$payload.$payload.$signature"],
+    [unsupported => '/jwt', "$encrypted.$payload.$payload.$payload.$signature"],
+    [malformed => '/jwt', "$head.$payload.$payload.$payload.$signature"],
     [algorithm => '/jwt', part('{"alg":"none"}')],
     [algorithm => '/jwt', part('{"alg":"an-unknown-algorithm"}')],
     [key => '/jwt', $es->token(\%claims, kid => 'a-kid-that-nobody-has')],

@@ -13,6 +13,8 @@
 #define NGX_TOKEN_SOURCE_SCHEME      "bearer"
 #define NGX_TOKEN_SOURCE_SCHEME_LEN  (sizeof(NGX_TOKEN_SOURCE_SCHEME) - 1)
 
+#define NGX_TOKEN_SOURCE_ENC         0x22656e6322      /* "enc", in quotes */
+
 
 static ngx_uint_t ngx_token_source_begins(u_char *p, u_char *last);
 static ngx_uint_t ngx_token_source_hidden(u_char *start, u_char *last);
@@ -25,6 +27,7 @@ static ngx_uint_t ngx_token_source_named(u_char *p, u_char *last,
     const ngx_str_t *name, ngx_uint_t brackets);
 static ngx_int_t ngx_token_source_decode(u_char **pp, u_char *last);
 static ngx_int_t ngx_token_source_wide(ngx_int_t n);
+static ngx_uint_t ngx_token_source_encrypted(const ngx_str_t *token);
 static ngx_uint_t ngx_token_source_part(u_char *p, u_char *last);
 static ngx_int_t ngx_token_source_sextet(u_char ch);
 
@@ -201,8 +204,14 @@ ngx_token_source_canonical(const ngx_str_t *token)
         dots += (*p == '.');
     }
 
-    if (dots != 2 && dots != 4) {
+    if (dots < 2) {
         return 1;
+    }
+
+    /* some readers drop what is behind the third part, or only empty parts */
+
+    if (dots != 2 && (dots != 4 || !ngx_token_source_encrypted(token))) {
+        return 0;
     }
 
     for (p = token->data; /* void */ ; p = dot + 1) {
@@ -217,6 +226,51 @@ ngx_token_source_canonical(const ngx_str_t *token)
             return 1;
         }
     }
+}
+
+
+/*
+ * RFC 7516, 9: the header of a JWE has "enc" and that of a JWS has not.  To look
+ * for the bytes is enough: who adds parts to a token does not choose its header.
+ */
+
+static ngx_uint_t
+ngx_token_source_encrypted(const ngx_str_t *token)
+{
+    u_char      *p, *last;
+    uint32_t     word;
+    uint64_t     bytes;
+    ngx_int_t    n;
+    ngx_uint_t   bits;
+
+    last = token->data + token->len;
+    word = 0;
+    bytes = 0;
+    bits = 0;
+
+    for (p = token->data; p < last; p++) {
+        n = ngx_token_source_sextet(*p);
+
+        if (n == NGX_ERROR) {
+            return 0;
+        }
+
+        word = (word << 6 | (uint32_t) n) & 0xffff;
+        bits += 6;
+
+        if (bits < 8) {
+            continue;
+        }
+
+        bits -= 8;
+        bytes = (bytes << 8 | (word >> bits & 0xff)) & 0xffffffffff;
+
+        if (bytes == NGX_TOKEN_SOURCE_ENC) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -342,7 +342,7 @@ test_canonical(void **state)
         { "opaque==", 1 },
         { "one.dot=", 1 },
         { "three.dots.are.none=", 1 },
-        { "eyJh.three.dots.none=", 1 },
+        { "eyJh.one-dot=", 1 },
 
         /* opaque ones that have as many parts */
         { "ya29.c.b0Aa=", 1 },
@@ -351,9 +351,21 @@ test_canonical(void **state)
         { "e", 1 },
         { "a.b.c.d.e", 1 },
 
-        { "eyJh..QUE.QUE.QQ", 1 },
-        { "eyJh..QUE.QUE.QR", 0 },
-        { "eyJh..QUE.QUE.QQ==", 0 },
+        /* {"enc":"A"}, behind {"alg":"dir", and with a blank */
+        { "eyJlbmMiOiJBIn0..QUE.QUE.QQ", 1 },
+        { "eyJhbGciOiJkaXIiLCJlbmMiOiJBIn0..QUE.QUE.QQ", 1 },
+        { "eyAiZW5jIjoiQSJ9..QUE.QUE.QQ", 1 },
+        { "eyJlbmMiOiJBIn0..QUE.QUE.QR", 0 },
+        { "eyJlbmMiOiJBIn0..QUE.QUE.QQ==", 0 },
+        { "eyJlbmMiOiJBIn0..QUE.QUE.QQ.", 0 },
+
+        /* parts that readers drop */
+        { "eyJh.eyJz.c2ln.", 0 },
+        { "eyJh.eyJz.c2ln..", 0 },
+        { "eyJh.eyJz.c2ln...", 0 },
+        { "eyJh.eyJz.c2ln.QUE", 0 },
+        { "eyJh.eyJz.c2ln.QUE.QUE", 0 },
+        { "eyJh.ImVuYyI.c2ln.QUE.QUE", 0 },
 
         { "eyJh.eyJz.c2ln", 1 },
         { "eyJh.eyJz.", 1 },
