@@ -11,10 +11,11 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use MIME::Base64 qw/ encode_base64url /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->plan(12);
+my $t = Test::Nginx->new()->plan(18);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -75,6 +76,32 @@ is(status(get($token =~ s/A$/E/r)), 200, 'another token is another');
 
 is(status(get('eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..QUFB.QUFB.QUFB')),
     200, 'an encrypted one has five parts');
+
+# of ECDSA there is another signature of the same token: s is n - s.  Whether
+# the token would be accepted here does not matter, the backend decides
+
+my %order = (
+    ES256 => 'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632550',
+    ES256K =>
+        'fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140',
+);
+
+for my $header ('{"alg":"ES256"}', '{"alg":"ES256","zip":"DEF"}',
+                '{"alg":"ES256K"}')
+{
+    my ($alg) = $header =~ /(ES\w+)/;
+    my $r = '00' x 31 . '01';
+
+    my ($one, $two) = map {
+        join '.', map { encode_base64url($_) } $header, '{"sub":"a"}',
+                                               pack 'H*', $r . $_
+    } $r, $order{$alg};
+
+    http_post('/logout', headers => { Authorization => "Bearer $one" });
+
+    is(status(get($one)), 401, "$header: revoked");
+    is(status(get($two)), 401, "$header: the other signature, too");
+}
 
 ###############################################################################
 

@@ -230,7 +230,6 @@ ngx_http_ratelimit_redis_token_twin(ngx_http_request_t *r,
 {
     ngx_int_t          rc;
     ngx_str_t          twin;
-    ngx_token_jwt_t    jwt;
     ngx_token_memo_t  *memo;
     ngx_http_token_t   token;
 
@@ -240,7 +239,11 @@ ngx_http_ratelimit_redis_token_twin(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (!ngx_token_source_twin(&ctx->token.text)) {
+    rc = ngx_token_source_twin(&ctx->token.text)
+         ? ngx_token_jwt_twin(r->pool, &ctx->token.text, &twin)
+         : NGX_DECLINED;
+
+    if (rc == NGX_DECLINED) {
 
         if (memo) {
             memo->single = 1;
@@ -249,16 +252,8 @@ ngx_http_ratelimit_redis_token_twin(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (ngx_token_jwt_parse(r->pool, &ctx->token.text, &jwt)
-           != NGX_TOKEN_VERDICT_OK)
-    {
-        return NGX_OK;
-    }
-
-    rc = ngx_token_jwt_twin(r->pool, &jwt, &twin);
-
     if (rc != NGX_OK) {
-        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+        return NGX_ERROR;
     }
 
     token = ctx->token;

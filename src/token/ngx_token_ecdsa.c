@@ -10,7 +10,14 @@
 #include "ngx_token_ecdsa.h"
 
 
-static ngx_str_t *ngx_token_ecdsa_order(ngx_token_alg_e alg);
+typedef struct {
+    ngx_str_t                alg;
+    ngx_str_t                order;
+} ngx_token_ecdsa_curve_t;
+
+
+static ngx_uint_t ngx_token_ecdsa_valid(const ngx_str_t *signature,
+    const ngx_str_t *order);
 static ngx_uint_t ngx_token_ecdsa_within(const u_char *number,
     const ngx_str_t *order);
 static u_char *ngx_token_ecdsa_integer(u_char *p, const u_char *number,
@@ -42,10 +49,22 @@ static u_char  ngx_token_ecdsa_order_521[] = {
     0x9c, 0x47, 0xae, 0xbb, 0x6f, 0xb7, 0x1e, 0x91, 0x38, 0x64, 0x09
 };
 
-static ngx_str_t  ngx_token_ecdsa_orders[] = {
-    { sizeof(ngx_token_ecdsa_order_256), ngx_token_ecdsa_order_256 },
-    { sizeof(ngx_token_ecdsa_order_384), ngx_token_ecdsa_order_384 },
-    { sizeof(ngx_token_ecdsa_order_521), ngx_token_ecdsa_order_521 }
+/* SEC 2, 2.4.1: n of secp256k1 */
+
+static u_char  ngx_token_ecdsa_order_256k[] = {
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xfe, 0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48,
+    0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41
+};
+
+/* the first as in ngx_token_alg_e */
+
+static ngx_token_ecdsa_curve_t  ngx_token_ecdsa_curves[] = {
+    { ngx_string("ES256"), { 32, ngx_token_ecdsa_order_256 } },
+    { ngx_string("ES384"), { 48, ngx_token_ecdsa_order_384 } },
+    { ngx_string("ES512"), { 66, ngx_token_ecdsa_order_521 } },
+    { ngx_string("ES256K"), { 32, ngx_token_ecdsa_order_256k } },
+    { ngx_null_string, ngx_null_string }
 };
 
 
@@ -53,26 +72,18 @@ ngx_int_t
 ngx_token_ecdsa_der(ngx_token_alg_e alg, const ngx_str_t *signature,
     ngx_str_t *der)
 {
-    u_char     *p, *s, body[NGX_TOKEN_ECDSA_DER_MAX];
+    u_char     *p, body[NGX_TOKEN_ECDSA_DER_MAX];
     size_t      len;
     ngx_str_t  *order;
 
-    order = ngx_token_ecdsa_order(alg);
+    order = &ngx_token_ecdsa_curves[alg - NGX_TOKEN_ALG_ES256].order;
 
-    if (signature->len != 2 * order->len) {
-        return NGX_DECLINED;
-    }
-
-    s = signature->data + order->len;
-
-    if (!ngx_token_ecdsa_within(signature->data, order)
-        || !ngx_token_ecdsa_within(s, order))
-    {
+    if (!ngx_token_ecdsa_valid(signature, order)) {
         return NGX_DECLINED;
     }
 
     p = ngx_token_ecdsa_integer(body, signature->data, order->len);
-    p = ngx_token_ecdsa_integer(p, s, order->len);
+    p = ngx_token_ecdsa_integer(p, signature->data + order->len, order->len);
     len = p - body;
 
     p = der->data;
@@ -91,17 +102,30 @@ ngx_token_ecdsa_der(ngx_token_alg_e alg, const ngx_str_t *signature,
 }
 
 
-void
-ngx_token_ecdsa_twin(ngx_token_alg_e alg, const ngx_str_t *signature,
+ngx_int_t
+ngx_token_ecdsa_twin(const ngx_str_t *alg, const ngx_str_t *signature,
     u_char *twin)
 {
-    u_char      *s;
-    size_t       i;
-    ngx_int_t    digit;
-    ngx_str_t   *order;
-    ngx_uint_t   borrow;
+    u_char                   *s;
+    size_t                    i;
+    ngx_int_t                 digit;
+    ngx_str_t                *order;
+    ngx_uint_t                borrow;
+    ngx_token_ecdsa_curve_t  *curve;
 
-    order = ngx_token_ecdsa_order(alg);
+    for (curve = ngx_token_ecdsa_curves; curve->alg.len; curve++) {
+        if (curve->alg.len == alg->len
+            && ngx_memcmp(curve->alg.data, alg->data, alg->len) == 0)
+        {
+            break;
+        }
+    }
+
+    order = &curve->order;
+
+    if (curve->alg.len == 0 || !ngx_token_ecdsa_valid(signature, order)) {
+        return NGX_DECLINED;
+    }
 
     ngx_memcpy(twin, signature->data, order->len);
 
@@ -114,13 +138,17 @@ ngx_token_ecdsa_twin(ngx_token_alg_e alg, const ngx_str_t *signature,
         borrow = (digit < 0);
         twin[i] = (u_char) (digit + (borrow ? 256 : 0));
     }
+
+    return NGX_OK;
 }
 
 
-static ngx_str_t *
-ngx_token_ecdsa_order(ngx_token_alg_e alg)
+static ngx_uint_t
+ngx_token_ecdsa_valid(const ngx_str_t *signature, const ngx_str_t *order)
 {
-    return &ngx_token_ecdsa_orders[alg - NGX_TOKEN_ALG_ES256];
+    return signature->len == 2 * order->len
+           && ngx_token_ecdsa_within(signature->data, order)
+           && ngx_token_ecdsa_within(signature->data + order->len, order);
 }
 
 

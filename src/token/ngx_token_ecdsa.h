@@ -34,11 +34,13 @@ ngx_int_t ngx_token_ecdsa_der(ngx_token_alg_e alg, const ngx_str_t *signature,
     ngx_str_t *der);
 
 /*
- * Writes (r, n - s), as long as the signature, which has passed the above.
+ * Writes (r, n - s), as long as the signature.  "alg" is the name of its
+ * algorithm: of those above, or ES256K (RFC 8812), which others verify.
+ * Returns NGX_OK; NGX_DECLINED for another name, and as above.
  */
 
-void ngx_token_ecdsa_twin(ngx_token_alg_e alg, const ngx_str_t *signature,
-    u_char *twin);
+ngx_int_t ngx_token_ecdsa_twin(const ngx_str_t *alg,
+    const ngx_str_t *signature, u_char *twin);
 
 
 #endif /* _NGX_TOKEN_ECDSA_H_INCLUDED_ */

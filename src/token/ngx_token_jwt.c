@@ -17,6 +17,8 @@ static ngx_int_t ngx_token_jwt_split(const ngx_str_t *text, ngx_str_t *parts);
 static ngx_token_verdict_e ngx_token_jwt_header(ngx_pool_t *pool,
     ngx_token_jwt_t *jwt, const ngx_str_t *header);
 static ngx_uint_t ngx_token_jwt_unsupported(const ngx_input_json_t *json);
+static ngx_int_t ngx_token_jwt_alg(ngx_pool_t *pool, const ngx_str_t *part,
+    ngx_str_t *alg);
 static ngx_int_t ngx_token_jwt_optional(const ngx_input_json_t *json,
     const char *name, ngx_str_t *value);
 
@@ -230,39 +232,75 @@ ngx_token_jwt_verify(const ngx_token_jwt_t *jwt, ngx_token_keys_t *keys)
 
 
 ngx_int_t
-ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_token_jwt_t *jwt,
-    ngx_str_t *twin)
+ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_str_t *text, ngx_str_t *twin)
 {
-    u_char     *p;
-    u_char      buf[NGX_TOKEN_ECDSA_MAX], der[NGX_TOKEN_ECDSA_DER_MAX];
-    ngx_str_t   signature;
+    u_char      buf[NGX_TOKEN_ECDSA_MAX];
+    size_t      len;
+    ngx_int_t   rc;
+    ngx_str_t   parts[3], alg, signature, other;
 
-    signature.data = der;
-
-    if (!(ngx_token_alg_bit(jwt->alg) & NGX_TOKEN_ALG_ES)
-        || ngx_token_ecdsa_der(jwt->alg, &jwt->signature, &signature)
-           != NGX_OK)
+    if (ngx_token_jwt_split(text, parts) != NGX_OK
+        || ngx_token_base64_size(parts[2].len) > NGX_TOKEN_ECDSA_MAX + 2)
     {
         return NGX_DECLINED;
     }
 
-    p = ngx_pnalloc(pool, jwt->text.len);
-    if (p == NULL) {
+    rc = ngx_token_jwt_alg(pool, &parts[0], &alg);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    len = ngx_token_base64_size(parts[2].len);
+
+    signature.data = ngx_pnalloc(pool, len + text->len);
+    if (signature.data == NULL) {
         return NGX_ERROR;
     }
 
-    twin->data = p;
-    twin->len = jwt->text.len;
+    if (ngx_token_base64_decode(&parts[2], &signature) != NGX_OK
+        || ngx_token_ecdsa_twin(&alg, &signature, buf) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
 
-    signature.data = buf;
-    signature.len = jwt->signature.len;
+    twin->data = signature.data + len;
+    twin->len = text->len;
 
-    ngx_token_ecdsa_twin(jwt->alg, &jwt->signature, buf);
+    other.data = buf;
+    other.len = signature.len;
 
-    p = ngx_cpymem(p, jwt->input.data, jwt->input.len);
-    *p++ = '.';
-
-    ngx_token_base64_encode(&signature, p);
+    ngx_token_base64_encode(&other,
+                            ngx_cpymem(twin->data, text->data,
+                                       parts[2].data - text->data));
 
     return NGX_OK;
+}
+
+
+/* What a header says of its algorithm, whatever else is in it. */
+
+static ngx_int_t
+ngx_token_jwt_alg(ngx_pool_t *pool, const ngx_str_t *part, ngx_str_t *alg)
+{
+    ngx_int_t          rc;
+    ngx_str_t          header;
+    ngx_input_json_t  *json;
+
+    header.data = ngx_pnalloc(pool, ngx_token_base64_size(part->len));
+    if (header.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_token_base64_decode(part, &header) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_input_json_parse(pool, &header, &ngx_token_jwt_limits, &json);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_input_json_string(ngx_input_json_member(json, "alg"), alg);
 }

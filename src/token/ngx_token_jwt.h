@@ -77,12 +77,13 @@ ngx_token_verdict_e ngx_token_jwt_verify(const ngx_token_jwt_t *jwt,
 
 /*
  * The other text of the same token, see above: as long, and in the pool.  The
- * signature need not have been verified, so that tokens that are verified by
- * somebody else can be revoked as well.  Returns NGX_OK, NGX_DECLINED if there
- * is no other, NGX_ERROR if there is no memory.
+ * token need not be one that is accepted here, so that those that are verified
+ * by somebody else, who may know more algorithms and headers, can be revoked as
+ * well.  Returns NGX_OK, NGX_DECLINED if there is no other, NGX_ERROR if there
+ * is no memory.
  */
 
-ngx_int_t ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_token_jwt_t *jwt,
+ngx_int_t ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_str_t *text,
     ngx_str_t *twin);
 
 

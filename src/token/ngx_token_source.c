@@ -230,8 +230,9 @@ ngx_token_source_canonical(const ngx_str_t *token)
 
 
 /*
- * RFC 7516, 9: the header of a JWE has "enc" and that of a JWS has not.  To look
- * for the bytes is enough: who adds parts to a token does not choose its header.
+ * RFC 7516, 9: the header of a JWE has "enc" and that of a JWS has not.  To
+ * look for the bytes is enough: who adds parts to a token does not choose its
+ * header.
  */
 
 static ngx_uint_t

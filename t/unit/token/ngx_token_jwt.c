@@ -252,23 +252,105 @@ test_twin(void **state)
         if (row->alg != NGX_TOKEN_ALG_ES256
             && row->alg != NGX_TOKEN_ALG_ES512)
         {
-            assert_int_equal(ngx_token_jwt_twin(pool, &jwt, &twin),
+            assert_int_equal(ngx_token_jwt_twin(pool, &text, &twin),
                              NGX_DECLINED);
 
         } else {
-            assert_int_equal(ngx_token_jwt_twin(pool, &jwt, &twin), NGX_OK);
+            assert_int_equal(ngx_token_jwt_twin(pool, &text, &twin), NGX_OK);
             assert_int_equal(twin.len, text.len);
             assert_memory_not_equal(twin.data, text.data, text.len);
 
             assert_int_equal(verdict_of(pool, keys, &twin, &jwt),
                              NGX_TOKEN_VERDICT_OK);
 
-            assert_int_equal(ngx_token_jwt_twin(pool, &jwt, &again), NGX_OK);
+            assert_int_equal(ngx_token_jwt_twin(pool, &twin, &again), NGX_OK);
             assert_memory_equal(again.data, text.data, text.len);
         }
 
         ngx_destroy_pool(pool);
     }
+}
+
+
+/* who verifies a token may know more than we do */
+
+static void
+test_twin_of_others(void **state)
+{
+    u_char      signature[132];
+    size_t      i, len;
+    ngx_str_t   text, twin, again;
+    ngx_pool_t  *pool;
+
+    static u_char  order[] =
+        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe"
+        "\xba\xae\xdc\xe6\xaf\x48\xa0\x3b\xbf\xd2\x5e\x8c\xd0\x36\x41\x40";
+
+    static struct {
+        const char  *header;
+        size_t       len;
+        ngx_int_t    rc;
+    } rows[] = {
+        { "{\"alg\":\"ES256K\"}", 64, NGX_OK },
+        { "{\"alg\":\"ES256\",\"zip\":\"DEF\"}", 64, NGX_OK },
+        { "{\"alg\":\"ES256\",\"cty\":\"JWT\"}", 64, NGX_OK },
+        { "{\"alg\":\"ES384\",\"b64\":true}", 96, NGX_OK },
+        { "{\"alg\":\"ES512\",\"crit\":[\"x\"],\"x\":1}", 132, NGX_OK },
+        { "{\"alg\":\"ES256\",\"kid\":1}", 64, NGX_OK },
+
+        { "{\"alg\":\"ES256K\"}", 96, NGX_DECLINED },
+        { "{\"alg\":\"ES256\",\"zip\":\"DEF\"}", 132, NGX_DECLINED },
+        { "{\"alg\":\"HS512\"}", 64, NGX_DECLINED },
+        { "{\"alg\":\"EdDSA\"}", 64, NGX_DECLINED },
+        { "{\"alg\":\"ES25\"}", 64, NGX_DECLINED },
+        { "{\"alg\":\"\"}", 64, NGX_DECLINED },
+        { "{\"alg\":256}", 64, NGX_DECLINED },
+        { "{}", 64, NGX_DECLINED },
+        { "{\"alg\":\"ES256\"", 64, NGX_DECLINED },
+        { NULL, 0, 0 }
+    };
+
+    pool = test_pool();
+
+    text.data = ngx_pnalloc(pool, 1024);
+    assert_non_null(text.data);
+
+    for (i = 0; rows[i].header; i++) {
+        len = rows[i].len;
+
+        ngx_memset(signature, 0, sizeof(signature));
+        signature[len / 2 - 1] = 1;
+        signature[len - 1] = 1;
+
+        text.len = 0;
+        test_part(&text, (const u_char *) rows[i].header,
+                  strlen(rows[i].header));
+        text.data[text.len++] = '.';
+        test_part(&text, (const u_char *) "{}", 2);
+        text.data[text.len++] = '.';
+        test_part(&text, signature, len);
+
+        assert_int_equal(ngx_token_jwt_twin(pool, &text, &twin), rows[i].rc);
+
+        if (rows[i].rc != NGX_OK) {
+            continue;
+        }
+
+        assert_int_equal(twin.len, text.len);
+        assert_memory_not_equal(twin.data, text.data, text.len);
+
+        assert_int_equal(ngx_token_jwt_twin(pool, &twin, &again), NGX_OK);
+        assert_memory_equal(again.data, text.data, text.len);
+
+        if (i == 0) {
+            ngx_memcpy(signature + 32, order, 32);
+            text.len -= 86;
+            test_part(&text, signature, 64);
+            assert_memory_equal(twin.data, text.data, text.len);
+        }
+    }
+
+    ngx_destroy_pool(pool);
 }
 
 
@@ -352,7 +434,7 @@ test_ecdsa(void **state)
                                 : NGX_TOKEN_VERDICT_SIGNATURE);
 
         if (n < 7) {
-            assert_int_equal(ngx_token_jwt_twin(pool, &jwt, &twin),
+            assert_int_equal(ngx_token_jwt_twin(pool, &text, &twin),
                              NGX_DECLINED);
         }
     }
@@ -365,7 +447,7 @@ test_ecdsa(void **state)
 
         assert_int_equal(verdict_of(pool, keys, &text, &jwt),
                          NGX_TOKEN_VERDICT_SIGNATURE);
-        assert_int_equal(ngx_token_jwt_twin(pool, &jwt, &twin), NGX_DECLINED);
+        assert_int_equal(ngx_token_jwt_twin(pool, &text, &twin), NGX_DECLINED);
     }
 
     ngx_destroy_pool(pool);
@@ -501,6 +583,7 @@ main(void)
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_tampered),
         cmocka_unit_test(test_twin),
+        cmocka_unit_test(test_twin_of_others),
         cmocka_unit_test(test_ecdsa),
         cmocka_unit_test(test_eddsa),
         cmocka_unit_test(test_no_memory)
