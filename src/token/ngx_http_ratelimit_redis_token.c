@@ -18,21 +18,11 @@
 #include "ngx_http_compat.h"
 #include "ngx_http_ratelimit_redis.h"
 #include "ngx_http_wait.h"
-#include "ngx_token_source.h"
 
 
 static ngx_token_revocation_t *ngx_http_ratelimit_redis_token_revocation(
     ngx_http_request_t *r, ngx_http_ratelimit_redis_ctx_t *ctx,
-    ngx_http_ratelimit_redis_loc_conf_t *rlcf);
-static ngx_int_t ngx_http_ratelimit_redis_token_keys(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_loc_conf_t *rlcf,
-    ngx_token_revocation_t *revocation);
-static ngx_uint_t ngx_http_ratelimit_redis_token_has(
-    ngx_token_revocation_t *revocation, ngx_str_t *key);
-static ngx_int_t ngx_http_ratelimit_redis_token_twin(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx,
-    ngx_http_ratelimit_redis_loc_conf_t *rlcf,
-    ngx_token_revocation_t *revocation);
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf, ngx_uint_t revoke);
 static ngx_int_t ngx_http_ratelimit_redis_token_since(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf,
@@ -90,7 +80,7 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    revocation = ngx_http_ratelimit_redis_token_revocation(r, ctx, rlcf);
+    revocation = ngx_http_ratelimit_redis_token_revocation(r, ctx, rlcf, 0);
 
     if (revocation == NULL
         || ngx_http_ratelimit_redis_token_twin(r, ctx, rlcf, revocation)
@@ -125,7 +115,7 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
 static ngx_token_revocation_t *
 ngx_http_ratelimit_redis_token_revocation(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx,
-    ngx_http_ratelimit_redis_loc_conf_t *rlcf)
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf, ngx_uint_t revoke)
 {
     ngx_token_revocation_t  *revocation;
 
@@ -138,7 +128,8 @@ ngx_http_ratelimit_redis_token_revocation(ngx_http_request_t *r,
                                                    r->connection->log);
     revocation->ttl = rlcf->token_revoke_ttl;
 
-    if (ngx_http_ratelimit_redis_token_keys(r, rlcf, revocation) != NGX_OK
+    if (ngx_http_ratelimit_redis_token_keys(r, rlcf, revocation, revoke)
+        != NGX_OK
         || ctx->token_failed)
     {
         return NULL;
@@ -163,110 +154,6 @@ ngx_http_ratelimit_redis_token_revocation_init(ngx_http_request_t *r,
     revocation->refusal = &ngx_http_ratelimit_redis_worker()->tokens;
     revocation->pool = pool;
     revocation->log = log;
-}
-
-
-/* those of this text */
-
-static ngx_int_t
-ngx_http_ratelimit_redis_token_keys(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_loc_conf_t *rlcf,
-    ngx_token_revocation_t *revocation)
-{
-    ngx_str_t                              key;
-    ngx_uint_t                             i;
-    ngx_array_t                           *keys;
-    ngx_http_complex_value_t              *cv;
-    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
-
-    rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
-
-    keys = rlcf->token_keys ? rlcf->token_keys : rmcf->token_keys;
-    cv = keys->elts;
-
-    for (i = 0; i < keys->nelts; i++) {
-
-        if (ngx_http_captures_value(r, &cv[i], &key) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        if (key.len && !ngx_http_ratelimit_redis_token_has(revocation, &key)) {
-            revocation->keys[revocation->nkeys++] = key;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_ratelimit_redis_token_has(ngx_token_revocation_t *revocation,
-    ngx_str_t *key)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < revocation->nkeys; i++) {
-        if (revocation->keys[i].len == key->len
-            && ngx_memcmp(revocation->keys[i].data, key->data, key->len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/*
- * The same token may be written in two ways, see ngx_token_jwt.h: what one of
- * them is revoked by refuses the other.  Asked for while the token is the twin.
- */
-
-static ngx_int_t
-ngx_http_ratelimit_redis_token_twin(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx,
-    ngx_http_ratelimit_redis_loc_conf_t *rlcf,
-    ngx_token_revocation_t *revocation)
-{
-    ngx_int_t          rc;
-    ngx_str_t          twin;
-    ngx_token_memo_t  *memo;
-    ngx_http_token_t   token;
-
-    memo = ctx->token.memo;
-
-    if (memo && memo->single) {
-        return NGX_OK;
-    }
-
-    rc = ngx_token_source_twin(&ctx->token.text)
-         ? ngx_token_jwt_twin(r->pool, &ctx->token.text, &twin)
-         : NGX_DECLINED;
-
-    if (rc == NGX_DECLINED) {
-
-        if (memo) {
-            memo->single = 1;
-        }
-
-        return NGX_OK;
-    }
-
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    token = ctx->token;
-
-    ctx->token.text = twin;
-    ctx->token.memo = NULL;
-    ngx_str_null(&ctx->token.hex);
-
-    rc = ngx_http_ratelimit_redis_token_keys(r, rlcf, revocation);
-
-    ctx->token = token;
-
-    return rc;
 }
 
 
@@ -459,7 +346,7 @@ ngx_http_ratelimit_redis_token_revoke(ngx_http_request_t *r)
         return ngx_http_api_problem_send(r, rc, &rmcf->unauthorized);
     }
 
-    revocation = ngx_http_ratelimit_redis_token_revocation(r, ctx, rlcf);
+    revocation = ngx_http_ratelimit_redis_token_revocation(r, ctx, rlcf, 1);
 
     if (revocation == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
