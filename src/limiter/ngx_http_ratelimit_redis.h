@@ -98,6 +98,7 @@ typedef struct ngx_http_ratelimit_redis_main_conf_s {
     ngx_array_t                 token_sinces;      /* ngx_str_t: the same */
     ngx_array_t                 token_prefixes;    /* ngx_str_t: of all keys */
     ngx_array_t                 token_files;       /* that were read */
+    time_t                      token_leeway;      /* the longest of all */
     ngx_shm_zone_t             *token_watch;       /* NULL: none is watched */
     ngx_pgsql_conf_t           *token_postgres;    /* NULL: off */
     ngx_uint_t                  token_postgres_set;

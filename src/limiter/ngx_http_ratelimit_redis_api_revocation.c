@@ -77,6 +77,7 @@ static ngx_http_ratelimit_redis_api_member_t
 };
 
 #define NGX_HTTP_RATELIMIT_REDIS_API_TTL  0
+#define NGX_HTTP_RATELIMIT_REDIS_API_EXP  2
 
 
 ngx_int_t
@@ -258,6 +259,10 @@ ngx_http_ratelimit_redis_api_revocation_time(
 
     if (members->which != NGX_HTTP_RATELIMIT_REDIS_API_TTL) {
         ttl -= ngx_time();
+    }
+
+    if (members->which == NGX_HTTP_RATELIMIT_REDIS_API_EXP) {
+        ttl += rev->leeway;
     }
 
     if (ttl < 1 || ttl > NGX_HTTP_TOKEN_REVOKE_MAX) {

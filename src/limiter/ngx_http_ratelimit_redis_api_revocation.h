@@ -32,6 +32,9 @@ typedef enum {
 
 
 typedef struct {
+    time_t                                     leeway; /* s, that tokens may
+                                                          outlive "exp" by; set
+                                                          by the caller */
     ngx_http_ratelimit_redis_api_revocation_e  kind;
     ngx_str_t                                  value;
     time_t                                     ttl;    /* s; 0: not given */

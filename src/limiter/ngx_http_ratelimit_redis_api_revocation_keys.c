@@ -160,7 +160,7 @@ ngx_http_ratelimit_redis_api_revocation_token(ngx_http_request_t *r,
     if (claims->has_exp) {
         ttl = (time_t) ngx_min(claims->exp - ngx_time(),
                                NGX_HTTP_TOKEN_REVOKE_MAX)
-              + (judge ? judge->rules.leeway : 0);
+              + rev->leeway;
 
         ttl = ngx_min(ttl, NGX_HTTP_TOKEN_REVOKE_MAX);
 

@@ -80,12 +80,16 @@ ngx_http_ratelimit_redis_api_revoke_start(ngx_http_request_t *r,
     const char                                 *detail;
     ngx_token_revocation_e                      result;
     ngx_http_ratelimit_redis_api_revoke_t      *ctx;
+    ngx_http_ratelimit_redis_main_conf_t       *rmcf;
     ngx_http_ratelimit_redis_api_revocation_e   kind;
 
     ctx = ngx_http_ratelimit_redis_api_revoke_create(r);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
+    ctx->wanted.leeway = rmcf->token_leeway;
 
     rc = ngx_http_ratelimit_redis_api_revocation_parse(&ctx->wanted, ctx->pool,
                                                        body);

@@ -239,6 +239,7 @@ ngx_http_ratelimit_redis_conf_create_main(ngx_conf_t *cf)
      *     rmcf->token_used = 0;
      *     rmcf->token_zone = { NULL, NULL, NULL };
      *     rmcf->token_keys = NULL;
+     *     rmcf->token_leeway = 0;
      */
 
     rmcf->token_size = NGX_CONF_UNSET_SIZE;

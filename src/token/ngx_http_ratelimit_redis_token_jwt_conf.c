@@ -212,10 +212,11 @@ ngx_http_ratelimit_redis_token_jwt_conf_merge(ngx_conf_t *cf,
     ngx_http_ratelimit_redis_loc_conf_t *prev,
     ngx_http_ratelimit_redis_loc_conf_t *conf)
 {
-    u_char                 id[NGX_TOKEN_DIGEST];
-    ngx_str_t             *parameter;
-    ngx_uint_t             i;
-    ngx_http_token_jwt_t  *jwt;
+    u_char                                 id[NGX_TOKEN_DIGEST];
+    ngx_str_t                             *parameter;
+    ngx_uint_t                             i;
+    ngx_http_token_jwt_t                  *jwt;
+    ngx_http_ratelimit_redis_main_conf_t  *rmcf;
 
     if (conf->token_since == NULL) {
         conf->token_since = prev->token_since;
@@ -259,6 +260,10 @@ ngx_http_ratelimit_redis_token_jwt_conf_merge(ngx_conf_t *cf,
     }
 
     jwt->rules.leeway = conf->token_jwt_leeway;
+
+    rmcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_ratelimit_redis_module);
+    rmcf->token_leeway = ngx_max(rmcf->token_leeway, conf->token_jwt_leeway);
 
     if (conf->token_jwt_require) {
         parameter = conf->token_jwt_require->elts;
