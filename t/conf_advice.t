@@ -204,6 +204,15 @@ my @cases = (
         'location /x { token_required on; token_jwt_algorithms RS256; }'],
     ['a time of nobody', qr/"token_blacklist_since_key$unverified/, $revoked,
         "location /x { $lists token_blacklist_since_key a:\$token_sub; }"],
+    ['keys of nobody', qr/"token_blacklist_key$unverified/,
+        "$revoked token_blacklist_key jti:\$token_claim_jti;",
+        "location /x { $lists }"],
+    ['a logout of nobody', qr/"token_blacklist_key$unverified/, $revoked,
+        'location /x { token_blacklist_key a:${Token_sub}; token_revoke; }'],
+    ['one of somebody', '', $revoked, "location /x { $lists"
+        . ' token_blacklist_key a:$token_sub; token_blacklist_key b:$arg_a; }'],
+    ['keys that are meant', '', $revoked, 'token_jwt_keys off;'
+        . " location /x { $lists token_blacklist_key a:\$token_sub; }"],
     ['where nobody looks', '', $claims, 'location /x { }'],
     ['with keys', '', $claims, 'token_required on;'
         . ' location /x { token_jwt_keys keys.json; }'],

@@ -47,9 +47,12 @@ static ngx_uint_t ngx_http_ratelimit_redis_advice_api(ngx_conf_t *cf,
     ngx_http_place_t *place, ngx_http_ratelimit_redis_loc_conf_t *rlcf);
 static ngx_uint_t ngx_http_ratelimit_redis_advice_revoke(ngx_conf_t *cf,
     ngx_http_place_t *place, ngx_http_ratelimit_redis_loc_conf_t *rlcf);
-static ngx_uint_t ngx_http_ratelimit_redis_advice_only(
-    ngx_http_ratelimit_redis_rule_t *rule, const char **words,
-    ngx_str_t *variable);
+static ngx_str_t *ngx_http_ratelimit_redis_advice_subject(
+    ngx_http_ratelimit_redis_rule_t *rule);
+static ngx_uint_t ngx_http_ratelimit_redis_advice_only(ngx_str_t *key,
+    const char **words, ngx_str_t *variable);
+static ngx_uint_t ngx_http_ratelimit_redis_advice_claims(
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf);
 static void ngx_http_ratelimit_redis_advice_nothing(ngx_conf_t *cf,
     ngx_http_ratelimit_redis_main_conf_t *rmcf);
 
@@ -237,9 +240,9 @@ ngx_http_ratelimit_redis_advice_nobody(ngx_conf_t *cf,
 
     for (i = 0; i < rlcf->rules->nelts; i++) {
 
-        if (!ngx_http_ratelimit_redis_advice_only(&rules[i],
-                                          ngx_http_ratelimit_redis_verified,
-                                          &variable))
+        if (!ngx_http_ratelimit_redis_advice_only(
+                          ngx_http_ratelimit_redis_advice_subject(&rules[i]),
+                          ngx_http_ratelimit_redis_verified, &variable))
         {
             continue;
         }
@@ -282,9 +285,9 @@ ngx_http_ratelimit_redis_advice_malformed(ngx_conf_t *cf,
 
     for (i = 0; i < rlcf->rules->nelts; i++) {
 
-        if (!ngx_http_ratelimit_redis_advice_only(&rules[i],
-                                            ngx_http_ratelimit_redis_digest,
-                                            &variable))
+        if (!ngx_http_ratelimit_redis_advice_only(
+                          ngx_http_ratelimit_redis_advice_subject(&rules[i]),
+                          ngx_http_ratelimit_redis_digest, &variable))
         {
             return 0;
         }
@@ -336,25 +339,64 @@ ngx_http_ratelimit_redis_advice_revoke(ngx_conf_t *cf,
 }
 
 
-/* 1 if the key has variables, the last of them *variable, and only these */
-
-static ngx_uint_t
-ngx_http_ratelimit_redis_advice_only(ngx_http_ratelimit_redis_rule_t *rule,
-    const char **words, ngx_str_t *variable)
+static ngx_str_t *
+ngx_http_ratelimit_redis_advice_subject(ngx_http_ratelimit_redis_rule_t *rule)
 {
-    size_t                            pos;
     ngx_http_ratelimit_redis_zone_t  *rz;
 
     rz = rule->shm_zone->data;
+
+    return &rz->key.value;
+}
+
+
+/* 1 if the key has variables, the last of them *variable, and only these */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_advice_only(ngx_str_t *key, const char **words,
+    ngx_str_t *variable)
+{
+    size_t  pos;
+
     pos = 0;
 
-    while (ngx_http_place_variable(&rz->key.value, &pos, variable) == NGX_OK) {
+    while (ngx_http_place_variable(key, &pos, variable) == NGX_OK) {
         if (!ngx_http_place_listed(variable, words)) {
             return 0;
         }
     }
 
     return pos != 0;
+}
+
+
+/* Whether all keys of the blacklist are made of what a verified token says. */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_advice_claims(
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf)
+{
+    ngx_str_t                  variable;
+    ngx_uint_t                 i;
+    ngx_http_complex_value_t  *key;
+
+    if (rlcf->token_keys == NULL) {
+        return 0;
+    }
+
+    key = rlcf->token_keys->elts;
+
+    for (i = 0; i < rlcf->token_keys->nelts; i++) {
+
+        if (!ngx_http_ratelimit_redis_advice_only(&key[i].value,
+                                          ngx_http_ratelimit_redis_verified,
+                                          &variable))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -375,7 +417,12 @@ ngx_http_ratelimit_redis_advice_unverified(ngx_conf_t *cf,
         return 0;
     }
 
-    if (rlcf->token_blacklist && rlcf->token_since) {
+    if ((rlcf->token_blacklist || rlcf->token_revoke)
+        && ngx_http_ratelimit_redis_advice_claims(rlcf))
+    {
+        directive = "token_blacklist_key";
+
+    } else if (rlcf->token_blacklist && rlcf->token_since) {
         directive = "token_blacklist_since_key";
 
     } else if (!rlcf->token_blacklist && !rlcf->token_required) {
