@@ -15,7 +15,7 @@ use MIME::Base64 qw/ encode_base64url /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->plan(18);
+my $t = Test::Nginx->new()->plan(20);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -102,6 +102,17 @@ for my $header ('{"alg":"ES256"}', '{"alg":"ES256","zip":"DEF"}',
     is(status(get($one)), 401, "$header: revoked");
     is(status(get($two)), 401, "$header: the other signature, too");
 }
+
+# a PSS signature that begins with a zero is as good without it to OpenSSL
+
+my ($whole, $short) = map {
+    join '.', map { encode_base64url($_) } '{"alg":"PS256"}', '{"sub":"a"}', $_
+} "\0" . 'x' x 255, 'x' x 255;
+
+http_post('/logout', headers => { Authorization => "Bearer $whole" });
+
+is(status(get($whole)), 401, 'PSS: revoked');
+is(status(get($short)), 401, 'PSS: the shorter signature, too');
 
 ###############################################################################
 

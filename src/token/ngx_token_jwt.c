@@ -13,10 +13,17 @@
 #include "ngx_token_jwt.h"
 
 
+/* bytes of which an RSA signature has a multiple */
+
+#define NGX_TOKEN_JWT_ALIGNMENT  8
+
+
 static ngx_int_t ngx_token_jwt_split(const ngx_str_t *text, ngx_str_t *parts);
 static ngx_token_verdict_e ngx_token_jwt_header(ngx_pool_t *pool,
     ngx_token_jwt_t *jwt, const ngx_str_t *header);
 static ngx_uint_t ngx_token_jwt_unsupported(const ngx_input_json_t *json);
+static ngx_int_t ngx_token_jwt_other(const ngx_str_t *alg,
+    const ngx_str_t *signature, ngx_str_t *other);
 static ngx_int_t ngx_token_jwt_alg(ngx_pool_t *pool, const ngx_str_t *part,
     ngx_str_t *alg);
 static ngx_int_t ngx_token_jwt_optional(const ngx_input_json_t *json,
@@ -234,14 +241,12 @@ ngx_token_jwt_verify(const ngx_token_jwt_t *jwt, ngx_token_keys_t *keys)
 ngx_int_t
 ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_str_t *text, ngx_str_t *twin)
 {
-    u_char      buf[NGX_TOKEN_ECDSA_MAX];
-    size_t      len;
+    u_char     *p;
+    size_t      len, size;
     ngx_int_t   rc;
     ngx_str_t   parts[3], alg, signature, other;
 
-    if (ngx_token_jwt_split(text, parts) != NGX_OK
-        || ngx_token_base64_size(parts[2].len) > NGX_TOKEN_ECDSA_MAX + 2)
-    {
+    if (ngx_token_jwt_split(text, parts) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -251,28 +256,66 @@ ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_str_t *text, ngx_str_t *twin)
         return rc;
     }
 
-    len = ngx_token_base64_size(parts[2].len);
+    size = ngx_token_base64_size(parts[2].len);
 
-    signature.data = ngx_pnalloc(pool, len + text->len);
+    signature.data = ngx_pnalloc(pool, 2 * size + NGX_TOKEN_JWT_ALIGNMENT);
     if (signature.data == NULL) {
         return NGX_ERROR;
     }
 
+    other.data = signature.data + size;
+
     if (ngx_token_base64_decode(&parts[2], &signature) != NGX_OK
-        || ngx_token_ecdsa_twin(&alg, &signature, buf) != NGX_OK)
+        || ngx_token_jwt_other(&alg, &signature, &other) != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
-    twin->data = signature.data + len;
-    twin->len = text->len;
+    len = parts[2].data - text->data;
 
-    other.data = buf;
-    other.len = signature.len;
+    twin->len = len + (other.len * 4 + 2) / 3;
+    twin->data = ngx_pnalloc(pool, twin->len);
 
-    ngx_token_base64_encode(&other,
-                            ngx_cpymem(twin->data, text->data,
-                                       parts[2].data - text->data));
+    if (twin->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(twin->data, text->data, len);
+
+    ngx_token_base64_encode(&other, p);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Another signature of the same, for which there is room of its own size and
+ * the alignment.
+ */
+
+static ngx_int_t
+ngx_token_jwt_other(const ngx_str_t *alg, const ngx_str_t *signature,
+    ngx_str_t *other)
+{
+    size_t  zeros;
+
+    if (ngx_token_ecdsa_twin(alg, signature, other->data) == NGX_OK) {
+        other->len = signature->len;
+        return NGX_OK;
+    }
+
+    zeros = signature->len % NGX_TOKEN_JWT_ALIGNMENT;
+
+    if (alg->len != 5 || ngx_strncmp(alg->data, "PS", 2) != 0 || zeros == 0) {
+        return NGX_DECLINED;
+    }
+
+    zeros = NGX_TOKEN_JWT_ALIGNMENT - zeros;
+
+    ngx_memzero(other->data, zeros);
+    ngx_memcpy(other->data + zeros, signature->data, signature->len);
+
+    other->len = zeros + signature->len;
 
     return NGX_OK;
 }

@@ -30,7 +30,12 @@
  * are issued are the higher, so refusing one would refuse good tokens.  Who
  * looks up a digest has to look up that of the twin too.  HMAC, PKCS #1
  * (OpenSSL refuses s + n, and lengths are exact), PSS and Ed25519 (S is below
- * its order) have no twin.
+ * its order) have no twin here.
+ *
+ * But others verify tokens, too.  OpenSSL by itself takes a PSS signature
+ * without its leading zeros, and one in 256 has such a zero.  As the modulus of
+ * each key that is about has a multiple of 64 bits, what lacks bytes to that is
+ * the shorter text of a token, and the longer one is the twin to look up.
  *
  * Pure.
  */
@@ -76,11 +81,11 @@ ngx_token_verdict_e ngx_token_jwt_verify(const ngx_token_jwt_t *jwt,
     ngx_token_keys_t *keys);
 
 /*
- * The other text of the same token, see above: as long, and in the pool.  The
- * token need not be one that is accepted here, so that those that are verified
- * by somebody else, who may know more algorithms and headers, can be revoked as
- * well.  Returns NGX_OK, NGX_DECLINED if there is no other, NGX_ERROR if there
- * is no memory.
+ * The other text of the same token, see above, in the pool.  The token need not
+ * be one that is accepted here, so that those that are verified by somebody
+ * else, who may know more algorithms and headers, can be revoked as well.
+ * Returns NGX_OK, NGX_DECLINED if there is no other, NGX_ERROR if there is no
+ * memory.
  */
 
 ngx_int_t ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_str_t *text,

@@ -587,7 +587,9 @@ ngx_token_source_twin(const ngx_str_t *text)
         }
     }
 
-    /* of 64, 96 and 132 bytes, in base64url */
+    /* of 64, 96 and 132 bytes, in base64url; of more, not a multiple of 8 */
 
-    return n < text->len && (n == 86 || n == 128 || n == 176);
+    return n < text->len
+           && (n == 86 || n == 128 || n == 176
+               || (n > 176 && n * 3 / 4 % 8 != 0));
 }

@@ -105,7 +105,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
 
     if (ngx_token_jwt_twin(pool, &text, &twin) == NGX_OK
-        && (twin.len != text.len
+        && (twin.len < text.len
             || ngx_memcmp(twin.data, text.data, text.len) == 0))
     {
         abort();

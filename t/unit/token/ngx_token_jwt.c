@@ -18,6 +18,7 @@
 #include <openssl/err.h>
 
 #include <ngx_token_jwt.h>
+#include <ngx_token_source.h>
 
 #include "../no_memory.h"
 #include "ngx_token_test.h"
@@ -354,6 +355,65 @@ test_twin_of_others(void **state)
 }
 
 
+/* of PSS, the leading zeros of which OpenSSL does not ask for */
+
+static void
+test_twin_of_pss(void **state)
+{
+    u_char      signature[256];
+    size_t      i, start, zeros;
+    ngx_str_t   text, whole, twin;
+    ngx_pool_t  *pool;
+
+    static const char  *headers[] = {
+        "{\"alg\":\"PS256\"}", "{\"alg\":\"PS512\"}", "{\"alg\":\"RS256\"}"
+    };
+
+    pool = test_pool();
+
+    text.data = ngx_pnalloc(pool, 1024);
+    whole.data = ngx_pnalloc(pool, 1024);
+    assert_non_null(text.data);
+    assert_non_null(whole.data);
+
+    ngx_memset(signature, 0x5a, sizeof(signature));
+    ngx_memzero(signature, 7);
+
+    for (i = 0; i < 3; i++) {
+
+        whole.len = 0;
+        test_part(&whole, (const u_char *) headers[i], strlen(headers[i]));
+        whole.data[whole.len++] = '.';
+        test_part(&whole, (const u_char *) "{}", 2);
+        whole.data[whole.len++] = '.';
+
+        start = whole.len;
+        ngx_memcpy(text.data, whole.data, start);
+
+        test_part(&whole, signature, sizeof(signature));
+
+        for (zeros = 0; zeros < 8; zeros++) {
+
+            text.len = start;
+            test_part(&text, signature + zeros, sizeof(signature) - zeros);
+
+            if (i == 2 || zeros == 0) {
+                assert_int_equal(ngx_token_jwt_twin(pool, &text, &twin),
+                                 NGX_DECLINED);
+                continue;
+            }
+
+            assert_true(ngx_token_source_twin(&text));
+            assert_int_equal(ngx_token_jwt_twin(pool, &text, &twin), NGX_OK);
+            assert_int_equal(twin.len, whole.len);
+            assert_memory_equal(twin.data, whole.data, whole.len);
+        }
+    }
+
+    ngx_destroy_pool(pool);
+}
+
+
 /* RFC 7515, 3.4, and FIPS 186-4, 6.4: lengths are exact, 0 < r, s < n */
 
 static void
@@ -584,6 +644,7 @@ main(void)
         cmocka_unit_test(test_tampered),
         cmocka_unit_test(test_twin),
         cmocka_unit_test(test_twin_of_others),
+        cmocka_unit_test(test_twin_of_pss),
         cmocka_unit_test(test_ecdsa),
         cmocka_unit_test(test_eddsa),
         cmocka_unit_test(test_no_memory)
