@@ -186,8 +186,9 @@ ngx_token_postgres_timer_handler(ngx_event_t *ev)
             ngx_token_postgres_check(tp, now);
 
         } else if (ngx_token_marker_state(&tp->marker)
-                   == NGX_TOKEN_MARKER_UNKNOWN)
+                   != NGX_TOKEN_MARKER_PRESENT)
         {
+            /* also if none with a token comes here, which would ask */
             ngx_token_marker_ask(&tp->marker);
         }
     }
