@@ -17,6 +17,7 @@
 #define NGX_OPTCACHE_POSTGRES_TURN       100     /* ms, of the keeper */
 #define NGX_OPTCACHE_POSTGRES_SLOW_TURN  250     /* ms, of other workers */
 #define NGX_OPTCACHE_POSTGRES_LATE       1000    /* ms, then another is it */
+#define NGX_OPTCACHE_POSTGRES_CUT        1000    /* ms, then it is told */
 
 #define NGX_OPTCACHE_POSTGRES_DEADLINE   5000    /* ms, of a query */
 
@@ -148,6 +149,23 @@ ngx_optcache_postgres_now(ngx_optcache_postgres_shm_t *shm)
     return ngx_keeper_there(&shm->keeper, ngx_redis_tracking_now(),
                             NGX_OPTCACHE_POSTGRES_LATE)
            ? shm->state : (ngx_uint_t) NGX_OPTCACHE_POSTGRES_DOWN;
+}
+
+
+ngx_uint_t
+ngx_optcache_postgres_cut(ngx_optcache_postgres_shm_t *shm)
+{
+    uint64_t  now;
+
+    if (shm->state == NGX_OPTCACHE_POSTGRES_DOWN) {
+        /* in whole seconds: of two there is one at least */
+        return ngx_time() - (time_t) shm->since >= 2;
+    }
+
+    now = ngx_redis_tracking_now();
+
+    return now - shm->keeper.beat >= NGX_OPTCACHE_POSTGRES_CUT
+           && !ngx_keeper_there(&shm->keeper, now, NGX_OPTCACHE_POSTGRES_LATE);
 }
 
 

@@ -126,6 +126,13 @@ void ngx_optcache_postgres_close(ngx_optcache_postgres_t *op);
 
 ngx_uint_t ngx_optcache_postgres_now(ngx_optcache_postgres_shm_t *shm);
 
+/*
+ * Whether it has been DOWN for a second: at each reload it is for a moment,
+ * until the next keeper is connected.
+ */
+
+ngx_uint_t ngx_optcache_postgres_cut(ngx_optcache_postgres_shm_t *shm);
+
 /* The name of a state, for a status. */
 
 ngx_str_t *ngx_optcache_postgres_state_name(ngx_uint_t state);

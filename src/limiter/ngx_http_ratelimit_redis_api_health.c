@@ -198,7 +198,7 @@ ngx_http_ratelimit_redis_api_health_marker(
 
     tp = ngx_http_ratelimit_redis_token_postgres();
 
-    return tp && !ngx_http_ratelimit_redis_token_postgres_believed(tp);
+    return tp && ngx_http_ratelimit_redis_token_postgres_doubted(tp);
 }
 
 

@@ -84,9 +84,7 @@ ngx_http_optcache_api_reasons(ngx_http_api_json_t *json,
 
     postgres = ngx_http_optcache_postgres_shm(omcf);
 
-    if (postgres
-        && ngx_optcache_postgres_now(postgres) == NGX_OPTCACHE_POSTGRES_DOWN)
-    {
+    if (postgres && ngx_optcache_postgres_cut(postgres)) {
         ngx_http_api_json_text(json, NULL,
                                "postgres: invalidations of transactions are "
                                "not heard of");

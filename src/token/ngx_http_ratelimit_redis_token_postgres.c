@@ -207,6 +207,18 @@ ngx_http_ratelimit_redis_token_postgres_believed(ngx_token_postgres_t *tp)
 }
 
 
+ngx_uint_t
+ngx_http_ratelimit_redis_token_postgres_doubted(ngx_token_postgres_t *tp)
+{
+    ngx_token_marker_t  *marker;
+
+    marker = ngx_token_postgres_marker(tp);
+
+    return marker->tags ? !ngx_http_ratelimit_redis_token_postgres_believed(tp)
+                        : ngx_token_marker_doubted(marker);
+}
+
+
 uint64_t
 ngx_http_ratelimit_redis_token_postgres_heard(ngx_token_postgres_t *tp)
 {

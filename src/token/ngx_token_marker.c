@@ -14,7 +14,8 @@
 #include "ngx_token_marker.h"
 
 
-#define NGX_TOKEN_MARKER_AGAIN  5       /* ms, while it is absent */
+#define NGX_TOKEN_MARKER_BEGINS  1000   /* ms, a worker has yet to ask */
+#define NGX_TOKEN_MARKER_AGAIN   5      /* ms, while it is absent */
 
 #define NGX_TOKEN_MARKER_TAG    "postgres"
 
@@ -109,6 +110,7 @@ ngx_token_marker_init(ngx_token_marker_t *marker, ngx_pool_t *pool,
     marker->client = client;
     marker->wanted = wanted;
     marker->era = (ngx_uint_t) -1;
+    marker->began = ngx_current_msec;
 
     return NGX_OK;
 }
@@ -337,6 +339,23 @@ ngx_token_marker_state(ngx_token_marker_t *marker)
     }
 
     return marker->state;
+}
+
+
+ngx_uint_t
+ngx_token_marker_doubted(ngx_token_marker_t *marker)
+{
+    switch (ngx_token_marker_state(marker)) {
+
+    case NGX_TOKEN_MARKER_PRESENT:
+        return 0;
+
+    case NGX_TOKEN_MARKER_ABSENT:
+        return 1;
+
+    default: /* NGX_TOKEN_MARKER_UNKNOWN */
+        return ngx_current_msec - marker->began >= NGX_TOKEN_MARKER_BEGINS;
+    }
 }
 
 

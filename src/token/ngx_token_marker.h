@@ -61,6 +61,7 @@ typedef struct {
     ngx_token_marker_e        state;
     ngx_uint_t                era;       /* of the client, when asked last */
     ngx_msec_t                asked;
+    ngx_msec_t                began;     /* when this worker did */
 
     /* private: an answer under way, in two parts */
 
@@ -122,6 +123,13 @@ ngx_uint_t ngx_token_marker_trusted(ngx_token_marker_t *marker,
  */
 
 ngx_token_marker_e ngx_token_marker_state(ngx_token_marker_t *marker);
+
+/*
+ * Whether that is a reason to doubt: not that a worker that has just begun has
+ * yet to ask, which it does before its first question.
+ */
+
+ngx_uint_t ngx_token_marker_doubted(ngx_token_marker_t *marker);
 
 void ngx_token_marker_set(ngx_token_marker_t *marker,
     ngx_token_marker_e state);
