@@ -45,6 +45,9 @@ static ngx_int_t ngx_pgsql_conf_host(ngx_pgsql_conf_ctx_t *ctx,
 static ngx_uint_t ngx_pgsql_conf_split(const char *text, ngx_str_t *list);
 static ngx_int_t ngx_pgsql_conf_join(ngx_pgsql_conf_ctx_t *ctx,
     ngx_str_t *list, const char *text, size_t len);
+static ngx_int_t ngx_pgsql_conf_turns(ngx_pgsql_conf_ctx_t *ctx);
+static const char *ngx_pgsql_conf_turn(ngx_pgsql_conf_ctx_t *ctx,
+    const char *list);
 static const char *ngx_pgsql_conf_get(ngx_pgsql_conf_ctx_t *ctx,
     const char *keyword);
 static ngx_int_t ngx_pgsql_conf_set(ngx_pgsql_conf_ctx_t *ctx,
@@ -142,6 +145,10 @@ ngx_pgsql_conf_parse(ngx_conf_t *cf, ngx_pgsql_conf_t **confp)
 
     if (rv == NGX_CONF_OK) {
         rv = ngx_pgsql_conf_hosts(&ctx);
+    }
+
+    if (rv == NGX_CONF_OK && ngx_pgsql_conf_turns(&ctx) != NGX_OK) {
+        rv = NGX_CONF_ERROR;
     }
 
     *confp = ctx.conf;
@@ -470,6 +477,98 @@ ngx_pgsql_conf_join(ngx_pgsql_conf_ctx_t *ctx, ngx_str_t *list,
     list->len = p - data;
 
     return NGX_OK;
+}
+
+
+/*
+ * libpq goes to the next host when one refuses, but has no timer of its own:
+ * behind one that says nothing the others have to come first.
+ */
+
+static ngx_int_t
+ngx_pgsql_conf_turns(ngx_pgsql_conf_ctx_t *ctx)
+{
+    ngx_uint_t          i, n;
+    const char         *p, **values;
+    ngx_pgsql_conf_t   *conf;
+
+    conf = ctx->conf;
+
+    p = ngx_pgsql_conf_get(ctx, "hostaddr");
+
+    if (p == NULL) {
+        p = ngx_pgsql_conf_get(ctx, "host");
+    }
+
+    conf->nturns = 1;
+
+    for ( /* void */ ; p && *p; p++) {
+        conf->nturns += (*p == ',');
+    }
+
+    conf->turns = ngx_palloc(ctx->cf->pool, conf->nturns * sizeof(char **));
+    if (conf->turns == NULL) {
+        return NGX_ERROR;
+    }
+
+    conf->turns[0] = conf->values;
+
+    for (n = 1; n < conf->nturns; n++) {
+
+        values = ngx_pcalloc(ctx->cf->pool, (ctx->n + 1) * sizeof(char *));
+        if (values == NULL) {
+            return NGX_ERROR;
+        }
+
+        conf->turns[n] = values;
+
+        for (i = 0; i < ctx->n; i++) {
+
+            values[i] = conf->turns[n - 1][i];
+
+            if (ngx_strcmp(conf->keywords[i], "host") == 0
+                || ngx_strcmp(conf->keywords[i], "hostaddr") == 0
+                || ngx_strcmp(conf->keywords[i], "port") == 0)
+            {
+                values[i] = ngx_pgsql_conf_turn(ctx, values[i]);
+            }
+
+            if (values[i] == NULL) {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* The list with its first item as the last; NULL when out of memory. */
+
+static const char *
+ngx_pgsql_conf_turn(ngx_pgsql_conf_ctx_t *ctx, const char *list)
+{
+    size_t       first;
+    ngx_str_t    text;
+    const char  *p;
+
+    p = ngx_strchr(list, ',');
+
+    if (p == NULL) {
+        return list;
+    }
+
+    first = p - list;
+
+    ngx_str_null(&text);
+
+    if (ngx_pgsql_conf_join(ctx, &text, p + 1, ngx_strlen(p + 1)) != NGX_OK
+        || ngx_pgsql_conf_join(ctx, &text, list, first) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return (const char *) text.data;
 }
 
 

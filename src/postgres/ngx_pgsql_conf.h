@@ -21,6 +21,8 @@ typedef struct {
     ngx_str_t         directive;
     const char      **keywords;         /* as PQconnectStartParams() takes */
     const char      **values;           /* them, ended by NULL */
+    const char     ***turns;            /* values with each host as the first */
+    ngx_uint_t        nturns;
     ngx_msec_t        connect_timeout;
 } ngx_pgsql_conf_t;
 

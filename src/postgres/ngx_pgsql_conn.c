@@ -25,6 +25,7 @@ static ngx_int_t ngx_pgsql_conn_watch(ngx_pgsql_conn_t *conn,
     ngx_int_t event);
 static void ngx_pgsql_conn_unwatch(ngx_pgsql_conn_t *conn, ngx_uint_t flags);
 static void ngx_pgsql_conn_drop(ngx_pgsql_conn_t *conn);
+static void ngx_pgsql_conn_turn(ngx_pgsql_conn_t *conn, ngx_uint_t up);
 
 
 ngx_pgsql_conn_t *
@@ -75,8 +76,8 @@ static void
 ngx_pgsql_conn_start(ngx_pgsql_conn_t *conn)
 {
     conn->state = NGX_PGSQL_CONN_CONNECTING;
-    conn->pg = PQconnectStartParams(conn->conf->keywords, conn->conf->values,
-                                    0);
+    conn->pg = PQconnectStartParams(conn->conf->keywords,
+                                    conn->conf->turns[conn->turn], 0);
 
     if (conn->pg == NULL || PQstatus(conn->pg) == CONNECTION_BAD) {
         ngx_pgsql_conn_lost(conn);
@@ -178,10 +179,12 @@ ngx_pgsql_conn_timer_handler(ngx_event_t *ev)
         break;
 
     case NGX_PGSQL_CONN_CONNECTING:
+        conn->late = 1;
         ngx_pgsql_conn_fail(conn, "connecting timed out");
         break;
 
     case NGX_PGSQL_CONN_BUSY:
+        conn->late = 1;
         ngx_pgsql_conn_fail(conn, "a query timed out");
         break;
 
@@ -458,6 +461,7 @@ ngx_pgsql_conn_drop(ngx_pgsql_conn_t *conn)
           || conn->state == NGX_PGSQL_CONN_BUSY);
     handler = conn->handler;
 
+    ngx_pgsql_conn_turn(conn, up);
     ngx_pgsql_conn_close(conn);
 
     generation = conn->generation;
@@ -475,6 +479,22 @@ ngx_pgsql_conn_drop(ngx_pgsql_conn_t *conn)
     if (up && generation == conn->generation) {
         conn->handlers->down(conn->data);
     }
+}
+
+
+/*
+ * Which host comes first the next time: another one after one that says
+ * nothing, until one does what it is there for.
+ */
+
+static void
+ngx_pgsql_conn_turn(ngx_pgsql_conn_t *conn, ngx_uint_t up)
+{
+    if (conn->late || (conn->turn && !(up && conn->outage.well))) {
+        conn->turn = (conn->turn + 1) % conn->conf->nturns;
+    }
+
+    conn->late = 0;
 }
 
 

@@ -45,6 +45,7 @@ struct ngx_pgsql_conn_s {
     PGconn                  *pg;
     ngx_connection_t        *connection;  /* its socket is libpq's */
     ngx_uint_t               generation;  /* of it */
+    ngx_uint_t               turn;        /* of hosts, the next time */
     ngx_event_t              timer;       /* a pause, or a deadline */
     ngx_msec_t               timeout;     /* of a query */
     ngx_pgsql_outage_t       outage;
@@ -55,6 +56,8 @@ struct ngx_pgsql_conn_s {
     PGresult                *result;
 
     u_char                   parting[NGX_PGSQL_RESULT_REASON];
+
+    unsigned                 late:1;      /* it has not answered in time */
 };
 
 
