@@ -39,8 +39,15 @@ static void ngx_optcache_postgres_greeted(ngx_optcache_postgres_t *op);
 void
 ngx_optcache_postgres_hello(ngx_optcache_postgres_t *op)
 {
+    u_char     pid[NGX_INT_T_LEN];
+    ngx_str_t  param;
+
+    param.data = pid;
+    param.len = ngx_sprintf(pid, "%ui", ngx_pgsql_conn_pid(op->conn)) - pid;
+
     ngx_optcache_postgres_query(op, "SELECT pg_catalog.pg_is_in_recovery(),"
-                                " pg_catalog.pg_backend_pid()", 0, NULL,
+                                " pg_catalog.pg_backend_pid(),"
+                                " " NGX_PGSQL_WAIT_LESS("$1"), 1, &param,
                                 ngx_optcache_postgres_server_handler);
 }
 

@@ -43,4 +43,17 @@
     NGX_PGSQL_OP("*") units "::double precision)"
 
 
+/*
+ * Has the server wait for no lock much longer than its client for the answer,
+ * unless the role has a limit of its own.  A process that waits for a lock does
+ * not see that its client has left, and each new connection would add one.  If
+ * it is not "pid" that answers, the session is one of a pooler, and others get
+ * it next: then nothing is set.
+ */
+#define NGX_PGSQL_WAIT_LESS(pid)                                              \
+    "CASE WHEN pg_catalog.pg_backend_pid()" NGX_PGSQL_EQ pid "::integer"      \
+    " AND pg_catalog.current_setting('lock_timeout')" NGX_PGSQL_EQ "'0'"      \
+    " THEN pg_catalog.set_config('lock_timeout', '11s', false) END"
+
+
 #endif /* _NGX_PGSQL_QUERY_H_INCLUDED_ */

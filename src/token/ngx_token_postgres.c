@@ -428,13 +428,20 @@ ngx_token_postgres_hello_handler(void *data, PGresult *result)
 {
     ngx_token_postgres_t *tp = data;
 
+    u_char     pid[NGX_INT_T_LEN];
+    ngx_str_t  param;
+
     if (ngx_pgsql_conn_result(tp->conn, result) != NGX_OK) {
         return;
     }
 
+    param.data = pid;
+    param.len = ngx_sprintf(pid, "%ui", ngx_pgsql_conn_pid(tp->conn)) - pid;
+
     ngx_token_postgres_query(tp,
-                  "SELECT " NGX_TOKEN_POSTGRES_WHO,
-                  0, NULL, ngx_token_postgres_identity_handler);
+                  "SELECT " NGX_TOKEN_POSTGRES_WHO ", "
+                  NGX_PGSQL_WAIT_LESS("$1"),
+                  1, &param, ngx_token_postgres_identity_handler);
 }
 
 
