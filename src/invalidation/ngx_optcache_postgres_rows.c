@@ -21,7 +21,7 @@
 #define NGX_OPTCACHE_POSTGRES_SUSPECTED  1000    /* ms, after the rows */
 
 
-/* columns; the first two and the last are there even if there is no row */
+/* columns; the first two and the last two are there even if there is no row */
 
 typedef enum {
     NGX_OPTCACHE_POSTGRES_NOW = 0,       /* the snapshot they are of */
@@ -36,7 +36,8 @@ typedef enum {
     NGX_OPTCACHE_POSTGRES_TEXT,          /* UTF-8 in hexadecimal */
     NGX_OPTCACHE_POSTGRES_HOST,          /* so, too */
     NGX_OPTCACHE_POSTGRES_USER,          /* SHA-256 in hexadecimal */
-    NGX_OPTCACHE_POSTGRES_SAME           /* the server that it was */
+    NGX_OPTCACHE_POSTGRES_SAME,          /* the server that it was */
+    NGX_OPTCACHE_POSTGRES_GONE           /* rows that were not read */
 } ngx_optcache_postgres_column_e;
 
 
@@ -73,6 +74,10 @@ typedef struct {
  *
  * A pooler keeps the connection when it goes to another server: each answer
  * tells whether it is of $5 and $6 still, with numbers no lower than before.
+ *
+ * So it does whether rows were deleted, other than those up to $7, that are not
+ * of snapshot $1, nor of the future: a reader may have been stopped for longer
+ * than they are kept, or somebody keeps them for less.
  */
 
 #define NGX_OPTCACHE_POSTGRES_LOOK                                            \
@@ -91,12 +96,24 @@ typedef struct {
     " pg_catalog.left(r.for_user, 65),"                                       \
     " i.identity" NGX_PGSQL_EQ "$5::pg_catalog.text"                          \
     " AND i.timeline" NGX_PGSQL_EQ "$6::pg_catalog.text"                      \
-    " AND pg_catalog.txid_snapshot_xmax(s)" NGX_PGSQL_GE "p.xmax"             \
+    " AND pg_catalog.txid_snapshot_xmax(s)" NGX_PGSQL_GE "p.xmax,"            \
+    " p.known AND EXISTS (SELECT FROM (SELECT c.snapshot,"                    \
+    " pg_catalog.txid_snapshot_xmax(c.snapshot) AS xmax"                      \
+    " FROM optcache.outbox_cleaned AS c) AS c"                                \
+    " WHERE c.xmax::pg_catalog.text" NGX_PGSQL_NE "$7::pg_catalog.text"       \
+    " AND c.xmax" NGX_PGSQL_LE "pg_catalog.txid_snapshot_xmax("               \
+    "pg_catalog.txid_current_snapshot())"                                     \
+    " AND (c.xmax" NGX_PGSQL_GT "p.xmax"                                      \
+    " OR EXISTS (SELECT FROM pg_catalog.txid_snapshot_xip("                   \
+    "$1::pg_catalog.txid_snapshot) AS x"                                      \
+    " WHERE pg_catalog.txid_visible_in_snapshot(x, c.snapshot))))"            \
     " FROM (SELECT coalesce("                                                 \
     NGX_PGSQL_OPTIONAL("$4", "pg_catalog.txid_snapshot") ","                  \
     " pg_catalog.txid_current_snapshot()) AS s) AS b"                         \
     " CROSS JOIN (SELECT"                                                     \
     " pg_catalog.txid_snapshot_xmax($1::pg_catalog.txid_snapshot) AS xmax,"   \
+    " $1::pg_catalog.text" NGX_PGSQL_NE                                       \
+    "'" NGX_OPTCACHE_POSTGRES_FIRST "' AS known,"                             \
     " coalesce(" NGX_PGSQL_OPTIONAL("$2", "bigint") ", 0) AS xact,"           \
     " pg_catalog.decode($3::pg_catalog.text, 'hex') AS digest) AS p"          \
     " CROSS JOIN optcache.outbox_identity() AS i"                             \
@@ -159,7 +176,7 @@ ngx_optcache_postgres_look(ngx_optcache_postgres_t *op)
 static void
 ngx_optcache_postgres_page(ngx_optcache_postgres_t *op)
 {
-    ngx_str_t  params[6];
+    ngx_str_t  params[7];
 
     ngx_optcache_postgres_text(&params[0], op->position.snapshot);
     ngx_optcache_postgres_text(&params[1], op->xact);
@@ -167,8 +184,9 @@ ngx_optcache_postgres_page(ngx_optcache_postgres_t *op)
     ngx_optcache_postgres_text(&params[3], op->bound);
     ngx_optcache_postgres_text(&params[4], op->position.identity);
     ngx_optcache_postgres_text(&params[5], op->position.timeline);
+    ngx_optcache_postgres_text(&params[6], op->cleaned);
 
-    ngx_optcache_postgres_query(op, NGX_OPTCACHE_POSTGRES_LOOK, 6, params,
+    ngx_optcache_postgres_query(op, NGX_OPTCACHE_POSTGRES_LOOK, 7, params,
                                 ngx_optcache_postgres_page_handler);
 }
 
@@ -192,6 +210,12 @@ ngx_optcache_postgres_page_handler(void *data, PGresult *result)
 
     if (!ngx_optcache_postgres_flag(result, NGX_OPTCACHE_POSTGRES_SAME)) {
         ngx_pgsql_conn_fail(op->conn, "it is another server than before");
+        return;
+    }
+
+    if (ngx_optcache_postgres_flag(result, NGX_OPTCACHE_POSTGRES_GONE)) {
+        /* all is invalidated when it is connected again */
+        ngx_pgsql_conn_fail(op->conn, "rows that were not read are deleted");
         return;
     }
 
