@@ -89,6 +89,8 @@ static void ngx_limiter_fleet_mind(ngx_limiter_fleet_t *fleet, uint64_t now);
 static void ngx_limiter_fleet_beat(ngx_limiter_fleet_t *fleet);
 static void ngx_limiter_fleet_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
+static ngx_uint_t ngx_limiter_fleet_lost(ngx_limiter_fleet_t *fleet,
+    ngx_uint_t unknown);
 static ngx_int_t ngx_limiter_fleet_reply(redisReply *reply);
 
 
@@ -303,7 +305,7 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
 
     resets = reply->element[2]->integer;
     unknown = (reply->element[3]->integer == 0);
-    lost = (shm->known && unknown);
+    lost = ngx_limiter_fleet_lost(fleet, unknown);
 
     era = ngx_limiter_fleet_era(fleet);
 
@@ -319,11 +321,6 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
     }
 
     shm->known = 1;
-
-    if (lost && (uint32_t) shm->sure != fleet->sent && !fleet->cluster) {
-        (void) ngx_atomic_fetch_add(&shm->life, 1);
-    }
-
     shm->sure = fleet->sent;
 
     if (lost) {
@@ -341,6 +338,31 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
         fleet->reconciled = era;
         fleet->handlers->back(fleet->data, unknown);
     }
+}
+
+
+static ngx_uint_t
+ngx_limiter_fleet_lost(ngx_limiter_fleet_t *fleet, ngx_uint_t unknown)
+{
+    ngx_limiter_fleet_shm_t  *shm;
+
+    shm = fleet->shm;
+
+    if (!shm->known || !unknown) {
+        return 0;
+    }
+
+    if ((uint32_t) shm->sure == fleet->sent) {
+
+        /* no connection was lost, as with FLUSHALL, and no era ended by that */
+
+        fleet->sent = (uint32_t) ngx_atomic_fetch_add(&shm->era, 1) + 1;
+
+    } else if (!fleet->cluster) {
+        (void) ngx_atomic_fetch_add(&shm->life, 1);
+    }
+
+    return 1;
 }
 
 
