@@ -15,7 +15,7 @@
 
 
 #define NGX_LIMITER_FLEET_MAGIC    0x6f70666c      /* "opfl" */
-#define NGX_LIMITER_FLEET_VERSION  4
+#define NGX_LIMITER_FLEET_VERSION  5
 
 #define NGX_LIMITER_FLEET_BEAT     1000    /* ms between two signs of life */
 #define NGX_LIMITER_FLEET_FIRST    100     /* ms, while one is waited for */
@@ -30,6 +30,11 @@
 
 /* more hosts than these are not believed in */
 #define NGX_LIMITER_FLEET_MAX      1000
+
+/* what Redis had of this host, as the script says */
+#define NGX_LIMITER_FLEET_UNKNOWN  0
+#define NGX_LIMITER_FLEET_OLDER    1       /* than it has acknowledged */
+#define NGX_LIMITER_FLEET_KNOWN    2
 
 
 struct ngx_limiter_fleet_s {
@@ -54,15 +59,19 @@ struct ngx_limiter_fleet_s {
  * Scores are times, which are above a million million milliseconds since 2001,
  * or the count of resets, which is below.  A host that was not seen for five
  * seconds does not count; it is known for a day, so that one that comes back can
- * tell a Redis that has lost its data from one that has not.  Numbers are sent
- * as text, for Redis prints doubles slowly and old ones with an exponent.
+ * tell a Redis that has lost its data from one that has not.  One that knows an
+ * earlier time of a host than it has answered to it, ARGV[2], has lost what came
+ * since: it is back with an old snapshot, or a replica that had not received it
+ * has taken over.  Numbers are sent as text, for Redis prints doubles slowly and
+ * old ones with an exponent.
  */
 
 static u_char  ngx_limiter_fleet_script[] =
     "local t = redis.call('TIME')\n"
     "local now = t[1] * 1000 + (t[2] - t[2] % 1000) / 1000\n"
     "local key, id = KEYS[1], ARGV[1]\n"
-    "local known = redis.call('ZSCORE', key, id)\n"
+    "local had, known = redis.call('ZSCORE', key, id), 0\n"
+    "if had then known = had + 0 < ARGV[2] + 0 and 1 or 2 end\n"
     "\n"
     "redis.call('ZADD', key, string.format('%.0f', now), id)\n"
     "redis.call('ZREMRANGEBYSCORE', key, '1000000000000',\n"
@@ -81,7 +90,7 @@ static u_char  ngx_limiter_fleet_script[] =
     "\n"
     "local resets = redis.call('ZSCORE', key, '" NGX_LIMITER_FLEET_RESETS "')\n"
     "\n"
-    "return {#ids, rank, tonumber(resets or '0'), known and 1 or 0}\n";
+    "return {#ids, rank, tonumber(resets or '0'), known, now}\n";
 
 
 static void ngx_limiter_fleet_timer_handler(ngx_event_t *ev);
@@ -90,7 +99,7 @@ static void ngx_limiter_fleet_beat(ngx_limiter_fleet_t *fleet);
 static void ngx_limiter_fleet_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static ngx_uint_t ngx_limiter_fleet_lost(ngx_limiter_fleet_t *fleet,
-    ngx_uint_t unknown);
+    ngx_uint_t known);
 static ngx_int_t ngx_limiter_fleet_reply(redisReply *reply);
 
 
@@ -247,7 +256,8 @@ ngx_limiter_fleet_mind(ngx_limiter_fleet_t *fleet, uint64_t now)
 static void
 ngx_limiter_fleet_beat(ngx_limiter_fleet_t *fleet)
 {
-    ngx_str_t  argv[5];
+    u_char     stamp[NGX_INT64_LEN];
+    ngx_str_t  argv[6];
 
     /* a worker that is to exit would wait for the answer of a dead server */
 
@@ -266,9 +276,12 @@ ngx_limiter_fleet_beat(ngx_limiter_fleet_t *fleet)
     argv[4].data = fleet->shm->id;
     argv[4].len = NGX_LIMITER_FLEET_ID;
 
+    argv[5].data = stamp;
+    argv[5].len = ngx_sprintf(stamp, "%uA", fleet->shm->stamp) - stamp;
+
     fleet->sent = ngx_limiter_fleet_era(fleet);
 
-    fleet->command = ngx_redis_client_send(fleet->client, 5, argv, 3,
+    fleet->command = ngx_redis_client_send(fleet->client, 6, argv, 3,
                                            ngx_limiter_fleet_reply_handler,
                                            fleet);
 }
@@ -282,7 +295,7 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
 
     uint32_t                  era;
     uint64_t                  now;
-    ngx_uint_t                lost, unknown;
+    ngx_uint_t                lost, known;
     ngx_atomic_uint_t         hosts, resets;
     ngx_limiter_fleet_shm_t  *shm;
 
@@ -304,8 +317,8 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
     shm->heard = now;
 
     resets = reply->element[2]->integer;
-    unknown = (reply->element[3]->integer == 0);
-    lost = ngx_limiter_fleet_lost(fleet, unknown);
+    known = reply->element[3]->integer;
+    lost = ngx_limiter_fleet_lost(fleet, known);
 
     era = ngx_limiter_fleet_era(fleet);
 
@@ -321,6 +334,7 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
     }
 
     shm->known = 1;
+    shm->stamp = reply->element[4]->integer;
     shm->sure = fleet->sent;
 
     if (lost) {
@@ -336,19 +350,19 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
     {
         fleet->settled = 0;
         fleet->reconciled = era;
-        fleet->handlers->back(fleet->data, unknown);
+        fleet->handlers->back(fleet->data, known != NGX_LIMITER_FLEET_KNOWN);
     }
 }
 
 
 static ngx_uint_t
-ngx_limiter_fleet_lost(ngx_limiter_fleet_t *fleet, ngx_uint_t unknown)
+ngx_limiter_fleet_lost(ngx_limiter_fleet_t *fleet, ngx_uint_t known)
 {
     ngx_limiter_fleet_shm_t  *shm;
 
     shm = fleet->shm;
 
-    if (!shm->known || !unknown) {
+    if (!shm->known || known == NGX_LIMITER_FLEET_KNOWN) {
         return 0;
     }
 
@@ -358,7 +372,7 @@ ngx_limiter_fleet_lost(ngx_limiter_fleet_t *fleet, ngx_uint_t unknown)
 
         fleet->sent = (uint32_t) ngx_atomic_fetch_add(&shm->era, 1) + 1;
 
-    } else if (!fleet->cluster) {
+    } else if (known == NGX_LIMITER_FLEET_UNKNOWN && !fleet->cluster) {
         (void) ngx_atomic_fetch_add(&shm->life, 1);
     }
 
@@ -372,11 +386,11 @@ ngx_limiter_fleet_reply(redisReply *reply)
     ngx_uint_t   i;
     redisReply  *e;
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5) {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < 5; i++) {
         e = reply->element[i];
 
         if (e->type != REDIS_REPLY_INTEGER || e->integer < 0) {

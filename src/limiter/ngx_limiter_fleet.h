@@ -48,6 +48,8 @@ typedef struct {
     ngx_atomic_t              resets;    /* as last read */
     ngx_atomic_t              known;     /* this host has told Redis of itself
                                             and no answer has denied it */
+    ngx_atomic_t              stamp;     /* ms, of the clock of Redis: when it
+                                            saw this host last */
     ngx_keeper_t              keeper;    /* the worker that minds it */
     ngx_atomic_t              heard;     /* ms, when Redis answered last */
     ngx_atomic_t              away;      /* ms, when it did not serve last; 0:
@@ -81,8 +83,8 @@ ngx_limiter_fleet_t *ngx_limiter_fleet_create(ngx_cycle_t *cycle,
  * What the worker that minds the host is to do, called from its timer:
  * forgotten() when subjects were forgotten by command on another host, so that
  * nothing that is known here can be relied upon; back() when Redis answers
- * again and "lost" if it has forgotten this host, and all else presumably, and
- * once more when all have settled.
+ * again and "lost" if it has forgotten this host, and all else presumably, or
+ * what came since some time, and once more when all have settled.
  */
 
 typedef struct {
