@@ -118,7 +118,7 @@ is(status(http_get('/x')), 200, 'and nginx goes on');
 my $errors = join '', grep { !/\[debug\]/ } split /^/,
                       $t->read_file('error.log');
 
-like($errors, qr/redis does not answer.*\(a token\)/, 'is logged');
+like($errors, qr/redis has not taken it.*\(a token\)/, 'is logged');
 unlike($errors, qr/token-\d|away-/, 'but not what it was');
 
 my $done = () = $errors =~ /\[notice\].*revoked by the api/g;

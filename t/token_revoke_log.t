@@ -50,7 +50,7 @@ $t->run();
 
 ###############################################################################
 
-many('/logout', 503, qr/redis does not answer, the token is revoked on this/);
+many('/logout', 503, qr/redis has not taken it, the token is revoked on this/);
 many('/keyless', 500, qr/the token cannot be revoked, no "token_blacklist_key/);
 
 ###############################################################################

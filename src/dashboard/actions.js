@@ -132,8 +132,8 @@ async function purge(body) {
                 'note good');
 
         } else if (answer.code === 202) {
-            put(result, 'Purged on this host; Redis does not answer, and '
-                + 'will be told when it does.', 'note good');
+            put(result, 'Purged on this host; Redis has not taken it, and '
+                + 'is told again until it has.', 'note good');
 
         } else {
             put(result, problem(answer), 'note bad');

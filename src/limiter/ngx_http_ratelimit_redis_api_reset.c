@@ -199,12 +199,12 @@ ngx_http_ratelimit_redis_api_reset_done(ngx_http_request_t *r,
     }
 
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "redis does not answer, a subject of zone \"%V\" was reset "
-                  "on this host only", &zone->name);
+                  "redis has not taken it, a subject of zone \"%V\" was "
+                  "reset on this host only", &zone->name);
 
     return ngx_http_api_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                 "Service Unavailable",
-                                "Redis does not answer: this host has "
+                                "Redis has not taken it: this host has "
                                 "forgotten the subject, Redis and the other "
                                 "hosts may not have");
 }

@@ -260,11 +260,11 @@ ngx_http_ratelimit_redis_api_revoke_done(ngx_http_request_t *r,
     }
 
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "redis does not answer, what was revoked by the api (a %s) "
-                  "is revoked on this host only", kinds[kind]);
+                  "redis has not taken it, what was revoked by the api "
+                  "(a %s) is revoked on this host only", kinds[kind]);
 
     return ngx_http_api_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                 "Service Unavailable",
-                                "Redis does not answer: it is revoked on this "
+                                "Redis has not taken it: it is revoked on this "
                                 "host, and may not be on others");
 }

@@ -35,6 +35,7 @@ typedef struct {
     ngx_log_t                *log;       /* of the cycle */
     ngx_redis_refusal_t       script;    /* is refused */
     ngx_redis_refusal_t       tokens;    /* and their check */
+    ngx_redis_refusal_t       revoking;  /* and what revokes them */
 } ngx_limiter_redis_t;
 
 

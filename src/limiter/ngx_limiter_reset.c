@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 
 #include "ngx_limiter_reset.h"
+#include "ngx_redis_reply.h"
 
 
 static ngx_redis_command_t *ngx_limiter_reset_delete(
@@ -18,6 +19,8 @@ static void ngx_limiter_reset_local(ngx_limiter_reset_t *reset);
 static void ngx_limiter_reset_delete_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static void ngx_limiter_reset_announce_handler(void *data,
+    ngx_redis_result_e result, redisReply *reply);
+static void ngx_limiter_reset_refused(ngx_limiter_reset_t *reset,
     ngx_redis_result_e result, redisReply *reply);
 static void ngx_limiter_reset_done(ngx_limiter_reset_t *reset,
     ngx_redis_result_e result);
@@ -109,6 +112,7 @@ ngx_limiter_reset_delete_handler(void *data, ngx_redis_result_e result,
         result = NGX_REDIS_CLOSED;
     }
 
+    ngx_limiter_reset_refused(reset, result, reply);
     ngx_limiter_reset_done(reset, result);
 }
 
@@ -140,7 +144,29 @@ ngx_limiter_reset_announce_handler(void *data, ngx_redis_result_e result,
         ngx_limiter_fleet_told(reset->redis->fleet);
     }
 
+    ngx_limiter_reset_refused(reset, result, reply);
     ngx_limiter_reset_done(reset, result);
+}
+
+
+/* It answers, so nobody else says why.  Few may reset: each is told. */
+
+static void
+ngx_limiter_reset_refused(ngx_limiter_reset_t *reset,
+    ngx_redis_result_e result, redisReply *reply)
+{
+    ngx_str_t  code;
+
+    if (result != NGX_REDIS_REFUSED
+        || ngx_redis_reply_verdict(reply) != NGX_REDIS_VERDICT_WELL)
+    {
+        return;
+    }
+
+    code = ngx_redis_reply_code(reply);
+
+    ngx_log_error(NGX_LOG_ERR, reset->redis->log, 0,
+                  "redis does not reset limits: \"%V\"", &code);
 }
 
 

@@ -152,6 +152,7 @@ ngx_http_ratelimit_redis_token_revocation_init(ngx_http_request_t *r,
     revocation->watch = ngx_http_ratelimit_redis_token_watcher;
     revocation->postgres = ngx_http_ratelimit_redis_token_postgres();
     revocation->refusal = &ngx_http_ratelimit_redis_worker()->tokens;
+    revocation->revoking = &ngx_http_ratelimit_redis_worker()->revoking;
     revocation->pool = pool;
     revocation->log = log;
 }
@@ -449,7 +450,7 @@ ngx_http_ratelimit_redis_token_revoked(ngx_http_request_t *r,
                                     &ngx_http_ratelimit_redis_token_here_only);
 
     ngx_log_error(level, r->connection->log, 0,
-                  "redis does not answer, the token is revoked on this host "
+                  "redis has not taken it, the token is revoked on this host "
                   "only");
 
     ngx_http_ratelimit_redis_soon(ctx);

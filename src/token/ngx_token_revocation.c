@@ -45,6 +45,8 @@ static void ngx_token_revocation_reply_handler(void *data,
 static void ngx_token_revocation_refused(ngx_token_revocation_t *revocation,
     redisReply *reply);
 static void ngx_token_revocation_told(ngx_token_revocation_t *revocation);
+static ngx_redis_refusal_t *ngx_token_revocation_refusal(
+    ngx_token_revocation_t *revocation);
 static ngx_token_revocation_e ngx_token_revocation_verdict(
     ngx_token_question_t *question, ngx_redis_result_e result,
     redisReply *reply);
@@ -411,14 +413,11 @@ ngx_token_revocation_reply_handler(void *data, ngx_redis_result_e result,
 
     verdict = ngx_token_revocation_verdict(question, result, reply);
 
-    if (!revocation->revoke) {
+    if (result == NGX_REDIS_REFUSED) {
+        ngx_token_revocation_refused(revocation, reply);
 
-        if (result == NGX_REDIS_REFUSED) {
-            ngx_token_revocation_refused(revocation, reply);
-
-        } else if (verdict != NGX_TOKEN_REVOCATION_UNAVAILABLE) {
-            ngx_token_revocation_told(revocation);
-        }
+    } else if (verdict != NGX_TOKEN_REVOCATION_UNAVAILABLE) {
+        ngx_token_revocation_told(revocation);
     }
 
     /* one key that is there says more than another that is not answered */
@@ -436,19 +435,22 @@ ngx_token_revocation_reply_handler(void *data, ngx_redis_result_e result,
 
 
 /*
- * Redis answers, and does not tell what is asked: the client does not call that
- * an outage, and nobody else would say why tokens are refused, or let in.
+ * Redis answers, and does not tell what is asked, or does not take what is to be
+ * revoked: the client does not call that an outage, and nobody else would say
+ * why tokens are refused, or let in.
  */
 
 static void
 ngx_token_revocation_refused(ngx_token_revocation_t *revocation,
     redisReply *reply)
 {
-    ngx_str_t  code;
+    ngx_str_t             code;
+    ngx_redis_refusal_t  *refusal;
+
+    refusal = ngx_token_revocation_refusal(revocation);
 
     if (ngx_redis_reply_verdict(reply) != NGX_REDIS_VERDICT_WELL
-        || ngx_redis_refusal_begin(revocation->refusal, ngx_current_msec)
-           != NGX_OK)
+        || ngx_redis_refusal_begin(refusal, ngx_current_msec) != NGX_OK)
     {
         return;
     }
@@ -456,22 +458,35 @@ ngx_token_revocation_refused(ngx_token_revocation_t *revocation,
     code = ngx_redis_reply_code(reply);
 
     ngx_log_error(NGX_LOG_ERR, revocation->log, 0,
-                  "redis does not tell of revoked tokens: \"%V\"", &code);
+                  "redis does not %s: \"%V\"",
+                  revocation->revoke ? "take revocations"
+                                     : "tell of revoked tokens", &code);
 }
 
 
 static void
 ngx_token_revocation_told(ngx_token_revocation_t *revocation)
 {
-    if (ngx_redis_refusal_end(revocation->refusal, ngx_current_msec)
-        != NGX_OK)
-    {
+    ngx_redis_refusal_t  *refusal;
+
+    refusal = ngx_token_revocation_refusal(revocation);
+
+    if (ngx_redis_refusal_end(refusal, ngx_current_msec) != NGX_OK) {
         return;
     }
 
     ngx_log_error(NGX_LOG_NOTICE, revocation->log, 0,
-                  "redis tells of revoked tokens again after %Mms",
-                  ngx_current_msec - revocation->refusal->since);
+                  "redis %s again after %Mms",
+                  revocation->revoke ? "takes revocations"
+                                     : "tells of revoked tokens",
+                  ngx_current_msec - refusal->since);
+}
+
+
+static ngx_redis_refusal_t *
+ngx_token_revocation_refusal(ngx_token_revocation_t *revocation)
+{
+    return revocation->revoke ? revocation->revoking : revocation->refusal;
 }
 
 

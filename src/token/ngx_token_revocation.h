@@ -89,6 +89,7 @@ struct ngx_token_revocation_s {
     ngx_token_watch_t        *watch;     /* NULL: nothing is kept */
     ngx_token_postgres_t     *postgres;  /* NULL: none */
     ngx_redis_refusal_t      *refusal;   /* of the worker: of checks */
+    ngx_redis_refusal_t      *revoking;  /* the same: of what revokes */
     ngx_str_t                 keys[NGX_TOKEN_ASK_KEYS];
     ngx_uint_t                nkeys;     /* with the next */
     ngx_uint_t                since;     /* 1: the last key holds a time, and
