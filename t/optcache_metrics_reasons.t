@@ -16,7 +16,7 @@ use Test::Nginx;
 use Test::Nginx::XXH64 qw/ xxh64 /;
 
 my $t = Test::Nginx->new()->has('http_proxy')->has_program('redis-server')
-    ->plan(40);
+    ->plan(42);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -138,6 +138,8 @@ is(zone()->{stored}{l1}, 2, 'but counted');
 
 # values of Redis
 
+my $began = time();
+
 http_get('/l2/1');
 ok(wait_for(sub { zone()->{stored}{l2} == 1 }), 'in Redis');
 
@@ -179,10 +181,17 @@ is(unstored('/l2/2'), 'failed', 'no room in Redis');
 $redis->kill();
 ok(wait_for(sub { unstored('/l2/' . rand()) eq 'rejected' }, 20), 'no Redis');
 
-# the log says so as often
+# the log says so as often, but does not warn of each
 
-is($t->log_count(qr/optcache found no valid entry in Redis/), 9,
-    'and each is logged');
+my $told = qr/optcache found no valid entry in Redis: it is/;
+
+is($t->log_count($told), 9, 'and each is logged');
+ok($t->log_count(qr/$told "truncated"/), 'with the reason');
+
+my $warned = $t->log_count(qr/\[warn\].*$told/);
+
+ok($warned >= 1 && $warned <= 2 + (time() - $began) / 10, 'now and then loudly')
+    or diag($warned);
 
 ###############################################################################
 

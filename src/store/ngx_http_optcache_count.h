@@ -162,6 +162,10 @@ void ngx_http_optcache_count(ngx_http_optcache_ctx_t *ctx);
 
 void ngx_http_optcache_count_refused(ngx_http_optcache_ctx_t *ctx);
 
+/* The word for a value of Redis that is none of ours, one of .._VALUE_*. */
+
+const char *ngx_http_optcache_count_value(ngx_uint_t why);
+
 /*
  * The counters of a zone: members of its object in the status, and samples of
  * all zones.

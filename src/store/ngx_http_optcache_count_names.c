@@ -188,6 +188,13 @@ ngx_http_optcache_count_statuses(ngx_optcache_l1_t *zone, uint64_t *n)
 }
 
 
+const char *
+ngx_http_optcache_count_value(ngx_uint_t why)
+{
+    return ngx_http_optcache_count_values[why - NGX_HTTP_OPTCACHE_VALUE];
+}
+
+
 void
 ngx_http_optcache_count_json(ngx_http_api_json_t *json,
     ngx_optcache_l1_t *zone)

@@ -25,6 +25,10 @@
 
 #define NGX_HTTP_OPTCACHE_LOOKUP_SHORT  3072
 
+/* seconds between two warnings of a worker about what is in Redis */
+
+#define NGX_HTTP_OPTCACHE_LOOKUP_WARN  10
+
 
 static ngx_often ngx_int_t ngx_http_optcache_lookup_l1(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_layer_e layer);
@@ -600,12 +604,26 @@ static void
 ngx_http_optcache_lookup_refused(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_uint_t why)
 {
+    ngx_uint_t  level;
+
+    static time_t  warned;
+
     ctx->miss = NGX_HTTP_OPTCACHE_MISS_REFUSED;
 
     ngx_metrics_count(ctx->zone->answers, why);
 
-    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                  "optcache found no valid entry in Redis");
+    /* of what is not stored anew, anybody can ask again and again */
+
+    level = NGX_LOG_INFO;
+
+    if (warned == 0 || ngx_time() - warned >= NGX_HTTP_OPTCACHE_LOOKUP_WARN) {
+        warned = ngx_time();
+        level = NGX_LOG_WARN;
+    }
+
+    ngx_log_error(level, r->connection->log, 0,
+                  "optcache found no valid entry in Redis: it is \"%s\"",
+                  ngx_http_optcache_count_value(why));
 }
 
 
