@@ -142,9 +142,9 @@ for my $server ('', 'ratelimit_redis_server redis://127.0.0.1:6379'
     $t->stop();
 }
 
-is($t->log_count(qr/\[error\].*invalid value of "rate=\$plan" of zone "plan"/),
+is($t->log_count(qr/invalid value of "rate=\$plan" of zone "plan"/),
     4, 'wrong rates are logged');
-is($t->log_count(qr/\[error\].*lots.*client:/), 0, 'without their value');
+is($t->log_count(qr/lots.*client:/), 0, 'without their value');
 
 ###############################################################################
 

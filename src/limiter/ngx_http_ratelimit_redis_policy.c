@@ -17,6 +17,7 @@
 
 #include "ngx_http_captures.h"
 #include "ngx_http_ratelimit_redis.h"
+#include "ngx_http_seldom.h"
 
 
 static ngx_int_t ngx_http_ratelimit_redis_policy_rate(ngx_http_request_t *r,
@@ -79,8 +80,11 @@ ngx_http_ratelimit_redis_policy_rate(ngx_http_request_t *r,
     ngx_limiter_rate_t *rate)
 {
     ngx_str_t                       text;
+    ngx_uint_t                      level;
     const char                     *err;
     ngx_http_ratelimit_redis_rate_t  *from;
+
+    static time_t  told;
 
     from = &rz->rates[i];
 
@@ -102,7 +106,9 @@ ngx_http_ratelimit_redis_policy_rate(ngx_http_request_t *r,
                                     rz->zone.policy.burst, rate, &err)
            != NGX_OK)
     {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        level = ngx_http_seldom(&told, 1, NGX_LOG_ERR);
+
+        ngx_log_error(level, r->connection->log, 0,
                       "invalid value of \"rate=%V\" of zone \"%V\": %s",
                       &from->value->value, &rz->zone.name, err);
         return NGX_ERROR;
@@ -145,8 +151,11 @@ ngx_http_ratelimit_redis_policy_units(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_zone_t *rz, ngx_http_complex_value_t *value,
     const char *name, uint64_t *units)
 {
-    ngx_int_t  rc;
-    ngx_str_t  text;
+    ngx_int_t   rc;
+    ngx_str_t   text;
+    ngx_uint_t  level;
+
+    static time_t  cost, charge;
 
     if (ngx_http_captures_value(r, value, &text) != NGX_OK) {
         return NGX_ERROR;
@@ -162,7 +171,10 @@ ngx_http_ratelimit_redis_policy_units(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+    level = ngx_http_seldom((value == rz->cost) ? &cost : &charge, 1,
+                            NGX_LOG_ERR);
+
+    ngx_log_error(level, r->connection->log, 0,
                   "invalid value of \"%s=%V\" of zone \"%V\": expected a "
                   "number from 0 to %uL", name, &value->value,
                   &rz->zone.name, NGX_LIMITER_MAX_COST);

@@ -16,6 +16,7 @@
 #include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_vary.h"
 #include "ngx_http_rfc9111_freshness.h"
+#include "ngx_http_seldom.h"
 #include "ngx_http_wait.h"
 #include "ngx_optcache_lock.h"
 #include "ngx_rare.h"
@@ -614,12 +615,8 @@ ngx_http_optcache_lookup_refused(ngx_http_request_t *r,
 
     /* of what is not stored anew, anybody can ask again and again */
 
-    level = NGX_LOG_INFO;
-
-    if (warned == 0 || ngx_time() - warned >= NGX_HTTP_OPTCACHE_LOOKUP_WARN) {
-        warned = ngx_time();
-        level = NGX_LOG_WARN;
-    }
+    level = ngx_http_seldom(&warned, NGX_HTTP_OPTCACHE_LOOKUP_WARN,
+                            NGX_LOG_WARN);
 
     ngx_log_error(level, r->connection->log, 0,
                   "optcache found no valid entry in Redis: it is \"%s\"",

@@ -17,6 +17,7 @@
 #include "ngx_http_captures.h"
 #include "ngx_http_compat.h"
 #include "ngx_http_ratelimit_redis.h"
+#include "ngx_http_seldom.h"
 #include "ngx_http_wait.h"
 
 
@@ -35,7 +36,6 @@ static ngx_int_t ngx_http_ratelimit_redis_token_allow(ngx_http_request_t *r);
 static void ngx_http_ratelimit_redis_token_revoke_handler(void *data);
 static ngx_int_t ngx_http_ratelimit_redis_token_revoked(
     ngx_http_request_t *r, ngx_http_ratelimit_redis_ctx_t *ctx);
-static ngx_uint_t ngx_http_ratelimit_redis_token_level(time_t *told);
 
 
 /* of this worker */
@@ -354,8 +354,8 @@ ngx_http_ratelimit_redis_token_revoke(ngx_http_request_t *r)
     }
 
     if (revocation->nkeys == 0) {
-        level = ngx_http_ratelimit_redis_token_level(
-                                      &ngx_http_ratelimit_redis_token_keyless);
+        level = ngx_http_seldom(&ngx_http_ratelimit_redis_token_keyless, 1,
+                                NGX_LOG_ERR);
 
         ngx_log_error(level, r->connection->log, 0,
                       "the token cannot be revoked, no "
@@ -446,8 +446,8 @@ ngx_http_ratelimit_redis_token_revoked(ngx_http_request_t *r,
 
     rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
 
-    level = ngx_http_ratelimit_redis_token_level(
-                                    &ngx_http_ratelimit_redis_token_here_only);
+    level = ngx_http_seldom(&ngx_http_ratelimit_redis_token_here_only, 1,
+                            NGX_LOG_ERR);
 
     ngx_log_error(level, r->connection->log, 0,
                   "redis has not taken it, the token is revoked on this host "
@@ -457,21 +457,6 @@ ngx_http_ratelimit_redis_token_revoked(ngx_http_request_t *r,
 
     return ngx_http_api_problem_send(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                      &rmcf->unavailable);
-}
-
-
-/* once a second it is an error */
-
-static ngx_uint_t
-ngx_http_ratelimit_redis_token_level(time_t *told)
-{
-    if (*told == ngx_time()) {
-        return NGX_LOG_INFO;
-    }
-
-    *told = ngx_time();
-
-    return NGX_LOG_ERR;
 }
 
 
