@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)->plan(33);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)->plan(40);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -57,6 +57,28 @@ http {
         location /break/ {
             optcache c;
             rewrite ^/break/(.*) /$1 break;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        # arguments may be set without a rewrite
+
+        location /args/ {
+            optcache c;
+            optcache_methods GET HEAD POST;
+            optcache_key "$request_uri $optcache_body";
+
+            if ($http_x_beta) {
+                set $args beta=1;
+            }
+
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /stripped/ {
+            optcache c;
+            optcache_key stripped;
+            optcache_no_vary_search on;
+            set $args "";
             proxy_pass http://127.0.0.1:8081;
         }
 
@@ -159,6 +181,20 @@ is(twice('/a'), 'HIT 200 /a 2', 'what was rewritten has a URI of its own');
 is(twice('/break/a'), 'HIT 200 /a 3', 'rewrite, break');
 is(twice('/try/a'), 'HIT 200 /try/a 1', 'try_files');
 
+# arguments that were set are part of the URI
+
+my %beta = (headers => { 'X-Beta' => 1 });
+
+is(twice('/args/a'), 'HIT 200 /args/a 1', 'arguments as they came');
+is(twice('/args/a', %beta), 'HIT 200 /args/a?beta=1 1', 'arguments set');
+is(twice('/args/a'), 'HIT 200 /args/a 1', 'not what others get');
+
+is(twice('/args/p', method => 'POST'), 'HIT 200 /args/p 1', 'of a POST');
+is(twice('/args/p', method => 'POST', %beta), 'HIT 200 /args/p?beta=1 1', 'as well');
+
+is(twice('/stripped/a?b=1'), 'HIT 200 /stripped/a 1', 'arguments taken off');
+is(twice('/stripped/a?b=2'), 'HIT 200 /stripped/a 1', 'are none');
+
 is(twice('/named_off/a'), ' 200 /named_off/a 2', 'where the cache is off')
     or diag(http_get('/named_off/a'));
 is(twice('/named_other/a'), 'HIT 200 /named_other/a 1', 'where it is another');
@@ -213,10 +249,14 @@ like(http_get('/error/404'), qr/^HTTP\/1.1 404/, 'as is the error');
 ###############################################################################
 
 sub twice {
-    my ($uri) = @_;
+    my ($uri, %extra) = @_;
 
-    http_get($uri);
-    my $r = http_get($uri);
+    my $method = delete $extra{method} // 'GET';
+    my @request = ($method, $uri, body => $method eq 'POST' ? 'q' : undef,
+                   %extra);
+
+    http_request(@request);
+    my $r = http_request(@request);
     return join ' ', header($r, 'X-Cache') // '', status($r), body($r) // '';
 }
 

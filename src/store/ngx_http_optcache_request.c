@@ -293,7 +293,7 @@ ngx_http_optcache_request_key(ngx_http_request_t *r,
             return NGX_ERROR;
         }
 
-    } else if (r == r->main && !r->internal) {
+    } else if (!ngx_http_optcache_request_moved(r)) {
         kind = NGX_OPTCACHE_KEY_MAIN;
 
     } else {
@@ -315,6 +315,15 @@ ngx_http_optcache_request_key(ngx_http_request_t *r,
 }
 
 
+ngx_uint_t
+ngx_http_optcache_request_moved(ngx_http_request_t *r)
+{
+    /* a rewrite says that it is internal; who sets $args says only the latter */
+
+    return r->internal || ngx_rarely(!r->valid_unparsed_uri);
+}
+
+
 /* What tells one POST from another, in place of the URI. */
 
 static ngx_int_t
@@ -325,7 +334,9 @@ ngx_http_optcache_request_post(ngx_http_request_t *r,
 
     ngx_str_null(&uri);
 
-    if (r->internal && ngx_http_optcache_request_uri(r, &uri) != NGX_OK) {
+    if (ngx_http_optcache_request_moved(r)
+        && ngx_http_optcache_request_uri(r, &uri) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -32,6 +32,13 @@ ngx_int_t ngx_http_optcache_request_key(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_key_t *key);
 
 /*
+ * Whether upstream is asked for something else than what the client has sent:
+ * the request was rewritten or redirected, or its arguments were set.
+ */
+
+ngx_uint_t ngx_http_optcache_request_moved(ngx_http_request_t *r);
+
+/*
  * Whether the request may be answered from the cache, and its answer stored:
  * method, body (RFC 9110, 9.3.1), a URI without a path, WebSocket, and
  * subrequests of auth_request that nothing tells apart.  Needs ctx->key, sets
