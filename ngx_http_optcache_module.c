@@ -401,6 +401,20 @@ ngx_http_optcache_init(ngx_conf_t *cf)
 
     *h = ngx_http_optcache_handler;
 
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* nginx runs them from the last one to the first */
+
+    h = cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers.elts;
+
+    ngx_memmove(h + 1, h, sizeof(ngx_http_handler_pt)
+                * (cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers.nelts - 1));
+
+    h[0] = ngx_http_optcache_tried_handler;
+
     ngx_http_optcache_filter_init();
 
     return NGX_OK;

@@ -17,6 +17,8 @@ typedef struct {
 } ngx_http_place_directive_t;
 
 
+static ngx_uint_t ngx_http_place_here(ngx_conf_t *cf,
+    const ngx_http_place_directive_t *d);
 static ngx_uint_t ngx_http_place_guarded(ngx_conf_t *cf,
     ngx_http_place_t *place);
 static ngx_uint_t ngx_http_place_any(ngx_conf_t *cf, ngx_http_place_t *place,
@@ -84,6 +86,12 @@ static const ngx_http_place_directive_t  ngx_http_place_answers[] = {
 };
 
 
+static const ngx_http_place_directive_t  ngx_http_place_files[] = {
+    { "ngx_http_try_files_module", "try_files" },
+    { NULL, NULL }
+};
+
+
 static const ngx_http_place_directive_t  ngx_http_place_addresses[] = {
     { "ngx_http_access_module", "allow" },
     { NULL, NULL }
@@ -121,6 +129,22 @@ ngx_http_place_add(ngx_conf_t *cf, ngx_array_t *places,
 ngx_uint_t
 ngx_http_place_own(ngx_conf_t *cf)
 {
+    return ngx_http_place_here(cf, ngx_http_place_answers);
+}
+
+
+ngx_uint_t
+ngx_http_place_tries(ngx_conf_t *cf)
+{
+    return ngx_http_place_here(cf, ngx_http_place_files);
+}
+
+
+/* In the location that is being merged. */
+
+static ngx_uint_t
+ngx_http_place_here(ngx_conf_t *cf, const ngx_http_place_directive_t *d)
+{
     ngx_http_place_t      place;
     ngx_http_conf_ctx_t  *ctx;
 
@@ -129,7 +153,7 @@ ngx_http_place_own(ngx_conf_t *cf)
     place.loc_conf = ctx->loc_conf;
     place.srv_conf = ctx->srv_conf;
 
-    return ngx_http_place_any(cf, &place, ngx_http_place_answers);
+    return ngx_http_place_any(cf, &place, d);
 }
 
 

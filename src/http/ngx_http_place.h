@@ -53,6 +53,13 @@ ngx_int_t ngx_http_place_add(ngx_conf_t *cf, ngx_array_t *places,
 ngx_uint_t ngx_http_place_own(ngx_conf_t *cf);
 
 /*
+ * 1 if there is a try_files in the location that is being merged.  It is not
+ * inherited: an "if" or a limit_except has none.
+ */
+
+ngx_uint_t ngx_http_place_tries(ngx_conf_t *cf);
+
+/*
  * 1 if users prove who they are there: auth_basic, auth_request, client
  * certificates, tokens that are required or verified.
  */

@@ -180,6 +180,7 @@ typedef struct {
     ngx_str_t                    api_ratelimit; /* of the other API, or empty */
     ngx_str_t                    api_policy;    /* of the page */
     ngx_uint_t                   own;         /* answered by these modules */
+    ngx_uint_t                   tries;       /* there is a try_files */
 } ngx_http_optcache_loc_conf_t;
 
 
@@ -322,9 +323,14 @@ typedef ngx_int_t (*ngx_http_optcache_pass_pt)(ngx_http_request_t *r,
 extern ngx_module_t  ngx_http_optcache_module;
 
 
-/* The handler of the precontent phase. */
+/*
+ * The handlers of the precontent phase: one before all of nginx's own, and one
+ * behind them that takes its place where there is a try_files, which says what
+ * the request is for.
+ */
 
 ngx_int_t ngx_http_optcache_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_optcache_tried_handler(ngx_http_request_t *r);
 
 /* Puts the filters in front of the others, while the configuration is read. */
 

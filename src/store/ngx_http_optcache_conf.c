@@ -239,6 +239,8 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_optcache_module);
     omcf->max_size = ngx_max(omcf->max_size, conf->max_size);
 
+    conf->tries = ngx_http_place_tries(cf);
+
     conf->own = ngx_http_optcache_conf_own(cf, prev);
 
     rv = ngx_http_optcache_conf_merge_zone(cf, prev, conf);

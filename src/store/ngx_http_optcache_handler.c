@@ -32,6 +32,8 @@
 #include "ngx_rare.h"
 
 
+static ngx_int_t ngx_http_optcache_look(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf);
 static ngx_int_t ngx_http_optcache_begin(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf);
 static ngx_int_t ngx_http_optcache_start(ngx_http_request_t *r,
@@ -41,7 +43,6 @@ static ngx_int_t ngx_http_optcache_start(ngx_http_request_t *r,
 ngx_often ngx_int_t
 ngx_http_optcache_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                      rc;
     ngx_http_optcache_ctx_t       *ctx;
     ngx_http_optcache_loc_conf_t  *olcf;
 
@@ -61,9 +62,35 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
 
     /* an error page under a status that is not its own is nobody's content */
 
-    if (olcf->zone == NULL || r->err_status) {
+    if (olcf->zone == NULL || r->err_status || ngx_rarely(olcf->tries)) {
         return NGX_DECLINED;
     }
+
+    return ngx_http_optcache_look(r, olcf);
+}
+
+
+ngx_int_t
+ngx_http_optcache_tried_handler(ngx_http_request_t *r)
+{
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+
+    if (ngx_mostly(!olcf->tries) || olcf->zone == NULL || r->err_status) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_optcache_look(r, olcf);
+}
+
+
+static ngx_int_t
+ngx_http_optcache_look(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    ngx_int_t                 rc;
+    ngx_http_optcache_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 

@@ -293,7 +293,7 @@ ngx_http_optcache_request_key(ngx_http_request_t *r,
             return NGX_ERROR;
         }
 
-    } else if (!ngx_http_optcache_request_moved(r)) {
+    } else if (!ngx_http_optcache_request_moved(r, olcf)) {
         kind = NGX_OPTCACHE_KEY_MAIN;
 
     } else {
@@ -316,11 +316,14 @@ ngx_http_optcache_request_key(ngx_http_request_t *r,
 
 
 ngx_uint_t
-ngx_http_optcache_request_moved(ngx_http_request_t *r)
+ngx_http_optcache_request_moved(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf)
 {
-    /* a rewrite says that it is internal; who sets $args says only the latter */
+    /* who sets $args says only this; try_files, which sets $uri, nothing */
 
-    return r->internal || ngx_rarely(!r->valid_unparsed_uri);
+    return r->internal
+           || ngx_rarely(!r->valid_unparsed_uri)
+           || ngx_rarely(olcf->tries);
 }
 
 
@@ -334,7 +337,7 @@ ngx_http_optcache_request_post(ngx_http_request_t *r,
 
     ngx_str_null(&uri);
 
-    if (ngx_http_optcache_request_moved(r)
+    if (ngx_http_optcache_request_moved(r, ctx->conf)
         && ngx_http_optcache_request_uri(r, &uri) != NGX_OK)
     {
         return NGX_ERROR;

@@ -32,11 +32,13 @@ ngx_int_t ngx_http_optcache_request_key(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_optcache_key_t *key);
 
 /*
- * Whether upstream is asked for something else than what the client has sent:
- * the request was rewritten or redirected, or its arguments were set.
+ * Whether what is asked for may be something else than what the client has
+ * sent: the request was rewritten, redirected or tried, or its arguments were
+ * set.
  */
 
-ngx_uint_t ngx_http_optcache_request_moved(ngx_http_request_t *r);
+ngx_uint_t ngx_http_optcache_request_moved(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf);
 
 /*
  * Whether the request may be answered from the cache, and its answer stored:

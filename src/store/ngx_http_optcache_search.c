@@ -71,7 +71,8 @@ ngx_http_optcache_search_select(ngx_http_request_t *r,
     ngx_http_optcache_begun_t  now;
 
     if (!ctx->conf->no_vary_search
-        || ngx_http_optcache_request_moved(r) || ctx->body.len)
+        || ngx_http_optcache_request_moved(r, ctx->conf)
+        || ctx->body.len)
     {
         return NGX_OK;
     }
