@@ -147,6 +147,57 @@ ngx_http_compat_add_www_authenticate(ngx_http_request_t *r, ngx_table_elt_t *h)
 }
 
 
+/*
+ * Tells nginx of a response header line that is a Link, for which
+ * http2_push_preload pushes what it names: an array before 1.23.0, a linked
+ * list since, and nothing since 1.25.1.  Returns NGX_OK or, when out of memory,
+ * NGX_ERROR.
+ */
+
+static ngx_inline ngx_int_t
+ngx_http_compat_add_link(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
+#if (NGX_HTTP_V2 && nginx_version < 1025001)
+
+    ngx_table_elt_t  **ph;
+
+    if (r->stream == NULL
+        || h->key.len != sizeof("Link") - 1
+        || ngx_strncasecmp(h->key.data, (u_char *) "Link", sizeof("Link") - 1)
+           != 0)
+    {
+        return NGX_OK;
+    }
+
+#if (nginx_version >= 1023000)
+
+    for (ph = &r->headers_out.link; *ph; ph = &(*ph)->next) { /* void */ }
+
+#else
+
+    if (r->headers_out.link.elts == NULL
+        && ngx_array_init(&r->headers_out.link, r->pool, 1,
+                          sizeof(ngx_table_elt_t *))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ph = ngx_array_push(&r->headers_out.link);
+    if (ph == NULL) {
+        return NGX_ERROR;
+    }
+
+#endif
+
+    *ph = h;
+
+#endif
+
+    return NGX_OK;
+}
+
+
 /* Whether the request has a Cookie line: an array before 1.23.0. */
 
 static ngx_inline ngx_uint_t

@@ -335,6 +335,9 @@ ngx_http_optcache_send_field(ngx_http_request_t *r,
     case NGX_OPTCACHE_FIELD_CACHE_CONTROL:
         return ngx_http_compat_add_cache_control(r, h);
 
+    case NGX_OPTCACHE_FIELD_OTHER:
+        return ngx_http_compat_add_link(r, h);
+
     default:
         break;
     }

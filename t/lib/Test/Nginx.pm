@@ -116,11 +116,30 @@ sub has_program {
 sub has_version {
     my ($self, $wanted) = @_;
 
+    Test::More::plan(skip_all => "nginx $wanted needed")
+        if !_version_reached($wanted);
+
+    return $self;
+}
+
+
+sub _version_reached {
+    my ($wanted) = @_;
+
     my ($have) = _version_text() =~ m{nginx/([0-9.]+)};
     my $number = sub { sprintf '%d%03d%03d', split /\./, $_[0] };
 
-    Test::More::plan(skip_all => "nginx $wanted needed")
-        if $number->($have) < $number->($wanted);
+    return $number->($have) >= $number->($wanted);
+}
+
+
+# has_no_version('1.25.1'): what there was before it.
+
+sub has_no_version {
+    my ($self, $wanted) = @_;
+
+    Test::More::plan(skip_all => "nginx before $wanted needed")
+        if _version_reached($wanted);
 
     return $self;
 }

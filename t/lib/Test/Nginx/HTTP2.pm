@@ -17,7 +17,7 @@ use Test::Nginx::Port qw/ port /;
 
 use constant {
     DATA => 0, HEADERS => 1, RST_STREAM => 3, SETTINGS => 4, PING => 6,
-    GOAWAY => 7, WINDOW_UPDATE => 8, CONTINUATION => 9,
+    PUSH_PROMISE => 5, GOAWAY => 7, WINDOW_UPDATE => 8, CONTINUATION => 9,
     END_STREAM => 1, ACK => 1, END_HEADERS => 4, PADDED => 8, PRIORITY => 32,
     PREFACE => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     MAX_WINDOW => 0x7fffffff,
@@ -206,6 +206,15 @@ sub head {
 }
 
 
+# How many responses were promised that nobody has asked for; they are not
+# taken.
+
+sub pushed {
+    my ($self) = @_;
+    return $self->{pushed} || 0;
+}
+
+
 # Takes the rest of what was not taken at first.
 
 sub widen {
@@ -282,6 +291,9 @@ sub _read_frame {
 
         $holder->{window} += unpack 'N', $payload if $holder;
         $self->_send_body($_) for sort keys %{ $self->{streams} };
+
+    } elsif ($type == PUSH_PROMISE) {
+        $self->{pushed}++;
 
     } elsif (my $stream = $self->{streams}{$id}) {
         _stream_frame($stream, $type, $flags, $payload);
