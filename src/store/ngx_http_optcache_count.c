@@ -143,6 +143,27 @@ ngx_http_optcache_count_left(ngx_http_request_t *r)
 }
 
 
+ngx_http_optcache_ctx_t *
+ngx_http_optcache_count_before(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t       *cln;
+    ngx_http_optcache_ctx_t  *ctx;
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+
+        if (cln->handler == ngx_http_optcache_count_cleanup) {
+            ctx = cln->data;
+
+            if (ctx->request == r) {
+                return ctx;
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
 ngx_often void
 ngx_http_optcache_count(ngx_http_optcache_ctx_t *ctx)
 {

@@ -154,6 +154,14 @@ ngx_rare void ngx_http_optcache_count_again(ngx_http_request_t *r);
 
 ngx_rare void ngx_http_optcache_count_left(ngx_http_request_t *r);
 
+/*
+ * The last context of a request that had to be asked for, or NULL: before a
+ * redirect is met by the cache, what that has wiped.
+ */
+
+ngx_rare ngx_http_optcache_ctx_t *ngx_http_optcache_count_before(
+    ngx_http_request_t *r);
+
 /* Counts a request, unless it has been: ctx->status and the like are known. */
 
 void ngx_http_optcache_count(ngx_http_optcache_ctx_t *ctx);

@@ -78,6 +78,10 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
         ngx_http_optcache_unlock_left(r);
         ngx_http_optcache_count_left(r);
 
+        if (ngx_http_optcache_invalidate_left(r) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
         if (r->background && ngx_http_optcache_hush(r)) {
             return NGX_OK;
         }

@@ -52,6 +52,10 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
         if (ctx) {
             return ngx_http_optcache_stale_send(r, ctx);
         }
+
+        if (ngx_http_optcache_invalidate_left(r) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
     }
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);

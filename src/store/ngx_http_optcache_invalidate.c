@@ -8,12 +8,15 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_invalidate.h"
 #include "ngx_http_optcache_target.h"
 #include "ngx_http_optcache_tell.h"
 #include "ngx_text.h"
 
 
+static ngx_int_t ngx_http_optcache_invalidate_all(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_list_t *headers);
 static ngx_int_t ngx_http_optcache_invalidate_shared(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_invalidate_uri(ngx_http_request_t *r,
@@ -31,6 +34,56 @@ static void ngx_http_optcache_invalidate_dots(ngx_str_t *target);
 ngx_int_t
 ngx_http_optcache_invalidate(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
+{
+    return ngx_http_optcache_invalidate_all(r, ctx, &r->headers_out.headers);
+}
+
+
+ngx_int_t
+ngx_http_optcache_invalidate_left(ngx_http_request_t *r)
+{
+    ngx_int_t                 rc;
+    ngx_http_upstream_t      *u;
+    ngx_http_optcache_ctx_t  *ctx;
+
+    if (ngx_http_get_module_ctx(r, ngx_http_optcache_module)) {
+        return NGX_OK;
+    }
+
+    ctx = ngx_http_optcache_count_before(r);
+
+    if (ctx == NULL || !ctx->invalidate || ctx->answered) {
+        return NGX_OK;
+    }
+
+    /* an upstream that is asked later is asked for something else */
+
+    ctx->invalidate = 0;
+
+    u = r->upstream;
+
+    if (u == NULL
+        || u->headers_in.status_n < NGX_HTTP_OK
+        || u->headers_in.status_n >= NGX_HTTP_BAD_REQUEST)
+    {
+        return NGX_OK;
+    }
+
+    /* keys are made of what it was */
+
+    ngx_http_set_ctx(r, ctx, ngx_http_optcache_module);
+
+    rc = ngx_http_optcache_invalidate_all(r, ctx, &u->headers_in.headers);
+
+    ngx_http_set_ctx(r, NULL, ngx_http_optcache_module);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_optcache_invalidate_all(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_list_t *headers)
 {
     ngx_uint_t        i;
     ngx_list_part_t  *part;
@@ -52,7 +105,7 @@ ngx_http_optcache_invalidate(ngx_http_request_t *r,
         }
     }
 
-    for (part = &r->headers_out.headers.part; part; part = part->next) {
+    for (part = &headers->part; part; part = part->next) {
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
@@ -139,7 +192,7 @@ ngx_http_optcache_invalidate_uri(ngx_http_request_t *r,
     if (target.len != ctx->path.len
         || ngx_memcmp(target.data, ctx->path.data, target.len) != 0)
     {
-        ngx_http_optcache_tell_uri(r, &target);
+        ngx_http_optcache_tell_uri(r, ctx, &target);
     }
 
     rc = ngx_http_optcache_target_key(r, ctx->conf, &target, NULL, &key);

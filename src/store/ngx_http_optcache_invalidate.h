@@ -31,5 +31,12 @@
 ngx_rare ngx_int_t ngx_http_optcache_invalidate(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
+/*
+ * The same of a request that was redirected, by X-Accel-Redirect or a page for
+ * what upstream said, once: that was an answer to it.
+ */
+
+ngx_rare ngx_int_t ngx_http_optcache_invalidate_left(ngx_http_request_t *r);
+
 
 #endif /* _NGX_HTTP_OPTCACHE_INVALIDATE_H_INCLUDED_ */

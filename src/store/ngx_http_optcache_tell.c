@@ -39,17 +39,17 @@ ngx_http_optcache_tell_request(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    ngx_http_optcache_tell_uri(r, &ctx->path);
+    ngx_http_optcache_tell_uri(r, ctx, &ctx->path);
 
     return NGX_OK;
 }
 
 
 void
-ngx_http_optcache_tell_uri(ngx_http_request_t *r, ngx_str_t *uri)
+ngx_http_optcache_tell_uri(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *uri)
 {
-    ngx_optcache_target_t          target;
-    ngx_http_optcache_loc_conf_t  *olcf;
+    ngx_optcache_target_t  target;
 
     ngx_memzero(&target, sizeof(ngx_optcache_target_t));
 
@@ -57,9 +57,7 @@ ngx_http_optcache_tell_uri(ngx_http_request_t *r, ngx_str_t *uri)
 
     ngx_http_optcache_tell(r, &target);
 
-    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
-
-    if (olcf->no_vary_search) {
+    if (ctx->conf->no_vary_search) {
         ngx_http_optcache_tell_path(r, uri);
     }
 }

@@ -25,7 +25,8 @@
 
 ngx_int_t ngx_http_optcache_tell_request(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
-void ngx_http_optcache_tell_uri(ngx_http_request_t *r, ngx_str_t *uri);
+void ngx_http_optcache_tell_uri(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *uri);
 
 /*
  * The groups that Cache-Group-Invalidation names (RFC 9875, 3), of this host.
