@@ -234,7 +234,7 @@ END
 $$;
 
 
--- As $host of nginx is.
+-- As $host of nginx is: without a dot at the end, too.
 
 CREATE OR REPLACE FUNCTION optcache.host_name(name text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -248,7 +248,8 @@ BEGIN
               USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    RETURN lower(name COLLATE "C");
+    RETURN lower(CASE WHEN name COLLATE "C" LIKE '_%.' THEN left(name, -1)
+                      ELSE name END COLLATE "C");
 END
 $$;
 

@@ -15,7 +15,7 @@ use Digest::SHA qw/ sha256_hex /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('postgres')->plan(94);
+my $t = Test::Nginx->new()->has_program('postgres')->plan(96);
 my $pg = $t->run_postgres();
 my $sql = $t->read_file($t->source_dir() . '/docs/optcache.sql');
 
@@ -37,6 +37,10 @@ is(told("invalidate('user', E'\\u00e9')"),
 is(told("invalidate('prefix', '/api/', '[::1]')"), 'prefix|/api/|[::1]|f',
     'a prefix');
 is(told("invalidate('host', 'Example.com')"), 'host|example.com||f', 'a host');
+is(told("invalidate('host', 'Example.com.')"), 'host|example.com||f',
+    'with a dot at the end');
+is(told("invalidate('tag', 'a', 'example.com.')"), 'tag|a|example.com|f',
+    'that narrows');
 is(told("invalidate('all')"), 'all|||f', 'all');
 is(told("invalidate('tag', 'x''; DROP TABLE optcache.outbox; --')"),
     "tag|x'; DROP TABLE optcache.outbox; --||f", 'a quote');
