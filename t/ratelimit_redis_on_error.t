@@ -117,9 +117,9 @@ $t->stop();
 my $count = () = $t->error_log() =~ /redis "redis:.*" of "ratelimit_redis_server" is down/g;
 is($count, 1, 'the outage is logged once');
 
-is($t->log_count(qr/limiting requests, redis does not answer, by zone "a"/), 3,
+is($t->log_count(qr/limiting requests, redis has not decided, by zone "a"/), 3,
     'each denial is, with its zone');
-is($t->log_count(qr/does not answer, by zone "b"/), 0, 'and no other');
+is($t->log_count(qr/has not decided, by zone "b"/), 0, 'and no other');
 
 is($t->read_file('limits.log'), <<'EOF', 'variables');
 /local:200:LOCAL_PASSED

@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(8);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(10);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -62,6 +62,8 @@ is(join(' ', map { status(http_get("/x?a=$_")) } (qw/ bad good /) x 10),
 is($t->log_count(qr/refused the script of limits: "WRONGTYPE"/), 1,
     'told once');
 is($t->log_count(qr/runs the script of limits again/), 0, 'it is not over');
+is($t->log_count(qr/limiting requests, redis has not decided/), 10, 'each');
+is($t->log_count(qr/does not answer|is down/), 0, 'it is not silent');
 
 like(body(http_get('/api/health')),
     qr/"degraded".*"limits: redis refuses to count"/, 'health');

@@ -321,7 +321,7 @@ ngx_http_ratelimit_redis_limits_unavailable(ngx_http_request_t *r,
             && !item->soft)
         {
             ngx_log_error(ctx->conf->log_level, r->connection->log, 0,
-                          "limiting requests, redis does not answer, "
+                          "limiting requests, redis has not decided, "
                           "by zone \"%V\"", &item->zone->name);
         }
     }
