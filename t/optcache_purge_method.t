@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has('http_proxy', 'http_v2', 'http_mirror')
-    ->plan(67);
+    ->plan(74);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -176,6 +176,21 @@ is(get('/a'), 'MISS', 'in absolute form');
 
 is(status(http2()), 200, 'HTTP/2');
 is(get('/a'), 'MISS', 'is the same');
+
+# by a page of another site, which the application may have allowed to
+
+for my $field ('Sec-Fetch-Site: cross-site', 'Sec-Fetch-Site: same-site',
+               'Origin: http://evil.example', 'Origin: null')
+{
+    $r = purge('/a', $field);
+    is(status($r) . ' ' . get('/a'), '403 HIT', "not with $field");
+}
+
+like($r, qr/application\/problem\+json.*a page of another site/s, 'why');
+
+is(status(purge('/a', 'Sec-Fetch-Site: same-origin', 'Origin: http://x')), 200,
+    'by one of this site');
+is(get('/a'), 'MISS', 'it is purged');
 
 # with a body that nobody wants
 

@@ -19,6 +19,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_api_origin.h"
 #include "ngx_http_api_problem.h"
 #include "ngx_http_api_response.h"
 #include "ngx_http_captures.h"
@@ -121,6 +122,13 @@ ngx_http_optcache_purge_start(ngx_http_request_t *r)
 
     if (purge == NULL || ngx_http_api_response_headers(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* an OPTIONS goes upstream, and may be answered for all methods there are */
+
+    if (ngx_http_api_origin_foreign(r)) {
+        return ngx_http_api_problem(r, NGX_HTTP_FORBIDDEN, "Forbidden",
+                                    "a page of another site has sent this");
     }
 
     purge->n = 0;
