@@ -42,6 +42,12 @@ ngx_http_ratelimit_redis_limits_start(ngx_http_request_t *r,
         return NGX_OK;
     }
 
+    /* nginx gives a page that a filter asks for no time to wait for Redis */
+
+    if (r->filter_finalize) {
+        return NGX_OK;
+    }
+
     if (ngx_http_ratelimit_redis_limits_items(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }

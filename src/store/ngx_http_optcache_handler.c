@@ -32,6 +32,8 @@
 #include "ngx_rare.h"
 
 
+static ngx_uint_t ngx_http_optcache_applies(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf);
 static ngx_int_t ngx_http_optcache_look(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf);
 static ngx_int_t ngx_http_optcache_begin(ngx_http_request_t *r,
@@ -64,9 +66,7 @@ ngx_http_optcache_handler(ngx_http_request_t *r)
         return ngx_http_optcache_purge_handler(r);
     }
 
-    /* an error page under a status that is not its own is nobody's content */
-
-    if (olcf->zone == NULL || r->err_status || ngx_rarely(olcf->tries)) {
+    if (ngx_rarely(olcf->tries) || !ngx_http_optcache_applies(r, olcf)) {
         return NGX_DECLINED;
     }
 
@@ -81,11 +81,25 @@ ngx_http_optcache_tried_handler(ngx_http_request_t *r)
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
 
-    if (ngx_mostly(!olcf->tries) || olcf->zone == NULL || r->err_status) {
+    if (ngx_mostly(!olcf->tries) || !ngx_http_optcache_applies(r, olcf)) {
         return NGX_DECLINED;
     }
 
     return ngx_http_optcache_look(r, olcf);
+}
+
+
+/*
+ * An error page under a status that is not its own is nobody's content.  One
+ * that a filter asks for, as image_filter and If-Match do, has to be there when
+ * the filter returns: nginx closes the connection of a request that waits then.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_applies(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    return olcf->zone && r->err_status == 0 && !r->filter_finalize;
 }
 
 
