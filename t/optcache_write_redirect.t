@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)
-    ->plan(14);
+    ->plan(15);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -61,6 +61,16 @@ http {
 
         location /ok {
             return 200 ok;
+        }
+
+        location /mirrored {
+            mirror /mirror;
+            proxy_pass http://127.0.0.1:8081/kept;
+        }
+
+        location = /mirror {
+            optcache c;
+            proxy_pass http://127.0.0.1:8081;
         }
 
         location /files/ {
@@ -133,6 +143,13 @@ is(header(http_get('/group'), 'X-Cache'), 'MISS', 'as well');
 http_get('/other');
 http_post('/page/c', body => 'x', headers => { 'X-Where' => '302' });
 is(header(http_get('/other'), 'X-Cache'), 'MISS', 'the Location of a 302');
+
+# a subrequest, whose URI the redirect changes
+
+http_get('/mirror') for 1 .. 2;
+http_post('/mirrored', body => 'x', headers => { 'X-Where' => '/files/file' });
+ok(wait_for(sub { header(http_get('/mirror'), 'X-Cache') eq 'MISS' }),
+    'what a mirror has written');
 
 like(http_get('/files/file'), qr/404/, 'the file is internal');
 

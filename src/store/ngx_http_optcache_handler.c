@@ -23,6 +23,7 @@
 #include "ngx_http_optcache_invalidate.h"
 #include "ngx_http_optcache_lease.h"
 #include "ngx_http_optcache_lock.h"
+#include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_purge.h"
 #include "ngx_http_optcache_request.h"
@@ -247,6 +248,13 @@ ngx_http_optcache_start(ngx_http_request_t *r,
     ctx->invalidate = olcf->invalidate_on_write
                       && ngx_http_optcache_request_unsafe(r)
                       && !(r->method & olcf->methods);
+
+    if (ngx_rarely(ctx->invalidate) && r != r->main
+        && ngx_http_optcache_marks_origin(r, ctx) != NGX_OK)
+    {
+        /* the URI of a subrequest is not known any more after a redirect */
+        return NGX_ERROR;
+    }
 
     rc = ngx_http_optcache_rules_never(r, olcf);
 
