@@ -20,9 +20,11 @@ static ngx_redis_pipe_t *ngx_redis_node_choose(ngx_redis_node_t *node,
     ngx_uint_t large);
 static void ngx_redis_node_refused(ngx_redis_node_t *node,
     ngx_redis_pipe_t *pipe, redisReply *reply);
+static ngx_int_t ngx_redis_node_failed(ngx_redis_node_t *node);
 static void ngx_redis_node_down(ngx_redis_node_t *node, ngx_int_t rc,
     ngx_redis_pipe_t *pipe, ngx_str_t *reason);
 static void ngx_redis_node_back(ngx_redis_node_t *node, ngx_int_t rc);
+static void ngx_redis_node_over(ngx_redis_node_t *node);
 static void ngx_redis_node_schedule(ngx_redis_node_t *node);
 static void ngx_redis_node_timer_handler(ngx_event_t *ev);
 static void ngx_redis_node_probe(ngx_redis_node_t *node);
@@ -283,8 +285,6 @@ void
 ngx_redis_node_answered(ngx_redis_node_t *node, ngx_redis_pipe_t *pipe,
     redisReply *reply)
 {
-    ngx_int_t  rc;
-
     if (ngx_redis_reply_verdict(reply) != NGX_REDIS_VERDICT_WELL
         && !(node->handlers->refused && ngx_redis_map_unserved(reply)))
     {
@@ -292,8 +292,11 @@ ngx_redis_node_answered(ngx_redis_node_t *node, ngx_redis_pipe_t *pipe,
         return;
     }
 
-    rc = ngx_redis_breaker_succeeded(&node->breaker, ngx_current_msec);
-    ngx_redis_node_back(node, rc);
+    (void) ngx_redis_breaker_succeeded(&node->breaker, ngx_current_msec);
+
+    if (node->told && node->breaker.state == NGX_REDIS_BREAKER_CLOSED) {
+        ngx_redis_node_over(node);
+    }
 }
 
 
@@ -341,7 +344,7 @@ ngx_redis_node_refused(ngx_redis_node_t *node, ngx_redis_pipe_t *pipe,
                  - buf;
 
     if (ngx_redis_reply_verdict(reply) == NGX_REDIS_VERDICT_FAILED) {
-        rc = ngx_redis_breaker_failed(&node->breaker, ngx_current_msec);
+        rc = ngx_redis_node_failed(node);
         ngx_redis_node_down(node, rc, pipe, &reason);
         return;
     }
@@ -385,7 +388,7 @@ ngx_redis_node_timedout(ngx_redis_node_t *node, ngx_redis_pipe_t *pipe)
                               node->conf->timeout)
                  - buf;
 
-    rc = ngx_redis_breaker_failed(&node->breaker, ngx_current_msec);
+    rc = ngx_redis_node_failed(node);
 
     ngx_redis_node_down(node, rc, pipe, &reason);
 }
@@ -413,7 +416,7 @@ ngx_redis_node_lost(ngx_redis_node_t *node, ngx_redis_pipe_t *pipe,
                 || ngx_current_msec - conn->established
                    < NGX_REDIS_NODE_SHORT))
         {
-            rc = ngx_redis_breaker_failed(&node->breaker, ngx_current_msec);
+            rc = ngx_redis_node_failed(node);
         }
 
         ngx_redis_node_down(node, rc, pipe, &conn->reason);
@@ -428,6 +431,8 @@ ngx_redis_node_lost(ngx_redis_node_t *node, ngx_redis_pipe_t *pipe,
     /* no address would have it */
 
     if (ngx_redis_node_find(node, NGX_REDIS_CONN_UP) == NULL) {
+        node->doubted = 0;
+
         rc = ngx_redis_breaker_open(&node->breaker, ngx_current_msec, 0);
         ngx_redis_node_down(node, rc, pipe, &conn->reason);
     }
@@ -438,7 +443,27 @@ ngx_redis_node_lost(ngx_redis_node_t *node, ngx_redis_pipe_t *pipe,
 }
 
 
-/* the one place that tells of the beginning of an outage */
+static ngx_int_t
+ngx_redis_node_failed(ngx_redis_node_t *node)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_redis_breaker_failed(&node->breaker, ngx_current_msec);
+
+    if (rc == NGX_OK) {
+        node->doubted = 1;
+    }
+
+    return rc;
+}
+
+
+/*
+ * The one place that tells of the beginning of an outage.  One that goes on is
+ * not told of again each time that the breaker has been closed by a PING: a
+ * server of a cluster that is down answers it, as does one whose writes are
+ * paused, and both do nothing else.
+ */
 
 static void
 ngx_redis_node_down(ngx_redis_node_t *node, ngx_int_t rc,
@@ -447,9 +472,21 @@ ngx_redis_node_down(ngx_redis_node_t *node, ngx_int_t rc,
     ngx_redis_server_t  *server;
 
     if (rc == NGX_OK) {
-        server = ngx_redis_round_server(&pipe->conn.round);
-
         ngx_redis_metrics_count(node->stats, NGX_REDIS_METRICS_OUTAGES);
+
+        if (node->told
+            && node->breaker.opened - node->breaker.closed
+               >= NGX_REDIS_BREAKER_CALM)
+        {
+            ngx_redis_node_over(node);
+        }
+    }
+
+    if (rc == NGX_OK && !node->told) {
+        node->told = 1;
+        node->since = node->breaker.opened;
+
+        server = ngx_redis_round_server(&pipe->conn.round);
 
         ngx_log_error(NGX_LOG_ERR, node->log, 0,
                       "redis \"%V\" of \"%V\" is down: %V", &server->text,
@@ -462,21 +499,33 @@ ngx_redis_node_down(ngx_redis_node_t *node, ngx_int_t rc,
 }
 
 
-/* ... and of its end */
+/* a probe was answered */
 
 static void
 ngx_redis_node_back(ngx_redis_node_t *node, ngx_int_t rc)
 {
+    if (rc == NGX_OK && !node->doubted) {
+        ngx_redis_node_over(node);
+    }
+}
+
+
+/* ... and of its end, which was when the breaker was closed last */
+
+static void
+ngx_redis_node_over(ngx_redis_node_t *node)
+{
     ngx_redis_target_t  *t;
 
-    if (rc == NGX_OK) {
-        t = &node->targets.elts[node->targets.current];
+    t = &node->targets.elts[node->targets.current];
 
-        ngx_log_error(NGX_LOG_NOTICE, node->log, 0,
-                      "redis \"%V\" of \"%V\" is back after %Mms",
-                      &t->server->text, &node->conf->directive,
-                      node->breaker.closed - node->breaker.opened);
-    }
+    node->told = 0;
+    node->doubted = 0;
+
+    ngx_log_error(NGX_LOG_NOTICE, node->log, 0,
+                  "redis \"%V\" of \"%V\" is back after %Mms",
+                  &t->server->text, &node->conf->directive,
+                  node->breaker.closed - node->since);
 }
 
 

@@ -67,6 +67,7 @@ struct ngx_redis_node_s {
     ngx_redis_large_t         large;       /* another, of large values */
     ngx_uint_t                refusals;    /* servers that refused to serve */
     ngx_msec_t                refused;     /* when the last one did */
+    ngx_msec_t                since;       /* of the outage that was told of */
 
     ngx_event_t               timer;       /* the next probe */
 
@@ -74,6 +75,10 @@ struct ngx_redis_node_s {
     void                     *data;
 
     unsigned                  closed:1;    /* takes no commands any more */
+    unsigned                  told:1;      /* that it is down, not yet that it
+                                              is back */
+    unsigned                  doubted:1;   /* commands have failed, so only one
+                                              that succeeds tells the end */
 };
 
 
