@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(14);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(39);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -50,15 +50,25 @@ $t->run_http_backend(8081, sub {
     my ($req) = @_;
 
     my $h = $req->{headers};
-    my $stale = $req->{uri} =~ /stale/ ? 'Cache-Control: max-age=0'
-                                       : 'Cache-Control: max-age=60';
+    my @age = $req->{uri} =~ /stale/ ? 'Age: 100' : ();
 
-    return [304, [$req->{uri} =~ /private/ && $h->{authorization}
-                  ? 'Cache-Control: private' : 'Cache-Control: max-age=60',
+    # what a 304 says for one client that was not so before
+
+    my %now = (private => 'Cache-Control: private',
+               nocache => 'Cache-Control: max-age=60, no-cache',
+               short => 'Cache-Control: max-age=0', vary => 'Vary: Cookie',
+               any => 'Vary: *', set => 'Set-Cookie: a=b');
+    my ($what) = $req->{uri} =~ m!/(\w+)$!;
+    my $one = $h->{authorization} || $h->{cookie};
+
+    return [304, [$one && $now{$what} || 'Cache-Control: max-age=60',
                   'ETag: "a"'], '']
         if ($h->{'if-none-match'} // '') eq '"a"';
 
-    return [200, [$stale, 'ETag: "a"'], "answer $req->{count}"];
+    my $public = $what eq 'public' ? 'public, ' : '';
+
+    return [200, ["Cache-Control: ${public}max-age=60", @age, 'ETag: "a"'],
+            "answer $req->{count}"];
 });
 
 $t->run();
@@ -82,12 +92,26 @@ for (['/a', 'Cookie: a=b'], ['/shared/a', 'Authorization: Basic YQ==']) {
     is(told(get("$uri/stale")), 'HIT answer 1', 'who brings it up to date');
 }
 
-# what must not be shared any more goes
+# what must not be shared any more, or as it is, goes
 
-get('/shared/private');
-is(told(get('/shared/private', 'Authorization: Basic YQ==',
-            'Cache-Control: no-cache')), 'REVALIDATED answer 1', 'private now');
-is(told(get('/shared/private')), 'MISS answer 3', 'is removed');
+for (['/', 'Cookie: a=b'], ['/shared/', 'Authorization: Basic YQ==']) {
+    my ($path, $field) = @$_;
+
+    for (qw/ private nocache short vary any set /) {
+        get("$path$_");
+        like(told(get("$path$_", $field, 'Cache-Control: no-cache')),
+            qr/ answer 1$/, "$path$_: a 304 for one");
+        like(told(get("$path$_")), qr/^(MISS|EXPIRED) answer/, 'is removed');
+    }
+}
+
+# it was shared only because it was public, which it is no more
+
+get('/shared/public', 'Authorization: Basic Yg==');
+is(told(get('/shared/public')), 'HIT answer 1', 'public');
+is(told(get('/shared/public', 'Authorization: Basic YQ==',
+            'Cache-Control: no-cache')), 'REVALIDATED answer 1', 'no more');
+is(told(get('/shared/public')), 'MISS answer 3', 'is removed');
 
 ###############################################################################
 

@@ -25,7 +25,12 @@ typedef struct {
 
 
 static ngx_uint_t ngx_http_optcache_freshen_others(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
+    ngx_optcache_entry_t *e);
+static ngx_uint_t ngx_http_optcache_freshen_same(ngx_str_t *before,
+    ngx_str_t *after);
+static u_char *ngx_http_optcache_freshen_rule(u_char *p, u_char *last,
+    ngx_optcache_field_t *field);
 static ngx_int_t ngx_http_optcache_freshen_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
     ngx_optcache_entry_t *e);
@@ -92,7 +97,7 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     if (rc == NGX_DECLINED) {
         ngx_http_optcache_count_refused(ctx);
 
-        if (!ngx_http_optcache_freshen_others(r, ctx)) {
+        if (!ngx_http_optcache_freshen_others(r, ctx, &resp, &e)) {
             ngx_http_optcache_remove(r, ctx);
         }
     }
@@ -106,15 +111,78 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 /*
  * Whether it is for the sake of who asks that nothing is stored (RFC 9111, 3.5
  * and 5.2.1.5), which says nothing of what is there for others: its ETag holds.
+ * But a 304 speaks of that, too (4.3.4): it stays only if it would be fresh, and
+ * under the rules that it was stored by.
  */
 
 static ngx_uint_t
 ngx_http_optcache_freshen_others(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx)
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
+    ngx_optcache_entry_t *e)
 {
-    return ctx->refusal == NGX_HTTP_OPTCACHE_REFUSED_AUTHORIZATION
-           || ctx->refusal == NGX_HTTP_OPTCACHE_REFUSED_COOKIE
-           || ngx_http_optcache_response_no_store(r, ctx);
+    if (ngx_http_optcache_response_no_store(r, ctx)) {
+        return 1;
+    }
+
+    if (ctx->refusal != NGX_HTTP_OPTCACHE_REFUSED_AUTHORIZATION
+        && ctx->refusal != NGX_HTTP_OPTCACHE_REFUSED_COOKIE)
+    {
+        return 0;
+    }
+
+    return !resp->set_cookie
+           && !resp->targeted
+           && !resp->freshness.cc.no_cache
+           && resp->lifetime > resp->age
+           && ngx_http_optcache_freshen_same(&ctx->entry.head, &e->head);
+}
+
+
+/* Whether both say the same in Cache-Control and Vary. */
+
+static ngx_uint_t
+ngx_http_optcache_freshen_same(ngx_str_t *before, ngx_str_t *after)
+{
+    u_char                *p, *q;
+    ngx_optcache_field_t   a, b;
+
+    p = before->data;
+    q = after->data;
+
+    for ( ;; ) {
+        p = ngx_http_optcache_freshen_rule(p, before->data + before->len, &a);
+        q = ngx_http_optcache_freshen_rule(q, after->data + after->len, &b);
+
+        if (p == NULL || q == NULL) {
+            return p == q;
+        }
+
+        if (a.id != b.id || a.value.len != b.value.len
+            || ngx_memcmp(a.value.data, b.value.data, a.value.len) != 0)
+        {
+            return 0;
+        }
+    }
+}
+
+
+/* The next line of either; NULL: there is none. */
+
+static u_char *
+ngx_http_optcache_freshen_rule(u_char *p, u_char *last,
+    ngx_optcache_field_t *field)
+{
+    while (p && p < last) {
+        p = ngx_optcache_field_read(p, last, field);
+
+        if (p && (field->id == NGX_OPTCACHE_FIELD_CACHE_CONTROL
+                  || field->id == NGX_OPTCACHE_FIELD_VARY))
+        {
+            return p;
+        }
+    }
+
+    return NULL;
 }
 
 

@@ -405,7 +405,7 @@ ngx_http_optcache_accept_encoding(ngx_http_request_t *r)
 
     ngx_str_null(&count);
 
-    if (ngx_mostly(ngx_http_optcache_request_lines(r, h, &count) == 1)) {
+    if (ngx_mostly(ngx_http_optcache_request_lines(r, h, &count) < 2)) {
         return &h->value;
     }
 

@@ -28,6 +28,7 @@ static ngx_rare time_t ngx_optcache_entry_age_ahead(ngx_optcache_entry_t *e,
     time_t now);
 static uint32_t ngx_optcache_entry_longer(uint32_t window, uint32_t more);
 static ngx_uint_t ngx_optcache_entry_status(ngx_optcache_entry_t *e);
+static ngx_uint_t ngx_optcache_entry_tagged(ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_optcache_entry_marks(ngx_optcache_entry_t *e);
 static void ngx_optcache_entry_date(ngx_optcache_entry_t *e, time_t now);
 static ngx_int_t ngx_optcache_entry_tags(ngx_pool_t *pool, u_char *p,
@@ -118,11 +119,17 @@ ngx_optcache_entry_field(ngx_optcache_entry_t *e, ngx_optcache_field_e id,
 ngx_uint_t
 ngx_optcache_entry_validator(ngx_optcache_entry_t *e)
 {
-    ngx_optcache_field_t  field;
+    return ngx_http_rfc9111_validated_status(e->status)
+           && ngx_optcache_entry_tagged(e);
+}
 
-    if (!ngx_http_rfc9111_validated_status(e->status)) {
-        return 0;
-    }
+
+/* What is no 2xx is not validated, but may be used stale for as long. */
+
+static ngx_uint_t
+ngx_optcache_entry_tagged(ngx_optcache_entry_t *e)
+{
+    ngx_optcache_field_t  field;
 
     return ngx_optcache_entry_field(e, NGX_OPTCACHE_FIELD_ETAG, &field)
            == NGX_OK
@@ -142,7 +149,9 @@ ngx_optcache_entry_use(ngx_optcache_entry_t *e, time_t now)
     stale = ngx_max(e->stale_while_revalidate, e->stale_if_error);
     stale = ngx_min(stale, (time_t) e->max_stale);
 
-    if (stale < NGX_OPTCACHE_ENTRY_KEEP && ngx_optcache_entry_validator(e)) {
+    if (stale < NGX_OPTCACHE_ENTRY_KEEP
+        && e->status && ngx_optcache_entry_tagged(e))
+    {
         stale = NGX_OPTCACHE_ENTRY_KEEP;
     }
 

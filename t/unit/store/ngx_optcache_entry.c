@@ -613,6 +613,37 @@ test_head(void **state)
 }
 
 
+/* how long it is kept for does not go by the status; what a 304 means does */
+
+static void
+test_use(void **state)
+{
+    ngx_pool_t            *pool = *state;
+    ngx_uint_t             i;
+    ngx_optcache_entry_t   e;
+
+    static ngx_uint_t  statuses[] = { 200, 204, 301, 404, 503 };
+
+    for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        ngx_memzero(&e, sizeof(ngx_optcache_entry_t));
+        entry_head(pool, &e, NGX_OPTCACHE_FIELD_OTHER, "X-A", "b");
+
+        e.status = statuses[i];
+        e.date = NOW;
+        e.lifetime = 60;
+
+        assert_false(ngx_optcache_entry_validator(&e));
+        assert_int_equal(ngx_optcache_entry_use(&e, NOW), 60);
+
+        entry_head(pool, &e, NGX_OPTCACHE_FIELD_ETAG, "ETag", "\"a\"");
+
+        assert_int_equal(ngx_optcache_entry_validator(&e), e.status < 300);
+        assert_int_equal(ngx_optcache_entry_use(&e, NOW),
+                         60 + 3600);
+    }
+}
+
+
 static void
 test_head_size(void **state)
 {
@@ -1032,6 +1063,7 @@ main(void)
         cmocka_unit_test(test_clock_set_back),
         cmocka_unit_test(test_head),
         cmocka_unit_test(test_head_size),
+        cmocka_unit_test(test_use),
         cmocka_unit_test(test_tags),
         cmocka_unit_test(test_age),
         cmocka_unit_test(test_soften),
