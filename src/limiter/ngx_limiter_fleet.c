@@ -12,6 +12,8 @@
 
 #include "ngx_limiter_fleet.h"
 #include "ngx_limiter_local.h"
+#include "ngx_redis_refusal.h"
+#include "ngx_redis_reply.h"
 
 
 #define NGX_LIMITER_FLEET_MAGIC    0x6f70666c      /* "opfl" */
@@ -48,6 +50,7 @@ struct ngx_limiter_fleet_s {
     unsigned                       cluster:1;
     unsigned                       settled:1;    /* and not reconciled yet */
     ngx_redis_command_t           *command;
+    ngx_redis_refusal_t            refusal;
     ngx_event_t                    timer;
 
     ngx_limiter_fleet_handlers_t  *handlers;
@@ -58,12 +61,12 @@ struct ngx_limiter_fleet_s {
 /*
  * Scores are times, which are above a million million milliseconds since 2001,
  * or the count of resets, which is below.  A host that was not seen for five
- * seconds does not count; it is known for a day, so that one that comes back can
- * tell a Redis that has lost its data from one that has not.  One that knows an
- * earlier time of a host than it has answered to it, ARGV[2], has lost what came
- * since: it is back with an old snapshot, or a replica that had not received it
- * has taken over.  Numbers are sent as text, for Redis prints doubles slowly and
- * old ones with an exponent.
+ * seconds does not count; it is known for a day, so that one that comes back
+ * can tell a Redis that has lost its data from one that has not.  One that
+ * knows an earlier time of a host than it has answered to it, ARGV[2], has
+ * lost what came since: it is back with an old snapshot, or a replica that had
+ * not received it has taken over.  Numbers are sent as text, for Redis prints
+ * doubles slowly and old ones with an exponent.
  */
 
 static u_char  ngx_limiter_fleet_script[] =
@@ -97,6 +100,8 @@ static void ngx_limiter_fleet_timer_handler(ngx_event_t *ev);
 static void ngx_limiter_fleet_mind(ngx_limiter_fleet_t *fleet, uint64_t now);
 static void ngx_limiter_fleet_beat(ngx_limiter_fleet_t *fleet);
 static void ngx_limiter_fleet_reply_handler(void *data,
+    ngx_redis_result_e result, redisReply *reply);
+static void ngx_limiter_fleet_log(ngx_limiter_fleet_t *fleet,
     ngx_redis_result_e result, redisReply *reply);
 static ngx_uint_t ngx_limiter_fleet_lost(ngx_limiter_fleet_t *fleet,
     ngx_uint_t known);
@@ -302,6 +307,8 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
     fleet->command = NULL;
     shm = fleet->shm;
 
+    ngx_limiter_fleet_log(fleet, result, reply);
+
     if (result != NGX_REDIS_REPLY || ngx_limiter_fleet_reply(reply) != NGX_OK) {
         return;
     }
@@ -351,6 +358,39 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
         fleet->settled = 0;
         fleet->reconciled = era;
         fleet->handlers->back(fleet->data, known != NGX_LIMITER_FLEET_KNOWN);
+    }
+}
+
+
+/*
+ * Requests may be served all the while, and nobody else would say why hosts do
+ * not know of each other.  What is an outage is logged by the client.
+ */
+
+static void
+ngx_limiter_fleet_log(ngx_limiter_fleet_t *fleet, ngx_redis_result_e result,
+    redisReply *reply)
+{
+    ngx_str_t  code;
+
+    if (result == NGX_REDIS_REFUSED
+        && ngx_redis_reply_verdict(reply) == NGX_REDIS_VERDICT_WELL
+        && ngx_redis_refusal_begin(&fleet->refusal, ngx_current_msec)
+           == NGX_OK)
+    {
+        code = ngx_redis_reply_code(reply);
+
+        ngx_log_error(NGX_LOG_ERR, fleet->timer.log, 0,
+                      "redis does not take signs of life of this host: \"%V\"",
+                      &code);
+    }
+
+    if (result == NGX_REDIS_REPLY
+        && ngx_redis_refusal_end(&fleet->refusal, ngx_current_msec) == NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_NOTICE, fleet->timer.log, 0,
+                      "redis takes signs of life of this host again after %Mms",
+                      ngx_current_msec - fleet->refusal.since);
     }
 }
 
