@@ -61,12 +61,13 @@ struct ngx_limiter_fleet_s {
 /*
  * Scores are times, which are above a million million milliseconds since 2001,
  * or the count of resets, which is below.  A host that was not seen for five
- * seconds does not count; it is known for a day, so that one that comes back
- * can tell a Redis that has lost its data from one that has not.  One that
- * knows an earlier time of a host than it has answered to it, ARGV[2], has
- * lost what came since: it is back with an old snapshot, or a replica that had
- * not received it has taken over.  Numbers are sent as text, for Redis prints
- * doubles slowly and old ones with an exponent.
+ * seconds does not count, nor does one that was seen that much later than now,
+ * before the clock was set back.  It is known for a day, so that one that
+ * comes back can tell a Redis that has lost its data from one that has not.
+ * One that knows an earlier time of a host than it has answered to it,
+ * ARGV[2], has lost what came since: it is back with an old snapshot, or a
+ * replica that had not received it has taken over.  Numbers are sent as text,
+ * for Redis prints doubles slowly and old ones with an exponent.
  */
 
 static u_char  ngx_limiter_fleet_script[] =
@@ -82,7 +83,8 @@ static u_char  ngx_limiter_fleet_script[] =
     "redis.call('PEXPIRE', key, '86400000')\n"
     "\n"
     "local ids = redis.call('ZRANGEBYSCORE', key,\n"
-    "                       string.format('%.0f', now - 5000), '+inf')\n"
+    "                       string.format('%.0f', now - 5000),\n"
+    "                       string.format('%.0f', now + 5000))\n"
     "local rank = 0\n"
     "\n"
     "for i = 1, #ids do\n"
