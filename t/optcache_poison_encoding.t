@@ -28,7 +28,7 @@ my @codings = (
 my @clients = (undef, '', 'identity', 'gzip;q=0, br;q=0', '*;q=0',
                'gzip;q=0, *;q=0', 'brr, gzipp, x-br', 'br;q=0.000,gzip;q=0');
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(2 * @codings + 31);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(2 * @codings + 32);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -89,6 +89,8 @@ $t->run_http_backend(8081, sub {
                   $req->{method} eq 'HEAD' ? ('Content-Length: 3') : ()],
             'body of ' . $req->{method}]
         if !defined $n;
+
+    return [200, ['Vary: Accept-Encoding'], 'plain'] if $req->{uri} =~ /plain/;
 
     return [200, [map({ "Content-Encoding: $_" } @{ $codings[$n] })],
             'coded ' x 50]
@@ -155,6 +157,11 @@ for my $none ('identity;q=0', '*;q=0', 'x, identity;q=0') {
     is(status(get($uri, $none)), 406, 'who asked');
     like(get($uri, 'identity'), qr/HIT.*plain/s, 'one for all');
 }
+
+# an upstream that does not heed it has one form for all
+
+get('/plain/x1', 'identity;q=0');
+is(header(get('/plain/x1', undef), 'X-Cache'), 'HIT', 'what has no coding');
 
 get('/refuse/lines', 'x', 'identity;q=0');
 is(body(get('/refuse/lines', 'x')), 'plain', 'nor in a line of its own');

@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 /)->plan(65);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 /)->plan(67);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -142,6 +142,13 @@ is(get('/accept', "Accept: ${profile}b\", text/CSS"),
     "HIT accept=${profile}b\", TEXT/css;3", 'and a type');
 is(get('/accept', "Accept: ${profile}B\", TEXT/css"),
     "MISS accept=${profile}B\", TEXT/css;4", 'another profile');
+
+# what is quoted is of the value, also behind a comma
+
+is(get('/accept/quoted', 'Accept: a/b;profile="http://example.com/a,b"'),
+    'MISS accept=a/b;profile="http://example.com/a,b";1', 'quoted');
+is(get('/accept/quoted', 'Accept: a/b;profile="http://example.com/a,B"'),
+    'MISS accept=a/b;profile="http://example.com/a,B";2', 'another');
 
 # several names
 
