@@ -15,7 +15,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Token;
 
-my $t = Test::Nginx->new()->plan(24);
+my $t = Test::Nginx->new()->plan(29);
 
 $t->write_file_expand('nginx.conf', <<'EOT');
 
@@ -61,6 +61,16 @@ http {
 
         location = /tenant {
             token_blacklist_key user:$token_claim_tenant:$token_sub;
+            token_revoke;
+        }
+
+        location = /either {
+            token_blacklist_key either:$token_claim_uid$token_claim_sub;
+            token_revoke;
+        }
+
+        location = /session {
+            token_blacklist_key sess:$token_claim_sid$token_claim_session_state;
             token_revoke;
         }
 
@@ -124,6 +134,14 @@ is(keys_of('jti:'), 'jti:7 jti:i:7', 'as it is written');
 
 is(logout('/tenant', $bob), 204, 'of a user');
 is(keys_of('user:'), 'user::bob', 'without what only adds to it');
+
+is(logout('/either', $bob), 204, 'of a user, by either claim');
+is(keys_of('either:'), 'either:bob', 'that which is there');
+is(logout('/session', $bob), 500, 'of no session');
+
+my $session = $key->token({ iss => 'i', sub => 'erin', session_state => 's' });
+is(logout('/session', $session), 204, 'of a session');
+is(keys_of('sess:'), 'sess:s', 'by either claim');
 
 is(logout('/mapped', $bob), 500, 'a map that has no value');
 is(logout('/mapped', $bob, 'k5'), 204, 'a map that has one');

@@ -33,6 +33,7 @@ static ngx_int_t ngx_http_ratelimit_redis_token_shared(ngx_http_request_t *r,
     ngx_str_t *value, ngx_uint_t *shared);
 static ngx_int_t ngx_http_ratelimit_redis_token_made_of(void *data,
     ngx_str_t *name, ngx_str_t *value);
+static ngx_uint_t ngx_http_ratelimit_redis_token_own(ngx_str_t *name);
 static ngx_uint_t ngx_http_ratelimit_redis_token_has(
     ngx_token_revocation_t *revocation, ngx_str_t *key);
 
@@ -112,7 +113,7 @@ ngx_http_ratelimit_redis_token_shared(ngx_http_request_t *r, ngx_str_t *value,
 }
 
 
-/* Claims but "jti" are not of one token, nor do they tell its user. */
+/* Most claims are not of one token, nor do they tell its session or user. */
 
 static ngx_int_t
 ngx_http_ratelimit_redis_token_made_of(void *data, ngx_str_t *name,
@@ -121,9 +122,6 @@ ngx_http_ratelimit_redis_token_made_of(void *data, ngx_str_t *name,
     ngx_http_token_key_t *key = data;
 
     ngx_http_variable_value_t  *vv;
-
-    static ngx_str_t  jti = ngx_string("token_claim_jti");
-    static ngx_str_t  claim = ngx_string("token_claim_");
 
     /* a value, as nothing ends the others */
 
@@ -144,15 +142,48 @@ ngx_http_ratelimit_redis_token_made_of(void *data, ngx_str_t *name,
     if (vv->not_found || vv->len == 0) {
         key->lacks = 1;
 
-    } else if (name->len < claim.len
-               || ngx_memcmp(name->data, claim.data, claim.len) != 0
-               || (name->len == jti.len
-                   && ngx_memcmp(name->data, jti.data, jti.len) == 0))
-    {
+    } else if (ngx_http_ratelimit_redis_token_own(name)) {
         key->own = 1;
     }
 
     return NGX_OK;
+}
+
+
+/* What is no claim counts, too. */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_token_own(ngx_str_t *name)
+{
+    ngx_str_t  *own;
+
+    static ngx_str_t  claim = ngx_string("token_claim_");
+
+    static ngx_str_t  owns[] = {
+        ngx_string("token_claim_jti"),
+        ngx_string("token_claim_sid"),
+        ngx_string("token_claim_session_state"),
+        ngx_string("token_claim_sub"),
+        ngx_string("token_claim_uid"),
+        ngx_string("token_claim_user_id"),
+        ngx_null_string
+    };
+
+    if (name->len < claim.len
+        || ngx_memcmp(name->data, claim.data, claim.len) != 0)
+    {
+        return 1;
+    }
+
+    for (own = owns; own->len; own++) {
+        if (name->len == own->len
+            && ngx_memcmp(name->data, own->data, own->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
