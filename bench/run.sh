@@ -1,8 +1,8 @@
 #!/bin/bash
 #
 # The cache's hit path and the limiter beside what stock nginx and Lua offer:
-# one nginx worker on core 0; wrk and Redis on core 1; the variants in turn,
-# several rounds, so that what disturbs the machine disturbs all of them.
+# one nginx worker on core 0; wrk, Redis and the origin on core 1; the variants in
+# turn, several rounds, so that what disturbs the machine disturbs all of them.
 # Prints medians: requests per second; CPU time of the worker per request (user
 # + system), and of Redis; commands per request, and per read of Redis.  A share
 # is the baseline's figure by the variant's in the same round: of CPU time, which
@@ -181,10 +181,11 @@ start() {
     await redis-cli -s redis.sock ping
     sed -i "s/@SHA@/$(redis-cli -s redis.sock -x script load \
                           <windows.lua)/" script.lua
-    start_nginx b
-    start_nginx a
-    start_nginx c
-    start_nginx d
+    start_nginx o "$cores"
+    start_nginx a 0
+    start_nginx b 0
+    start_nginx c 0
+    start_nginx d 0
     [ $haproxy = no ] || start_haproxy
     [ $varnish = no ] || start_varnish
     pages
@@ -199,8 +200,8 @@ pages() {
 }
 
 
-# a: everything; b: no Redis; c: a Redis that is not there; d: a cache that has
-# a second level
+# start_nginx INSTANCE CORE.  o: the origin; a: everything; b: no Redis; c: a
+# Redis that is not there; d: a cache that has a second level
 
 start_nginx() {
     local child port user= socket=$dir/redis.sock
@@ -210,16 +211,16 @@ start_nginx() {
     [ "$1" != c ] || socket=$dir/stopped.sock
 
     sed -e "s|@BUILD@|$(cd "$build" && pwd)|; s|@MODULES@|$modules|" \
-        -e "s|@USER@|$user|; s|@CPU@|1|; s|@NAME@|$1|; s|@DIR@|$dir|" \
+        -e "s|@USER@|$user|; s|@CPU@|$((10 ** $2))|; s|@NAME@|$1|; s|@DIR@|$dir|" \
         -e "s|@REDIS@|$socket|; s|@PORT@|$port|; s|@1K@|$(tr -d '\n' <data/1k)|" \
-        -e "s|@ORIGIN@|${url_b:-http://127.0.0.1:$port}|" \
+        -e "s|@ORIGIN@|${url_o:-http://127.0.0.1:$port}|" \
         "$here/nginx.conf" >"$1.conf"
     [ $lua = yes ] || sed -i '/# lua$/d' "$1.conf"
     sed -i "s/ cache levels=/ cache-$1 levels=/" "$1.conf"
-    [ "$1" != b ] || sed -i '/# redis$/d' "$1.conf"
+    [[ $1 != [bo] ]] || sed -i '/# redis$/d' "$1.conf"
     [ "$1" = d ] || sed -i '/# second$/d' "$1.conf"
 
-    spawn 0 "$nginx" -p "$dir" -e "$1.error.log" -c "$dir/$1.conf" \
+    spawn "$2" "$nginx" -p "$dir" -e "$1.error.log" -c "$dir/$1.conf" \
         -g 'daemon off;'
     master=$!
     await curl -so /dev/null "http://127.0.0.1:$port/gif/none"

@@ -3,7 +3,7 @@
 vcl 4.1;
 
 backend origin {
-    .path = "@DIR@/b.sock";
+    .path = "@DIR@/o.sock";
 }
 
 sub vcl_recv {
