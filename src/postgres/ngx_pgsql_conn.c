@@ -14,6 +14,7 @@
 
 /* bytes that libpq may read while connecting */
 #define NGX_PGSQL_CONN_GREETING  (64 * 1024)
+#define NGX_PGSQL_CONN_REASON    512      /* bytes of a log line */
 
 
 static void ngx_pgsql_conn_start(ngx_pgsql_conn_t *conn);
@@ -427,16 +428,16 @@ ngx_pgsql_conn_well(ngx_pgsql_conn_t *conn)
 void
 ngx_pgsql_conn_lost(ngx_pgsql_conn_t *conn)
 {
-    u_char  reason[NGX_PGSQL_RESULT_REASON];
+    u_char  reason[NGX_PGSQL_CONN_REASON];
 
     if (conn->pg && conn->parting[0]) {
         ngx_pgsql_conn_fail(conn, (char *) conn->parting);
         return;
     }
 
-    (void) ngx_pgsql_result_line(reason, reason + NGX_PGSQL_RESULT_REASON,
-                                 conn->pg ? PQerrorMessage(conn->pg)
-                                          : "out of memory");
+    (void) ngx_pgsql_result_lines(reason, reason + NGX_PGSQL_CONN_REASON,
+                                  conn->pg ? PQerrorMessage(conn->pg)
+                                           : "out of memory");
 
     ngx_pgsql_conn_fail(conn, reason[0] ? (char *) reason
                                         : "the connection was lost");

@@ -211,3 +211,37 @@ ngx_pgsql_result_line(u_char *p, u_char *last, const char *text)
 
     return p;
 }
+
+
+u_char *
+ngx_pgsql_result_lines(u_char *p, u_char *last, const char *text)
+{
+    size_t       len, before;
+    const char  *line, *last_line;
+
+    before = 0;
+    last_line = text;
+    *p = '\0';
+
+    for (line = text; *text && last - p > 3; text = line) {
+
+        len = strcspn(text, CRLF);
+        line = text + len + strspn(text + len, CRLF);
+
+        /* a hint is indented; by TLS and without it may be one and the same */
+
+        if (len == 0 || *text == '\t'
+            || (len == before && ngx_strncmp(text, last_line, len) == 0))
+        {
+            continue;
+        }
+
+        p = before ? ngx_cpymem(p, "; ", 2) : p;
+        p = ngx_pgsql_result_line(p, last, text);
+
+        last_line = text;
+        before = len;
+    }
+
+    return p;
+}

@@ -64,5 +64,13 @@ size_t ngx_pgsql_result_size(const PGresult *result);
 
 u_char *ngx_pgsql_result_line(u_char *p, u_char *last, const char *text);
 
+/*
+ * The same of all lines, with "; " between them: libpq has one for each address
+ * that it has tried.  Left out are its hints, which begin with a tab, and a line
+ * that is the one before it.
+ */
+
+u_char *ngx_pgsql_result_lines(u_char *p, u_char *last, const char *text);
+
 
 #endif /* _NGX_PGSQL_RESULT_H_INCLUDED_ */
