@@ -16,7 +16,7 @@ use Test::Nginx;
 
 my $module = '/usr/lib/nginx/modules/ngx_http_xslt_filter_module.so';
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_ssi http_sub /);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_ssi http_sub http_addition /);
 
 my $xslt = -e $module && !$t->is_static() && !$ENV{TEST_NGINX_BINARY};
 
@@ -57,6 +57,32 @@ http {
             proxy_pass http://127.0.0.1:8081;
         }
 
+        location /before {
+            add_before_body /part;
+            addition_types *;
+            proxy_pass http://127.0.0.1:8081;
+
+            location /before/nested {
+                proxy_pass http://127.0.0.1:8081;
+            }
+
+            location /before/none {
+                add_before_body "";
+                proxy_pass http://127.0.0.1:8081;
+            }
+        }
+
+        location /after {
+            add_after_body /part;
+            addition_types *;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /part {
+            optcache off;
+            return 200 "a part";
+        }
+
         location /xslt {
             xslt_stylesheet %%TESTDIR%%/sheet.xsl;
             proxy_pass http://127.0.0.1:8081;
@@ -76,7 +102,7 @@ if ($xslt) {
     $conf =~ s/xslt_stylesheet .*;//;
 }
 
-$t->plan(6 + @uris * 8)->write_file_expand('nginx.conf', $conf);
+$t->plan(13 + @uris * 8)->write_file_expand('nginx.conf', $conf);
 
 $t->write_file('sheet.xsl', <<'EOF');
 <xsl:stylesheet version="1.0"
@@ -143,6 +169,17 @@ is($backend->count(qr/plain/), 2, 'two answers');
 get('/plain?old&grow');
 like(get('/plain?old&grow'), qr/^UPDATING <r>/, 'not worth while');
 ok(wait_for(sub { get('/plain?old&grow') =~ /^HIT gzip <r>2/ }), 'until it is');
+
+# what is added to a body without a length shows nowhere
+
+for my $uri (qw{ /before /before/nested /after }) {
+    get("$uri?chunked");
+    like(get("$uri?chunked"), qr/^HIT .*a part/, "$uri, a hit");
+    unlike(get("$uri?chunked"), qr/gzip|\x1f\x8b/, 'not in gzip');
+}
+
+get('/before/none?chunked');
+like(get('/before/none?chunked'), qr/^HIT gzip <r>1/, 'nothing is added');
 
 ###############################################################################
 

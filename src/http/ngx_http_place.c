@@ -92,6 +92,15 @@ static const ngx_http_place_directive_t  ngx_http_place_files[] = {
 };
 
 
+static const ngx_http_place_directive_t  ngx_http_place_additions[] = {
+    { "ngx_http_addition_filter_module", "add_before_body" },
+    { "ngx_http_addition_filter_module", "add_after_body" },
+    { "ngx_http_echo_module", "echo_before_body" },
+    { "ngx_http_echo_module", "echo_after_body" },
+    { NULL, NULL }
+};
+
+
 static const ngx_http_place_directive_t  ngx_http_place_addresses[] = {
     { "ngx_http_access_module", "allow" },
     { NULL, NULL }
@@ -137,6 +146,13 @@ ngx_uint_t
 ngx_http_place_tries(ngx_conf_t *cf)
 {
     return ngx_http_place_here(cf, ngx_http_place_files);
+}
+
+
+ngx_uint_t
+ngx_http_place_adds(ngx_conf_t *cf)
+{
+    return ngx_http_place_here(cf, ngx_http_place_additions);
 }
 
 

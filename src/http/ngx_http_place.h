@@ -60,6 +60,14 @@ ngx_uint_t ngx_http_place_own(ngx_conf_t *cf);
 ngx_uint_t ngx_http_place_tries(ngx_conf_t *cf);
 
 /*
+ * 1 if something is put before or behind the bodies of the location that is
+ * being merged.  These are inherited as that module does it, which has merged
+ * its own by now, or does not inherit.
+ */
+
+ngx_uint_t ngx_http_place_adds(ngx_conf_t *cf);
+
+/*
  * 1 if users prove who they are there: auth_basic, auth_request, client
  * certificates, tokens that are required or verified.
  */

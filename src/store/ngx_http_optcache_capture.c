@@ -41,9 +41,9 @@ static ngx_rare void ngx_http_optcache_capture_no_gzip(
 
 /*
  * A hit passes the same filters.  Those that change a body (SSI, sub, charset)
- * ask for it in memory, or, like addition, take its length away, or, like XSLT,
- * hold the header back until they have it; they would find nothing to change in
- * gzip, or break it.
+ * ask for it in memory, or take its length away, or, like XSLT, hold the header
+ * back until they have it; they would find nothing to change in gzip, or break
+ * it.  Those that add to a body without a length do nothing of that.
  */
 
 void
@@ -62,6 +62,7 @@ ngx_http_optcache_capture_filtered(ngx_http_request_t *r,
     cap = ctx->capture;
 
     if (!r->header_sent
+        || olcf->adds
         || r->filter_need_in_memory
         || r->filter_need_temporary
         || (cap->expected != -1

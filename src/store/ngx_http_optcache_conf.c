@@ -240,6 +240,7 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     omcf->max_size = ngx_max(omcf->max_size, conf->max_size);
 
     conf->tries = ngx_http_place_tries(cf);
+    conf->adds = ngx_http_place_adds(cf);
 
     conf->own = ngx_http_optcache_conf_own(cf, prev);
 
