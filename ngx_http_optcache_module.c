@@ -240,7 +240,7 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
 
     { ngx_string("optcache_gzip_min_length"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_size_slot,
+      ngx_http_optcache_conf_gzip_min_length,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_optcache_loc_conf_t, gzip_min_length),
       NULL },
@@ -289,7 +289,7 @@ static ngx_command_t  ngx_http_optcache_commands[] = {
 
     { ngx_string("optcache_lock_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_http_optcache_conf_lock_timeout,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_optcache_loc_conf_t, lock_timeout),
       NULL },

@@ -24,27 +24,30 @@ my @bad = (
     [http => 'ratelimit_redis_zone $arg_a rate=1r/s rate=1r/m;',
      'must have "zone"'],
     [http => 'ratelimit_redis_zone $arg_a zone=a rate=1r/s;',
-     'invalid zone "zone=a", it must be "zone=NAME:SIZE"'],
+     'invalid zone "zone=a" of "ratelimit_redis_zone", it must be '
+     . '"zone=NAME:SIZE"'],
     [http => 'ratelimit_redis_zone $arg_a zone=:1m rate=1r/s;', 'invalid zone'],
     [http => 'ratelimit_redis_zone $arg_a zone=a:b rate=1r/s;',
      'invalid zone size "zone=a:b"'],
     [http => 'ratelimit_redis_zone $arg_a zone=a:1g rate=1r/s;',
-     'invalid zone size "zone=a:1g", it must be "zone=NAME:SIZE", a number of '
-     . 'bytes, k or m'],
+     'invalid zone size "zone=a:1g" of "ratelimit_redis_zone", it must be '
+     . '"zone=NAME:SIZE", a number of bytes, k or m'],
     [http => 'ratelimit_redis_zone $arg_a zone=a:b:1m rate=1r/s;',
      'invalid zone size'],
     [http => 'ratelimit_redis_zone $arg_a zone=a:4k rate=1r/s;',
-     'zone "zone=a:4k" is too small, it must be at least 32k'],
+     'zone "zone=a:4k" of "ratelimit_redis_zone" is too small, it must be at '
+     . 'least 32k'],
     [http => "$z $z", 'duplicate zone "a"'],
     [http => 'ratelimit_redis_zone "" zone=a:1m rate=1r/s;',
      '"ratelimit_redis_zone" has an empty key'],
     [http => 'ratelimit_redis_zone $arg_a zone=a:1m rate=1r/s rate=2r/s;',
-     'duplicate rate "rate=2r/s"'],
+     'duplicate rate "rate=2r/s" of "ratelimit_redis_zone"'],
     [http => 'ratelimit_redis_zone $arg_a zone=a:1m rate=60r/m rate=1r/60s;',
      'duplicate rate "rate=1r/60s"'],
     [http => 'ratelimit_redis_zone $arg_a zone=a:1m '
              . join(' ', map { "rate=1r/${_}s" } 1 .. 9) . ';',
-     'too many rates at "rate=1r/9s", a zone has at most 8'],
+     'too many rates at "rate=1r/9s" of "ratelimit_redis_zone", a zone has at '
+     . 'most 8'],
     (map { my $twice = $_;
            [http => "ratelimit_redis_zone \$arg_a zone=a:1m rate=1r/s "
                     . "algorithm=gcra burst=1 lease=1 cost=1 charge=\$arg_c "
@@ -58,7 +61,7 @@ my @bad = (
      'unknown "nosuch" variable'],
 
     (map { [http => "ratelimit_redis_zone \$arg_a zone=a:1m rate=$_;",
-            "invalid rate \"rate=$_\""] }
+            "invalid rate \"rate=$_\" of \"ratelimit_redis_zone\""] }
      '1', 'r/s', '1r', '1r/', '1r/x', '1r/0s', '1r/32d', '1r/s2', '0r/s',
      '-1r/s', '1.5r/s', '1r/1.5s', '1000001r/s', '2000001r/2s', '1r/ss',
      '9999999999999999r/s', '1r/9999999999999999s', '', '1r/-1s', '1/s'),

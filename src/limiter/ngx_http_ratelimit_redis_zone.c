@@ -188,7 +188,8 @@ ngx_http_ratelimit_redis_conf_zone_size(ngx_conf_t *cf, ngx_str_t *value,
 
     if (p == NULL || p == args->name.data) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid zone \"%V\", it must be "
+                           "invalid zone \"%V\" of "
+                           "\"ratelimit_redis_zone\", it must be "
                            "\"zone=NAME:SIZE\"", value);
         return NGX_CONF_ERROR;
     }
@@ -202,7 +203,8 @@ ngx_http_ratelimit_redis_conf_zone_size(ngx_conf_t *cf, ngx_str_t *value,
 
     if (size == NGX_ERROR) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid zone size \"%V\", it must be "
+                           "invalid zone size \"%V\" of "
+                           "\"ratelimit_redis_zone\", it must be "
                            "\"zone=NAME:SIZE\", a number of bytes, k or m",
                            value);
         return NGX_CONF_ERROR;
@@ -210,8 +212,9 @@ ngx_http_ratelimit_redis_conf_zone_size(ngx_conf_t *cf, ngx_str_t *value,
 
     if (size < (ssize_t) (8 * ngx_pagesize)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "zone \"%V\" is too small, it must be at least "
-                           "%uzk", value, 8 * ngx_pagesize / 1024);
+                           "zone \"%V\" of \"ratelimit_redis_zone\" is too "
+                           "small, it must be at least %uzk", value,
+                           8 * ngx_pagesize / 1024);
         return NGX_CONF_ERROR;
     }
 
@@ -235,7 +238,8 @@ ngx_http_ratelimit_redis_conf_zone_rate(ngx_conf_t *cf, ngx_str_t *value,
 
     if (args->zone->nrates == NGX_LIMITER_MAX_RATES) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "too many rates at \"%V\", a zone has at most %d",
+                           "too many rates at \"%V\" of "
+                           "\"ratelimit_redis_zone\", a zone has at most %d",
                            value, NGX_LIMITER_MAX_RATES);
         return NGX_CONF_ERROR;
     }
@@ -274,8 +278,9 @@ ngx_http_ratelimit_redis_conf_zone_parse(ngx_conf_t *cf, ngx_str_t *value,
     }
 
     if (rc != NGX_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid rate \"%V\": %s",
-                           value, err);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid rate \"%V\" of "
+                           "\"ratelimit_redis_zone\": %s", value, err);
         return NGX_CONF_ERROR;
     }
 
@@ -283,7 +288,8 @@ ngx_http_ratelimit_redis_conf_zone_parse(ngx_conf_t *cf, ngx_str_t *value,
 
         if (other->value == NULL && other->rate.period == rate->rate.period) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "duplicate rate \"%V\": the zone has a rate "
+                               "duplicate rate \"%V\" of "
+                               "\"ratelimit_redis_zone\": the zone has a rate "
                                "for the same time", value);
             return NGX_CONF_ERROR;
         }

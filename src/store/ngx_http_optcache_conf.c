@@ -555,6 +555,24 @@ ngx_http_optcache_conf_gzip_level(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 char *
+ngx_http_optcache_conf_gzip_min_length(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    return ngx_http_optcache_conf_expect(cf, cmd, conf, ngx_conf_set_size_slot,
+                         "a number of bytes, k or m");
+}
+
+
+char *
+ngx_http_optcache_conf_lock_timeout(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    return ngx_http_optcache_conf_expect(cf, cmd, conf, ngx_conf_set_msec_slot,
+                         "a time");
+}
+
+
+char *
 ngx_http_optcache_conf_expect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf,
     ngx_http_optcache_conf_slot_pt slot, const char *expected)
 {
@@ -577,9 +595,13 @@ ngx_http_optcache_conf_expect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf,
 
     cf->log = log;
 
-    if (rv != NGX_CONF_ERROR) {
+    if (rv == NGX_CONF_OK
+        || (rv != NGX_CONF_ERROR && ngx_strcmp(rv, "is duplicate") == 0))
+    {
         return rv;
     }
+
+    /* or a text that does not tell the value, as "invalid number" */
 
     value = cf->args->elts;
 

@@ -54,6 +54,10 @@ char *ngx_http_optcache_conf_use_stale(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_optcache_conf_gzip_level(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_optcache_conf_gzip_min_length(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_optcache_conf_lock_timeout(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 char *ngx_http_optcache_conf_set_cookie(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -80,10 +84,10 @@ ngx_uint_t ngx_http_optcache_conf_has_variable(ngx_conf_t *cf,
     const char *name);
 
 /*
- * Returns what a slot of nginx returns.  For NGX_CONF_ERROR the value, the
- * directive and what was expected are logged, which the slot does not say: in
- * its place, but for one of several values, or of bits, which may be given
- * twice; then the slot has said which.
+ * Returns NGX_CONF_OK, "is duplicate" or NGX_CONF_ERROR.  For the last the
+ * value, the directive and what was expected are logged, which the slot does
+ * not say: in its place, but for one of several values, or of bits, which may
+ * be given twice; then the slot has said which.
  */
 
 typedef char *(*ngx_http_optcache_conf_slot_pt)(ngx_conf_t *cf,
