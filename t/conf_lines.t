@@ -40,6 +40,8 @@ my @cases = (
         "token_jwt_keys $dir/nosuch; # HERE"],
     ['must be a file of at most', "token_jwt_keys $dir; # HERE", '', ''],
     ['not valid JSON', '', "token_jwt_keys $dir/broken; # HERE", ''],
+    ['no key of it can be used', '', "token_jwt_keys $dir/es256;",
+        'token_jwt_algorithms HS256;', 'location'],
     ['are not used, the first', '', "token_jwt_keys $dir/some; # HERE", ''],
 
     ['"optcache_user x" is the same user', $basic, '',
@@ -66,6 +68,8 @@ my @cases = (
 $t->plan(scalar @cases);
 
 $t->write_file('broken', '{');
+$t->write_file('es256', '{"keys":[' . JSON::PP->new()->encode($ec->jwk())
+                        . ']}');
 $t->write_file('some', '{"keys":[{"kty":"XYZ"},'
                        . JSON::PP->new()->encode($ec->jwk()) . ']}');
 

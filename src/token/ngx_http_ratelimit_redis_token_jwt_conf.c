@@ -25,7 +25,8 @@
 static ngx_uint_t ngx_http_ratelimit_redis_token_jwt_conf_variable(
     ngx_str_t *value);
 static ngx_token_keys_t *ngx_http_ratelimit_redis_token_jwt_conf_load(
-    ngx_conf_t *cf, ngx_http_ratelimit_redis_loc_conf_t *conf);
+    ngx_conf_t *cf, ngx_http_ratelimit_redis_loc_conf_t *conf,
+    ngx_http_line_t *line);
 static ngx_int_t ngx_http_ratelimit_redis_token_jwt_conf_bytes(ngx_conf_t *cf,
     ngx_str_t *name, ngx_http_line_t *line, ngx_str_t *bytes);
 static void ngx_http_ratelimit_redis_token_jwt_conf_warn(ngx_conf_t *cf,
@@ -215,6 +216,7 @@ ngx_http_ratelimit_redis_token_jwt_conf_merge(ngx_conf_t *cf,
     u_char                                 id[NGX_TOKEN_DIGEST];
     ngx_str_t                             *parameter;
     ngx_uint_t                             i;
+    ngx_http_line_t                       *line;
     ngx_http_token_jwt_t                  *jwt;
     ngx_http_ratelimit_redis_main_conf_t  *rmcf;
 
@@ -222,9 +224,17 @@ ngx_http_ratelimit_redis_token_jwt_conf_merge(ngx_conf_t *cf,
         conf->token_since = prev->token_since;
     }
 
+    line = &conf->token_jwt_line;
+
     if (conf->token_jwt_file.data == NULL) {
         conf->token_jwt_file = prev->token_jwt_file;
         conf->token_jwt_line = prev->token_jwt_line;
+
+        /* keys that were right for another level may not be so for this one */
+
+        if (conf->token_jwt_algorithms != NGX_CONF_UNSET_UINT) {
+            line = &conf->line;
+        }
     }
 
     ngx_conf_merge_uint_value(conf->token_jwt_algorithms,
@@ -254,7 +264,7 @@ ngx_http_ratelimit_redis_token_jwt_conf_merge(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    jwt->keys = ngx_http_ratelimit_redis_token_jwt_conf_load(cf, conf);
+    jwt->keys = ngx_http_ratelimit_redis_token_jwt_conf_load(cf, conf, line);
     if (jwt->keys == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -289,11 +299,14 @@ ngx_http_ratelimit_redis_token_jwt_conf_merge(ngx_conf_t *cf,
 }
 
 
-/* Each file is read once, however many locations name it. */
+/*
+ * Each file is read once, however many locations name it.  The line is that of
+ * a mistake in what is in it.
+ */
 
 static ngx_token_keys_t *
 ngx_http_ratelimit_redis_token_jwt_conf_load(ngx_conf_t *cf,
-    ngx_http_ratelimit_redis_loc_conf_t *conf)
+    ngx_http_ratelimit_redis_loc_conf_t *conf, ngx_http_line_t *line)
 {
     ngx_str_t                              bytes, err, *name;
     ngx_uint_t                             i;
@@ -334,7 +347,7 @@ ngx_http_ratelimit_redis_token_jwt_conf_load(ngx_conf_t *cf,
             ngx_str_set(&err, "no memory");
         }
 
-        ngx_http_line_log(NGX_LOG_EMERG, cf, 0, &conf->token_jwt_line,
+        ngx_http_line_log(NGX_LOG_EMERG, cf, 0, line,
                           "\"token_jwt_keys\" \"%V\": %V", name, &err);
         return NULL;
     }
