@@ -194,7 +194,7 @@ my @good = (
     'rate=9r/s algorithm=sliding_window cost=9 charge=$upstream_http_x',
 );
 
-my $t = Test::Nginx->new()->plan(@bad + @good + 2);
+my $t = Test::Nginx->new()->plan(@bad + @good + 3);
 
 ###############################################################################
 
@@ -223,6 +223,12 @@ for (@good) {
 is(($t->conf_check(http => "ratelimit_redis zone=a; $z",
                    location => 'ratelimit_redis zone=a stage=access;'))[0], 0,
     'a zone that comes later');
+
+# what the module keeps for itself is no name that a zone could have
+
+is(($t->conf_check(http => 'ratelimit_redis_server unix:/tmp/r;'
+        . ' ratelimit_redis_zone $arg_a zone=ratelimit_redis_fleet:32k'
+        . ' rate=1r/s;', location => ''))[0], 0, 'any name');
 
 # everything at once
 

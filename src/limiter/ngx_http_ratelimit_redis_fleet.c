@@ -26,18 +26,13 @@ ngx_http_ratelimit_redis_fleet_conf(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
-    ngx_str_set(&name, "ratelimit_redis_fleet");
+    /* no ratelimit_redis_zone has a colon in its name */
+
+    ngx_str_set(&name, "ratelimit_redis:fleet");
 
     rmcf->fleet = ngx_shared_memory_add(cf, &name, 8 * ngx_pagesize,
                                         &ngx_http_ratelimit_redis_module);
     if (rmcf->fleet == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (rmcf->fleet->data) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "zone \"%V\" of \"ratelimit_redis_zone\" has a "
-                           "name that the module needs itself", &name);
         return NGX_CONF_ERROR;
     }
 
