@@ -244,6 +244,12 @@ ngx_http_optcache_advice_host(ngx_conf_t *cf, ngx_http_place_t *place,
 
     for (i = 0; &other[i] < place; i++) {
 
+        /* there may be thousands of locations, and each is compared with all */
+
+        if (other[i].srv_conf == place->srv_conf) {
+            continue;
+        }
+
         oolcf = other[i].loc_conf[ngx_http_optcache_module.ctx_index];
         ocscf = other[i].srv_conf[ngx_http_core_module.ctx_index];
 
