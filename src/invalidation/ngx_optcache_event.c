@@ -415,20 +415,26 @@ ngx_optcache_event_flag(ngx_str_t *value)
 static ngx_int_t
 ngx_optcache_event_hex_read(ngx_str_t *text, uint64_t *number)
 {
-    ngx_int_t  high, low;
+    ngx_int_t   n;
+    ngx_uint_t  i;
 
     if (text->len != NGX_OPTCACHE_EVENT_HEX) {
         return NGX_DECLINED;
     }
 
-    high = ngx_hextoi(text->data, 8);
-    low = ngx_hextoi(text->data + 8, 8);
+    *number = 0;
 
-    if (high == NGX_ERROR || low == NGX_ERROR) {
-        return NGX_DECLINED;
+    /* ngx_hextoi() reads what an ngx_int_t holds, which may be 31 bits */
+
+    for (i = 0; i < NGX_OPTCACHE_EVENT_HEX; i += 4) {
+        n = ngx_hextoi(text->data + i, 4);
+
+        if (n == NGX_ERROR) {
+            return NGX_DECLINED;
+        }
+
+        *number = *number << 16 | (uint64_t) n;
     }
-
-    *number = (uint64_t) high << 32 | (uint64_t) low;
 
     return NGX_OK;
 }
