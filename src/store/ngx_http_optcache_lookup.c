@@ -218,7 +218,7 @@ ngx_http_optcache_lookup_found(ngx_http_request_t *r,
     now = ngx_time();
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "optcache l%ui entry, status:%ui age:%T lifetime:%uD",
+                   "optcache l%ui entry, status:%ui age:%L lifetime:%uD",
                    (ngx_uint_t) layer, ctx->entry.status,
                    ngx_optcache_entry_age(&ctx->entry, now),
                    ctx->entry.lifetime);
@@ -281,7 +281,7 @@ ngx_http_optcache_lookup_reuse(ngx_http_request_t *r,
     ngx_http_rfc9111_control_init(&response);
 
     response.must_revalidate =
-                ngx_optcache_entry_staleness(e, now) > (time_t) e->max_stale
+                ngx_optcache_entry_staleness(e, now) > e->max_stale
                 || e->max_stale == 0;
 
     return ngx_http_rfc9111_reuse(ctx->asked, &response, ctx->key.shared,

@@ -567,17 +567,17 @@ static ngx_int_t
 ngx_http_optcache_send_age(ngx_http_request_t *r, ngx_optcache_entry_t *e)
 {
     u_char     *p, *last;
-    time_t      n;
+    int64_t     n;
     ngx_str_t   value;
 
     static ngx_str_t  age = ngx_string("Age");
 
-    p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    last = p + NGX_TIME_T_LEN;
+    last = p + NGX_INT64_LEN;
     p = last;
 
     /* never below 0; ngx_sprintf() costs more than a header line */

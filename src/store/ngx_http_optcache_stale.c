@@ -92,11 +92,11 @@ ngx_http_optcache_stale_error(ngx_http_request_t *r,
 static ngx_uint_t
 ngx_http_optcache_stale_within(ngx_http_optcache_ctx_t *ctx, int64_t window)
 {
-    time_t  stale;
+    int64_t  stale;
 
     stale = ngx_optcache_entry_staleness(&ctx->entry, ngx_time());
 
-    return stale <= window && stale <= (time_t) ctx->entry.max_stale
+    return stale <= window && stale <= ctx->entry.max_stale
            && ctx->entry.max_stale;
 }
 

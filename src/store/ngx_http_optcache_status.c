@@ -20,7 +20,7 @@
 
 #define NGX_HTTP_OPTCACHE_STATUS_LEN                                          \
     (sizeof("Optcache; fwd=vary-miss; fwd-status=; stored; ttl=; detail=L1")   \
-     + NGX_INT_T_LEN + NGX_TIME_T_LEN)
+     + NGX_INT_T_LEN + NGX_INT64_LEN)
 
 
 static ngx_int_t ngx_http_optcache_status_x(ngx_http_request_t *r,
@@ -182,16 +182,16 @@ ngx_http_optcache_status_add(ngx_http_request_t *r,
 static u_char *
 ngx_http_optcache_status_hit(u_char *p, ngx_http_optcache_ctx_t *ctx)
 {
-    time_t  ttl;
+    int64_t  ttl;
 
     /* RFC 9211, 2.6: of a stale one it is negative */
 
-    ttl = (time_t) ctx->entry.lifetime
+    ttl = ctx->entry.lifetime
           - ngx_optcache_entry_age(&ctx->entry, ngx_time());
 
     /* RFC 9211, 2.5: answered by what another one was sent on for */
 
-    return ngx_sprintf(p, "; %s; ttl=%T; detail=%s",
+    return ngx_sprintf(p, "; %s; ttl=%L; detail=%s",
                        ctx->collapsed ? "fwd=miss; collapsed" : "hit", ttl,
                        (ctx->layer == NGX_HTTP_OPTCACHE_L1) ? "L1" : "L2");
 }

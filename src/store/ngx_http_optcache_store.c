@@ -117,8 +117,8 @@ ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
     ngx_optcache_l1_t *zone, ngx_pool_t *pool, ngx_optcache_entry_t *e,
     ngx_uint_t replace)
 {
-    time_t                use;
-    u_char                ttl[NGX_TIME_T_LEN];
+    u_char                ttl[NGX_INT64_LEN];
+    int64_t               use;
     ngx_str_t             argv[6];
     ngx_optcache_l1_t    *counted;
     ngx_redis_command_t  *cmd;
@@ -166,7 +166,7 @@ ngx_http_optcache_store_l2(ngx_http_optcache_main_conf_t *omcf,
 
     ngx_str_set(&argv[3], "EX");
     argv[4].data = ttl;
-    argv[4].len = ngx_sprintf(ttl, "%T", use) - ttl;
+    argv[4].len = ngx_sprintf(ttl, "%L", use) - ttl;
 
     ngx_str_set(&argv[5], "XX");
 

@@ -78,12 +78,12 @@ ngx_http_optcache_age_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    v->data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+    v->data = ngx_pnalloc(r->pool, NGX_INT64_LEN);
     if (v->data == NULL) {
         return NGX_ERROR;
     }
 
-    v->len = ngx_sprintf(v->data, "%T",
+    v->len = ngx_sprintf(v->data, "%L",
                          ngx_optcache_entry_age(&ctx->entry, ngx_time()))
              - v->data;
     v->valid = 1;

@@ -24,7 +24,7 @@
 #define NGX_OPTCACHE_ENTRY_AHEAD  5
 
 
-static ngx_rare time_t ngx_optcache_entry_age_ahead(ngx_optcache_entry_t *e,
+static ngx_rare int64_t ngx_optcache_entry_age_ahead(ngx_optcache_entry_t *e,
     time_t now);
 static uint32_t ngx_optcache_entry_longer(uint32_t window, uint32_t more);
 static ngx_uint_t ngx_optcache_entry_status(ngx_optcache_entry_t *e);
@@ -43,20 +43,20 @@ static uint32_t ngx_optcache_get32(u_char *p);
 static uint64_t ngx_optcache_get64(u_char *p);
 
 
-time_t
+int64_t
 ngx_optcache_entry_age(ngx_optcache_entry_t *e, time_t now)
 {
     if (ngx_rarely(e->date > now)) {
         return ngx_optcache_entry_age_ahead(e, now);
     }
 
-    return (time_t) e->age + (now - e->date);
+    return (int64_t) e->age + (now - e->date);
 }
 
 
 /* A clock that was set back does not make an entry younger. */
 
-static time_t
+static int64_t
 ngx_optcache_entry_age_ahead(ngx_optcache_entry_t *e, time_t now)
 {
     return ngx_optcache_entry_ahead(e, now) ? ngx_max(e->age, e->lifetime)
@@ -76,16 +76,16 @@ ngx_optcache_entry_ahead(ngx_optcache_entry_t *e, time_t now)
 ngx_uint_t
 ngx_optcache_entry_fresh(ngx_optcache_entry_t *e, time_t now)
 {
-    return ngx_optcache_entry_age(e, now) < (time_t) e->lifetime;
+    return ngx_optcache_entry_age(e, now) < e->lifetime;
 }
 
 
-time_t
+int64_t
 ngx_optcache_entry_staleness(ngx_optcache_entry_t *e, time_t now)
 {
-    time_t  stale;
+    int64_t  stale;
 
-    stale = ngx_optcache_entry_age(e, now) - (time_t) e->lifetime;
+    stale = ngx_optcache_entry_age(e, now) - e->lifetime;
 
     return ngx_max(stale, 0);
 }
@@ -139,15 +139,15 @@ ngx_optcache_entry_tagged(ngx_optcache_entry_t *e)
 }
 
 
-time_t
+int64_t
 ngx_optcache_entry_use(ngx_optcache_entry_t *e, time_t now)
 {
-    time_t  left, stale;
+    int64_t  left, stale;
 
-    left = (time_t) e->lifetime - ngx_optcache_entry_age(e, now);
+    left = e->lifetime - ngx_optcache_entry_age(e, now);
 
     stale = ngx_max(e->stale_while_revalidate, e->stale_if_error);
-    stale = ngx_min(stale, (time_t) e->max_stale);
+    stale = ngx_min(stale, e->max_stale);
 
     if (stale < NGX_OPTCACHE_ENTRY_KEEP
         && e->status && ngx_optcache_entry_tagged(e))
@@ -162,12 +162,12 @@ ngx_optcache_entry_use(ngx_optcache_entry_t *e, time_t now)
 void
 ngx_optcache_entry_soften(ngx_optcache_entry_t *e, time_t now)
 {
-    time_t    age;
+    int64_t   age;
     uint32_t  left;
 
     age = ngx_optcache_entry_age(e, now);
 
-    if (age >= (time_t) e->lifetime) {
+    if (age >= e->lifetime) {
         return;
     }
 
@@ -265,6 +265,7 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     time_t now, ngx_optcache_entry_t *e)
 {
     u_char                *p;
+    int64_t                date, last_modified;
     uint64_t               len;
     ngx_optcache_field_t   field;
 
@@ -279,8 +280,8 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     e->status = ngx_optcache_get32(p + 8);
     e->age = ngx_optcache_get32(p + 12);
     e->lifetime = ngx_optcache_get32(p + 16);
-    e->date = (time_t) ngx_optcache_get64(p + 20);
-    e->last_modified = (time_t) ngx_optcache_get64(p + 28);
+    date = ngx_optcache_get64(p + 20);
+    last_modified = ngx_optcache_get64(p + 28);
     e->max_stale = ngx_optcache_get32(p + 36);
     e->stale_while_revalidate = ngx_optcache_get32(p + 40);
     e->stale_if_error = ngx_optcache_get32(p + 44);
@@ -303,9 +304,9 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     if (len != value->len
         || !ngx_optcache_entry_status(e)
         || !ngx_optcache_entry_marks(e)
-        || e->date < 0
-        || e->last_modified < -1
-        || e->last_modified > NGX_OPTCACHE_TIME_MAX
+        || date < 0
+        || last_modified < -1
+        || last_modified > NGX_OPTCACHE_TIME_MAX
         || e->head.len > NGX_OPTCACHE_HEAD_MAX)
     {
         return NGX_DECLINED;
@@ -314,6 +315,12 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     if (ngx_optcache_entry_sum(value) != ngx_optcache_get32(p + 4)) {
         return NGX_DECLINED;
     }
+
+    /* one that time_t has no room for is ahead, or none that is understood */
+
+    e->date = (time_t) ngx_min(date, NGX_MAX_TIME_T_VALUE);
+    e->last_modified = ((time_t) last_modified == last_modified)
+                       ? (time_t) last_modified : -1;
 
     e->key.data = p + NGX_OPTCACHE_ENTRY_HEADER;
     e->head.data = e->key.data + e->key.len + e->ntags * sizeof(uint64_t);

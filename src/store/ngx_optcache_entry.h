@@ -113,7 +113,7 @@ ngx_uint_t ngx_optcache_entry_ahead(ngx_optcache_entry_t *e, time_t now);
  * that is dated ahead it is its lifetime at least.
  */
 
-time_t ngx_optcache_entry_age(ngx_optcache_entry_t *e, time_t now);
+int64_t ngx_optcache_entry_age(ngx_optcache_entry_t *e, time_t now);
 
 /* Whether an entry is fresh at "now" (RFC 9111, 4.2). */
 
@@ -121,7 +121,7 @@ ngx_uint_t ngx_optcache_entry_fresh(ngx_optcache_entry_t *e, time_t now);
 
 /* For how many seconds an entry has been stale at "now"; 0 when it is fresh. */
 
-time_t ngx_optcache_entry_staleness(ngx_optcache_entry_t *e, time_t now);
+int64_t ngx_optcache_entry_staleness(ngx_optcache_entry_t *e, time_t now);
 
 /*
  * Finds the first field of this id, NGX_OPTCACHE_FIELD_OTHER excepted.
@@ -140,7 +140,7 @@ ngx_uint_t ngx_optcache_entry_validator(ngx_optcache_entry_t *e);
  * is fresh, may be used stale, or can be validated.
  */
 
-time_t ngx_optcache_entry_use(ngx_optcache_entry_t *e, time_t now);
+int64_t ngx_optcache_entry_use(ngx_optcache_entry_t *e, time_t now);
 
 /*
  * Makes an entry one whose freshness has ended at "now"; one that may be used
