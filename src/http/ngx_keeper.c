@@ -34,7 +34,7 @@ ngx_keeper_is(ngx_keeper_t *keeper, uint64_t now, uint64_t late)
         }
     }
 
-    keeper->beat = now;
+    ngx_shared_number_set(&keeper->beat, now);
 
     return 1;
 }
@@ -47,8 +47,11 @@ ngx_keeper_there(ngx_keeper_t *keeper, uint64_t now, uint64_t late)
 
     pid = keeper->pid;
 
+    /* it may have called after "now" was looked at */
+
     return pid
-           && now - keeper->beat < late
+           && (int64_t) (now - ngx_shared_number_get(&keeper->beat))
+              < (int64_t) late
            && (kill((ngx_pid_t) pid, 0) == 0 || ngx_errno != ESRCH);
 }
 

@@ -19,12 +19,14 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_shared_number.h"
+
 
 /* in shared memory, zeroed at first */
 
 typedef struct {
     ngx_atomic_t              pid;
-    ngx_atomic_t              beat;      /* ms, when it did so last */
+    ngx_shared_number_t       beat;      /* ms, when it did so last */
 } ngx_keeper_t;
 
 

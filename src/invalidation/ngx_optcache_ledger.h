@@ -77,7 +77,7 @@ typedef enum {
 
 typedef struct {
     ngx_atomic_t              up;        /* pid of who reads it; 0: cut off */
-    ngx_atomic_t              heard;     /* ms, ngx_redis_tracking_now() */
+    ngx_shared_number_t       heard;     /* ms, ngx_redis_tracking_now() */
     ngx_atomic_t              since;     /* epoch s, of being so */
     ngx_atomic_t              events;    /* applied, all sources */
     ngx_atomic_t              gaps;      /* times events may have been lost */

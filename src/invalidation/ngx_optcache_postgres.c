@@ -164,7 +164,8 @@ ngx_optcache_postgres_cut(ngx_optcache_postgres_shm_t *shm)
 
     now = ngx_redis_tracking_now();
 
-    return now - shm->keeper.beat >= NGX_OPTCACHE_POSTGRES_CUT
+    return now - ngx_shared_number_get(&shm->keeper.beat)
+           >= NGX_OPTCACHE_POSTGRES_CUT
            && !ngx_keeper_there(&shm->keeper, now, NGX_OPTCACHE_POSTGRES_LATE);
 }
 
@@ -460,14 +461,15 @@ ngx_optcache_postgres_state(ngx_optcache_postgres_t *op, ngx_uint_t state)
 void
 ngx_optcache_postgres_deaf(ngx_optcache_postgres_t *op, ngx_uint_t deaf)
 {
-    uint64_t                      now;
+    uint64_t                      now, since;
     ngx_optcache_postgres_shm_t  *shm;
 
     shm = op->shm;
     now = ngx_redis_tracking_now();
+    since = ngx_shared_number_get(&shm->deaf);
 
-    if (deaf && !shm->deaf) {
-        shm->deaf = now;
+    if (deaf && !since) {
+        ngx_shared_number_set(&shm->deaf, now);
 
         ngx_log_error(NGX_LOG_WARN, op->log, 0,
                       "postgres of \"optcache_postgres\" does not deliver "
@@ -475,12 +477,12 @@ ngx_optcache_postgres_deaf(ngx_optcache_postgres_t *op, ngx_uint_t deaf)
                       "it is asked each second instead");
     }
 
-    if (!deaf && shm->deaf) {
+    if (!deaf && since) {
         ngx_log_error(NGX_LOG_NOTICE, op->log, 0,
                       "postgres of \"optcache_postgres\" delivers "
                       "notifications again after %uLms",
-                      now - (uint64_t) shm->deaf);
-        shm->deaf = 0;
+                      now - since);
+        ngx_shared_number_set(&shm->deaf, 0);
     }
 
     if (op->greeted) {

@@ -84,14 +84,14 @@ typedef struct {
 
     ngx_atomic_t                 state;
     ngx_atomic_t                 since;  /* epoch s, of being so */
-    ngx_atomic_t                 deaf;   /* notifications do not come, since
+    ngx_shared_number_t          deaf;   /* notifications do not come, since
                                             that ms; 0: they do */
     ngx_atomic_t                 pooled; /* somebody is in between */
-    ngx_atomic_t                 heard;  /* ms of ngx_redis_tracking_now(),
+    ngx_shared_number_t          heard;  /* ms of ngx_redis_tracking_now(),
                                             when all was read last; 0: never */
-    ngx_atomic_t                 id;     /* the greatest of all rows read */
+    ngx_shared_number_t          id;     /* the greatest of all rows read */
     ngx_atomic_t                 told;   /* rows, ever */
-    ngx_atomic_t                 lag;    /* ms, from when the last row was
+    ngx_shared_number_t          lag;    /* ms, from when the last row was
                                             written until it was read */
     ngx_atomic_t                 lost;   /* times all was invalidated */
     ngx_atomic_t                 odd;    /* rows not understood */

@@ -457,6 +457,6 @@ ngx_optcache_postgres_greeted(ngx_optcache_postgres_t *op)
     op->greeted = 1;
     op->busy = 0;
 
-    ngx_optcache_postgres_deaf(op, op->shm->deaf);
+    ngx_optcache_postgres_deaf(op, ngx_shared_number_get(&op->shm->deaf) != 0);
     ngx_optcache_postgres_next(op);
 }

@@ -288,7 +288,7 @@ ngx_optcache_postgres_row(ngx_optcache_postgres_t *op, PGresult *result,
 {
     u_char                         age[NGX_OPTCACHE_POSTGRES_NUMBER];
     u_char                         name[NGX_OPTCACHE_POSTGRES_ONCE];
-    ngx_int_t                      ms, id;
+    int64_t                        ms, id;
     ngx_optcache_event_t           event;
     ngx_optcache_postgres_row_t   *row;
 
@@ -317,13 +317,15 @@ ngx_optcache_postgres_row(ngx_optcache_postgres_t *op, PGresult *result,
 
     (void) ngx_cpystrn(op->xact, row->xact, NGX_OPTCACHE_POSTGRES_NUMBER);
 
-    ms = ngx_atoi(age, ngx_strlen(age));
-    id = ngx_atoi(row->id, ngx_strlen(row->id));
+    /* off_t has 64 bits everywhere */
 
-    op->shm->lag = (ms == NGX_ERROR) ? 0 : ms;
+    ms = ngx_atoof(age, ngx_strlen(age));
+    id = ngx_atoof(row->id, ngx_strlen(row->id));
 
-    if (id > (ngx_int_t) op->shm->id) {
-        op->shm->id = id;
+    ngx_shared_number_set(&op->shm->lag, (ms == NGX_ERROR) ? 0 : ms);
+
+    if (id > (int64_t) ngx_shared_number_get(&op->shm->id)) {
+        ngx_shared_number_set(&op->shm->id, id);
     }
 
     (void) ngx_snprintf(name, sizeof(name), "%s-%s-%s%Z", row->id, row->xact,
@@ -586,7 +588,8 @@ ngx_optcache_postgres_finish(ngx_optcache_postgres_t *op)
                       "invalidated", op->odd);
     }
 
-    if (op->look && op->rows && !op->woken && !op->notified && !shm->deaf) {
+    if (op->look && op->rows && !op->woken && !op->notified
+        && !ngx_shared_number_get(&shm->deaf)) {
         op->suspect = now + NGX_OPTCACHE_POSTGRES_SUSPECTED;
     }
 
@@ -598,10 +601,10 @@ ngx_optcache_postgres_finish(ngx_optcache_postgres_t *op)
 
     (void) ngx_atomic_fetch_add(&shm->told, op->rows);
     (void) ngx_atomic_fetch_add(&shm->odd, op->odd);
-    shm->heard = now;
+    ngx_shared_number_set(&shm->heard, now);
 
     op->busy = 0;
-    op->look = now + (shm->deaf || shm->pooled
+    op->look = now + (ngx_shared_number_get(&shm->deaf) || shm->pooled
                       ? NGX_OPTCACHE_POSTGRES_POLLED
                       : NGX_OPTCACHE_POSTGRES_LISTENED);
 

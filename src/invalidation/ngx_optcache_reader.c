@@ -153,7 +153,7 @@ ngx_optcache_reader_trusted(ngx_optcache_ledger_t *ledger)
     stream = ngx_optcache_ledger_stream(ledger);
 
     /* before the time is looked at, or it might be later */
-    heard = stream->heard;
+    heard = ngx_shared_number_get(&stream->heard);
 
     return stream->up
            && ngx_redis_tracking_now() - heard < NGX_REDIS_TRACKING_TRUST;
@@ -165,7 +165,8 @@ ngx_optcache_reader_cut(ngx_optcache_ledger_t *ledger)
 {
     uint64_t  heard;
 
-    heard = ngx_optcache_ledger_stream(ledger)->heard;
+    heard = ngx_shared_number_get(
+                                  &ngx_optcache_ledger_stream(ledger)->heard);
 
     return ngx_redis_tracking_now() - heard >= NGX_OPTCACHE_READER_CUT;
 }
@@ -313,7 +314,8 @@ ngx_optcache_reader_heard_handler(void *data, ngx_msec_t age)
     if (!reader->behind
         && reader->stream->up == (ngx_atomic_uint_t) ngx_pid)
     {
-        reader->stream->heard = ngx_redis_tracking_now() - age;
+        ngx_shared_number_set(&reader->stream->heard,
+                              ngx_redis_tracking_now() - age);
     }
 }
 
@@ -483,7 +485,7 @@ ngx_optcache_reader_read(ngx_optcache_reader_t *reader)
     uint64_t  now;
 
     reader->behind = 0;
-    reader->stream->heard = reader->asked;
+    ngx_shared_number_set(&reader->stream->heard, reader->asked);
 
     if (reader->stream->up != (ngx_atomic_uint_t) ngx_pid) {
         ngx_optcache_reader_set_up(reader, 1);

@@ -248,11 +248,12 @@ ngx_limiter_fleet_timer_handler(ngx_event_t *ev)
 static void
 ngx_limiter_fleet_mind(ngx_limiter_fleet_t *fleet, uint64_t now)
 {
-    if (fleet->shm->away == 0 || ngx_limiter_fleet_settling(fleet, now)) {
+    if (ngx_shared_number_get(&fleet->shm->away) == 0
+        || ngx_limiter_fleet_settling(fleet, now)) {
         return;
     }
 
-    fleet->shm->away = 0;
+    ngx_shared_number_set(&fleet->shm->away, 0);
 
     /* not before it is known whether Redis has forgotten the rest */
 
@@ -284,7 +285,9 @@ ngx_limiter_fleet_beat(ngx_limiter_fleet_t *fleet)
     argv[4].len = NGX_LIMITER_FLEET_ID;
 
     argv[5].data = stamp;
-    argv[5].len = ngx_sprintf(stamp, "%uA", fleet->shm->stamp) - stamp;
+    argv[5].len = ngx_sprintf(stamp, "%uL",
+                              ngx_shared_number_get(&fleet->shm->stamp))
+                  - stamp;
 
     fleet->sent = ngx_limiter_fleet_era(fleet);
 
@@ -323,7 +326,7 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
         shm->rank = reply->element[1]->integer;
     }
 
-    shm->heard = now;
+    ngx_shared_number_set(&shm->heard, now);
 
     resets = reply->element[2]->integer;
     known = reply->element[3]->integer;
@@ -343,7 +346,7 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
     }
 
     shm->known = 1;
-    shm->stamp = reply->element[4]->integer;
+    ngx_shared_number_set(&shm->stamp, reply->element[4]->integer);
     shm->sure = fleet->sent;
 
     if (lost) {
@@ -463,8 +466,14 @@ ngx_limiter_fleet_share(ngx_limiter_fleet_t *fleet, uint32_t hash,
 void
 ngx_limiter_fleet_away(ngx_limiter_fleet_t *fleet, uint64_t now)
 {
-    if ((int64_t) (now - fleet->shm->away) >= NGX_LIMITER_FLEET_AWAY) {
-        fleet->shm->away = now;
+    ngx_shared_number_t  *away;
+
+    away = &fleet->shm->away;
+
+    if ((int64_t) (now - ngx_shared_number_get(away))
+        >= NGX_LIMITER_FLEET_AWAY)
+    {
+        ngx_shared_number_set(away, now);
     }
 }
 
@@ -474,7 +483,7 @@ ngx_limiter_fleet_settling(ngx_limiter_fleet_t *fleet, uint64_t now)
 {
     uint64_t  away;
 
-    away = fleet->shm->away;
+    away = ngx_shared_number_get(&fleet->shm->away);
 
     return away
            && (int64_t) (now - away) < NGX_LIMITER_FLEET_SETTLE
@@ -535,7 +544,7 @@ ngx_limiter_fleet_rank(ngx_limiter_fleet_t *fleet)
 uint64_t
 ngx_limiter_fleet_heard(ngx_limiter_fleet_t *fleet)
 {
-    return fleet->shm->heard;
+    return ngx_shared_number_get(&fleet->shm->heard);
 }
 
 

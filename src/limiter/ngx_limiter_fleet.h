@@ -48,11 +48,11 @@ typedef struct {
     ngx_atomic_t              resets;    /* as last read */
     ngx_atomic_t              known;     /* this host has told Redis of itself
                                             and no answer has denied it */
-    ngx_atomic_t              stamp;     /* ms, of the clock of Redis: when it
+    ngx_shared_number_t       stamp;     /* ms, of the clock of Redis: when it
                                             saw this host last */
     ngx_keeper_t              keeper;    /* the worker that minds it */
-    ngx_atomic_t              heard;     /* ms, when Redis answered last */
-    ngx_atomic_t              away;      /* ms, when it did not serve last; 0:
+    ngx_shared_number_t       heard;     /* ms, when Redis answered last */
+    ngx_shared_number_t       away;      /* ms, when it did not serve last; 0:
                                             all have settled since */
     ngx_atomic_t              sure;      /* the era of the last sign of life
                                             that was answered */

@@ -180,9 +180,8 @@ typedef enum {
 } ngx_limiter_tally_e;
 
 #define ngx_limiter_local_tally(zone, what, n)                                \
-    (void) ngx_atomic_fetch_add(ngx_limiter_table_counter((zone)->table,      \
-                                                          ngx_worker, what),  \
-                                n)
+    ngx_shared_number_add(ngx_limiter_table_counter((zone)->table,            \
+                                                    ngx_worker, what), n)
 
 uint64_t ngx_limiter_local_tallied(ngx_limiter_zone_t *zone,
     ngx_limiter_tally_e what);

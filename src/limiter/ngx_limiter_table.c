@@ -333,7 +333,7 @@ ngx_limiter_table_counted(ngx_limiter_table_t *table, ngx_uint_t i)
     sum = 0;
 
     for (k = 0; k < NGX_LIMITER_TABLE_COPIES; k++) {
-        sum += table->counters[k][i];
+        sum += ngx_shared_number_get(&table->counters[k][i]);
     }
 
     return sum;

@@ -36,6 +36,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_shared_number.h"
+
 
 #define NGX_LIMITER_TABLE_MAGIC    0x6f70746c      /* "optl" */
 #define NGX_LIMITER_TABLE_VERSION  6
@@ -73,7 +75,7 @@ typedef struct {
     uint64_t                  cycles;    /* configurations that named it */
     uint64_t                  cycle;     /* the last one that has a worker */
 
-    ngx_atomic_t              counters[NGX_LIMITER_TABLE_COPIES]
+    ngx_shared_number_t       counters[NGX_LIMITER_TABLE_COPIES]
                                       [NGX_LIMITER_TABLE_COUNTERS];
 
     u_char                    secret[NGX_LIMITER_TABLE_SECRET];

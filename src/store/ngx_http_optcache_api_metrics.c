@@ -296,7 +296,7 @@ ngx_http_optcache_api_metrics_stream(ngx_http_api_prometheus_t *p,
 
     ngx_http_optcache_api_metrics_heard(p, "optcache_stream_heard_seconds",
                       "Since the stream of invalidations was heard of last.",
-                      stream->heard);
+                      ngx_shared_number_get(&stream->heard));
 
     ngx_http_optcache_api_metrics_total(p, "optcache_stream_gaps_total",
                       "Times that invalidations may have been lost.",
@@ -336,11 +336,12 @@ ngx_http_optcache_api_metrics_postgres(ngx_http_api_prometheus_t *p,
     }
 
     ngx_http_optcache_api_metrics_heard(p, "optcache_postgres_heard_seconds",
-                      "Since all rows were read last.", sh->heard);
+                      "Since all rows were read last.",
+                      ngx_shared_number_get(&sh->heard));
 
     ngx_http_api_prometheus_gauge(p, "optcache_postgres_lag_seconds",
                       "From when the last row was written until it was read.");
-    ngx_http_api_prometheus_msec(p, sh->lag);
+    ngx_http_api_prometheus_msec(p, ngx_shared_number_get(&sh->lag));
 
     ngx_http_optcache_api_metrics_total(p, "optcache_postgres_told_total",
                       "Rows whose invalidations are in force.", sh->told);

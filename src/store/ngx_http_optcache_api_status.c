@@ -161,7 +161,8 @@ ngx_http_optcache_api_stream(ngx_http_api_json_t *json,
 
     ngx_http_optcache_api_known(json, "since", stream->since, stream->since);
     ngx_http_api_json_string(json, "position", &position);
-    ngx_http_optcache_api_heard(json, stream->heard);
+    ngx_http_optcache_api_heard(json,
+                                ngx_shared_number_get(&stream->heard));
     ngx_http_api_json_number(json, "gaps", stream->gaps);
     ngx_http_api_json_number(json, "failed", stream->failed);
     ngx_http_api_json_end(json);
@@ -215,13 +216,13 @@ ngx_http_optcache_api_postgres(ngx_http_api_json_t *json,
                              ngx_optcache_postgres_state_name(
                                              ngx_optcache_postgres_now(sh)));
     ngx_http_optcache_api_known(json, "since", sh->since, sh->since);
-    ngx_http_optcache_api_heard(json, sh->heard);
-    ngx_http_api_json_number(json, "id", sh->id);
+    ngx_http_optcache_api_heard(json, ngx_shared_number_get(&sh->heard));
+    ngx_http_api_json_number(json, "id", ngx_shared_number_get(&sh->id));
     ngx_http_api_json_number(json, "told", sh->told);
-    ngx_http_api_json_number(json, "lag", sh->lag);
+    ngx_http_api_json_number(json, "lag", ngx_shared_number_get(&sh->lag));
     ngx_http_api_json_number(json, "lost", sh->lost);
     ngx_http_api_json_number(json, "odd", sh->odd);
-    ngx_http_api_json_flag(json, "deaf", sh->deaf);
+    ngx_http_api_json_flag(json, "deaf", ngx_shared_number_get(&sh->deaf) != 0);
     ngx_http_api_json_flag(json, "pooled", sh->pooled);
     ngx_http_api_json_end(json);
 }

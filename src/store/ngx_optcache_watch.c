@@ -183,7 +183,7 @@ ngx_optcache_watch_up_handler(void *data, uint64_t *servers, ngx_uint_t n)
 {
     ngx_optcache_watch_t *watch = data;
 
-    watch->sh->heard = ngx_redis_tracking_now();
+    ngx_shared_number_set(&watch->sh->heard, ngx_redis_tracking_now());
 
     ngx_optcache_watch_all(watch);
 }
@@ -203,7 +203,7 @@ ngx_optcache_watch_heard_handler(void *data, ngx_msec_t age)
 {
     ngx_optcache_watch_t *watch = data;
 
-    watch->sh->heard = ngx_redis_tracking_now() - age;
+    ngx_shared_number_set(&watch->sh->heard, ngx_redis_tracking_now() - age);
 }
 
 
@@ -266,7 +266,7 @@ ngx_optcache_watch_trusted(ngx_optcache_watch_t *watch)
 {
     uint64_t  heard;
 
-    heard = watch->sh->heard;
+    heard = ngx_shared_number_get(&watch->sh->heard);
 
     return heard
            && ngx_redis_tracking_now() - heard < NGX_OPTCACHE_WATCH_TRUST;

@@ -48,7 +48,7 @@ typedef struct {
     uint32_t                  magic;
     uint32_t                  version;
     ngx_keeper_t              keeper;
-    ngx_atomic_t              heard;    /* ms, 0: never */
+    ngx_shared_number_t       heard;    /* ms, 0: never */
     ngx_atomic_t              all;      /* changes of all keys */
     ngx_atomic_t              changes[NGX_OPTCACHE_WATCH_COUNTS];
     uint64_t                  waiters[NGX_OPTCACHE_WATCH_LISTS]

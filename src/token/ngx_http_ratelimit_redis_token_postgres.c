@@ -224,7 +224,7 @@ ngx_http_ratelimit_redis_token_postgres_heard(ngx_token_postgres_t *tp)
 {
     uint64_t  heard, ms;
 
-    heard = ngx_token_postgres_shm(tp)->heard;
+    heard = ngx_shared_number_get(&ngx_token_postgres_shm(tp)->heard);
 
     if (heard == 0) {
         return NGX_MAX_UINT32_VALUE;

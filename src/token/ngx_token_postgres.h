@@ -53,7 +53,7 @@ typedef struct {
     ngx_atomic_t              wanted;    /* a worker misses the marker */
     ngx_atomic_t              full;      /* since when the queue is, epoch s,
                                             which was logged; 0: it is not */
-    ngx_atomic_t              heard;     /* ms, when Redis had all that is new
+    ngx_shared_number_t       heard;     /* ms, when Redis had all that is new
                                             last; 0: never */
     ngx_atomic_t              written;   /* rows, to Redis */
     ngx_atomic_t              ignored;

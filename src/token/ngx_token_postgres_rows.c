@@ -455,7 +455,7 @@ ngx_token_postgres_finished(ngx_token_postgres_t *tp)
 
     ngx_shmtx_unlock(&tp->shpool->mutex);
 
-    shm->heard = ngx_limiter_local_now();
+    ngx_shared_number_set(&shm->heard, ngx_limiter_local_now());
 
     (void) ngx_atomic_fetch_add(&shm->written,
                                 tp->refill.written - tp->written);

@@ -179,7 +179,7 @@ ngx_token_watch_up_handler(void *data, uint64_t *servers, ngx_uint_t n)
 
     ngx_shmtx_unlock(&watch->shpool->mutex);
 
-    shm->heard = 0;
+    ngx_shared_number_set(&shm->heard, 0);
     ngx_memory_barrier();
     shm->up = ngx_pid;
 }
@@ -201,7 +201,8 @@ ngx_token_watch_heard_handler(void *data, ngx_msec_t age)
     ngx_token_watch_t *watch = data;
 
     if (watch->shm->up == (ngx_atomic_uint_t) ngx_pid) {
-        watch->shm->heard = ngx_limiter_local_now() - age;
+        ngx_shared_number_set(&watch->shm->heard,
+                              ngx_limiter_local_now() - age);
     }
 }
 
@@ -334,12 +335,20 @@ ngx_token_watch_reports(ngx_token_watch_shm_t *shm, uint64_t server)
 ngx_uint_t
 ngx_token_watch_trusted(ngx_token_watch_t *watch)
 {
+    uint64_t                heard;
     ngx_token_watch_shm_t  *shm;
 
     shm = watch->shm;
 
-    return shm->up
-           && ngx_limiter_local_now() - shm->heard < NGX_REDIS_TRACKING_TRUST;
+    /* of this listener, not of one before; and before the time is looked at */
+
+    if (!__atomic_load_n(&shm->up, __ATOMIC_ACQUIRE)) {
+        return 0;
+    }
+
+    heard = ngx_shared_number_get(&shm->heard);
+
+    return ngx_limiter_local_now() - heard < NGX_REDIS_TRACKING_TRUST;
 }
 
 

@@ -52,7 +52,7 @@ typedef struct {
     ngx_atomic_t              up;        /* changes are reported */
     ngx_atomic_t              epoch;     /* grows whenever they may have been
                                             missed */
-    ngx_atomic_t              heard;     /* ms, when Redis was asked for
+    ngx_shared_number_t       heard;     /* ms, when Redis was asked for
                                             what it has answered */
     ngx_atomic_t              changes[NGX_TOKEN_WATCH_KINDS];
 

@@ -264,10 +264,35 @@ test_small(void **state)
 }
 
 
+/* what is counted for years, on a machine of any word size */
+
+static void
+test_counters(void **state)
+{
+    ngx_uint_t            i;
+    ngx_limiter_table_t  *table;
+
+    table = table_create(16 * 4096, 8);
+    assert_non_null(table);
+
+    for (i = 0; i < 2 * NGX_LIMITER_TABLE_COPIES; i++) {
+        ngx_shared_number_add(ngx_limiter_table_counter(table, i, 3),
+                              0xfffffff0);
+    }
+
+    assert_true(ngx_limiter_table_counted(table, 3)
+                == (uint64_t) 2 * NGX_LIMITER_TABLE_COPIES * 0xfffffff0);
+    assert_true(ngx_limiter_table_counted(table, 2) == 0);
+
+    free(memory);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_counters),
         cmocka_unit_test(test_evict),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_carve),
