@@ -395,7 +395,7 @@ ngx_optcache_ledger_place(ngx_optcache_ledger_shctx_t *sh, uint64_t mark)
 
     /* it may be one of those that are gone itself */
 
-    way->time.position = set->gone.position;
+    ngx_optcache_ledger_set(&way->time.position, set->gone.position);
     ngx_optcache_ledger_set(&way->time.clock, set->gone.clock);
     ngx_optcache_ledger_set(&way->mark, mark);
 

@@ -287,13 +287,13 @@ ngx_optcache_l1_mem_run(ngx_optcache_l1_shctx_t *sh, ngx_uint_t owner,
 
     if (e->body_len) {
         n = ngx_optcache_l1_page_cells(e->body_len);
-        node->body = ngx_optcache_l1_ref(at, n, 0);
+        ngx_optcache_l1_set(&node->body, ngx_optcache_l1_ref(at, n, 0));
         at += n;
     }
 
     if (e->gzip_len) {
         n = ngx_optcache_l1_page_cells(e->gzip_len);
-        node->gzip = ngx_optcache_l1_ref(at, n, 0);
+        ngx_optcache_l1_set(&node->gzip, ngx_optcache_l1_ref(at, n, 0));
     }
 
     return cell;
@@ -442,7 +442,9 @@ ngx_optcache_l1_mem_pins(ngx_optcache_l1_shctx_t *sh,
 
     ngx_optcache_l1_fence();
 
-    slot->pins = ngx_optcache_l1_ref(ngx_optcache_l1_ref_cell(ref), n, 1);
+    ngx_optcache_l1_set(&slot->pins,
+                        ngx_optcache_l1_ref(ngx_optcache_l1_ref_cell(ref), n,
+                                            1));
 
     return NGX_OK;
 }

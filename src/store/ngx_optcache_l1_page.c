@@ -81,9 +81,8 @@ ngx_int_t
 ngx_optcache_l1_page_alloc(ngx_optcache_l1_shctx_t *sh,
     ngx_optcache_l1_ref_t *ref, size_t *size, ngx_uint_t any)
 {
-    u_char                          *p;
-    ngx_optcache_l1_ref_t            next;
-    volatile ngx_optcache_l1_ref_t  *to;
+    u_char                 *p;
+    ngx_optcache_l1_ref_t   next, *to;
 
     to = ref;
 
@@ -96,7 +95,7 @@ ngx_optcache_l1_page_alloc(ngx_optcache_l1_shctx_t *sh,
         }
 
         if (!ngx_optcache_l1_ref_more(next)) {
-            *to = next;
+            ngx_optcache_l1_set(to, next);
             *size = 0;
             break;
         }
@@ -106,7 +105,7 @@ ngx_optcache_l1_page_alloc(ngx_optcache_l1_shctx_t *sh,
         *(ngx_optcache_l1_ref_t *) p = 0;
         ngx_optcache_l1_fence();
 
-        *to = next;
+        ngx_optcache_l1_set(to, next);
         to = (ngx_optcache_l1_ref_t *) p;
 
         *size -= ngx_optcache_l1_ref_n(next) * NGX_OPTCACHE_L1_CELL

@@ -65,7 +65,10 @@ ngx_optcache_l1_shard_rebuild(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i)
 
     shard = &sh->shards[i];
 
-    __atomic_store_n(&shard->rebuilding, 1, __ATOMIC_SEQ_CST);
+    /* who sees a bucket that is empty from now on sees this, too */
+
+    shard->rebuilding = 1;
+    ngx_memory_barrier();
 
     ngx_optcache_l1_mem_lock(sh);
 
@@ -108,7 +111,7 @@ ngx_optcache_l1_shard_count(ngx_optcache_l1_shctx_t *sh, ngx_uint_t i,
         last = pin + size / sizeof(ngx_optcache_l1_pin_t);
 
         for ( /* void */ ; pin < last; pin++) {
-            cell = ngx_optcache_l1_pinned(*pin);
+            cell = ngx_optcache_l1_pinned(ngx_optcache_l1_get(pin));
 
             if (cell == 0) {
                 continue;
@@ -414,7 +417,7 @@ ngx_optcache_l1_shard_pin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
         sh->shards[node->shard].pinned += node->cells;
     }
 
-    *pin = cell;
+    ngx_optcache_l1_set(pin, cell);
     ngx_optcache_l1_fence();
 
     node->refs++;
@@ -466,7 +469,7 @@ ngx_optcache_l1_shard_unpin(ngx_optcache_l1_shctx_t *sh, uint32_t cell,
     node = ngx_optcache_l1_node(sh, cell);
 
     node->refs--;
-    *pin = 0;
+    ngx_optcache_l1_set(pin, 0);
 
     ngx_optcache_l1_fence();
 

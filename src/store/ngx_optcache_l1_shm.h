@@ -126,6 +126,16 @@ typedef uint64_t  ngx_optcache_l1_pin_t;
     ((ngx_optcache_l1_pin_t *) (uintptr_t) ((pin) & ~NGX_OPTCACHE_L1_UNUSED))
 
 
+/*
+ * A reference or a pin that others may read is written as a whole: a half of
+ * one, on a machine whose words have 32 bits, is of something else, for who
+ * reads it meanwhile or comes after a worker that was killed in between.
+ */
+
+#define ngx_optcache_l1_get(p)     __atomic_load_n(p, __ATOMIC_RELAXED)
+#define ngx_optcache_l1_set(p, n)  __atomic_store_n(p, n, __ATOMIC_RELAXED)
+
+
 typedef enum {
     NGX_OPTCACHE_L1_BUILDING = 1,         /* by slot "owner" */
     NGX_OPTCACHE_L1_LIVE,                 /* to be found in its shard */
@@ -216,7 +226,7 @@ typedef struct {
     ngx_optcache_l1_fifo_t    fifo[NGX_OPTCACHE_L1_MAIN + 1];
     uint64_t                  pinned;     /* cells, each once */
     ngx_uint_t                entries;
-    ngx_uint_t                evicted;
+    uint64_t                  evicted;
     ngx_uint_t                rebuilt;    /* times */
     uint64_t                  linked;     /* nodes, ever */
     ngx_uint_t                rebuilding; /* its buckets are not complete */

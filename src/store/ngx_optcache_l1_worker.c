@@ -190,7 +190,7 @@ ngx_optcache_l1_worker_release(ngx_optcache_l1_shctx_t *sh,
     slot->building = 0;
 
     pins = slot->pins;
-    slot->pins = 0;
+    ngx_optcache_l1_set(&slot->pins, 0);
 
     ngx_optcache_l1_fence();
 
@@ -218,7 +218,7 @@ ngx_optcache_l1_worker_release_pins(ngx_optcache_l1_shctx_t *sh,
         last = pin + size / sizeof(ngx_optcache_l1_pin_t);
 
         for ( /* void */ ; pin < last; pin++) {
-            cell = ngx_optcache_l1_pinned(*pin);
+            cell = ngx_optcache_l1_pinned(ngx_optcache_l1_get(pin));
 
             if (cell == 0) {
                 continue;
@@ -255,7 +255,7 @@ void
 ngx_optcache_l1_worker_unpin(ngx_optcache_l1_t *l1,
     ngx_optcache_l1_pin_t *pin)
 {
-    *pin = ngx_optcache_l1_pin_unused(l1->pins);
+    ngx_optcache_l1_set(pin, ngx_optcache_l1_pin_unused(l1->pins));
     l1->pins = pin;
 }
 

@@ -71,6 +71,8 @@ static void ngx_optcache_lock_pass(ngx_optcache_l1_t *l1,
     ngx_optcache_lock_t *lock, ngx_optcache_lock_way_t *way, uint64_t now);
 static ngx_optcache_lock_way_t *ngx_optcache_lock_find(
     ngx_optcache_locks_t *locks, uint64_t hash, uint64_t now);
+static ngx_uint_t ngx_optcache_lock_known(ngx_optcache_lock_way_t *way,
+    uint64_t now);
 static ngx_often ngx_optcache_lock_way_t *ngx_optcache_lock_room(
     ngx_optcache_locks_t *locks, uint64_t hash);
 static ngx_uint_t ngx_optcache_lock_gone(ngx_optcache_l1_t *l1,
@@ -255,7 +257,7 @@ ngx_optcache_lock_new(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
         ngx_memzero(way->waiters, sizeof(ngx_optcache_lock_map_t));
     }
 
-    way->hash = lock->hash;
+    __atomic_store_n(&way->hash, lock->hash, __ATOMIC_RELAXED);
 
     ngx_optcache_l1_fence();
 
@@ -347,7 +349,7 @@ ngx_optcache_lock_release(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
         way->failed = (outcome == NGX_OPTCACHE_LOCK_FAILED);
         ngx_optcache_l1_fence();
 
-        way->lead = 0;
+        __atomic_store_n(&way->lead, 0, __ATOMIC_RELEASE);
 
     } else if (outcome == NGX_OPTCACHE_LOCK_STORED) {
         ngx_optcache_lock_news(l1->sh->locks, lock->hash);
@@ -386,7 +388,7 @@ ngx_optcache_lock_pass(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
         }
 
         way->until = 0;
-        way->hash = lock->hash;
+        __atomic_store_n(&way->hash, lock->hash, __ATOMIC_RELAXED);
         ngx_optcache_l1_fence();
     }
 
@@ -394,7 +396,7 @@ ngx_optcache_lock_pass(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
     way->failed = 0;
     ngx_optcache_l1_fence();
 
-    way->lead = 0;
+    __atomic_store_n(&way->lead, 0, __ATOMIC_RELEASE);
 }
 
 
@@ -427,7 +429,7 @@ ngx_optcache_lock_sweep(ngx_optcache_l1_t *l1, ngx_optcache_lock_map_t map)
             way->failed = 1;
             ngx_optcache_l1_fence();
 
-            way->lead = 0;
+            __atomic_store_n(&way->lead, 0, __ATOMIC_RELEASE);
         }
 
         ngx_optcache_l1_unlock(&part->lock);
@@ -447,12 +449,27 @@ ngx_optcache_lock_find(ngx_optcache_locks_t *locks, uint64_t hash,
     way = locks->sets[hash & (locks->nsets - 1)].ways;
 
     for (i = 0; i < NGX_OPTCACHE_LOCK_WAYS; i++) {
-        if (way[i].hash == hash && (way[i].lead || way[i].until > now)) {
+        if (way[i].hash == hash
+            && (way[i].lead || ngx_optcache_lock_known(&way[i], now)))
+        {
             return &way[i];
         }
     }
 
     return NULL;
+}
+
+
+/*
+ * Whether it is uncacheable, as far as is known.  "now" may have begun anew,
+ * where it has 32 bits: what is known is never known for longer than that.
+ */
+
+static ngx_uint_t
+ngx_optcache_lock_known(ngx_optcache_lock_way_t *way, uint64_t now)
+{
+    return way->until > now
+           && way->until - now <= NGX_OPTCACHE_LOCK_UNCACHEABLE;
 }
 
 

@@ -218,6 +218,13 @@ test_uncacheable(void **state)
     lock_init(z, &b, 3);
     assert_int_equal(release(z, &b, NGX_OPTCACHE_LOCK_PASSED, 9000), 0);
     assert_int_equal(take(z, &a, 3, 0, 9001), NGX_DECLINED);
+
+    /* ngx_current_msec of 32 bits begins anew */
+
+    lock_init(z, &b, 4);
+    assert_int_equal(release(z, &b, NGX_OPTCACHE_LOCK_PASSED, 0xffffffff), 0);
+    assert_int_equal(take(z, &a, 4, 0, 0xffffffff), NGX_DECLINED);
+    assert_int_equal(take(z, &a, 4, 0, 3), NGX_OK);
 }
 
 
