@@ -266,7 +266,8 @@ ngx_limiter_script_reply(redisReply *reply, ngx_limiter_item_t **items,
     counted = *p;
     told = ngx_limiter_script_get(p + 1, 6);
 
-    if (told == 0) {
+    if (told >> 32 == 0) {
+        /* 1970: a Redis of 32 bits, whose struct.pack() has no more */
         return NGX_ERROR;
     }
 

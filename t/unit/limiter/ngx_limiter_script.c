@@ -445,6 +445,14 @@ test_types(void **state)
     reply.str = (char *) bytes;
     reply.len = size;
 
+    /* the clock of a Redis whose scripts have 32 bits for a number */
+
+    reply.type = REDIS_REPLY_STRING;
+    ngx_memzero(&bytes[1], 2);
+    assert_int_equal(ngx_limiter_script_reply(&reply, both, 2, NOW),
+                     NGX_ERROR);
+    put_good(NGX_LIMITER_FIXED_WINDOW);
+
     for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         reply.type = types[i];
         assert_int_equal(ngx_limiter_script_reply(&reply, both, 2, NOW),
