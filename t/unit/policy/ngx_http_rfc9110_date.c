@@ -35,7 +35,12 @@ test_forms(void **state)
         { "Wed Nov 16 08:49:37 1994", 784975777 },
         { "  Sun, 06 Nov 1994 08:49:37 GMT\t", 784111777 },
         { "Thu, 01 Jan 1970 00:00:00 GMT", 0 },
+#if (NGX_TIME_T_SIZE == 8)
         { "Fri, 31 Dec 9999 23:59:59 GMT", 253402300799 },
+#else
+        { "Thu, 31 Dec 2037 23:59:59 GMT", 2145916799 },
+        { "Fri, 31 Dec 9999 23:59:59 GMT", NGX_ERROR },
+#endif
         { "Thu, 29 Feb 2024 12:00:00 GMT", 1709208000 },
 
         /* all months */

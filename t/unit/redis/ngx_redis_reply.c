@@ -143,8 +143,12 @@ test_announced(void **state)
     assert_string_equal(reply_error("$10001", MAX), "too large reply");
     assert_string_equal(reply_error("*1\r\n$536870912\r\n", MAX),
                         "too large reply");
+
+    /* which no size_t has room for, and hiredis knows, where that is short */
+
     assert_string_equal(reply_error("$9223372036854775807\r\n", MAX),
-                        "too large reply");
+                        (NGX_PTR_SIZE == 8) ? "too large reply"
+                                            : "protocol error");
     assert_string_equal(reply_error("*65537\r\n", MAX),
                         "too many elements in reply");
     assert_string_equal(reply_error("*2147483647\r\n", MAX),

@@ -97,7 +97,8 @@ test_limit(void **state)
     assert_string_equal(rr.err, "too large reply");
     assert_int_equal(rr.views, 0);
 
-    refused("$4294967297\r\n", "too large reply");
+    refused("$4294967297\r\n", (NGX_PTR_SIZE == 8) ? "too large reply"
+                                                  : "protocol error");
     refused("$18446744073709551617\r\nx\r\n", "protocol error");
 }
 
