@@ -18,7 +18,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Token;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(12);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(15);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -81,6 +81,12 @@ within('jti:soon', 3660, 'longer than until then');
 
 is(post({ jti => 'until', until => $now + 60 }), 204, 'until a time');
 within('jti:until', 60, 'until then');
+
+my $years = 10 * 365 * 24 * 60 * 60;
+
+is(post({ jti => 'far', exp => $now + $years - 60 }), 204, 'in ten years');
+within('jti:far', $years, 'for no longer than that');
+is(post({ jti => 'far', exp => $now + $years + 60 }), 422, 'nor may it be');
 
 is(post({ jti => 'gone', exp => $now - 3600 }), 422, 'not accepted any more');
 

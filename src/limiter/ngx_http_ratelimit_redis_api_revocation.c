@@ -261,11 +261,16 @@ ngx_http_ratelimit_redis_api_revocation_time(
         ttl -= ngx_time();
     }
 
-    if (members->which == NGX_HTTP_RATELIMIT_REDIS_API_EXP) {
-        ttl += rev->leeway;
+    if (ttl > NGX_HTTP_TOKEN_REVOKE_MAX) {
+        return ngx_http_ratelimit_redis_api_revocation_impossible(rev,
+                                                              member->range);
     }
 
-    if (ttl < 1 || ttl > NGX_HTTP_TOKEN_REVOKE_MAX) {
+    if (members->which == NGX_HTTP_RATELIMIT_REDIS_API_EXP) {
+        ttl = ngx_min(ttl + rev->leeway, NGX_HTTP_TOKEN_REVOKE_MAX);
+    }
+
+    if (ttl < 1) {
         return ngx_http_ratelimit_redis_api_revocation_impossible(rev,
                                                               member->range);
     }
