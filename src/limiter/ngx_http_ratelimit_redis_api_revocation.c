@@ -36,6 +36,8 @@ static ngx_uint_t ngx_http_ratelimit_redis_api_revocation_member(
     const ngx_http_ratelimit_redis_api_member_t *table, const ngx_str_t *name);
 static ngx_int_t ngx_http_ratelimit_redis_api_revocation_value(
     ngx_http_ratelimit_redis_api_revocation_t *rev, ngx_input_json_t *json);
+static ngx_int_t ngx_http_ratelimit_redis_api_revocation_form(
+    ngx_http_ratelimit_redis_api_revocation_t *rev);
 static ngx_int_t ngx_http_ratelimit_redis_api_revocation_time(
     ngx_http_ratelimit_redis_api_revocation_t *rev,
     ngx_http_ratelimit_redis_api_members_t *members);
@@ -211,16 +213,7 @@ ngx_http_ratelimit_redis_api_revocation_value(
     }
 
     if (rev->kind == NGX_HTTP_RATELIMIT_REDIS_API_TOKEN) {
-
-        if (rev->value.len == 0
-            || !ngx_token_source_plain(&rev->value)
-            || !ngx_token_source_canonical(&rev->value))
-        {
-            return ngx_http_ratelimit_redis_api_revocation_impossible(rev,
-                                    "\"token\" is none that would be accepted");
-        }
-
-        return NGX_OK;
+        return ngx_http_ratelimit_redis_api_revocation_form(rev);
     }
 
     if (rev->value.len == 0 || ngx_token_path_control(&rev->value)) {
@@ -229,6 +222,33 @@ ngx_http_ratelimit_redis_api_revocation_value(
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ratelimit_redis_api_revocation_form(
+    ngx_http_ratelimit_redis_api_revocation_t *rev)
+{
+    ngx_int_t  rc;
+
+    rc = NGX_DECLINED;
+
+    if (rev->value.len && ngx_token_source_plain(&rev->value)) {
+        rc = ngx_token_source_canonical(rev->pool, &rev->value);
+    }
+
+    switch (rc) {
+
+    case NGX_OK:
+        return NGX_OK;
+
+    case NGX_DECLINED:
+        return ngx_http_ratelimit_redis_api_revocation_impossible(rev,
+                                    "\"token\" is none that would be accepted");
+
+    default: /* NGX_ERROR */
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 }
 
 

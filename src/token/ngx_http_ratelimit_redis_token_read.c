@@ -38,7 +38,9 @@ typedef struct {
 static ngx_int_t ngx_http_ratelimit_redis_token_text(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf);
-static ngx_uint_t ngx_http_ratelimit_redis_token_formed(
+static ngx_int_t ngx_http_ratelimit_redis_token_find(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf, ngx_http_token_t *token);
+static ngx_int_t ngx_http_ratelimit_redis_token_formed(ngx_http_request_t *r,
     ngx_http_token_t *token, ngx_uint_t bearer);
 static ngx_int_t ngx_http_ratelimit_redis_token_recollect(
     ngx_http_request_t *r, ngx_http_token_t *token, ngx_uint_t bearer);
@@ -140,70 +142,44 @@ ngx_http_ratelimit_redis_token_text(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf)
 {
-    ngx_int_t         rc;
+    ngx_uint_t        bearer;
     ngx_http_token_t  token;
 
     ngx_memzero(&token, sizeof(ngx_http_token_t));
 
-    token.source = rlcf->token_source ? (void *) rlcf->token_source
-                                      : &ngx_http_ratelimit_redis_module;
+    bearer = (rlcf->token_source == NULL);
 
-    if (rlcf->token_source == NULL) {
+    token.source = bearer ? &ngx_http_ratelimit_redis_module
+                          : (void *) rlcf->token_source;
 
-        /* nginx refuses a request that has two */
-
-        rc = r->headers_in.authorization
-             ? ngx_token_source_scheme(&r->headers_in.authorization->value,
-                                       &token.text)
-             : NGX_DECLINED;
-
-        if (rc == NGX_OK
-            && !ngx_http_ratelimit_redis_token_formed(&token, 1))
-        {
-            rc = NGX_ERROR;
-        }
-
-    } else if (ngx_http_captures_value(r, rlcf->token_source, &token.text)
-               == NGX_OK)
-    {
-        rc = token.text.len ? NGX_OK : NGX_DECLINED;
-
-        if (!ngx_http_ratelimit_redis_token_formed(&token, 0)
-            || ngx_http_ratelimit_redis_token_ambiguous(r,
-                                                  &rlcf->token_source->value,
-                                                  &token.text))
-        {
-            rc = NGX_ERROR;
-        }
-
-    } else {
+    if (ngx_http_ratelimit_redis_token_find(r, rlcf, &token) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    switch (rc) {
+    if (token.status == NGX_HTTP_TOKEN_OK) {
 
-    case NGX_OK:
+        switch (ngx_http_ratelimit_redis_token_formed(r, &token, bearer)) {
 
-        if (ngx_http_ratelimit_redis_token_recollect(r, &token,
-                                                  rlcf->token_source == NULL)
-            != NGX_OK)
-        {
+        case NGX_OK:
+            break;
+
+        case NGX_DECLINED:
+            token.status = NGX_HTTP_TOKEN_MALFORMED;
+            break;
+
+        default: /* NGX_ERROR */
             return NGX_ERROR;
         }
+    }
 
-        token.status = NGX_HTTP_TOKEN_OK;
-        break;
-
-    case NGX_DECLINED:
-        token.status = NGX_HTTP_TOKEN_NONE;
+    if (token.status != NGX_HTTP_TOKEN_OK) {
         token.memo = NULL;
         ngx_str_null(&token.text);
-        break;
 
-    default: /* NGX_ERROR */
-        token.status = NGX_HTTP_TOKEN_MALFORMED;
-        token.memo = NULL;
-        ngx_str_null(&token.text);
+    } else if (ngx_http_ratelimit_redis_token_recollect(r, &token, bearer)
+               != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     ctx->token = token;
@@ -212,14 +188,67 @@ ngx_http_ratelimit_redis_token_text(ngx_http_request_t *r,
 }
 
 
+/* The text, and whether there is one; its form has not been looked at. */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_find(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_loc_conf_t *rlcf, ngx_http_token_t *token)
+{
+    ngx_int_t  rc;
+
+    if (rlcf->token_source == NULL) {
+
+        /* nginx refuses a request that has two */
+
+        rc = r->headers_in.authorization
+             ? ngx_token_source_scheme(&r->headers_in.authorization->value,
+                                       &token->text)
+             : NGX_DECLINED;
+
+    } else {
+
+        if (ngx_http_captures_value(r, rlcf->token_source, &token->text)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        rc = token->text.len ? NGX_OK : NGX_DECLINED;
+
+        if (ngx_http_ratelimit_redis_token_ambiguous(r,
+                                                  &rlcf->token_source->value,
+                                                  &token->text))
+        {
+            rc = NGX_ERROR;
+        }
+    }
+
+    switch (rc) {
+
+    case NGX_OK:
+        token->status = NGX_HTTP_TOKEN_OK;
+        break;
+
+    case NGX_DECLINED:
+        token->status = NGX_HTTP_TOKEN_NONE;
+        break;
+
+    default: /* NGX_ERROR */
+        token->status = NGX_HTTP_TOKEN_MALFORMED;
+    }
+
+    return NGX_OK;
+}
+
+
 /*
  * Whether the text has the form of a token; one that is remembered has been
- * looked at before.
+ * looked at before.  NGX_OK, NGX_DECLINED, or NGX_ERROR if there is no memory.
  */
 
-static ngx_uint_t
-ngx_http_ratelimit_redis_token_formed(ngx_http_token_t *token,
-    ngx_uint_t bearer)
+static ngx_int_t
+ngx_http_ratelimit_redis_token_formed(ngx_http_request_t *r,
+    ngx_http_token_t *token, ngx_uint_t bearer)
 {
     ngx_str_t         *text;
     ngx_token_memo_t  *memo;
@@ -229,16 +258,16 @@ ngx_http_ratelimit_redis_token_formed(ngx_http_token_t *token,
     token->memo = memo;
 
     if (memo && (bearer ? memo->bearer : memo->plain)) {
-        return 1;
+        return NGX_OK;
     }
 
     if (!(bearer ? ngx_token_source_b64token(text)
                  : ngx_token_source_plain(text)))
     {
-        return 0;
+        return NGX_DECLINED;
     }
 
-    return ngx_token_source_canonical(text);
+    return ngx_token_source_canonical(r->pool, text);
 }
 
 

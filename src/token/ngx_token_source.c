@@ -7,13 +7,17 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_input_json.h"
+#include "ngx_token_base64.h"
+#include "ngx_token_jwt.h"
 #include "ngx_token_source.h"
 
 
 #define NGX_TOKEN_SOURCE_SCHEME      "bearer"
 #define NGX_TOKEN_SOURCE_SCHEME_LEN  (sizeof(NGX_TOKEN_SOURCE_SCHEME) - 1)
 
-#define NGX_TOKEN_SOURCE_ENC         0x22656e6322      /* "enc", in quotes */
+/* characters of an RSA signature of 16384 bits */
+#define NGX_TOKEN_SOURCE_RSA         2731
 
 
 static ngx_uint_t ngx_token_source_begins(u_char *p, u_char *last);
@@ -27,9 +31,15 @@ static ngx_uint_t ngx_token_source_named(u_char *p, u_char *last,
     const ngx_str_t *name, ngx_uint_t brackets);
 static ngx_int_t ngx_token_source_decode(u_char **pp, u_char *last);
 static ngx_int_t ngx_token_source_wide(ngx_int_t n);
-static ngx_uint_t ngx_token_source_encrypted(const ngx_str_t *token);
+static ngx_int_t ngx_token_source_encrypted(ngx_pool_t *pool,
+    const ngx_str_t *token);
 static ngx_uint_t ngx_token_source_part(u_char *p, u_char *last);
 static ngx_int_t ngx_token_source_sextet(u_char ch);
+
+
+static ngx_input_json_limits_t  ngx_token_source_limits = {
+    NGX_TOKEN_JWT_MAX, 32, 64
+};
 
 
 ngx_int_t
@@ -182,8 +192,8 @@ ngx_token_source_b64token(const ngx_str_t *token)
 }
 
 
-ngx_uint_t
-ngx_token_source_canonical(const ngx_str_t *token)
+ngx_int_t
+ngx_token_source_canonical(ngx_pool_t *pool, const ngx_str_t *token)
 {
     u_char      *p, *dot, *last;
     ngx_uint_t   dots;
@@ -194,7 +204,7 @@ ngx_token_source_canonical(const ngx_str_t *token)
         || token->data[0] != 'e'
         || (token->data[1] != 'w' && token->data[1] != 'y'))
     {
-        return 1;
+        return NGX_OK;
     }
 
     last = token->data + token->len;
@@ -205,13 +215,13 @@ ngx_token_source_canonical(const ngx_str_t *token)
     }
 
     if (dots < 2) {
-        return 1;
+        return NGX_OK;
     }
 
     /* some readers drop what is behind the third part, or only empty parts */
 
-    if (dots != 2 && (dots != 4 || !ngx_token_source_encrypted(token))) {
-        return 0;
+    if (dots != 2 && dots != 4) {
+        return NGX_DECLINED;
     }
 
     for (p = token->data; /* void */ ; p = dot + 1) {
@@ -219,59 +229,51 @@ ngx_token_source_canonical(const ngx_str_t *token)
         dot = ngx_strlchr(p, last, '.');
 
         if (!ngx_token_source_part(p, dot ? dot : last)) {
-            return 0;
+            return NGX_DECLINED;
         }
 
         if (dot == NULL) {
-            return 1;
+            break;
         }
     }
+
+    return (dots == 2) ? NGX_OK : ngx_token_source_encrypted(pool, token);
 }
 
 
 /*
- * RFC 7516, 9: the header of a JWE has "enc" and that of a JWS has not.  To
- * look for the bytes is enough: who adds parts to a token does not choose its
- * header.
+ * RFC 7516, 9: the header of a JWE has "enc" and that of a JWS has not.  Who
+ * adds parts to a token does not choose its header, but somebody else may have
+ * chosen a name of a key that is in it.
  */
 
-static ngx_uint_t
-ngx_token_source_encrypted(const ngx_str_t *token)
+static ngx_int_t
+ngx_token_source_encrypted(ngx_pool_t *pool, const ngx_str_t *token)
 {
-    u_char      *p, *last;
-    uint32_t     word;
-    uint64_t     bytes;
-    ngx_int_t    n;
-    ngx_uint_t   bits;
+    ngx_int_t          rc;
+    ngx_str_t          part, header;
+    ngx_input_json_t  *json;
 
-    last = token->data + token->len;
-    word = 0;
-    bytes = 0;
-    bits = 0;
+    part.data = token->data;
+    part.len = ngx_strlchr(token->data, token->data + token->len, '.')
+               - token->data;
 
-    for (p = token->data; p < last; p++) {
-        n = ngx_token_source_sextet(*p);
-
-        if (n == NGX_ERROR) {
-            return 0;
-        }
-
-        word = (word << 6 | (uint32_t) n) & 0xffff;
-        bits += 6;
-
-        if (bits < 8) {
-            continue;
-        }
-
-        bits -= 8;
-        bytes = (bytes << 8 | (word >> bits & 0xff)) & 0xffffffffff;
-
-        if (bytes == NGX_TOKEN_SOURCE_ENC) {
-            return 1;
-        }
+    header.data = ngx_pnalloc(pool, ngx_token_base64_size(part.len));
+    if (header.data == NULL) {
+        return NGX_ERROR;
     }
 
-    return 0;
+    if (ngx_token_base64_decode(&part, &header) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_input_json_parse(pool, &header, &ngx_token_source_limits, &json);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_input_json_member(json, "enc") ? NGX_OK : NGX_DECLINED;
 }
 
 

@@ -69,14 +69,17 @@ ngx_uint_t ngx_token_source_field(const ngx_str_t *field,
  * Whether there is no other way to write the same token.  One of three parts
  * between dots or more, the first of which may be an object, is taken for a JWS
  * or JWE in compact form (RFC 7515, 7.1; RFC 7516, 7.1).  It has three parts,
- * or five if its header has "enc"; they are base64url without padding, and the
- * bits that the last character of a part does not need are zero (RFC 4648,
- * 3.5).  Else a revoked token would be another one to us, and the same to a
- * decoder that is not so strict.  Of other tokens nothing is known: they are
+ * or five if its header has a member "enc"; they are base64url without padding,
+ * and the bits that the last character of a part does not need are zero (RFC
+ * 4648, 3.5).  Else a revoked token would be another one to us, and the same to
+ * a decoder that is not so strict.  Of other tokens nothing is known: they are
  * taken as they are.
+ *
+ * Returns NGX_OK if so, NGX_DECLINED if not, NGX_ERROR if there is no memory.
+ * The pool is used for five parts only.
  */
 
-ngx_uint_t ngx_token_source_canonical(const ngx_str_t *token);
+ngx_int_t ngx_token_source_canonical(ngx_pool_t *pool, const ngx_str_t *token);
 
 
 /*
