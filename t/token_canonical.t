@@ -15,7 +15,7 @@ use MIME::Base64 qw/ encode_base64url /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->plan(20);
+my $t = Test::Nginx->new()->plan(44);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -77,20 +77,38 @@ is(status(get($token =~ s/A$/E/r)), 200, 'another token is another');
 is(status(get('eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..QUFB.QUFB.QUFB')),
     200, 'an encrypted one has five parts');
 
+# the same word elsewhere makes none of what is signed
+
+for my $header ('{"alg":"HS256","kid":"enc"}', '{"alg":"HS256","x":["enc"]}',
+                '{"alg":"HS256","jwk":{"enc":"A"}}')
+{
+    my $jws = join '.', (map { encode_base64url($_) } $header, '{"sub":"a"}'),
+                        'A' x 43;
+
+    is(status(get($jws)), 200, $header);
+    is(status(get($jws . '..')), 401, 'with two empty parts behind it');
+    is(status(get($jws . '.AA.AA')), 401, 'with two parts behind it');
+}
+
 # of ECDSA there is another signature of the same token: s is n - s.  Whether
 # the token would be accepted here does not matter, the backend decides
 
 my %order = (
     ES256 => 'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632550',
+    ES384 => 'f' x 48
+             . 'c7634d81f4372ddf581a0db248b0a77aecec196accc52972',
+    ES512 => '01' . 'f' x 64
+             . 'fa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e913864'
+             . '08',
     ES256K =>
         'fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140',
 );
 
 for my $header ('{"alg":"ES256"}', '{"alg":"ES256","zip":"DEF"}',
-                '{"alg":"ES256K"}')
+                '{"alg":"ES256K"}', '{"alg":"ES384"}', '{"alg":"ES512"}')
 {
     my ($alg) = $header =~ /(ES\w+)/;
-    my $r = '00' x 31 . '01';
+    my $r = '00' x (length($order{$alg}) / 2 - 1) . '01';
 
     my ($one, $two) = map {
         join '.', map { encode_base64url($_) } $header, '{"sub":"a"}',
@@ -103,18 +121,41 @@ for my $header ('{"alg":"ES256"}', '{"alg":"ES256","zip":"DEF"}',
     is(status(get($two)), 401, "$header: the other signature, too");
 }
 
-# a PSS signature that begins with a zero is as good without it to OpenSSL
+# of RSA some take a signature without its leading zeros: what one text is
+# revoked by refuses the others
 
-my ($whole, $short) = map {
-    join '.', map { encode_base64url($_) } '{"alg":"PS256"}', '{"sub":"a"}', $_
-} "\0" . 'x' x 255, 'x' x 255;
+for my $alg (qw/ PS256 PS384 PS512 RS256 RS384 RS512 /) {
+    my ($whole, $short) = map { rsa($alg, $_) } "\0" . 'x' x 255, 'x' x 255;
 
-http_post('/logout', headers => { Authorization => "Bearer $whole" });
+    http_post('/logout', headers => { Authorization => "Bearer $whole" });
 
-is(status(get($whole)), 401, 'PSS: revoked');
-is(status(get($short)), 401, 'PSS: the shorter signature, too');
+    is(join(' ', map { status(get($_)) } $whole, $short), '401 401',
+        "$alg: the whole one is revoked");
+
+    ($whole, $short) = map { rsa($alg, $_) } "\0" . 'y' x 255, 'y' x 255;
+
+    http_post('/logout', headers => { Authorization => "Bearer $short" });
+
+    is(join(' ', map { status(get($_)) } $whole, $short), '401 401',
+        "$alg: the shorter one is revoked");
+}
+
+my @texts = map { rsa('PS256', "\0" x $_ . 'z' x 253) } 0 .. 3;
+
+http_post('/logout', headers => { Authorization => "Bearer $texts[1]" });
+
+is(join(' ', map { status(get($_)) } @texts), '401 401 401 401',
+    'several zeros');
 
 ###############################################################################
+
+sub rsa {
+    my ($alg, $signature) = @_;
+
+    return join '.', map { encode_base64url($_) } qq({"alg":"$alg"}),
+                                                  '{"sub":"a"}', $signature;
+}
+
 
 sub get {
     my ($token) = @_;

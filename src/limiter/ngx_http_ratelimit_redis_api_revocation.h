@@ -22,6 +22,9 @@
 
 #define NGX_HTTP_RATELIMIT_REDIS_API_UNPROCESSABLE  422
 
+/* of all locations together */
+#define NGX_HTTP_RATELIMIT_REDIS_API_KEYS           17
+
 
 typedef enum {
     NGX_HTTP_RATELIMIT_REDIS_API_TOKEN = 0,
@@ -64,7 +67,8 @@ ngx_int_t ngx_http_ratelimit_redis_api_revocation_parse(
     const ngx_str_t *text);
 
 /*
- * Sets the keys, the time to live and, for a user, the time of a revocation,
+ * Sets the keys, of which there are at most NGX_HTTP_RATELIMIT_REDIS_API_KEYS,
+ * the time to live and, for a user, the time of a revocation,
  * all from its pool: those that the location has, else those of the whole
  * configuration.  Returns as above.
  */

@@ -338,7 +338,7 @@ ngx_http_ratelimit_redis_api_revocation_add(ngx_http_api_revocation_t *rev,
         }
     }
 
-    if (revocation->nkeys == NGX_TOKEN_ASK_KEYS) {
+    if (revocation->nkeys == NGX_HTTP_RATELIMIT_REDIS_API_KEYS) {
         return ngx_http_ratelimit_redis_api_revocation_no(rev,
                                "there are too many keys, the location needs "
                                "its own");

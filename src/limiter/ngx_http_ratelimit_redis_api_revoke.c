@@ -26,6 +26,7 @@ typedef struct {
     ngx_http_request_t       *request;   /* NULL: nobody waits any more */
     ngx_pool_cleanup_t       *cleanup;   /* of the request */
     ngx_token_revocation_t    revocation;
+    ngx_str_t                 keys[NGX_HTTP_RATELIMIT_REDIS_API_KEYS];
 
     ngx_http_ratelimit_redis_api_revocation_t  wanted;
 } ngx_http_ratelimit_redis_api_revoke_t;
@@ -142,6 +143,7 @@ ngx_http_ratelimit_redis_api_revoke_create(ngx_http_request_t *r)
     ngx_http_ratelimit_redis_token_revocation_init(r, &ctx->revocation, pool,
                                                    ngx_cycle->log);
 
+    ctx->revocation.keys = ctx->keys;
     ctx->revocation.handler = ngx_http_ratelimit_redis_api_revoke_handler;
     ctx->revocation.data = ctx;
 

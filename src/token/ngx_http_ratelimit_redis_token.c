@@ -83,8 +83,6 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
     revocation = ngx_http_ratelimit_redis_token_revocation(r, ctx, rlcf, 0);
 
     if (revocation == NULL
-        || ngx_http_ratelimit_redis_token_twin(r, ctx, rlcf, revocation)
-           != NGX_OK
         || ngx_http_ratelimit_redis_token_since(r, ctx, rlcf, revocation)
            != NGX_OK
         || ctx->token_failed)
@@ -128,7 +126,7 @@ ngx_http_ratelimit_redis_token_revocation(ngx_http_request_t *r,
                                                    r->connection->log);
     revocation->ttl = rlcf->token_revoke_ttl;
 
-    if (ngx_http_ratelimit_redis_token_keys(r, rlcf, revocation, revoke)
+    if (ngx_http_ratelimit_redis_token_keys(r, ctx, rlcf, revocation, revoke)
         != NGX_OK
         || ctx->token_failed)
     {

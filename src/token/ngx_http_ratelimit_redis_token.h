@@ -110,20 +110,17 @@ ngx_int_t ngx_http_ratelimit_redis_token_hex(ngx_http_request_t *r,
 
 
 /*
- * _token_keys.c: adds the keys of this text to a question; or, to a revocation,
- * those that are of no other token.  The same token may be written in two ways,
- * see ngx_token_jwt.h: what one of them is revoked by refuses the other, so the
- * keys of that are asked for, too.  NGX_OK, or NGX_ERROR when there is no
- * memory.
+ * _token_keys.c: makes the keys of a question; or, of a revocation, those that
+ * are of no other token.  The same token may have several texts, see
+ * ngx_token_jwt.h: what one of them is revoked by refuses the others, so the
+ * keys of all are asked for.  There is room for one more key.  NGX_OK, or
+ * NGX_ERROR when there is no memory.
  */
 
 ngx_int_t ngx_http_ratelimit_redis_token_keys(ngx_http_request_t *r,
-    struct ngx_http_ratelimit_redis_loc_conf_s *rlcf,
-    ngx_token_revocation_t *revocation, ngx_uint_t revoke);
-ngx_int_t ngx_http_ratelimit_redis_token_twin(ngx_http_request_t *r,
     struct ngx_http_ratelimit_redis_ctx_s *ctx,
     struct ngx_http_ratelimit_redis_loc_conf_s *rlcf,
-    ngx_token_revocation_t *revocation);
+    ngx_token_revocation_t *revocation, ngx_uint_t revoke);
 
 
 /* _token.c: the token of a round, as limits; token_revoke's content */

@@ -29,6 +29,10 @@ typedef struct {
 } ngx_http_token_key_t;
 
 
+static ngx_int_t ngx_http_ratelimit_redis_token_text_keys(
+    ngx_http_request_t *r, ngx_http_ratelimit_redis_ctx_t *ctx,
+    ngx_array_t *values, ngx_token_revocation_t *revocation,
+    ngx_uint_t revoke);
 static ngx_int_t ngx_http_ratelimit_redis_token_shared(ngx_http_request_t *r,
     ngx_str_t *value, ngx_uint_t *shared);
 static ngx_int_t ngx_http_ratelimit_redis_token_made_of(void *data,
@@ -36,26 +40,79 @@ static ngx_int_t ngx_http_ratelimit_redis_token_made_of(void *data,
 static ngx_uint_t ngx_http_ratelimit_redis_token_own(ngx_str_t *name);
 static ngx_uint_t ngx_http_ratelimit_redis_token_has(
     ngx_token_revocation_t *revocation, ngx_str_t *key);
+static ngx_int_t ngx_http_ratelimit_redis_token_twins(ngx_http_request_t *r,
+    ngx_http_token_t *token, ngx_str_t *twins, ngx_uint_t *n);
+static ngx_int_t ngx_http_ratelimit_redis_token_twin_keys(
+    ngx_http_request_t *r, ngx_http_ratelimit_redis_ctx_t *ctx,
+    ngx_array_t *values, ngx_token_revocation_t *revocation,
+    ngx_str_t *twin);
 
 
 ngx_int_t
 ngx_http_ratelimit_redis_token_keys(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx,
     ngx_http_ratelimit_redis_loc_conf_t *rlcf,
     ngx_token_revocation_t *revocation, ngx_uint_t revoke)
 {
-    ngx_str_t                              key;
-    ngx_uint_t                             i, shared;
-    ngx_array_t                           *keys;
-    ngx_http_complex_value_t              *cv;
+    ngx_str_t                              twins[NGX_TOKEN_JWT_TWINS];
+    ngx_uint_t                             i, n;
+    ngx_array_t                           *values;
     ngx_http_ratelimit_redis_main_conf_t  *rmcf;
+
+    n = 0;
+
+    if (!revoke
+        && ngx_http_ratelimit_redis_token_twins(r, &ctx->token, twins, &n)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     rmcf = ngx_http_get_module_main_conf(r, ngx_http_ratelimit_redis_module);
 
-    keys = rlcf->token_keys ? rlcf->token_keys : rmcf->token_keys;
-    cv = keys->elts;
+    values = rlcf->token_keys ? rlcf->token_keys : rmcf->token_keys;
+
+    /* and the one that holds a time */
+
+    revocation->keys = ngx_palloc(r->pool, ((1 + n) * values->nelts + 1)
+                                           * sizeof(ngx_str_t));
+
+    if (revocation->keys == NULL
+        || ngx_http_ratelimit_redis_token_text_keys(r, ctx, values, revocation,
+                                                    revoke)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (ngx_http_ratelimit_redis_token_twin_keys(r, ctx, values,
+                                                     revocation, &twins[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* The keys of the text that the token has now. */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_text_keys(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_array_t *values,
+    ngx_token_revocation_t *revocation, ngx_uint_t revoke)
+{
+    ngx_str_t                  key;
+    ngx_uint_t                 i, shared;
+    ngx_http_complex_value_t  *cv;
+
+    cv = values->elts;
     shared = 0;
 
-    for (i = 0; i < keys->nelts; i++) {
+    for (i = 0; i < values->nelts; i++) {
 
         if (ngx_http_captures_value(r, &cv[i], &key) != NGX_OK
             || (revoke
@@ -205,49 +262,50 @@ ngx_http_ratelimit_redis_token_has(ngx_token_revocation_t *revocation,
 }
 
 
-/* Asked for while the token is the twin. */
+/* The other texts of the token, if there are any. */
 
-ngx_int_t
-ngx_http_ratelimit_redis_token_twin(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_ctx_t *ctx,
-    ngx_http_ratelimit_redis_loc_conf_t *rlcf,
-    ngx_token_revocation_t *revocation)
+static ngx_int_t
+ngx_http_ratelimit_redis_token_twins(ngx_http_request_t *r,
+    ngx_http_token_t *token, ngx_str_t *twins, ngx_uint_t *n)
 {
-    ngx_int_t          rc;
-    ngx_str_t          twin;
-    ngx_token_memo_t  *memo;
-    ngx_http_token_t   token;
+    *n = 0;
 
-    memo = ctx->token.memo;
-
-    if (memo && memo->single) {
+    if (token->memo && token->memo->single) {
         return NGX_OK;
     }
 
-    rc = ngx_token_source_twin(&ctx->token.text)
-         ? ngx_token_jwt_twin(r->pool, &ctx->token.text, &twin)
-         : NGX_DECLINED;
-
-    if (rc == NGX_DECLINED) {
-
-        if (memo) {
-            memo->single = 1;
-        }
-
-        return NGX_OK;
-    }
-
-    if (rc != NGX_OK) {
+    if (ngx_token_source_twin(&token->text)
+        && ngx_token_jwt_twins(r->pool, &token->text, twins, n) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
+    if (token->memo && *n == 0) {
+        token->memo->single = 1;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Asked for while the token is the twin. */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_twin_keys(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_array_t *values,
+    ngx_token_revocation_t *revocation, ngx_str_t *twin)
+{
+    ngx_int_t         rc;
+    ngx_http_token_t  token;
+
     token = ctx->token;
 
-    ctx->token.text = twin;
+    ctx->token.text = *twin;
     ctx->token.memo = NULL;
     ngx_str_null(&ctx->token.hex);
 
-    rc = ngx_http_ratelimit_redis_token_keys(r, rlcf, revocation, 0);
+    rc = ngx_http_ratelimit_redis_token_text_keys(r, ctx, values, revocation,
+                                                  0);
 
     ctx->token = token;
 

@@ -22,8 +22,11 @@ static ngx_int_t ngx_token_jwt_split(const ngx_str_t *text, ngx_str_t *parts);
 static ngx_token_verdict_e ngx_token_jwt_header(ngx_pool_t *pool,
     ngx_token_jwt_t *jwt, const ngx_str_t *header);
 static ngx_uint_t ngx_token_jwt_unsupported(const ngx_input_json_t *json);
-static ngx_int_t ngx_token_jwt_other(const ngx_str_t *alg,
-    const ngx_str_t *signature, ngx_str_t *other);
+static ngx_int_t ngx_token_jwt_twins_rsa(ngx_pool_t *pool,
+    const ngx_str_t *text, const ngx_str_t *parts, const ngx_str_t *signature,
+    ngx_str_t *whole, ngx_str_t *twins, ngx_uint_t *n);
+static ngx_int_t ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_str_t *text,
+    const ngx_str_t *parts, const ngx_str_t *signature, ngx_str_t *twin);
 static ngx_int_t ngx_token_jwt_alg(ngx_pool_t *pool, const ngx_str_t *part,
     ngx_str_t *alg);
 static ngx_int_t ngx_token_jwt_optional(const ngx_input_json_t *json,
@@ -239,21 +242,23 @@ ngx_token_jwt_verify(const ngx_token_jwt_t *jwt, ngx_token_keys_t *keys)
 
 
 ngx_int_t
-ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_str_t *text, ngx_str_t *twin)
+ngx_token_jwt_twins(ngx_pool_t *pool, const ngx_str_t *text, ngx_str_t *twins,
+    ngx_uint_t *n)
 {
-    u_char     *p;
-    size_t      len, size;
+    size_t      size;
     ngx_int_t   rc;
     ngx_str_t   parts[3], alg, signature, other;
 
+    *n = 0;
+
     if (ngx_token_jwt_split(text, parts) != NGX_OK) {
-        return NGX_DECLINED;
+        return NGX_OK;
     }
 
     rc = ngx_token_jwt_alg(pool, &parts[0], &alg);
 
     if (rc != NGX_OK) {
-        return rc;
+        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
     }
 
     size = ngx_token_base64_size(parts[2].len);
@@ -265,15 +270,82 @@ ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_str_t *text, ngx_str_t *twin)
 
     other.data = signature.data + size;
 
-    if (ngx_token_base64_decode(&parts[2], &signature) != NGX_OK
-        || ngx_token_jwt_other(&alg, &signature, &other) != NGX_OK)
-    {
-        return NGX_DECLINED;
+    if (ngx_token_base64_decode(&parts[2], &signature) != NGX_OK) {
+        return NGX_OK;
     }
+
+    if (ngx_token_ecdsa_twin(&alg, &signature, other.data) == NGX_OK) {
+        other.len = signature.len;
+        return ngx_token_jwt_twin(pool, text, parts, &other, &twins[(*n)++]);
+    }
+
+    if (alg.len != 5
+        || (ngx_strncmp(alg.data, "PS", 2) != 0
+            && ngx_strncmp(alg.data, "RS", 2) != 0))
+    {
+        return NGX_OK;
+    }
+
+    return ngx_token_jwt_twins_rsa(pool, text, parts, &signature, &other,
+                                   twins, n);
+}
+
+
+/*
+ * The whole signature, and those without its leading zeros.  There is room for
+ * the alignment behind the size of the signature.
+ */
+
+static ngx_int_t
+ngx_token_jwt_twins_rsa(ngx_pool_t *pool, const ngx_str_t *text,
+    const ngx_str_t *parts, const ngx_str_t *signature, ngx_str_t *whole,
+    ngx_str_t *twins, ngx_uint_t *n)
+{
+    size_t      lacks;
+    ngx_str_t   other;
+    ngx_uint_t  zeros;
+
+    lacks = -signature->len % NGX_TOKEN_JWT_ALIGNMENT;
+
+    ngx_memzero(whole->data, lacks);
+    ngx_memcpy(whole->data + lacks, signature->data, signature->len);
+
+    whole->len = lacks + signature->len;
+    other = *whole;
+
+    for (zeros = 0; zeros <= NGX_TOKEN_JWT_ZEROS; zeros++) {
+
+        if (zeros != lacks
+            && ngx_token_jwt_twin(pool, text, parts, &other, &twins[(*n)++])
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (other.len == 0 || *other.data) {
+            break;
+        }
+
+        other.data++;
+        other.len--;
+    }
+
+    return NGX_OK;
+}
+
+
+/* The same text with another signature. */
+
+static ngx_int_t
+ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_str_t *text,
+    const ngx_str_t *parts, const ngx_str_t *signature, ngx_str_t *twin)
+{
+    u_char  *p;
+    size_t   len;
 
     len = parts[2].data - text->data;
 
-    twin->len = len + (other.len * 4 + 2) / 3;
+    twin->len = len + (signature->len * 4 + 2) / 3;
     twin->data = ngx_pnalloc(pool, twin->len);
 
     if (twin->data == NULL) {
@@ -282,40 +354,7 @@ ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_str_t *text, ngx_str_t *twin)
 
     p = ngx_cpymem(twin->data, text->data, len);
 
-    ngx_token_base64_encode(&other, p);
-
-    return NGX_OK;
-}
-
-
-/*
- * Another signature of the same, for which there is room of its own size and
- * the alignment.
- */
-
-static ngx_int_t
-ngx_token_jwt_other(const ngx_str_t *alg, const ngx_str_t *signature,
-    ngx_str_t *other)
-{
-    size_t  zeros;
-
-    if (ngx_token_ecdsa_twin(alg, signature, other->data) == NGX_OK) {
-        other->len = signature->len;
-        return NGX_OK;
-    }
-
-    zeros = signature->len % NGX_TOKEN_JWT_ALIGNMENT;
-
-    if (alg->len != 5 || ngx_strncmp(alg->data, "PS", 2) != 0 || zeros == 0) {
-        return NGX_DECLINED;
-    }
-
-    zeros = NGX_TOKEN_JWT_ALIGNMENT - zeros;
-
-    ngx_memzero(other->data, zeros);
-    ngx_memcpy(other->data + zeros, signature->data, signature->len);
-
-    other->len = zeros + signature->len;
+    ngx_token_base64_encode(signature, p);
 
     return NGX_OK;
 }

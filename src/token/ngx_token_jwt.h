@@ -33,9 +33,10 @@
  * its order) have no twin here.
  *
  * But others verify tokens, too.  OpenSSL by itself takes a PSS signature
- * without its leading zeros, and one in 256 has such a zero.  As the modulus of
- * each key that is about has a multiple of 64 bits, what lacks bytes to that is
- * the shorter text of a token, and the longer one is the twin to look up.
+ * without its leading zeros, other libraries those of PKCS #1, too, and one in
+ * 256 has such a zero.  The modulus of each key that is about has a multiple of
+ * 64 bits, so what lacks bytes to that is a shorter text of a token.  The twins
+ * are the whole one and those without its first zeros.
  *
  * Pure.
  */
@@ -52,7 +53,12 @@
 #include "ngx_token_verdict.h"
 
 
-#define NGX_TOKEN_JWT_MAX  16384    /* bytes of the text */
+#define NGX_TOKEN_JWT_MAX    16384    /* bytes of the text */
+
+/* leading zeros that are looked for: one token in 2^32 has more */
+#define NGX_TOKEN_JWT_ZEROS  3
+
+#define NGX_TOKEN_JWT_TWINS  (NGX_TOKEN_JWT_ZEROS + 1)
 
 
 typedef struct {
@@ -81,15 +87,15 @@ ngx_token_verdict_e ngx_token_jwt_verify(const ngx_token_jwt_t *jwt,
     ngx_token_keys_t *keys);
 
 /*
- * The other text of the same token, see above, in the pool.  The token need not
- * be one that is accepted here, so that those that are verified by somebody
- * else, who may know more algorithms and headers, can be revoked as well.
- * Returns NGX_OK, NGX_DECLINED if there is no other, NGX_ERROR if there is no
- * memory.
+ * The other texts of the same token, see above, in the pool: "n" of them, for
+ * which there is room for NGX_TOKEN_JWT_TWINS.  The token need not be one that
+ * is accepted here, so that those that are verified by somebody else, who may
+ * know more algorithms and headers, can be revoked as well.  Returns NGX_OK, or
+ * NGX_ERROR if there is no memory.
  */
 
-ngx_int_t ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_str_t *text,
-    ngx_str_t *twin);
+ngx_int_t ngx_token_jwt_twins(ngx_pool_t *pool, const ngx_str_t *text,
+    ngx_str_t *twins, ngx_uint_t *n);
 
 
 #endif /* _NGX_TOKEN_JWT_H_INCLUDED_ */

@@ -43,9 +43,8 @@
 #include "ngx_token_watch.h"
 
 
-/* as configured, and as asked: of a token that can be written in two ways */
+/* as configured for one location */
 #define NGX_TOKEN_MAX_KEYS  8
-#define NGX_TOKEN_ASK_KEYS  (2 * NGX_TOKEN_MAX_KEYS + 1)
 
 /* bytes of a slot */
 #define NGX_TOKEN_PAYLOAD   16
@@ -90,7 +89,7 @@ struct ngx_token_revocation_s {
     ngx_token_postgres_t     *postgres;  /* NULL: none */
     ngx_redis_refusal_t      *refusal;   /* of the worker: of checks */
     ngx_redis_refusal_t      *revoking;  /* the same: of what revokes */
-    ngx_str_t                 keys[NGX_TOKEN_ASK_KEYS];
+    ngx_str_t                *keys;
     ngx_uint_t                nkeys;     /* with the next */
     ngx_uint_t                since;     /* 1: the last key holds a time, and
                                             refuses tokens issued before it */

@@ -581,7 +581,8 @@ ngx_token_source_wide(ngx_int_t n)
 ngx_uint_t
 ngx_token_source_twin(const ngx_str_t *text)
 {
-    size_t  n;
+    size_t   n;
+    u_char  *p;
 
     for (n = 0; n < text->len; n++) {
         if (text->data[text->len - 1 - n] == '.') {
@@ -589,9 +590,23 @@ ngx_token_source_twin(const ngx_str_t *text)
         }
     }
 
-    /* of 64, 96 and 132 bytes, in base64url; of more, not a multiple of 8 */
+    if (n == text->len) {
+        return 0;
+    }
 
-    return n < text->len
-           && (n == 86 || n == 128 || n == 176
-               || (n > 176 && n * 3 / 4 % 8 != 0));
+    /* of 64, 96 and 132 bytes, in base64url */
+
+    if (n == 86 || n == 128 || n == 176) {
+        return 1;
+    }
+
+    if (n < 176 || n > NGX_TOKEN_SOURCE_RSA) {
+        return 0;
+    }
+
+    /* of more, not a multiple of 8, or the first of which is zero */
+
+    p = text->data + text->len - n;
+
+    return n * 3 / 4 % 8 != 0 || (p[0] == 'A' && p[1] >= 'A' && p[1] <= 'P');
 }

@@ -30,6 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static ngx_token_keys_t *fuzz_keys(void);
 static ngx_str_t fuzz_signed(ngx_pool_t *pool, u_char *data, size_t size);
 static u_char *fuzz_part(u_char *p, const u_char *data, size_t size);
+static void fuzz_twins(ngx_pool_t *pool, const ngx_str_t *text);
+static ngx_uint_t fuzz_same(const ngx_str_t *one, const ngx_str_t *two);
 static void fuzz_claims(ngx_pool_t *pool, ngx_token_claims_t *claims);
 static void fuzz_text(ngx_str_t *text);
 
@@ -43,7 +45,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     u_char                   *copy;
-    ngx_str_t                 text, twin;
+    ngx_str_t                 text;
     ngx_pool_t               *pool;
     ngx_uint_t                sign;
     ngx_token_jwt_t           jwt;
@@ -104,12 +106,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_claims(pool, &claims);
     }
 
-    if (ngx_token_jwt_twin(pool, &text, &twin) == NGX_OK
-        && (twin.len < text.len
-            || ngx_memcmp(twin.data, text.data, text.len) == 0))
-    {
-        abort();
-    }
+    fuzz_twins(pool, &text);
 
     ngx_destroy_pool(pool);
     free(copy);
@@ -190,6 +187,67 @@ fuzz_part(u_char *p, const u_char *data, size_t size)
     ngx_token_base64_encode(&src, p);
 
     return p + (size * 4 + 2) / 3;
+}
+
+
+/*
+ * The twins of a text are others, each found once, and the text is among the
+ * twins of each, unless it lacks more zeros than are looked for.
+ */
+
+static void
+fuzz_twins(ngx_pool_t *pool, const ngx_str_t *text)
+{
+    size_t      whole;
+    ngx_str_t   twins[NGX_TOKEN_JWT_TWINS], back[NGX_TOKEN_JWT_TWINS];
+    ngx_uint_t  i, j, n, m;
+
+    if (ngx_token_jwt_twins(pool, text, twins, &n) != NGX_OK
+        || n > NGX_TOKEN_JWT_TWINS)
+    {
+        abort();
+    }
+
+    whole = text->len;
+
+    for (i = 0; i < n; i++) {
+        whole = ngx_max(whole, twins[i].len);
+    }
+
+    for (i = 0; i < n; i++) {
+
+        if (fuzz_same(&twins[i], text)) {
+            abort();
+        }
+
+        for (j = 0; j < i; j++) {
+            if (fuzz_same(&twins[i], &twins[j])) {
+                abort();
+            }
+        }
+
+        if (ngx_token_jwt_twins(pool, &twins[i], back, &m) != NGX_OK) {
+            abort();
+        }
+
+        for (j = 0; j < m; j++) {
+            if (fuzz_same(&back[j], text)) {
+                break;
+            }
+        }
+
+        if (j == m && whole - text->len <= (NGX_TOKEN_JWT_ZEROS * 4 + 2) / 3) {
+            abort();
+        }
+    }
+}
+
+
+static ngx_uint_t
+fuzz_same(const ngx_str_t *one, const ngx_str_t *two)
+{
+    return one->len == two->len
+           && ngx_memcmp(one->data, two->data, one->len) == 0;
 }
 
 

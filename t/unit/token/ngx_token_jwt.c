@@ -230,6 +230,27 @@ test_tampered(void **state)
 }
 
 
+/* the other text of a token, if there is one and no more */
+
+static ngx_int_t
+twin_of(ngx_pool_t *pool, const ngx_str_t *text, ngx_str_t *twin)
+{
+    ngx_str_t   twins[NGX_TOKEN_JWT_TWINS];
+    ngx_uint_t  n;
+
+    assert_int_equal(ngx_token_jwt_twins(pool, text, twins, &n), NGX_OK);
+
+    if (n == 0) {
+        return NGX_DECLINED;
+    }
+
+    assert_int_equal(n, 1);
+    *twin = twins[0];
+
+    return NGX_OK;
+}
+
+
 /* (r, n - s): valid too, and the way back; others have none */
 
 static void
@@ -253,18 +274,18 @@ test_twin(void **state)
         if (row->alg != NGX_TOKEN_ALG_ES256
             && row->alg != NGX_TOKEN_ALG_ES512)
         {
-            assert_int_equal(ngx_token_jwt_twin(pool, &text, &twin),
+            assert_int_equal(twin_of(pool, &text, &twin),
                              NGX_DECLINED);
 
         } else {
-            assert_int_equal(ngx_token_jwt_twin(pool, &text, &twin), NGX_OK);
+            assert_int_equal(twin_of(pool, &text, &twin), NGX_OK);
             assert_int_equal(twin.len, text.len);
             assert_memory_not_equal(twin.data, text.data, text.len);
 
             assert_int_equal(verdict_of(pool, keys, &twin, &jwt),
                              NGX_TOKEN_VERDICT_OK);
 
-            assert_int_equal(ngx_token_jwt_twin(pool, &twin, &again), NGX_OK);
+            assert_int_equal(twin_of(pool, &twin, &again), NGX_OK);
             assert_memory_equal(again.data, text.data, text.len);
         }
 
@@ -331,7 +352,7 @@ test_twin_of_others(void **state)
         text.data[text.len++] = '.';
         test_part(&text, signature, len);
 
-        assert_int_equal(ngx_token_jwt_twin(pool, &text, &twin), rows[i].rc);
+        assert_int_equal(twin_of(pool, &text, &twin), rows[i].rc);
 
         if (rows[i].rc != NGX_OK) {
             continue;
@@ -340,7 +361,7 @@ test_twin_of_others(void **state)
         assert_int_equal(twin.len, text.len);
         assert_memory_not_equal(twin.data, text.data, text.len);
 
-        assert_int_equal(ngx_token_jwt_twin(pool, &twin, &again), NGX_OK);
+        assert_int_equal(twin_of(pool, &twin, &again), NGX_OK);
         assert_memory_equal(again.data, text.data, text.len);
 
         if (i == 0) {
@@ -355,14 +376,33 @@ test_twin_of_others(void **state)
 }
 
 
-/* of PSS, the leading zeros of which OpenSSL does not ask for */
+/* a JWS that says nothing, whoever it is of */
 
 static void
-test_twin_of_pss(void **state)
+signed_by(ngx_str_t *text, const char *header, const u_char *signature,
+    size_t len)
 {
-    u_char      signature[256];
-    size_t      i, start, zeros;
-    ngx_str_t   text, whole, twin;
+    text->len = 0;
+    test_part(text, (const u_char *) header, strlen(header));
+    text->data[text->len++] = '.';
+    test_part(text, (const u_char *) "{}", 2);
+    text->data[text->len++] = '.';
+    test_part(text, signature, len);
+}
+
+
+/*
+ * Of RSA, the leading zeros of which not all ask for: from each text all others
+ * are found, the whole one and those without up to three zeros.
+ */
+
+static void
+test_twin_of_rsa(void **state)
+{
+    u_char       signature[256];
+    size_t       h, i, zeros, lacks, from;
+    ngx_str_t    text, other, twins[NGX_TOKEN_JWT_TWINS];
+    ngx_uint_t   n, left;
     ngx_pool_t  *pool;
 
     static const char  *headers[] = {
@@ -372,43 +412,96 @@ test_twin_of_pss(void **state)
     pool = test_pool();
 
     text.data = ngx_pnalloc(pool, 1024);
-    whole.data = ngx_pnalloc(pool, 1024);
+    other.data = ngx_pnalloc(pool, 1024);
     assert_non_null(text.data);
-    assert_non_null(whole.data);
+    assert_non_null(other.data);
 
-    ngx_memset(signature, 0x5a, sizeof(signature));
-    ngx_memzero(signature, 7);
-
-    for (i = 0; i < 3; i++) {
-
-        whole.len = 0;
-        test_part(&whole, (const u_char *) headers[i], strlen(headers[i]));
-        whole.data[whole.len++] = '.';
-        test_part(&whole, (const u_char *) "{}", 2);
-        whole.data[whole.len++] = '.';
-
-        start = whole.len;
-        ngx_memcpy(text.data, whole.data, start);
-
-        test_part(&whole, signature, sizeof(signature));
-
+    for (h = 0; h < 3; h++) {
         for (zeros = 0; zeros < 8; zeros++) {
 
-            text.len = start;
-            test_part(&text, signature + zeros, sizeof(signature) - zeros);
+            ngx_memset(signature, 0x0f, sizeof(signature));
+            ngx_memzero(signature, zeros);
 
-            if (i == 2 || zeros == 0) {
-                assert_int_equal(ngx_token_jwt_twin(pool, &text, &twin),
-                                 NGX_DECLINED);
-                continue;
+            for (from = 0; from <= zeros; from++) {
+
+                signed_by(&text, headers[h], signature + from,
+                          sizeof(signature) - from);
+
+                assert_int_equal(ngx_token_source_twin(&text), zeros != 0);
+                assert_int_equal(ngx_token_jwt_twins(pool, &text, twins, &n),
+                                 NGX_OK);
+
+                left = n;
+
+                for (lacks = 0; lacks <= ngx_min(zeros, 3); lacks++) {
+
+                    if (lacks == from) {
+                        continue;
+                    }
+
+                    signed_by(&other, headers[h], signature + lacks,
+                              sizeof(signature) - lacks);
+
+                    for (i = 0; i < n; i++) {
+                        if (twins[i].len == other.len
+                            && ngx_memcmp(twins[i].data, other.data,
+                                          other.len)
+                               == 0)
+                        {
+                            left--;
+                            break;
+                        }
+                    }
+
+                    assert_int_not_equal(i, n);
+                }
+
+                assert_int_equal(left, 0);
             }
-
-            assert_true(ngx_token_source_twin(&text));
-            assert_int_equal(ngx_token_jwt_twin(pool, &text, &twin), NGX_OK);
-            assert_int_equal(twin.len, whole.len);
-            assert_memory_equal(twin.data, whole.data, whole.len);
         }
     }
+
+    ngx_destroy_pool(pool);
+}
+
+
+/* what cannot be a signature costs nothing */
+
+static void
+test_twin_of_none(void **state)
+{
+    u_char      *signature;
+    size_t       len;
+    ngx_str_t    text, twins[NGX_TOKEN_JWT_TWINS];
+    ngx_uint_t   n;
+    ngx_pool_t  *pool;
+
+    pool = test_pool();
+
+    text.data = ngx_pnalloc(pool, 8192);
+    signature = ngx_pcalloc(pool, 4096);
+    assert_non_null(text.data);
+    assert_non_null(signature);
+
+    signed_by(&text, "{\"alg\":\"PS256\"}", signature, 2047);
+    assert_true(ngx_token_source_twin(&text));
+
+    signed_by(&text, "{\"alg\":\"PS256\"}", signature, 2048);
+    assert_true(ngx_token_source_twin(&text));
+
+    for (len = 2049; len < 4096; len += 17) {
+        signed_by(&text, "{\"alg\":\"PS256\"}", signature, len);
+        assert_false(ngx_token_source_twin(&text));
+    }
+
+    signed_by(&text, "{\"alg\":\"PS256\"}", signature, 0);
+    assert_false(ngx_token_source_twin(&text));
+    assert_int_equal(ngx_token_jwt_twins(pool, &text, twins, &n), NGX_OK);
+    assert_int_equal(n, 0);
+
+    signed_by(&text, "{\"alg\":\"HS256\"}", signature, 255);
+    assert_int_equal(ngx_token_jwt_twins(pool, &text, twins, &n), NGX_OK);
+    assert_int_equal(n, 0);
 
     ngx_destroy_pool(pool);
 }
@@ -494,7 +587,7 @@ test_ecdsa(void **state)
                                 : NGX_TOKEN_VERDICT_SIGNATURE);
 
         if (n < 7) {
-            assert_int_equal(ngx_token_jwt_twin(pool, &text, &twin),
+            assert_int_equal(twin_of(pool, &text, &twin),
                              NGX_DECLINED);
         }
     }
@@ -507,7 +600,7 @@ test_ecdsa(void **state)
 
         assert_int_equal(verdict_of(pool, keys, &text, &jwt),
                          NGX_TOKEN_VERDICT_SIGNATURE);
-        assert_int_equal(ngx_token_jwt_twin(pool, &text, &twin), NGX_DECLINED);
+        assert_int_equal(twin_of(pool, &text, &twin), NGX_DECLINED);
     }
 
     ngx_destroy_pool(pool);
@@ -644,7 +737,8 @@ main(void)
         cmocka_unit_test(test_tampered),
         cmocka_unit_test(test_twin),
         cmocka_unit_test(test_twin_of_others),
-        cmocka_unit_test(test_twin_of_pss),
+        cmocka_unit_test(test_twin_of_rsa),
+        cmocka_unit_test(test_twin_of_none),
         cmocka_unit_test(test_ecdsa),
         cmocka_unit_test(test_eddsa),
         cmocka_unit_test(test_no_memory)
