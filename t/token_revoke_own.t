@@ -15,7 +15,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Token;
 
-my $t = Test::Nginx->new()->plan(29);
+my $t = Test::Nginx->new()->plan(37);
 
 $t->write_file_expand('nginx.conf', <<'EOT');
 
@@ -76,6 +76,27 @@ http {
 
         location = /mapped {
             token_blacklist_key mapped:$mapped;
+            token_revoke;
+        }
+
+        location = /tenant_jti {
+            token_blacklist_key tj:$token_claim_tenant:$token_claim_jti;
+            token_revoke;
+        }
+
+        location = /host {
+            token_blacklist_key host:$host:$server_name:$token_claim_jti;
+            token_blacklist_key host:$token_exp:$token_claim_jti;
+            token_blacklist_key host:$token_status:$token_claim_jti;
+            token_blacklist_key host:$http_x_key:$token_claim_jti;
+            token_blacklist_key host:$host:$mapped;
+            token_revoke;
+        }
+
+        location = /cookie {
+            token_source $cookie_a$cookie_b;
+            token_jwt_keys off;
+            token_blacklist_key cookie:$cookie_a$cookie_b;
             token_revoke;
         }
 
@@ -147,8 +168,23 @@ is(logout('/mapped', $bob), 500, 'a map that has no value');
 is(logout('/mapped', $bob, 'k5'), 204, 'a map that has one');
 is(keys_of('mapped:'), 'mapped:5', 'its value');
 
-is(logout('/capture', $bob), 204, 'a part of the URI');
-is(keys_of('capture:'), 'capture:c:', 'its value, too');
+is(logout('/capture', $bob), 500, 'a part of the URI is of no token');
+is(logout('/capture', $jti), 204, 'a part of the URI and a jti');
+is(keys_of('capture:'), 'capture:c:7', 'as it is written');
+
+my $tenant = $key->token({ iss => 'i', sub => 'fred', tenant => 't',
+                           exp => time() + 1000 });
+
+is(logout('/tenant_jti', $tenant), 500, 'of a tenant alone');
+is(logout('/tenant_jti', $jti), 204, 'of a jti alone');
+is(keys_of('tj:'), 'tj::7', 'which is enough');
+
+is(logout('/host', $tenant), 500, 'what the host or the time says');
+is(logout('/host', $tenant, 'x'), 500, 'or a field of the request');
+
+is(status(http_post('/cookie', headers => { Cookie => 'b=opaque' })), 204,
+    'the token itself');
+is(keys_of('cookie:'), 'cookie:opaque', 'from where it was');
 
 is(logout('/opaque', $jti), 500, 'not verified: nothing is known of it');
 

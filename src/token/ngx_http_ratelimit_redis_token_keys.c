@@ -20,12 +20,23 @@
 #include "ngx_token_template.h"
 
 
+/* what tells whose a key is */
+
+typedef enum {
+    NGX_HTTP_TOKEN_KEY_OWN = 0,          /* of this token, session or user */
+    NGX_HTTP_TOKEN_KEY_COMMON,           /* of many tokens */
+    NGX_HTTP_TOKEN_KEY_UNKNOWN,          /* of a map, a cookie, ... */
+    NGX_HTTP_TOKEN_KEY_KINDS
+} ngx_http_token_key_e;
+
+
 /* what a key is made of */
 
 typedef struct {
     ngx_http_request_t       *request;
-    ngx_uint_t                lacks;     /* 1: a variable is empty */
-    ngx_uint_t                own;       /* 1: another one tells whose it is */
+    ngx_str_t                *token;
+    ngx_uint_t                lacks[NGX_HTTP_TOKEN_KEY_KINDS];
+    ngx_uint_t                has[NGX_HTTP_TOKEN_KEY_KINDS];
 } ngx_http_token_key_t;
 
 
@@ -34,10 +45,14 @@ static ngx_int_t ngx_http_ratelimit_redis_token_text_keys(
     ngx_array_t *values, ngx_token_revocation_t *revocation,
     ngx_uint_t revoke);
 static ngx_int_t ngx_http_ratelimit_redis_token_shared(ngx_http_request_t *r,
-    ngx_str_t *value, ngx_uint_t *shared);
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *value,
+    ngx_uint_t *shared);
 static ngx_int_t ngx_http_ratelimit_redis_token_made_of(void *data,
     ngx_str_t *name, ngx_str_t *value);
-static ngx_uint_t ngx_http_ratelimit_redis_token_own(ngx_str_t *name);
+static ngx_http_token_key_e ngx_http_ratelimit_redis_token_kind(
+    ngx_str_t *name);
+static ngx_uint_t ngx_http_ratelimit_redis_token_listed(ngx_str_t *names,
+    ngx_str_t *name);
 static ngx_uint_t ngx_http_ratelimit_redis_token_has(
     ngx_token_revocation_t *revocation, ngx_str_t *key);
 static ngx_int_t ngx_http_ratelimit_redis_token_twins(ngx_http_request_t *r,
@@ -116,7 +131,7 @@ ngx_http_ratelimit_redis_token_text_keys(ngx_http_request_t *r,
 
         if (ngx_http_captures_value(r, &cv[i], &key) != NGX_OK
             || (revoke
-                && ngx_http_ratelimit_redis_token_shared(r, &cv[i].value,
+                && ngx_http_ratelimit_redis_token_shared(r, ctx, &cv[i].value,
                                                          &shared)
                    != NGX_OK))
         {
@@ -139,20 +154,24 @@ ngx_http_ratelimit_redis_token_text_keys(ngx_http_request_t *r,
  * Whether a key lacks what would tell this token from others: "jti:" is that
  * of all tokens without a jti, and whoever has one would revoke them all.  One
  * that has no variables was meant so.
+ *
+ * Where nothing is empty that would be the token's own, a value of which it is
+ * not known whose it is will do, as that of a map.
  */
 
 static ngx_int_t
-ngx_http_ratelimit_redis_token_shared(ngx_http_request_t *r, ngx_str_t *value,
-    ngx_uint_t *shared)
+ngx_http_ratelimit_redis_token_shared(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *value, ngx_uint_t *shared)
 {
     ngx_int_t             rc;
     ngx_str_t             text;
     ngx_http_captures_t   kept;
     ngx_http_token_key_t  key;
 
+    ngx_memzero(&key, sizeof(ngx_http_token_key_t));
+
     key.request = r;
-    key.lacks = 0;
-    key.own = 0;
+    key.token = &ctx->token.text;
 
     if (ngx_http_captures_keep(r, &kept) != NGX_OK) {
         return NGX_ERROR;
@@ -164,13 +183,15 @@ ngx_http_ratelimit_redis_token_shared(ngx_http_request_t *r, ngx_str_t *value,
 
     ngx_http_captures_back(r, &kept);
 
-    *shared = key.lacks && !key.own;
+    *shared = !key.has[NGX_HTTP_TOKEN_KEY_OWN]
+              && (key.lacks[NGX_HTTP_TOKEN_KEY_OWN]
+                  || ((key.lacks[NGX_HTTP_TOKEN_KEY_COMMON]
+                       || key.lacks[NGX_HTTP_TOKEN_KEY_UNKNOWN])
+                      && !key.has[NGX_HTTP_TOKEN_KEY_UNKNOWN]));
 
     return rc;
 }
 
-
-/* Most claims are not of one token, nor do they tell its session or user. */
 
 static ngx_int_t
 ngx_http_ratelimit_redis_token_made_of(void *data, ngx_str_t *name,
@@ -178,6 +199,7 @@ ngx_http_ratelimit_redis_token_made_of(void *data, ngx_str_t *name,
 {
     ngx_http_token_key_t *key = data;
 
+    ngx_http_token_key_e        kind;
     ngx_http_variable_value_t  *vv;
 
     /* a value, as nothing ends the others */
@@ -186,7 +208,6 @@ ngx_http_ratelimit_redis_token_made_of(void *data, ngx_str_t *name,
 
     if (name->data[0] >= '1' && name->data[0] <= '9') {
         /* of a regular expression */
-        key->own = 1;
         return NGX_OK;
     }
 
@@ -196,27 +217,37 @@ ngx_http_ratelimit_redis_token_made_of(void *data, ngx_str_t *name,
         return NGX_ERROR;
     }
 
-    if (vv->not_found || vv->len == 0) {
-        key->lacks = 1;
+    kind = ngx_http_ratelimit_redis_token_kind(name);
 
-    } else if (ngx_http_ratelimit_redis_token_own(name)) {
-        key->own = 1;
+    if (vv->not_found || vv->len == 0) {
+        key->lacks[kind] = 1;
+        return NGX_OK;
     }
+
+    if (vv->len == key->token->len
+        && ngx_memcmp(vv->data, key->token->data, vv->len) == 0)
+    {
+        /* the token itself */
+        kind = NGX_HTTP_TOKEN_KEY_OWN;
+    }
+
+    key->has[kind] = 1;
 
     return NGX_OK;
 }
 
 
-/* What is no claim counts, too. */
+/* Of the claims those of a token, its session, or its user are its own. */
 
-static ngx_uint_t
-ngx_http_ratelimit_redis_token_own(ngx_str_t *name)
+static ngx_http_token_key_e
+ngx_http_ratelimit_redis_token_kind(ngx_str_t *name)
 {
-    ngx_str_t  *own;
-
     static ngx_str_t  claim = ngx_string("token_claim_");
 
     static ngx_str_t  owns[] = {
+        ngx_string("token_digest"),
+        ngx_string("token_sub"),
+        ngx_string("token_user"),
         ngx_string("token_claim_jti"),
         ngx_string("token_claim_sid"),
         ngx_string("token_claim_session_state"),
@@ -226,15 +257,46 @@ ngx_http_ratelimit_redis_token_own(ngx_str_t *name)
         ngx_null_string
     };
 
-    if (name->len < claim.len
-        || ngx_memcmp(name->data, claim.data, claim.len) != 0)
-    {
-        return 1;
+    static ngx_str_t  commons[] = {
+        ngx_string("token_exp"),
+        ngx_string("token_status"),
+        ngx_string("host"),
+        ngx_string("http_host"),
+        ngx_string("hostname"),
+        ngx_string("scheme"),
+        ngx_string("https"),
+        ngx_string("server_addr"),
+        ngx_string("server_name"),
+        ngx_string("server_port"),
+        ngx_string("server_protocol"),
+        ngx_string("request_method"),
+        ngx_string("uri"),
+        ngx_string("document_uri"),
+        ngx_string("request_uri"),
+        ngx_null_string
+    };
+
+    if (ngx_http_ratelimit_redis_token_listed(owns, name)) {
+        return NGX_HTTP_TOKEN_KEY_OWN;
     }
 
-    for (own = owns; own->len; own++) {
-        if (name->len == own->len
-            && ngx_memcmp(name->data, own->data, own->len) == 0)
+    if (ngx_http_ratelimit_redis_token_listed(commons, name)
+        || (name->len > claim.len
+            && ngx_memcmp(name->data, claim.data, claim.len) == 0))
+    {
+        return NGX_HTTP_TOKEN_KEY_COMMON;
+    }
+
+    return NGX_HTTP_TOKEN_KEY_UNKNOWN;
+}
+
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_token_listed(ngx_str_t *names, ngx_str_t *name)
+{
+    for ( /* void */ ; names->len; names++) {
+        if (name->len == names->len
+            && ngx_memcmp(name->data, names->data, names->len) == 0)
         {
             return 1;
         }
