@@ -235,6 +235,12 @@ ngx_input_json_scan_character(ngx_input_json_scan_t *scan)
         return NGX_OK;
     }
 
+    /* RFC 3629, 3: ngx_utf8_decode() takes 0xf8 and more for 0xf0 and more */
+
+    if (*scan->p > 0xf4) {
+        return NGX_DECLINED;
+    }
+
     ch = ngx_utf8_decode(&scan->p, scan->last - scan->p);
 
     return (ch > 0x10ffff || (ch >= 0xd800 && ch <= 0xdfff)) ? NGX_DECLINED

@@ -194,6 +194,9 @@ test_utf8(void **state)
     unread("{\"a\":\"\xed\xa0\x80\"}");
     unread("{\"a\":\"\xf0\x80\x80\xaf\"}");
     unread("{\"a\":\"\xf4\x90\x80\x80\"}");
+    unread("{\"a\":\"\xf8\x90\x80\x80\"}");
+    unread("{\"a\":\"\xfb\xbf\xbf\xbf\"}");
+    unread("{\"a\":\"\xff\x90\x80\x80\"}");
     unread("{\"a\":\"\xf8\x88\x80\x80\x80\"}");
     unread("{\"\xff\":1}");
     unread("{\"a\":\"\\ud800\"}");
