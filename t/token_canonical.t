@@ -15,7 +15,7 @@ use MIME::Base64 qw/ encode_base64url /;
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->plan(44);
+my $t = Test::Nginx->new()->plan(46);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -146,6 +146,20 @@ http_post('/logout', headers => { Authorization => "Bearer $texts[1]" });
 
 is(join(' ', map { status(get($_)) } @texts), '401 401 401 401',
     'several zeros');
+
+# and the key of what is encrypted by RSA
+
+for my $n (0, 1) {
+    my @jwe = map {
+        join '.', map { encode_base64url($_) }
+                  '{"alg":"RSA-OAEP","enc":"A256GCM"}', $_, "iv$n", 'x', 'tag'
+    } "\0" . 'x' x 255, 'x' x 255;
+
+    http_post('/logout', headers => { Authorization => "Bearer $jwe[$n]" });
+
+    is(join(' ', map { status(get($_)) } @jwe), '401 401',
+        'RSA-OAEP: ' . ($n ? 'the shorter' : 'the whole') . ' one is revoked');
+}
 
 ###############################################################################
 

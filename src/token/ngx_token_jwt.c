@@ -13,7 +13,7 @@
 #include "ngx_token_jwt.h"
 
 
-/* bytes of which an RSA signature has a multiple */
+/* bytes of which what is as long as an RSA modulus has a multiple */
 
 #define NGX_TOKEN_JWT_ALIGNMENT  8
 
@@ -22,11 +22,12 @@ static ngx_int_t ngx_token_jwt_split(const ngx_str_t *text, ngx_str_t *parts);
 static ngx_token_verdict_e ngx_token_jwt_header(ngx_pool_t *pool,
     ngx_token_jwt_t *jwt, const ngx_str_t *header);
 static ngx_uint_t ngx_token_jwt_unsupported(const ngx_input_json_t *json);
+static ngx_uint_t ngx_token_jwt_rsa(const ngx_str_t *alg, ngx_int_t split);
 static ngx_int_t ngx_token_jwt_twins_rsa(ngx_pool_t *pool,
-    const ngx_str_t *text, const ngx_str_t *parts, const ngx_str_t *signature,
+    const ngx_str_t *text, const ngx_str_t *part, const ngx_str_t *number,
     ngx_str_t *whole, ngx_str_t *twins, ngx_uint_t *n);
 static ngx_int_t ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_str_t *text,
-    const ngx_str_t *parts, const ngx_str_t *signature, ngx_str_t *twin);
+    const ngx_str_t *part, const ngx_str_t *number, ngx_str_t *twin);
 static ngx_int_t ngx_token_jwt_alg(ngx_pool_t *pool, const ngx_str_t *part,
     ngx_str_t *alg);
 static ngx_int_t ngx_token_jwt_optional(const ngx_input_json_t *json,
@@ -101,7 +102,10 @@ ngx_token_jwt_parse(ngx_pool_t *pool, const ngx_str_t *text,
 }
 
 
-/* Three parts; five are a JWE, NGX_DECLINED (RFC 7516, 9). */
+/*
+ * Three parts; five are a JWE, NGX_DECLINED (RFC 7516, 9), of which the first
+ * two and the last are told.
+ */
 
 static ngx_int_t
 ngx_token_jwt_split(const ngx_str_t *text, ngx_str_t *parts)
@@ -246,12 +250,14 @@ ngx_token_jwt_twins(ngx_pool_t *pool, const ngx_str_t *text, ngx_str_t *twins,
     ngx_uint_t *n)
 {
     size_t      size;
-    ngx_int_t   rc;
-    ngx_str_t   parts[3], alg, signature, other;
+    ngx_int_t   rc, split;
+    ngx_str_t   parts[3], alg, number, other, *part;
 
     *n = 0;
 
-    if (ngx_token_jwt_split(text, parts) != NGX_OK) {
+    split = ngx_token_jwt_split(text, parts);
+
+    if (split == NGX_ERROR) {
         return NGX_OK;
     }
 
@@ -261,62 +267,79 @@ ngx_token_jwt_twins(ngx_pool_t *pool, const ngx_str_t *text, ngx_str_t *twins,
         return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
     }
 
-    size = ngx_token_base64_size(parts[2].len);
+    /* the signature; or, of a JWE, the encrypted key */
 
-    signature.data = ngx_pnalloc(pool, 2 * size + NGX_TOKEN_JWT_ALIGNMENT);
-    if (signature.data == NULL) {
+    part = (split == NGX_OK) ? &parts[2] : &parts[1];
+    size = ngx_token_base64_size(part->len);
+
+    number.data = ngx_pnalloc(pool, 2 * size + NGX_TOKEN_JWT_ALIGNMENT);
+    if (number.data == NULL) {
         return NGX_ERROR;
     }
 
-    other.data = signature.data + size;
+    other.data = number.data + size;
 
-    if (ngx_token_base64_decode(&parts[2], &signature) != NGX_OK) {
+    if (ngx_token_base64_decode(part, &number) != NGX_OK) {
         return NGX_OK;
     }
 
-    if (ngx_token_ecdsa_twin(&alg, &signature, other.data) == NGX_OK) {
-        other.len = signature.len;
-        return ngx_token_jwt_twin(pool, text, parts, &other, &twins[(*n)++]);
-    }
-
-    if (alg.len != 5
-        || (ngx_strncmp(alg.data, "PS", 2) != 0
-            && ngx_strncmp(alg.data, "RS", 2) != 0))
+    if (split == NGX_OK
+        && ngx_token_ecdsa_twin(&alg, &number, other.data) == NGX_OK)
     {
+        other.len = number.len;
+        return ngx_token_jwt_twin(pool, text, part, &other, &twins[(*n)++]);
+    }
+
+    if (!ngx_token_jwt_rsa(&alg, split)) {
         return NGX_OK;
     }
 
-    return ngx_token_jwt_twins_rsa(pool, text, parts, &signature, &other,
-                                   twins, n);
+    return ngx_token_jwt_twins_rsa(pool, text, part, &number, &other, twins,
+                                   n);
+}
+
+
+/* RFC 7518, 3.1 and 4.1 */
+
+static ngx_uint_t
+ngx_token_jwt_rsa(const ngx_str_t *alg, ngx_int_t split)
+{
+    if (split == NGX_DECLINED) {
+        return ngx_strncmp(alg->data, "RSA", 3) == 0;
+    }
+
+    return alg->len == 5
+           && (ngx_strncmp(alg->data, "PS", 2) == 0
+               || ngx_strncmp(alg->data, "RS", 2) == 0);
 }
 
 
 /*
- * The whole signature, and those without its leading zeros.  There is room for
- * the alignment behind the size of the signature.
+ * The whole number, and those without its leading zeros.  There is room for the
+ * alignment behind the size of it.
  */
 
 static ngx_int_t
 ngx_token_jwt_twins_rsa(ngx_pool_t *pool, const ngx_str_t *text,
-    const ngx_str_t *parts, const ngx_str_t *signature, ngx_str_t *whole,
+    const ngx_str_t *part, const ngx_str_t *number, ngx_str_t *whole,
     ngx_str_t *twins, ngx_uint_t *n)
 {
     size_t      lacks;
     ngx_str_t   other;
     ngx_uint_t  zeros;
 
-    lacks = -signature->len % NGX_TOKEN_JWT_ALIGNMENT;
+    lacks = -number->len % NGX_TOKEN_JWT_ALIGNMENT;
 
     ngx_memzero(whole->data, lacks);
-    ngx_memcpy(whole->data + lacks, signature->data, signature->len);
+    ngx_memcpy(whole->data + lacks, number->data, number->len);
 
-    whole->len = lacks + signature->len;
+    whole->len = lacks + number->len;
     other = *whole;
 
     for (zeros = 0; zeros <= NGX_TOKEN_JWT_ZEROS; zeros++) {
 
         if (zeros != lacks
-            && ngx_token_jwt_twin(pool, text, parts, &other, &twins[(*n)++])
+            && ngx_token_jwt_twin(pool, text, part, &other, &twins[(*n)++])
                != NGX_OK)
         {
             return NGX_ERROR;
@@ -334,18 +357,22 @@ ngx_token_jwt_twins_rsa(ngx_pool_t *pool, const ngx_str_t *text,
 }
 
 
-/* The same text with another signature. */
+/* The same text with another number in this part. */
 
 static ngx_int_t
 ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_str_t *text,
-    const ngx_str_t *parts, const ngx_str_t *signature, ngx_str_t *twin)
+    const ngx_str_t *part, const ngx_str_t *number, ngx_str_t *twin)
 {
-    u_char  *p;
-    size_t   len;
+    u_char  *p, *rest;
+    size_t   len, size, left;
 
-    len = parts[2].data - text->data;
+    len = part->data - text->data;
+    size = (number->len * 4 + 2) / 3;
 
-    twin->len = len + (signature->len * 4 + 2) / 3;
+    rest = part->data + part->len;
+    left = text->data + text->len - rest;
+
+    twin->len = len + size + left;
     twin->data = ngx_pnalloc(pool, twin->len);
 
     if (twin->data == NULL) {
@@ -354,7 +381,9 @@ ngx_token_jwt_twin(ngx_pool_t *pool, const ngx_str_t *text,
 
     p = ngx_cpymem(twin->data, text->data, len);
 
-    ngx_token_base64_encode(signature, p);
+    ngx_token_base64_encode(number, p);
+
+    ngx_memcpy(p + size, rest, left);
 
     return NGX_OK;
 }

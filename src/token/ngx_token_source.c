@@ -16,7 +16,7 @@
 #define NGX_TOKEN_SOURCE_SCHEME      "bearer"
 #define NGX_TOKEN_SOURCE_SCHEME_LEN  (sizeof(NGX_TOKEN_SOURCE_SCHEME) - 1)
 
-/* characters of an RSA signature of 16384 bits */
+/* characters of what an RSA modulus of 16384 bits is as long as */
 #define NGX_TOKEN_SOURCE_RSA         2731
 
 
@@ -35,6 +35,7 @@ static ngx_int_t ngx_token_source_encrypted(ngx_pool_t *pool,
     const ngx_str_t *token);
 static ngx_uint_t ngx_token_source_part(u_char *p, u_char *last);
 static ngx_int_t ngx_token_source_sextet(u_char ch);
+static ngx_uint_t ngx_token_source_rsa(const u_char *p, size_t n);
 
 
 static ngx_input_json_limits_t  ngx_token_source_limits = {
@@ -582,31 +583,50 @@ ngx_uint_t
 ngx_token_source_twin(const ngx_str_t *text)
 {
     size_t   n;
-    u_char  *p;
+    u_char  *p, *last, *dots[4];
 
-    for (n = 0; n < text->len; n++) {
-        if (text->data[text->len - 1 - n] == '.') {
-            break;
+    last = text->data + text->len;
+    n = 0;
+
+    for (p = text->data; p < last; p++) {
+
+        if (*p != '.') {
+            continue;
         }
+
+        if (n == 4) {
+            return 0;
+        }
+
+        dots[n++] = p;
     }
 
-    if (n == text->len) {
+    switch (n) {
+
+    case 2:
+        n = last - dots[1] - 1;
+
+        /* of 64, 96 and 132 bytes, in base64url */
+
+        return n == 86 || n == 128 || n == 176
+               || ngx_token_source_rsa(dots[1] + 1, n);
+
+    case 4:
+        return ngx_token_source_rsa(dots[0] + 1, dots[1] - dots[0] - 1);
+
+    default:
         return 0;
     }
+}
 
-    /* of 64, 96 and 132 bytes, in base64url */
 
-    if (n == 86 || n == 128 || n == 176) {
-        return 1;
-    }
+/* Of more than 132 bytes, not a multiple of 8, or the first of which is zero. */
 
-    if (n < 176 || n > NGX_TOKEN_SOURCE_RSA) {
-        return 0;
-    }
-
-    /* of more, not a multiple of 8, or the first of which is zero */
-
-    p = text->data + text->len - n;
-
-    return n * 3 / 4 % 8 != 0 || (p[0] == 'A' && p[1] >= 'A' && p[1] <= 'P');
+static ngx_uint_t
+ngx_token_source_rsa(const u_char *p, size_t n)
+{
+    return n > 176
+           && n <= NGX_TOKEN_SOURCE_RSA
+           && (n * 3 / 4 % 8 != 0
+               || (p[0] == 'A' && p[1] >= 'A' && p[1] <= 'P'));
 }

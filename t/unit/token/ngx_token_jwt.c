@@ -391,6 +391,19 @@ signed_by(ngx_str_t *text, const char *header, const u_char *signature,
 }
 
 
+static void
+encrypted_by(ngx_str_t *text, const char *header, const u_char *key,
+    size_t len, const char *rest)
+{
+    text->len = 0;
+    test_part(text, (const u_char *) header, strlen(header));
+    text->data[text->len++] = '.';
+    test_part(text, key, len);
+    ngx_memcpy(text->data + text->len, rest, strlen(rest));
+    text->len += strlen(rest);
+}
+
+
 /*
  * Of RSA, the leading zeros of which not all ask for: from each text all others
  * are found, the whole one and those without up to three zeros.
@@ -460,6 +473,78 @@ test_twin_of_rsa(void **state)
             }
         }
     }
+
+    ngx_destroy_pool(pool);
+}
+
+
+/* the key of a JWE, as what is signed */
+
+static void
+test_twin_of_jwe(void **state)
+{
+    u_char       key[256];
+    size_t       i;
+    ngx_str_t    whole, text, twin;
+    ngx_pool_t  *pool;
+
+    static const char  *rest = ".QUE.QUFB.QQ";
+
+    static struct {
+        const char  *header;
+        ngx_int_t    rc;
+    } rows[] = {
+        { "{\"alg\":\"RSA-OAEP\",\"enc\":\"A256GCM\"}", NGX_OK },
+        { "{\"alg\":\"RSA-OAEP-256\",\"enc\":\"A256GCM\"}", NGX_OK },
+        { "{\"alg\":\"RSA1_5\",\"enc\":\"A256GCM\"}", NGX_OK },
+        { "{\"alg\":\"A256KW\",\"enc\":\"A256GCM\"}", NGX_DECLINED },
+        { "{\"alg\":\"PS256\",\"enc\":\"A256GCM\"}", NGX_DECLINED },
+        { NULL, NGX_DECLINED }
+    };
+
+    pool = test_pool();
+
+    whole.data = ngx_pnalloc(pool, 1024);
+    text.data = ngx_pnalloc(pool, 1024);
+    assert_non_null(whole.data);
+    assert_non_null(text.data);
+
+    ngx_memset(key, 0x5a, sizeof(key));
+    key[0] = 0;
+
+    for (i = 0; rows[i].header; i++) {
+
+        encrypted_by(&whole, rows[i].header, key, sizeof(key), rest);
+        encrypted_by(&text, rows[i].header, key + 1, sizeof(key) - 1, rest);
+
+        assert_true(ngx_token_source_twin(&text));
+        assert_true(ngx_token_source_twin(&whole));
+
+        assert_int_equal(twin_of(pool, &text, &twin), rows[i].rc);
+
+        if (rows[i].rc != NGX_OK) {
+            continue;
+        }
+
+        assert_int_equal(twin.len, whole.len);
+        assert_memory_equal(twin.data, whole.data, whole.len);
+
+        assert_int_equal(twin_of(pool, &whole, &twin), NGX_OK);
+        assert_int_equal(twin.len, text.len);
+        assert_memory_equal(twin.data, text.data, text.len);
+    }
+
+    ngx_memset(key, 0x5a, sizeof(key));
+
+    encrypted_by(&whole, rows[0].header, key, sizeof(key), rest);
+    assert_false(ngx_token_source_twin(&whole));
+
+    encrypted_by(&whole, rows[0].header, key, sizeof(key) - 1, ".QUE.QUE");
+    assert_false(ngx_token_source_twin(&whole));
+
+    encrypted_by(&whole, rows[0].header, key, sizeof(key) - 1,
+                 ".QUE.QUE.QUE.QUE");
+    assert_false(ngx_token_source_twin(&whole));
 
     ngx_destroy_pool(pool);
 }
@@ -738,6 +823,7 @@ main(void)
         cmocka_unit_test(test_twin),
         cmocka_unit_test(test_twin_of_others),
         cmocka_unit_test(test_twin_of_rsa),
+        cmocka_unit_test(test_twin_of_jwe),
         cmocka_unit_test(test_twin_of_none),
         cmocka_unit_test(test_ecdsa),
         cmocka_unit_test(test_eddsa),
