@@ -27,6 +27,9 @@
     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUaupBNnkNN1pOarIQaMxyU+KViEc\n"      \
     "eICjp05W4WYqb5X8vcShqSHU3uOYfBHiwe8UlX+S1a/E4BCmv3iJNUseTw=="
 
+#define SMALL_DER                                                             \
+    "MCowBQYDK2VwAyEAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
 #define ED25519_DER                                                           \
     "MCowBQYDK2VwAyEAx3pUJx1mrKQDq/E4s7WvR8Da6BYLqlsXwen8XNirbxY="
 
@@ -326,6 +329,43 @@ test_broken(void **state)
          "wrong length");
     none("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}",
          "wrong length");
+}
+
+
+/* with such a key anybody makes signatures */
+
+static void
+test_small_order(void **state)
+{
+    char        key[128];
+    ngx_uint_t  i;
+
+    static const char  *points[] = {
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA",
+        "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA",
+        "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU",
+        "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_IU",
+        "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o",
+        "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA_o",
+        "7P_______________________________________38",
+        "7P________________________________________8",
+        "7f_______________________________________38",
+        "7f________________________________________8",
+        "7v_______________________________________38",
+        "7v________________________________________8",
+        NULL
+    };
+
+    for (i = 0; points[i]; i++) {
+        (void) snprintf(key, sizeof(key), "{\"kty\":\"OKP\","
+                        "\"crv\":\"Ed25519\",\"x\":\"%s\"}", points[i]);
+
+        none(key, "a point of small order");
+    }
+
+    none(PEM("PUBLIC KEY", SMALL_DER), "a point of small order");
 }
 
 
@@ -633,7 +673,8 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         test(types), test(algorithm), test(purpose), test(weak),
-        test(broken), test(files), test(number), test(skipped), test(pem),
+        test(broken), test(files), test(small_order),
+        test(number), test(skipped), test(pem),
         test(lookup), test(identity), test(no_memory)
     };
 
