@@ -13,8 +13,7 @@
  * the two digests, one upon the other:
  *
  *     0  until       8   s since the epoch
- *     8  twin        4   1: there is another text of the same token
- *    12  (unused)    4
+ *     8  (unused)    8
  */
 
 
@@ -30,8 +29,7 @@
 
 typedef struct {
     uint64_t                  until;
-    uint32_t                  twin;
-    uint32_t                  unused;
+    uint64_t                  unused;
 } ngx_http_token_verified_t;
 
 

@@ -96,7 +96,7 @@ static u_char  ngx_token_key_generator[] = {
 
 /*
  * The points of Ed25519 whose order divides 8 (RFC 8032, 5.1), as they may be
- * written: y little-endian, also by what is p or more, and without the sign of x.
+ * written: y little-endian, also as p or p + 1, and without the sign of x.
  */
 
 static u_char  ngx_token_key_small[][32] = {
@@ -403,7 +403,7 @@ ngx_token_key_known_curve(ngx_token_key_t *key)
 }
 
 
-/* OpenSSL takes them, and all may sign for them, as for an RSA exponent of 1. */
+/* OpenSSL takes them, and anybody signs for them, as for an exponent of 1. */
 
 static ngx_uint_t
 ngx_token_key_is_small(const u_char *x)

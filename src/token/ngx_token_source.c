@@ -620,7 +620,7 @@ ngx_token_source_twin(const ngx_str_t *text)
 }
 
 
-/* Of more than 132 bytes, not a multiple of 8, or the first of which is zero. */
+/* Of more than 132 bytes: not a multiple of 8, or the first of them is zero. */
 
 static ngx_uint_t
 ngx_token_source_rsa(const u_char *p, size_t n)

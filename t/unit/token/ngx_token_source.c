@@ -370,7 +370,7 @@ test_canonical(void **state)
         { "eyJh.eyJz.c2ln.QUE.QUE", 0 },
         { "eyJh.ImVuYyI.c2ln.QUE.QUE", 0 },
 
-        /* {"alg":"HS256","kid":"enc"}, ..."jwk":{"enc":"A"}}, ..."x":["enc"]} */
+        /* {.. "kid":"enc"}, {.. "jwk":{"enc":"A"}}, {.. "x":["enc"]} */
         { "eyJhbGciOiJIUzI1NiIsImtpZCI6ImVuYyJ9.eyJz.c2ln..", 0 },
         { "eyJhbGciOiJIUzI1NiIsImtpZCI6ImVuYyJ9.eyJz.c2ln.QUE.QUE", 0 },
         { "eyJhbGciOiJIUzI1NiIsImp3ayI6eyJlbmMiOiJBIn19.eyJz.c2ln..", 0 },
