@@ -36,9 +36,14 @@ ngx_int_t ngx_http_wait_end(ngx_http_request_t *r);
 /*
  * How most of them go on then: with their phases if "rc" is NGX_OK, else with a
  * 500; and what was posted is run.  The request may be gone when it returns.
+ *
+ * Of many that are to go on at once some do, the others wait for the next turns
+ * of the event loop.  What was found out about a request before it is run, and
+ * must not change until it is, is for ngx_http_wait_run_now().
  */
 
 void ngx_http_wait_run(ngx_http_request_t *r, ngx_int_t rc);
+void ngx_http_wait_run_now(ngx_http_request_t *r, ngx_int_t rc);
 
 
 #endif /* _NGX_HTTP_WAIT_H_INCLUDED_ */

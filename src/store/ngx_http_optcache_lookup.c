@@ -407,6 +407,12 @@ ngx_http_optcache_reply_handler(void *data, ngx_redis_result_e result,
         return;
     }
 
+    if (ctx->found || ctx->held) {
+        /* it was compared with what is invalidated, up to now */
+        ngx_http_wait_run_now(r, rc);
+        return;
+    }
+
     ngx_http_wait_run(r, rc);
 }
 
