@@ -172,9 +172,13 @@ void ngx_redis_conn_move(ngx_redis_conn_t *conn, const char *fmt, ...);
 
 ngx_int_t ngx_redis_conn_write(ngx_redis_conn_t *conn);
 
-/* Reads what has come; calls reply(), quiet() or lost(). */
+/*
+ * Reads what has come; calls reply(), quiet() or lost().  Of what is much the
+ * rest is read in the next turns of the event loop: it is being read then.
+ */
 
 void ngx_redis_conn_read(ngx_redis_conn_t *conn);
+ngx_uint_t ngx_redis_conn_reading(ngx_redis_conn_t *conn);
 
 /* the handlers of the connection's events */
 

@@ -11,7 +11,10 @@
 #include "ngx_redis_conn.h"
 
 
-#define NGX_REDIS_CONN_IN  65536
+#define NGX_REDIS_CONN_IN    65536
+
+/* reads in one turn of the event loop */
+#define NGX_REDIS_CONN_TURN  4
 
 
 static ngx_int_t ngx_redis_conn_take(ngx_redis_conn_t *conn, u_char *pos,
@@ -49,11 +52,16 @@ ngx_redis_conn_read_handler(ngx_event_t *rev)
 }
 
 
+/*
+ * A server that sends as fast as it is read would have all the turns: what it
+ * has left is read in the next one.
+ */
+
 void
 ngx_redis_conn_read(ngx_redis_conn_t *conn)
 {
     ssize_t            n;
-    ngx_uint_t         generation;
+    ngx_uint_t         i, generation;
     ngx_connection_t  *c;
 
     static u_char      buf[NGX_REDIS_CONN_IN];
@@ -61,7 +69,12 @@ ngx_redis_conn_read(ngx_redis_conn_t *conn)
     c = conn->connection;
     generation = conn->generation;
 
-    for ( ;; ) {
+    if (c->read->posted) {
+        /* there is more, too, of what was left */
+        ngx_delete_posted_event(c->read);
+    }
+
+    for (i = 0; i < NGX_REDIS_CONN_TURN; i++) {
         n = c->recv(c, buf, NGX_REDIS_CONN_IN);
 
         if (n == NGX_AGAIN) {
@@ -87,6 +100,10 @@ ngx_redis_conn_read(ngx_redis_conn_t *conn)
         }
     }
 
+    if (i == NGX_REDIS_CONN_TURN) {
+        ngx_post_event(c->read, &ngx_posted_next_events);
+    }
+
     if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
         ngx_redis_conn_fail(conn, 0, "could not wait for %V", &conn->peer);
         return;
@@ -95,6 +112,14 @@ ngx_redis_conn_read(ngx_redis_conn_t *conn)
     if (conn->generation == generation) {
         conn->handlers->quiet(conn->data);
     }
+}
+
+
+ngx_uint_t
+ngx_redis_conn_reading(ngx_redis_conn_t *conn)
+{
+    return conn->state == NGX_REDIS_CONN_UP
+           && conn->connection->read->posted;
 }
 
 

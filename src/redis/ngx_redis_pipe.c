@@ -430,7 +430,11 @@ ngx_redis_pipe_timer_handler(ngx_event_t *ev)
         ngx_redis_conn_read(&pipe->conn);
     }
 
-    ngx_redis_pipe_expire(pipe);
+    /* what is still to be read may be the reply */
+
+    if (!ngx_redis_conn_reading(&pipe->conn)) {
+        ngx_redis_pipe_expire(pipe);
+    }
 
     if (ngx_redis_pipe_stalled(pipe)) {
         ngx_redis_conn_fail(&pipe->conn, 0, "%V does not answer",
