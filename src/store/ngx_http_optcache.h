@@ -195,6 +195,7 @@ typedef struct {
     ngx_int_t                    gzip_level;
     off_t                        expected;    /* bytes, -1: not known */
     size_t                       limit;
+    size_t                       kept;        /* of the worker's memory */
     ngx_http_postponed_request_t *postponed;  /* last known of filters behind */
     unsigned                     later:1;     /* compressed by a thread */
     unsigned                     lent:1;      /* the body is not a copy */

@@ -19,15 +19,22 @@
 #define NGX_HTTP_OPTCACHE_BUF_MIN  4096
 #define NGX_HTTP_OPTCACHE_BUF_MAX  65536
 
+/* a worker may always have as much that is not whole yet, whatever its zones */
+#define NGX_HTTP_OPTCACHE_KEPT_MIN  (32 * 1024 * 1024)
+
 
 static ngx_int_t ngx_http_optcache_capture_at_once(
     ngx_http_optcache_capture_t *cap, ngx_chain_t *in);
 static ngx_int_t ngx_http_optcache_capture_buf(ngx_http_request_t *r,
     ngx_http_optcache_capture_t *cap, ngx_buf_t *b);
+static ngx_uint_t ngx_http_optcache_capture_refused(ngx_int_t rc);
 static ngx_int_t ngx_http_optcache_capture_compress(ngx_http_request_t *r,
     ngx_http_optcache_capture_t *cap, u_char *p, size_t n);
-static ngx_buf_t *ngx_http_optcache_capture_room(ngx_http_request_t *r,
+static ngx_int_t ngx_http_optcache_capture_room(ngx_http_request_t *r,
     ngx_http_optcache_capture_t *cap, size_t left);
+static ngx_int_t ngx_http_optcache_capture_keep(ngx_http_request_t *r,
+    ngx_http_optcache_capture_t *cap, size_t size);
+static void ngx_http_optcache_capture_cleanup(void *data);
 static ngx_rare ngx_int_t ngx_http_optcache_capture_file(ngx_http_request_t *r,
     ngx_buf_t *b, off_t pos, u_char *p, size_t size);
 static ngx_often void ngx_http_optcache_capture_done(ngx_http_request_t *r,
@@ -37,6 +44,11 @@ static ngx_rare ngx_uint_t ngx_http_optcache_capture_same(
     ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
 static ngx_rare void ngx_http_optcache_capture_no_gzip(
     ngx_http_optcache_capture_t *cap);
+
+
+/* bytes of responses that are not whole yet, in this worker */
+
+static size_t  ngx_http_optcache_kept;
 
 
 /*
@@ -135,9 +147,7 @@ ngx_http_optcache_capture_body(ngx_http_request_t *r,
         rc = ngx_http_optcache_capture_buf(r, ctx->capture, cl->buf);
 
         if (rc != NGX_OK) {
-            ctx->refusal = (rc == NGX_DECLINED)
-                           ? NGX_HTTP_OPTCACHE_REFUSED_SIZE
-                           : NGX_HTTP_OPTCACHE_REFUSED_FILE;
+            ctx->refusal = ngx_http_optcache_capture_refused(rc);
             ngx_http_optcache_count_refused(ctx);
             ngx_http_optcache_capture_drop(ctx);
             return;
@@ -201,6 +211,7 @@ ngx_http_optcache_capture_buf(ngx_http_request_t *r,
     off_t       pos;
     size_t      n;
     uint64_t    left;
+    ngx_int_t   rc;
     ngx_buf_t  *room;
 
     if (ngx_buf_special(b)) {
@@ -217,11 +228,12 @@ ngx_http_optcache_capture_buf(ngx_http_request_t *r,
 
     while (left) {
 
-        room = ngx_http_optcache_capture_room(r, cap, (size_t) left);
-        if (room == NULL) {
-            return NGX_ERROR;
+        rc = ngx_http_optcache_capture_room(r, cap, (size_t) left);
+        if (rc != NGX_OK) {
+            return rc;
         }
 
+        room = cap->buf;
         n = (size_t) ngx_min(left, (uint64_t) (room->end - room->last));
 
         if (ngx_buf_in_memory(b)) {
@@ -251,6 +263,23 @@ ngx_http_optcache_capture_buf(ngx_http_request_t *r,
 }
 
 
+static ngx_uint_t
+ngx_http_optcache_capture_refused(ngx_int_t rc)
+{
+    switch (rc) {
+
+    case NGX_DECLINED:
+        return NGX_HTTP_OPTCACHE_REFUSED_SIZE;
+
+    case NGX_BUSY:
+        return NGX_HTTP_OPTCACHE_REFUSED_MEMORY;
+
+    default: /* NGX_ERROR */
+        return NGX_HTTP_OPTCACHE_REFUSED_FILE;
+    }
+}
+
+
 /* A body of unknown length may turn out to be a large one. */
 
 static ngx_int_t
@@ -273,15 +302,16 @@ ngx_http_optcache_capture_compress(ngx_http_request_t *r,
 
 /* Memory for what comes: all of it at once when its length is known. */
 
-static ngx_buf_t *
+static ngx_int_t
 ngx_http_optcache_capture_room(ngx_http_request_t *r,
     ngx_http_optcache_capture_t *cap, size_t left)
 {
     size_t        size;
+    ngx_int_t     rc;
     ngx_chain_t  *cl;
 
     if (cap->buf && cap->buf->last < cap->buf->end) {
-        return cap->buf;
+        return NGX_OK;
     }
 
     if (cap->expected > (off_t) cap->entry.body_len) {
@@ -293,14 +323,19 @@ ngx_http_optcache_capture_room(ngx_http_request_t *r,
         size = ngx_max(size, NGX_HTTP_OPTCACHE_BUF_MIN);
     }
 
+    rc = ngx_http_optcache_capture_keep(r, cap, size);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     cap->buf = ngx_create_temp_buf(r->pool, size);
     if (cap->buf == NULL) {
-        return NULL;
+        return NGX_ERROR;
     }
 
     cl = ngx_alloc_chain_link(r->pool);
     if (cl == NULL) {
-        return NULL;
+        return NGX_ERROR;
     }
 
     cl->buf = cap->buf;
@@ -309,7 +344,56 @@ ngx_http_optcache_capture_room(ngx_http_request_t *r,
     *cap->last = cl;
     cap->last = &cl->next;
 
-    return cap->buf;
+    return NGX_OK;
+}
+
+
+/*
+ * Clients decide for how long a response is not whole, and how many of them
+ * there are.  More than the zone has room for would not be stored in the end.
+ */
+
+static ngx_int_t
+ngx_http_optcache_capture_keep(ngx_http_request_t *r,
+    ngx_http_optcache_capture_t *cap, size_t size)
+{
+    size_t                    most;
+    ngx_pool_cleanup_t       *cln;
+    ngx_http_optcache_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
+
+    most = ctx->zone->shpool->end - (u_char *) ctx->zone->shpool;
+    most = ngx_max(most, NGX_HTTP_OPTCACHE_KEPT_MIN);
+
+    if (size > most - ngx_min(most, ngx_http_optcache_kept)) {
+        return NGX_BUSY;
+    }
+
+    if (cap->kept == 0) {
+        cln = ngx_pool_cleanup_add(r->pool, 0);
+        if (cln == NULL) {
+            return NGX_ERROR;
+        }
+
+        cln->handler = ngx_http_optcache_capture_cleanup;
+        cln->data = cap;
+    }
+
+    cap->kept += size;
+    ngx_http_optcache_kept += size;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_optcache_capture_cleanup(void *data)
+{
+    ngx_http_optcache_capture_t *cap = data;
+
+    ngx_http_optcache_kept -= cap->kept;
+    cap->kept = 0;
 }
 
 
@@ -440,4 +524,6 @@ ngx_http_optcache_capture_drop(ngx_http_optcache_ctx_t *ctx)
     for (cl = cap->entry.body; cl; cl = cl->next) {
         (void) ngx_pfree(ctx->request->pool, cl->buf->start);
     }
+
+    ngx_http_optcache_capture_cleanup(cap);
 }
