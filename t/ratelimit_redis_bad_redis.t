@@ -25,8 +25,8 @@ events {
 http {
     %%TEST_GLOBALS_HTTP%%
 
-    ratelimit_redis_server redis://127.0.0.1:6379 timeout=200ms
-                           connect_timeout=200ms;
+    ratelimit_redis_server redis://127.0.0.1:6379 timeout=1s
+                           connect_timeout=1s;
 
     log_format limits $uri:$status:$ratelimit_redis_status;
     access_log %%TESTDIR%%/limits.log limits;
