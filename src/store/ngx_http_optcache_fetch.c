@@ -419,6 +419,7 @@ ngx_http_optcache_fetched(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 ngx_int_t
 ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
+    ngx_uint_t                  count;
     ngx_http_request_t         *sr;
     ngx_http_optcache_ctx_t    *update;
     ngx_http_variable_value_t  *variables;
@@ -454,11 +455,16 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
+    count = r->main->count;
+
     if (ngx_http_subrequest(r, &r->uri, &r->args, &sr, NULL,
                             NGX_HTTP_SUBREQUEST_CLONE
                             |NGX_HTTP_SUBREQUEST_BACKGROUND)
         != NGX_OK)
     {
+        /* it may have been counted, and there was no memory to begin it */
+        r->main->count = count;
+
         return NGX_DECLINED;
     }
 
