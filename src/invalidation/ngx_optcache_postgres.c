@@ -158,8 +158,11 @@ ngx_optcache_postgres_cut(ngx_optcache_postgres_shm_t *shm)
     uint64_t  now;
 
     if (shm->state == NGX_OPTCACHE_POSTGRES_DOWN) {
-        /* in whole seconds: of two there is one at least */
-        return ngx_time() - (time_t) shm->since >= 2;
+        /*
+         * in whole seconds: of two there is one at least; if it is to come, the
+         * clock was set back
+         */
+        return (uint64_t) ngx_time() - shm->since >= 2;
     }
 
     now = ngx_redis_tracking_now();
