@@ -42,7 +42,12 @@ ngx_input_json_parse(ngx_pool_t *pool, const ngx_str_t *text,
 
     tree = cJSON_ParseWithLengthOpts((char *) text->data, text->len, NULL, 0);
     if (tree == NULL) {
-        /* it reads all that gets through the scan: there was no memory */
+        /*
+         * it reads all that gets through the scan: there was no memory, of which
+         * cJSON does not tell
+         */
+        ngx_log_error(NGX_LOG_EMERG, pool->log, 0,
+                      "no memory for a JSON document");
         return NGX_ERROR;
     }
 

@@ -115,6 +115,8 @@ ngx_http_optcache_body_digest(ngx_http_request_t *r,
 
     md = EVP_MD_CTX_new();
     if (md == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, r->connection->log, 0,
+                      "no memory for the digest of a body");
         return NGX_ERROR;
     }
 

@@ -17,7 +17,8 @@
 #include "../no_memory.h"
 
 
-static ngx_log_t  test_log;
+static ngx_log_t   test_log;
+static ngx_uint_t  told;
 static ngx_input_json_limits_t  limits = { 4096, 256, 2048 };
 
 
@@ -377,6 +378,13 @@ test_values(void **state)
 }
 
 
+static void
+tell(ngx_log_t *log, ngx_uint_t level, u_char *buf, size_t len)
+{
+    told++;
+}
+
+
 /* A text that is right is not refused because memory is short. */
 
 static void
@@ -384,9 +392,17 @@ test_no_memory(void **state)
 {
     int                n, failed;
     ngx_int_t          rc;
+    ngx_log_t          log;
     ngx_str_t          s;
     ngx_pool_t        *pool;
     ngx_input_json_t  *json;
+
+    ngx_memzero(&log, sizeof(ngx_log_t));
+
+    log.log_level = NGX_LOG_EMERG;
+    log.writer = tell;
+
+    ngx_use_stderr = 0;
 
     ngx_str_set(&s, "{\"a\":[\"b\",{\"c\":1.5,\"d\":null}],"
                     "\"e\":{\"f\":true}}");
@@ -394,14 +410,17 @@ test_no_memory(void **state)
     n = 1;
 
     do {
-        pool = ngx_create_pool(1024, &test_log);
+        pool = ngx_create_pool(1024, &log);
         assert_non_null(pool);
+
+        told = 0;
 
         no_memory(n++, 0);
         rc = ngx_input_json_parse(pool, &s, &limits, &json);
         failed = no_memory_end();
 
         assert_int_equal(rc, failed ? NGX_ERROR : NGX_OK);
+        assert_int_equal(told, failed);
 
         ngx_destroy_pool(pool);
 
