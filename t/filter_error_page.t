@@ -4,7 +4,7 @@
 
 # An error page that a filter asks for, as for an If-Match, cannot wait: nginx
 # would close the connection without an answer.  So Redis is not asked there,
-# neither by the cache nor by a limit.
+# neither by the cache nor by a limit, nor for a token, which is refused then.
 
 use strict;
 use warnings;
@@ -15,7 +15,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(10);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(15);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -60,6 +60,27 @@ http {
             alias %%TESTDIR%%/;
         }
 
+        location /tokens/ {
+            error_page 412 = /page/tokens;
+            alias %%TESTDIR%%/;
+        }
+
+        location /allowed/ {
+            error_page 412 = /page/allowed;
+            alias %%TESTDIR%%/;
+        }
+
+        location /page/tokens {
+            token_blacklist on;
+            alias %%TESTDIR%%/file;
+        }
+
+        location /page/allowed {
+            token_blacklist on;
+            token_blacklist_on_error allow;
+            alias %%TESTDIR%%/file;
+        }
+
         location /page/cached {
             optcache c;
             alias %%TESTDIR%%/file;
@@ -98,13 +119,29 @@ is(failed('/before/file', 'b'), 412, 'what is counted before it');
 is(failed('/before/file', 'b'), 412, 'is counted once');
 is(failed('/before/file', 'b'), 429, 'and refused');
 
+# Redis is not asked for a token, which is not let in by that
+
+is(failed('/tokens/file', 't'), 412, 'without a token');
+is(failed('/tokens/file', 't', 'good'), 503, 'with one');
+is(failed('/allowed/file', 't', 'good'), 503, 'though it is no failure');
+is(status(http_get('/page/tokens', headers => bearer('good'))), 200,
+    'which Redis does not refuse');
+is(failed('/tokens/file', 't', 'good'), 412, 'and is known to be good');
+
 ###############################################################################
 
-sub failed {
-    my ($uri, $key) = @_;
+sub failed { return status(ask(@_)) }
 
-    return status(http_get($uri, headers => { 'If-Match' => '"other"',
-                                              'X-Key' => $key }));
+
+sub ask {
+    my ($uri, $key, $token) = @_;
+
+    return http_get($uri, headers => { 'If-Match' => '"other"',
+                                       'X-Key' => $key,
+                                       $token ? bearer($token)->%* : () });
 }
+
+
+sub bearer { return { Authorization => "Bearer $_[0]" } }
 
 ###############################################################################

@@ -204,8 +204,8 @@ ngx_http_ratelimit_redis_metrics_blacklist(
     ngx_http_ratelimit_redis_ctx_t *ctx)
 {
     if (ctx->token_status == NGX_HTTP_TOKEN_UNAVAILABLE) {
-        return ctx->conf->token_deny ? NGX_HTTP_TOKEN_METRICS_CLOSED
-                                     : NGX_HTTP_TOKEN_METRICS_OPEN;
+        return (ctx->conf->token_deny || ctx->token_hurried)
+               ? NGX_HTTP_TOKEN_METRICS_CLOSED : NGX_HTTP_TOKEN_METRICS_OPEN;
     }
 
     return ctx->asked ? NGX_HTTP_TOKEN_METRICS_REDIS

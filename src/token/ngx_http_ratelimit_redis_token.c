@@ -75,6 +75,7 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
     ctx->token_status = ctx->token.status;
     ctx->token_verdict = ctx->token.verdict;
     ctx->asked = 0;
+    ctx->token_hurried = 0;
 
     if (ctx->token_status != NGX_HTTP_TOKEN_OK || !rlcf->token_blacklist) {
         return NGX_OK;
@@ -103,6 +104,18 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
 
     ctx->revocation = revocation;
     ctx->asked = (rc == NGX_AGAIN);
+
+    if (rc == NGX_AGAIN && r->filter_finalize) {
+
+        /* nginx gives a page that a filter asks for no time to wait */
+
+        ngx_token_revocation_abandon(revocation);
+        revocation->result = NGX_TOKEN_REVOCATION_UNAVAILABLE;
+        ctx->asked = 0;
+        ctx->token_hurried = 1;
+
+        return NGX_OK;
+    }
 
     return rc;
 }
@@ -231,7 +244,9 @@ ngx_http_ratelimit_redis_token_verdict(ngx_http_request_t *r,
 
     case NGX_HTTP_TOKEN_UNAVAILABLE:
 
-        if (!ctx->conf->token_deny) {
+        /* who sends an If-Match would be let in though Redis answers */
+
+        if (!ctx->conf->token_deny && !ctx->token_hurried) {
             return NGX_DECLINED;
         }
 
