@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->plan(11);
+my $t = Test::Nginx->new()->plan(14);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -82,6 +82,13 @@ ok($t->log_count(qr/redis does not reset limits: "NOPERM"/), 'and why');
 
 is($t->log_count(qr/does not answer|is down/), 0, 'nobody says it is silent');
 
+# the hosts differ in what is revoked
+
+like(body(http_get('/api/health')),
+    qr/"revoking: redis does not take what is revoked"/, 'health');
+like(body(http_get('/api/metrics')),
+    qr/^ratelimit_redis_degraded\{reason="revoking"\} 1$/m, 'metrics');
+
 $redis->set(reply => { EVAL => "+OK\r\n" });
 
 ok(wait_for(sub { status(logout('last')) == 204 }), 'it takes them');
@@ -89,6 +96,9 @@ ok(wait_for(sub {
        logout('again');
        $t->log_count(qr/redis takes revocations again after \d+ms/);
    }), 'which is told');
+
+ok(wait_for(sub { body(http_get('/api/health')) !~ /revoking/ }, 15),
+    'health has nothing to tell, in ten seconds');
 
 ###############################################################################
 

@@ -40,6 +40,8 @@ static ngx_uint_t ngx_http_ratelimit_redis_api_health_limits(
     ngx_http_ratelimit_redis_main_conf_t *rmcf);
 static ngx_uint_t ngx_http_ratelimit_redis_api_health_tokens(
     ngx_http_ratelimit_redis_main_conf_t *rmcf);
+static ngx_uint_t ngx_http_ratelimit_redis_api_health_revoking(
+    ngx_http_ratelimit_redis_main_conf_t *rmcf);
 static ngx_uint_t ngx_http_ratelimit_redis_api_health_marker(
     ngx_http_ratelimit_redis_main_conf_t *rmcf);
 static ngx_uint_t ngx_http_ratelimit_redis_api_health_postgres(
@@ -60,6 +62,9 @@ static ngx_http_ratelimit_redis_reason_t
 
     { "tokens", "tokens: redis does not tell which are revoked",
       ngx_http_ratelimit_redis_api_health_tokens },
+
+    { "revoking", "revoking: redis does not take what is revoked",
+      ngx_http_ratelimit_redis_api_health_revoking },
 
     { "revocations", "revocations: redis may not have all of postgres",
       ngx_http_ratelimit_redis_api_health_marker },
@@ -186,6 +191,21 @@ ngx_http_ratelimit_redis_api_health_tokens(
 {
     return ngx_redis_refusal_holds(&ngx_http_ratelimit_redis_worker()->tokens,
                                    ngx_current_msec)
+           && !ngx_http_ratelimit_redis_api_health_redis(rmcf);
+}
+
+
+/* what was revoked meanwhile is revoked on this host, and not on others */
+
+static ngx_uint_t
+ngx_http_ratelimit_redis_api_health_revoking(
+    ngx_http_ratelimit_redis_main_conf_t *rmcf)
+{
+    ngx_redis_refusal_t  *revoking;
+
+    revoking = &ngx_http_ratelimit_redis_worker()->revoking;
+
+    return ngx_redis_refusal_holds(revoking, ngx_current_msec)
            && !ngx_http_ratelimit_redis_api_health_redis(rmcf);
 }
 

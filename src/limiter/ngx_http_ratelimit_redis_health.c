@@ -18,7 +18,7 @@
 
 
 #define NGX_HTTP_RATELIMIT_REDIS_HEALTH_MAGIC    0x6f706864      /* "ophd" */
-#define NGX_HTTP_RATELIMIT_REDIS_HEALTH_VERSION  1
+#define NGX_HTTP_RATELIMIT_REDIS_HEALTH_VERSION  2
 
 
 /* in shared memory; words are read and written without a lock */
@@ -28,6 +28,7 @@ typedef struct {
     uint32_t                  version;
     ngx_atomic_t              script;    /* ms, ngx_current_msec; 0: never */
     ngx_atomic_t              tokens;
+    ngx_atomic_t              revoking;
 } ngx_http_ratelimit_redis_health_t;
 
 
@@ -112,4 +113,5 @@ ngx_http_ratelimit_redis_health_start(
 
     redis->script.shared = &health->script;
     redis->tokens.shared = &health->tokens;
+    redis->revoking.shared = &health->revoking;
 }
