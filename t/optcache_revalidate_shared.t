@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(39);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(66);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -34,6 +34,16 @@ http {
         listen 127.0.0.1:8080;
 
         location / {
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /hidden/ {
+            proxy_hide_header CDN-Cache-Control;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /unseen/ {
+            proxy_hide_header Cache-Control;
             proxy_pass http://127.0.0.1:8081;
         }
 
@@ -60,6 +70,28 @@ $t->run_http_backend(8081, sub {
                any => 'Vary: *', set => 'Set-Cookie: a=b');
     my ($what) = $req->{uri} =~ m!/(\w+)$!;
     my $one = $h->{authorization} || $h->{cookie};
+
+    # rules by which it is asked for each time
+
+    my %ever = (each => ['Cache-Control: no-cache'],
+                old => ['Cache-Control: max-age=0'],
+                cdn => ['Cache-Control: max-age=60',
+                        'CDN-Cache-Control: no-cache'],
+                hushed => ['Cache-Control: max-age=60',
+                           'CDN-Cache-Control: max-age=60'],
+                expires => ['Expires: Thu, 01 Jan 1970 00:00:01 GMT']);
+
+    if ($ever{$what}) {
+        my @rules = $ever{$what}->@*;
+
+        return [200, [@rules, 'ETag: "a"'], "answer $req->{count}"]
+            if ($h->{'if-none-match'} // '') ne '"a"';
+
+        $rules[1] = 'CDN-Cache-Control: max-age=50'
+            if $one && $req->{uri} =~ m!/other/!;
+
+        return [304, [@rules, 'ETag: "a"'], ''];
+    }
 
     return [304, [$one && $now{$what} || 'Cache-Control: max-age=60',
                   'ETag: "a"'], '']
@@ -92,9 +124,32 @@ for (['/a', 'Cookie: a=b'], ['/shared/a', 'Authorization: Basic YQ==']) {
     is(told(get("$uri/stale")), 'HIT answer 1', 'who brings it up to date');
 }
 
+# also what is to be validated each time
+
+for my $rule (qw/ each old cdn expires /) {
+    get("/$rule");
+    is(told(get("/$rule")), 'REVALIDATED answer 1', "$rule: each time");
+    is(told(get("/$rule", 'Cookie: a=b')), 'REVALIDATED answer 1', 'for one');
+    is(told(get("/$rule")), 'REVALIDATED answer 1', 'and is there for others');
+}
+
+# what goes before Cache-Control is compared, too, unless nobody is shown it
+
+for (['/cdn', 'HIT answer 1'], ['/other', 'MISS answer 3'],
+     ['/hidden', 'MISS answer 3'])
+{
+    my ($path, $then) = @$_;
+
+    get("$path/hushed");
+    get("$path/hushed", 'Cookie: a=b', 'Cache-Control: no-cache');
+    is(told(get("$path/hushed")), $then, "$path: a targeted field");
+}
+
 # what must not be shared any more, or as it is, goes
 
-for (['/', 'Cookie: a=b'], ['/shared/', 'Authorization: Basic YQ==']) {
+for (['/', 'Cookie: a=b'], ['/shared/', 'Authorization: Basic YQ=='],
+     ['/unseen/', 'Cookie: a=b'])
+{
     my ($path, $field) = @$_;
 
     for (qw/ private nocache short vary any set /) {

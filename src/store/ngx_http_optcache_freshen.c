@@ -31,6 +31,7 @@ static ngx_uint_t ngx_http_optcache_freshen_same(ngx_str_t *before,
     ngx_str_t *after);
 static u_char *ngx_http_optcache_freshen_rule(u_char *p, u_char *last,
     ngx_optcache_field_t *field);
+static ngx_uint_t ngx_http_optcache_freshen_targeted(ngx_str_t *name);
 static ngx_int_t ngx_http_optcache_freshen_store(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_response_t *resp,
     ngx_optcache_entry_t *e);
@@ -111,8 +112,9 @@ ngx_http_optcache_freshen(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 /*
  * Whether it is for the sake of who asks that nothing is stored (RFC 9111, 3.5
  * and 5.2.1.5), which says nothing of what is there for others: its ETag holds.
- * But a 304 speaks of that, too (4.3.4): it stays only if it would be fresh, and
- * under the rules that it was stored by.
+ * But a 304 speaks of that, too (4.3.4): it stays only under the rules that it
+ * was stored by, and if it would be as fresh.  What others are not shown of the
+ * rules is not there to be compared: then only what is fresh stays.
  */
 
 static ngx_uint_t
@@ -130,15 +132,23 @@ ngx_http_optcache_freshen_others(ngx_http_request_t *r,
         return 0;
     }
 
-    return !resp->set_cookie
-           && !resp->targeted
+    if (resp->set_cookie
+        || !ngx_http_optcache_freshen_same(&ctx->entry.head, &e->head))
+    {
+        return 0;
+    }
+
+    if (!resp->hidden && e->lifetime >= ctx->entry.lifetime) {
+        return 1;
+    }
+
+    return !resp->targeted
            && !resp->freshness.cc.no_cache
-           && resp->lifetime > resp->age
-           && ngx_http_optcache_freshen_same(&ctx->entry.head, &e->head);
+           && resp->lifetime > resp->age;
 }
 
 
-/* Whether both say the same in Cache-Control and Vary. */
+/* Whether both say the same in Cache-Control, what goes before it, and Vary. */
 
 static ngx_uint_t
 ngx_http_optcache_freshen_same(ngx_str_t *before, ngx_str_t *after)
@@ -157,7 +167,9 @@ ngx_http_optcache_freshen_same(ngx_str_t *before, ngx_str_t *after)
             return p == q;
         }
 
-        if (a.id != b.id || a.value.len != b.value.len
+        if (a.name.len != b.name.len
+            || ngx_strncasecmp(a.name.data, b.name.data, a.name.len) != 0
+            || a.value.len != b.value.len
             || ngx_memcmp(a.value.data, b.value.data, a.value.len) != 0)
         {
             return 0;
@@ -176,13 +188,31 @@ ngx_http_optcache_freshen_rule(u_char *p, u_char *last,
         p = ngx_optcache_field_read(p, last, field);
 
         if (p && (field->id == NGX_OPTCACHE_FIELD_CACHE_CONTROL
-                  || field->id == NGX_OPTCACHE_FIELD_VARY))
+                  || field->id == NGX_OPTCACHE_FIELD_VARY
+                  || ngx_http_optcache_freshen_targeted(&field->name)))
         {
             return p;
         }
     }
 
     return NULL;
+}
+
+
+static ngx_uint_t
+ngx_http_optcache_freshen_targeted(ngx_str_t *name)
+{
+    const char  **target;
+
+    for (target = ngx_http_optcache_targets; *target; target++) {
+        if (name->len == ngx_strlen(*target)
+            && ngx_strncasecmp(name->data, (u_char *) *target, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
