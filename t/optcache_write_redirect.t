@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)
-    ->plan(15);
+    ->plan(16);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -78,6 +78,11 @@ http {
             alias %%TESTDIR%%/;
         }
 
+        location /plain/ {
+            internal;
+            proxy_pass http://127.0.0.1:8081/mirror;
+        }
+
         location /cached/ {
             internal;
             optcache c;
@@ -107,6 +112,8 @@ my $backend = $t->run_http_backend(8081, sub {
     return [404, {}, ''] if $where eq '404';
     return [500, { 'X-Accel-Redirect' => '/files/file' }, '']
         if $where eq '500';
+    return [500, { 'X-Accel-Redirect' => '/plain/x' }, '']
+        if $where eq '500 on';
 
     return [200, { 'X-Accel-Redirect' => $where,
                    'Content-Location' => '/named-there',
@@ -127,6 +134,7 @@ is(write_to('/keyed/a', '/files/file'), 'a file, invalidated', 'by its key');
 is(write_to('/page/a', '302'), 'ok, invalidated', 'to a page for a 302');
 is(write_to('/page/b', '404'), 'ok, kept', 'not to one for an error');
 is(write_to('/e', '500'), 'a file, kept', 'nor does an error that redirects');
+like(write_to('/g', '500 on'), qr/, kept$/, 'whatever is asked after that');
 is(write_to('/kept/a', '/files/file'), 'a file, kept', 'nor where it is off');
 
 # what the answer names
