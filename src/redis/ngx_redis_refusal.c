@@ -10,9 +10,15 @@
 #include "ngx_redis_refusal.h"
 
 
+static void ngx_redis_refusal_between(ngx_redis_refusal_t *refusal,
+    ngx_msec_t now);
+
+
 ngx_int_t
 ngx_redis_refusal_begin(ngx_redis_refusal_t *refusal, ngx_msec_t now)
 {
+    ngx_redis_refusal_between(refusal, now);
+
     if (!refusal->refused) {
         refusal->refused = 1;
         refusal->told = 0;
@@ -44,10 +50,43 @@ ngx_redis_refusal_begin(ngx_redis_refusal_t *refusal, ngx_msec_t now)
 }
 
 
+/*
+ * Where a refusal comes now and then, as of one server of many, a pause like
+ * those there were says nothing.
+ */
+
+static void
+ngx_redis_refusal_between(ngx_redis_refusal_t *refusal, ngx_msec_t now)
+{
+    ngx_msec_t  pause;
+
+    pause = now - refusal->last;
+
+    if (!refusal->well) {
+        return;
+    }
+
+    refusal->well = 0;
+
+    if (pause < NGX_REDIS_REFUSAL_SELDOM) {
+        refusal->calm = ngx_max(refusal->calm, 2 * pause);
+
+    } else {
+        refusal->calm = 0;
+    }
+}
+
+
 ngx_int_t
 ngx_redis_refusal_end(ngx_redis_refusal_t *refusal, ngx_msec_t now)
 {
-    if (!refusal->refused || now - refusal->last < NGX_REDIS_REFUSAL_CALM) {
+    if (!refusal->refused) {
+        return NGX_DECLINED;
+    }
+
+    refusal->well = 1;
+
+    if (now - refusal->last < ngx_max(refusal->calm, NGX_REDIS_REFUSAL_CALM)) {
         return NGX_DECLINED;
     }
 

@@ -8,7 +8,8 @@
  * Redis answers, and refuses what it is asked to do: its memory is full, a
  * right was taken away, a key is of another type.  That may be so for some of
  * the questions and not for others, which come by turns; so a beginning is told
- * once, and an end when nothing was refused for a while.  Without a clock: time
+ * once, and an end when nothing was refused for a while: twice as long as it took
+ * from one refusal to the next while others were answered.  Without a clock: time
  * is an argument.
  *
  * Each worker logs its own.  When something was refused last is known to all of
@@ -24,8 +25,9 @@
 #include <ngx_core.h>
 
 
-#define NGX_REDIS_REFUSAL_CALM   1000   /* ms, nothing refused: it is over */
-#define NGX_REDIS_REFUSAL_PAUSE  10000  /* ms, between two that are told */
+#define NGX_REDIS_REFUSAL_CALM    1000   /* ms, nothing refused: it is over */
+#define NGX_REDIS_REFUSAL_PAUSE   10000  /* ms, between two that are told */
+#define NGX_REDIS_REFUSAL_SELDOM  30000  /* ms, from one to another outage */
 
 
 /* zeroed but for "shared", it is ready */
@@ -37,9 +39,11 @@ typedef struct {
     ngx_msec_t                since;     /* the first one */
     ngx_msec_t                last;
     ngx_msec_t                logged;    /* a beginning was */
+    ngx_msec_t                calm;      /* ms, or NGX_REDIS_REFUSAL_CALM */
     unsigned                  refused:1;
     unsigned                  told:1;    /* of this one */
     unsigned                  before:1;  /* "logged" is set */
+    unsigned                  well:1;    /* something was not, since "last" */
 } ngx_redis_refusal_t;
 
 

@@ -17,6 +17,7 @@
 
 #define CALM   NGX_REDIS_REFUSAL_CALM
 #define PAUSE  NGX_REDIS_REFUSAL_PAUSE
+#define SELDOM NGX_REDIS_REFUSAL_SELDOM
 
 
 static void
@@ -67,7 +68,7 @@ test_by_turns(void **state)
 }
 
 
-/* one now and then: told once in a pause, and then with its end */
+/* one now and then: it takes a longer calm to be over, and then it is */
 
 static void
 test_now_and_then(void **state)
@@ -85,8 +86,36 @@ test_now_and_then(void **state)
         ended += (ngx_redis_refusal_end(&r, i + CALM) == NGX_OK);
     }
 
-    assert_int_equal(told, 10);
-    assert_int_equal(ended, 10);
+    assert_int_equal(told, 2);
+    assert_int_equal(ended, 1);
+
+    i -= 2 * CALM;
+
+    assert_int_equal(ngx_redis_refusal_end(&r, i + 4 * CALM - 1),
+                     NGX_DECLINED);
+    assert_int_equal(ngx_redis_refusal_end(&r, i + 4 * CALM), NGX_OK);
+
+    /* what comes much later is another one */
+
+    i += SELDOM;
+
+    assert_int_equal(ngx_redis_refusal_begin(&r, i), NGX_OK);
+    assert_int_equal(ngx_redis_refusal_end(&r, i + CALM), NGX_OK);
+}
+
+
+/* a pause in which nothing was asked says nothing, either */
+
+static void
+test_pause_without_questions(void **state)
+{
+    ngx_redis_refusal_t  r;
+
+    ngx_memzero(&r, sizeof(r));
+
+    assert_int_equal(ngx_redis_refusal_begin(&r, 0), NGX_OK);
+    assert_int_equal(ngx_redis_refusal_begin(&r, 20 * CALM), NGX_DECLINED);
+    assert_int_equal(ngx_redis_refusal_end(&r, 21 * CALM), NGX_OK);
 }
 
 
@@ -106,7 +135,7 @@ test_again_and_lasting(void **state)
     assert_int_equal(ngx_redis_refusal_begin(&r, PAUSE - 1), NGX_DECLINED);
     assert_int_equal(ngx_redis_refusal_begin(&r, PAUSE), NGX_OK);
 
-    assert_int_equal(ngx_redis_refusal_end(&r, PAUSE + CALM), NGX_OK);
+    assert_int_equal(ngx_redis_refusal_end(&r, PAUSE + 4 * CALM), NGX_OK);
     assert_int_equal(r.since, 2 * CALM);
 }
 
@@ -183,6 +212,7 @@ main(void)
         cmocka_unit_test(test_beginning_and_end),
         cmocka_unit_test(test_by_turns),
         cmocka_unit_test(test_now_and_then),
+        cmocka_unit_test(test_pause_without_questions),
         cmocka_unit_test(test_again_and_lasting),
         cmocka_unit_test(test_nobody_asks),
         cmocka_unit_test(test_workers),
