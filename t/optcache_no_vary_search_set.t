@@ -2,9 +2,9 @@
 
 # Copyright (C) The Optcache authors
 
-# What No-Vary-Search says is said of the URI that upstream was asked for: where
-# that is another than the client's, since its arguments were set or by try_files,
-# nothing is found by it.
+# What No-Vary-Search says is said of the URI that upstream was asked for.  Where
+# that is not the client's, as its arguments were set, or by try_files, nothing
+# is found by it.
 
 use strict;
 use warnings;

@@ -87,7 +87,7 @@ $t->run_http_backend(8081, sub {
         return [200, [@rules, 'ETag: "a"'], "answer $req->{count}"]
             if ($h->{'if-none-match'} // '') ne '"a"';
 
-        $rules[1] = 'CDN-Cache-Control: max-age=60, private'
+        $rules[1] = 'CDN-Cache-Control: max-age=60, must-revalidate'
             if $one && $req->{uri} =~ m!/other/!;
 
         return [304, [@rules, 'ETag: "a"'], ''];
