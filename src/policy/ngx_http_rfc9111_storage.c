@@ -50,7 +50,11 @@ ngx_http_rfc9111_storage(ngx_http_rfc9111_storage_t *s)
         return NGX_HTTP_RFC9111_AUTHORIZATION;
     }
 
-    if (s->shared && s->cookie && !s->cc.pub && s->cc.s_maxage == -1) {
+    if (s->shared && s->cookie
+        && ((!s->cc.pub && s->cc.s_maxage == -1)
+            || s->cc.no_cache
+            || (s->lifetime <= 0 && !s->unknown)))
+    {
         return NGX_HTTP_RFC9111_COOKIE;
     }
 

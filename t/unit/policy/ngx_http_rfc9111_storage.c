@@ -252,6 +252,20 @@ test_cookie(void **state)
 
     s.authorization = 1;
     assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
+
+    /* but not if it has to be asked about each time */
+
+    s.validator = 1;
+    s.cc.pub = 1;
+    s.lifetime = 0;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_COOKIE);
+
+    s.lifetime = 60;
+    s.cc.no_cache = 1;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_COOKIE);
+
+    s.cookie = 0;
+    assert_int_equal(ngx_http_rfc9111_storage(&s), NGX_HTTP_RFC9111_STORE);
 }
 
 
