@@ -37,6 +37,9 @@ static ngx_int_t ngx_http_optcache_freshen_store(ngx_http_request_t *r,
     ngx_optcache_entry_t *e);
 static ngx_int_t ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
     ngx_http_optcache_given_t *given, ngx_optcache_entry_t *e);
+static ngx_int_t ngx_http_optcache_freshen_encoding(ngx_http_request_t *r,
+    ngx_http_optcache_given_t *given, ngx_optcache_entry_t *e);
+static void ngx_http_optcache_freshen_varies(ngx_table_elt_t *h, void *data);
 static void ngx_http_optcache_freshen_protect(ngx_table_elt_t *h, void *data);
 static ngx_uint_t ngx_http_optcache_freshen_stored(ngx_optcache_entry_t *e,
     ngx_str_t *name);
@@ -271,6 +274,10 @@ ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
     ngx_http_optcache_response_behind(&r->headers_out.headers, given->n,
                                       ngx_http_optcache_freshen_protect, e);
 
+    if (ngx_http_optcache_freshen_encoding(r, given, e) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     p = e->head.data;
     last = p + e->head.len;
 
@@ -335,6 +342,65 @@ ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Servers that compress add to Vary when they have something to compress, and
+ * many do not for a 304, though all of it should be said again there (RFC 9110,
+ * 15.4.5).  What is stored has its coding still, and depends on it.
+ */
+
+static ngx_int_t
+ngx_http_optcache_freshen_encoding(ngx_http_request_t *r,
+    ngx_http_optcache_given_t *given, ngx_optcache_entry_t *e)
+{
+    u_char                   *p, *last;
+    ngx_optcache_field_t      field;
+    ngx_http_rfc9111_vary_t   said, stored;
+
+    static ngx_str_t  vary = ngx_string("Vary");
+    static ngx_str_t  encoding = ngx_string("Accept-Encoding");
+
+    ngx_memzero(&said, sizeof(ngx_http_rfc9111_vary_t));
+    ngx_memzero(&stored, sizeof(ngx_http_rfc9111_vary_t));
+
+    ngx_http_optcache_response_behind(&r->headers_out.headers, given->n,
+                                      ngx_http_optcache_freshen_varies, &said);
+
+    if (said.n == 0 || said.any || said.encoding) {
+        return NGX_OK;
+    }
+
+    p = e->head.data;
+    last = p + e->head.len;
+
+    while (p && p < last) {
+        p = ngx_optcache_field_read(p, last, &field);
+
+        if (p && field.id == NGX_OPTCACHE_FIELD_VARY) {
+            ngx_http_rfc9111_vary_parse(&field.value, &stored);
+        }
+    }
+
+    if (stored.encoding
+        && ngx_http_compat_push_header(r, &vary, &encoding) == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_optcache_freshen_varies(ngx_table_elt_t *h, void *data)
+{
+    ngx_http_rfc9111_vary_t *vary = data;
+
+    if (ngx_http_optcache_response_is(h, "Vary")) {
+        ngx_http_rfc9111_vary_parse(&h->value, vary);
+    }
 }
 
 
