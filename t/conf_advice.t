@@ -135,6 +135,17 @@ my @cases = (
     (map { ["a user called $_", '', $zone,
             "location /x { optcache c; optcache_user $_; }"] }
          qw/ host server_name http_api cookie_session: /),
+    ['a cookie with a dot',
+        qr/"\$cookie_connect\.sid" of "optcache_user" .* "\/x" is "\$cookie_con/,
+        $zone, 'location /x { optcache c; optcache_user $cookie_connect.sid; }'],
+    ['a field with dashes, in a key',
+        qr/"\$http_x-api-key" of "optcache_key" .* is "\$http_x" and .* "-api-k/,
+        $zone, 'location /x { optcache c; optcache_key "$uri|$http_x-api-key"; }'],
+    ['of a limit', qr/zone "a" has "\$cookie_a-b", which is "\$cookie_a" and/,
+        sprintf($addr, '"$uri ${arg_a}.b $cookie_a-b"')],
+    ['a text behind one, which is meant', '', "$zone "
+        . sprintf($addr, '"${cookie_connect}.sid $remote_addr.a $arg_a-$arg_b"'),
+        'location /x { optcache c; optcache_user "${http_x}-a $cookie_a. b"; }'],
     ['shared', '', $zone,
         'location /x { auth_basic a; optcache c; optcache_user ""; }'],
     ['each', '', $zone, 'location /x { auth_basic a; optcache c;'

@@ -423,6 +423,46 @@ ngx_http_place_variable(ngx_str_t *text, size_t *pos, ngx_str_t *name)
 
 
 ngx_uint_t
+ngx_http_place_cut(ngx_str_t *text, ngx_str_t *name, ngx_str_t *rest)
+{
+    u_char  *p, *last;
+    size_t   pos;
+
+    static const char  *sent[] = { "cookie_*", "http_*", "arg_*", NULL };
+
+    pos = 0;
+    last = text->data + text->len;
+
+    while (ngx_http_place_variable(text, &pos, name) == NGX_OK) {
+
+        p = text->data + pos;
+
+        if (last - p < 2
+            || (*p != '.' && *p != '-')
+            || !ngx_http_place_letter(p[1])
+            || !ngx_http_place_listed(name, sent))
+        {
+            continue;
+        }
+
+        rest->data = p;
+
+        while (p < last
+               && (ngx_http_place_letter(*p) || *p == '.' || *p == '-'))
+        {
+            p++;
+        }
+
+        rest->len = p - rest->data;
+
+        return 1;
+    }
+
+    return 0;
+}
+
+
+ngx_uint_t
 ngx_http_place_bare(ngx_conf_t *cf, ngx_str_t *text)
 {
     size_t      n;

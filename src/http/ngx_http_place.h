@@ -104,6 +104,17 @@ ngx_int_t ngx_http_place_variable(ngx_str_t *text, size_t *pos,
     ngx_str_t *name);
 
 /*
+ * 1 if a variable of the text, which nginx has compiled, has a name that goes on
+ * behind a dot or a dash: "$cookie_connect.sid" is "$cookie_connect", which
+ * nobody has, and ".sid".  "name" is that of the variable, "rest" what it was
+ * cut off.  Looked at are cookies, arguments and fields; braces say that it is
+ * meant.
+ */
+
+ngx_uint_t ngx_http_place_cut(ngx_str_t *text, ngx_str_t *name,
+    ngx_str_t *rest);
+
+/*
  * 1 if the text is the name of a variable that tells who a request is of, whose
  * "$" was most likely forgotten.  Known are those of modules, and those that
  * are told above this line.  0 if some character of it is in no such name.

@@ -80,7 +80,16 @@ ngx_http_ratelimit_redis_advice_key(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *key)
 {
     size_t     pos;
-    ngx_str_t  variable;
+    ngx_str_t  variable, rest;
+
+    if (ngx_http_place_cut(key, &variable, &rest)) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "the key of zone \"%V\" has \"$%V%V\", which is "
+                           "\"$%V\" and the text \"%V\": a name of a variable "
+                           "has no dot and no dash",
+                           name, &variable, &rest, &variable, &rest);
+        return;
+    }
 
     if (ngx_http_place_bare(cf, key)) {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,

@@ -17,6 +17,8 @@
 
 static ngx_uint_t ngx_http_optcache_advice_user(ngx_conf_t *cf,
     ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
+static ngx_uint_t ngx_http_optcache_advice_cut(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
 static ngx_uint_t ngx_http_optcache_advice_nobody(ngx_conf_t *cf,
     ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
 static ngx_uint_t ngx_http_optcache_advice_target(ngx_conf_t *cf,
@@ -39,6 +41,7 @@ typedef ngx_uint_t (*ngx_http_optcache_advice_pt)(ngx_conf_t *cf,
 
 static ngx_http_optcache_advice_pt  ngx_http_optcache_advices[] = {
     ngx_http_optcache_advice_user,
+    ngx_http_optcache_advice_cut,
     ngx_http_optcache_advice_nobody,
     ngx_http_optcache_advice_target,
     ngx_http_optcache_advice_host,
@@ -146,6 +149,43 @@ ngx_http_optcache_advice_user(ngx_conf_t *cf, ngx_http_place_t *place,
                       "what is private to others",
                       &olcf->user->complex.value,
                       ngx_http_place_name(place));
+
+    return 1;
+}
+
+
+/* The cookie of a user whose name nginx reads up to a dot: all have the rest. */
+
+static ngx_uint_t
+ngx_http_optcache_advice_cut(ngx_conf_t *cf, ngx_http_place_t *place,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    char       *directive;
+    ngx_str_t   name, rest;
+
+    if (olcf->zone == NULL) {
+        return 0;
+    }
+
+    if (olcf->user
+        && ngx_http_place_cut(&olcf->user->complex.value, &name, &rest))
+    {
+        directive = "optcache_user";
+
+    } else if (olcf->key
+               && ngx_http_place_cut(&olcf->key->complex.value, &name, &rest))
+    {
+        directive = "optcache_key";
+
+    } else {
+        return 0;
+    }
+
+    ngx_http_line_log(NGX_LOG_WARN, cf, 0, place->line,
+                      "\"$%V%V\" of \"%s\" in location \"%V\" is \"$%V\" "
+                      "and the text \"%V\": a name of a variable has no dot "
+                      "and no dash", &name, &rest, directive,
+                      ngx_http_place_name(place), &name, &rest);
 
     return 1;
 }
