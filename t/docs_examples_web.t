@@ -17,10 +17,10 @@ use Test::Nginx::Example;
 
 my $t = Test::Nginx->new()
     ->has(qw/ http_proxy http_map http_gzip /)
-    ->has_program('redis-server')->plan(33);
+    ->has_program('redis-server')->plan(35);
 
 my $redis = $t->run_redis(port => 6379);
-$t->run_redis(port => 6380);
+my $cache = $t->run_redis(port => 6380);
 
 my $app = 'https://app.example.com';
 my $own = 'https://own.example.com';
@@ -96,6 +96,11 @@ my @sid = map { "lang=de; connect.sid=s%3A$_.x" } 'alice', 'bobby';
 is(told('/page', $sid[0]), "MISS $sid[0]", 'a page');
 is(told('/page', $sid[0]), "HIT $sid[0]", 'of a session');
 is(told('/page', $sid[1]), "MISS $sid[1]", 'of another');
+
+$cache->cmd('xadd', 'oc:invalidate', '*', 'user', sha256_hex('s%3Aalice.x'));
+ok(wait_for(sub { told('/page', $sid[0]) =~ /^MISS/ }), 'that has ended');
+is(told('/page', $sid[1]), "HIT $sid[1]", 'and no other');
+
 is(told('/file', $sid[0]), "MISS $sid[0]", 'a file');
 is(told('/file', $sid[1]), "MISS $sid[1]", 'that Express calls public');
 is(told('/static/a.css', $sid[0]), 'MISS nobody', 'one for all');
