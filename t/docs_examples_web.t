@@ -17,7 +17,7 @@ use Test::Nginx::Example;
 
 my $t = Test::Nginx->new()
     ->has(qw/ http_proxy http_map http_gzip /)
-    ->has_program('redis-server')->plan(35);
+    ->has_program('redis-server')->plan(40);
 
 my $redis = $t->run_redis(port => 6379);
 my $cache = $t->run_redis(port => 6380);
@@ -77,6 +77,21 @@ $r = http_get('/api/cors', headers => { Origin => $app });
 is(join(' ', header($r, 'Access-Control-Allow-Origin')), $own,
     'what the application says stands alone');
 unlike($r, qr/Allow-Credentials/, 'with nothing added');
+
+# where a page can send no field
+
+my %handshake = (Connection => 'Upgrade', Upgrade => 'websocket');
+
+for my $uri ('/ws', '/api/events') {
+    is(status(http_get("$uri?token=a.b.c", headers => { %handshake })), 401,
+        "$uri: a token of the query");
+    is(status(http_get("$uri?token=d.e.f", headers => { %handshake })), 200,
+        "$uri: another one");
+}
+
+$t->stop();
+unlike($t->read_file('example-access.log'), qr/[?]|d\.e\.f/, 'is not logged');
+$t->run();
 
 # of a preflight
 
