@@ -43,6 +43,7 @@ static ngx_queue_t  ngx_http_wait_queue;
 static ngx_event_t  ngx_http_wait_turn;
 static ngx_msec_t   ngx_http_wait_msec;
 static ngx_uint_t   ngx_http_wait_went;
+static ngx_uint_t   ngx_http_wait_turns;    /* those of the queue are run */
 
 
 ngx_int_t
@@ -147,6 +148,13 @@ ngx_http_wait_run_now(ngx_http_request_t *r, ngx_int_t rc)
     }
 
     ngx_http_run_posted_requests(c);
+}
+
+
+ngx_uint_t
+ngx_http_wait_late(void)
+{
+    return ngx_http_wait_turns;
 }
 
 
@@ -292,6 +300,8 @@ ngx_http_wait_turn_handler(ngx_event_t *ev)
     ngx_http_request_t     *r;
     ngx_http_wait_later_t  *later;
 
+    ngx_http_wait_turns = 1;
+
     for (n = 0; n < NGX_HTTP_WAIT_TURN; n++) {
 
         if (ngx_queue_empty(&ngx_http_wait_queue)) {
@@ -314,6 +324,7 @@ ngx_http_wait_turn_handler(ngx_event_t *ev)
         ngx_http_wait_run_now(r, rc);
     }
 
+    ngx_http_wait_turns = 0;
     ngx_http_wait_msec = ngx_current_msec;
     ngx_http_wait_went = n;
 

@@ -39,11 +39,13 @@ ngx_int_t ngx_http_wait_end(ngx_http_request_t *r);
  *
  * Of many that are to go on at once some do, the others wait for the next turns
  * of the event loop.  What was found out about a request before it is run, and
- * must not change until it is, is for ngx_http_wait_run_now().
+ * must not change until it is, is for ngx_http_wait_run_now(), or to be found
+ * out again: ngx_http_wait_late() is 1 while those are run that have waited.
  */
 
 void ngx_http_wait_run(ngx_http_request_t *r, ngx_int_t rc);
 void ngx_http_wait_run_now(ngx_http_request_t *r, ngx_int_t rc);
+ngx_uint_t ngx_http_wait_late(void);
 
 
 #endif /* _NGX_HTTP_WAIT_H_INCLUDED_ */

@@ -203,6 +203,7 @@ typedef struct ngx_http_ratelimit_redis_ctx_s {
     ngx_msec_t                            msec;      /* ngx_current_msec then */
     ngx_uint_t                            headers;   /* bits */
     unsigned                              refused:1; /* by a limit */
+    unsigned                              again:1;   /* the round has asked */
     unsigned                              asked:1;   /* Redis, of the token */
     unsigned                              token_hurried:1; /* no time to ask */
     unsigned                              token_failed:1;  /* no memory */

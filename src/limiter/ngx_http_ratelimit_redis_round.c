@@ -21,6 +21,10 @@
 
 static ngx_int_t ngx_http_ratelimit_redis_round_start(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx);
+static ngx_int_t ngx_http_ratelimit_redis_round_wait(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx);
+static ngx_int_t ngx_http_ratelimit_redis_round_again(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx);
 static void ngx_http_ratelimit_redis_round_answer_handler(void *data);
 static ngx_int_t ngx_http_ratelimit_redis_round_decide(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx);
@@ -72,6 +76,16 @@ ngx_http_ratelimit_redis_round(ngx_http_request_t *r,
         return NGX_DECLINED;
 
     default: /* NGX_HTTP_RATELIMIT_REDIS_ANSWERED */
+        rc = ngx_http_ratelimit_redis_round_again(r, ctx);
+
+        if (rc == NGX_ERROR) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (rc == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
+
         break;
     }
 
@@ -93,6 +107,7 @@ ngx_http_ratelimit_redis_round_start(ngx_http_request_t *r,
     ngx_int_t  rc;
 
     ctx->pending = 0;
+    ctx->again = 0;
 
     rc = ngx_http_ratelimit_redis_limits_start(r, ctx,
                                ngx_http_ratelimit_redis_round_answer_handler);
@@ -121,10 +136,14 @@ ngx_http_ratelimit_redis_round_start(ngx_http_request_t *r,
         }
     }
 
-    if (ctx->pending == 0) {
-        return NGX_OK;
-    }
+    return ctx->pending ? ngx_http_ratelimit_redis_round_wait(r, ctx) : NGX_OK;
+}
 
+
+static ngx_int_t
+ngx_http_ratelimit_redis_round_wait(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx)
+{
     if (ngx_http_wait_begin(r) != NGX_OK) {
         ngx_http_ratelimit_redis_round_cleanup(ctx);
         return NGX_ERROR;
@@ -133,6 +152,40 @@ ngx_http_ratelimit_redis_round_start(ngx_http_request_t *r,
     ctx->state = NGX_HTTP_RATELIMIT_REDIS_WAITING;
 
     return NGX_AGAIN;
+}
+
+
+/*
+ * Where many are answered at once some go on in a later turn, and who revokes a
+ * token may have been answered before: so that is asked again, and goes on at
+ * once then.
+ */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_round_again(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    if (ctx->again
+        || !ngx_http_wait_late()
+        || ctx->check.result != NGX_LIMITER_CHECK_PASSED
+        || ctx->stage != NGX_HTTP_RATELIMIT_REDIS_ACCESS)
+    {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_ratelimit_redis_token_again(ctx,
+                               ngx_http_ratelimit_redis_round_answer_handler);
+
+    if (rc != NGX_AGAIN) {
+        return rc;
+    }
+
+    ctx->again = 1;
+    ctx->pending = 1;
+
+    return ngx_http_ratelimit_redis_round_wait(r, ctx);
 }
 
 
@@ -158,6 +211,11 @@ ngx_http_ratelimit_redis_round_answer_handler(void *data)
     }
 
     ctx->state = NGX_HTTP_RATELIMIT_REDIS_ANSWERED;
+
+    if (ctx->again) {
+        ngx_http_wait_run_now(r, rc);
+        return;
+    }
 
     ngx_http_wait_run(r, rc);
 }

@@ -121,6 +121,36 @@ ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
 }
 
 
+ngx_int_t
+ngx_http_ratelimit_redis_token_again(ngx_http_ratelimit_redis_ctx_t *ctx,
+    ngx_token_revocation_pt handler)
+{
+    ngx_int_t                rc;
+    ngx_token_revocation_t  *revocation;
+
+    revocation = ctx->revocation;
+
+    if (ctx->token_status != NGX_HTTP_TOKEN_OK
+        || !ctx->conf->token_blacklist
+        || revocation == NULL
+        || revocation->result != NGX_TOKEN_REVOCATION_CLEAR)
+    {
+        return NGX_OK;
+    }
+
+    revocation->handler = handler;
+    revocation->data = ctx;
+
+    rc = ngx_token_revocation_ask(revocation);
+
+    if (rc == NGX_AGAIN) {
+        ctx->asked = 1;
+    }
+
+    return rc;
+}
+
+
 /* A question or a revocation, with the keys of the token; NULL: no memory. */
 
 static ngx_token_revocation_t *

@@ -123,9 +123,15 @@ ngx_int_t ngx_http_ratelimit_redis_token_keys(ngx_http_request_t *r,
     ngx_token_revocation_t *revocation, ngx_uint_t revoke);
 
 
-/* _token.c: the token of a round, as limits; token_revoke's content */
+/*
+ * _token.c: the token of a round, as limits, and whether it has been revoked
+ * since that was asked; token_revoke's content
+ */
 
 ngx_int_t ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
+    struct ngx_http_ratelimit_redis_ctx_s *ctx,
+    ngx_token_revocation_pt handler);
+ngx_int_t ngx_http_ratelimit_redis_token_again(
     struct ngx_http_ratelimit_redis_ctx_s *ctx,
     ngx_token_revocation_pt handler);
 ngx_int_t ngx_http_ratelimit_redis_token_verdict(ngx_http_request_t *r,
