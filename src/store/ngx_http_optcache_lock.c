@@ -337,7 +337,15 @@ ngx_http_optcache_unlock_left(ngx_http_request_t *r)
 
         lk = cln->data;
 
-        if (lk->request == r && lk->ctx != ctx) {
+        if (lk->request != r || lk->ctx == ctx) {
+            continue;
+        }
+
+        if (r->post_action) {
+            /* its client has left before there was an answer */
+            ngx_http_optcache_unlock(lk->ctx, NGX_OPTCACHE_LOCK_FAILED);
+
+        } else {
             ngx_http_optcache_unlock_header(r, lk->ctx);
         }
     }
