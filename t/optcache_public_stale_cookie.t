@@ -3,8 +3,8 @@
 # Copyright (C) The Optcache authors
 
 # "public, max-age=0", as frameworks say of any file, for clients with cookies
-# that nothing ties to a user: what one is given is neither confirmed for another
-# by the ETag that both have, nor his while the upstream is away.
+# that nothing ties to a user: what one is given is neither confirmed for
+# another by the ETag that both have, nor his while the upstream is away.
 
 use strict;
 use warnings;

@@ -104,8 +104,8 @@ ngx_int_t ngx_http_place_variable(ngx_str_t *text, size_t *pos,
     ngx_str_t *name);
 
 /*
- * 1 if a variable of the text, which nginx has compiled, has a name that goes on
- * behind a dot or a dash: "$cookie_connect.sid" is "$cookie_connect", which
+ * 1 if a variable of the text, which nginx has compiled, has a name that goes
+ * on behind a dot or a dash: "$cookie_connect.sid" is "$cookie_connect", which
  * nobody has, and ".sid".  "name" is that of the variable, "rest" what it was
  * cut off.  Looked at are cookies, arguments and fields; braces say that it is
  * meant.

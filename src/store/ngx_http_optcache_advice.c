@@ -154,7 +154,7 @@ ngx_http_optcache_advice_user(ngx_conf_t *cf, ngx_http_place_t *place,
 }
 
 
-/* The cookie of a user whose name nginx reads up to a dot: all have the rest. */
+/* The cookie of a user, whose name nginx ends at a dot: all have the rest. */
 
 static ngx_uint_t
 ngx_http_optcache_advice_cut(ngx_conf_t *cf, ngx_http_place_t *place,
