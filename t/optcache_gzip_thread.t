@@ -29,7 +29,8 @@ http {
     %%TEST_GLOBALS_HTTP%%
 
     optcache_zone c:16m;
-    optcache_redis_server redis://127.0.0.1:REDIS;
+    optcache_redis_server redis://127.0.0.1:REDIS timeout=5s
+                          connect_timeout=5s;
 
     server {
         listen 127.0.0.1:8080;
@@ -107,6 +108,7 @@ for my $uri ('/a', '/chunked') {
 
 # in Redis, too: see src/store/ngx_optcache_entry.h for where its length stands
 
+Test::Nginx::wait_for(sub { $redis->entries() == 2 });
 my @names = @{ $redis->entry_names() };
 
 is(scalar(@names), 2, 'both are in Redis');
