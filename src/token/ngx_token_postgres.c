@@ -12,7 +12,7 @@
 
 
 #define NGX_TOKEN_POSTGRES_MAGIC     0x6f707470      /* "optp" */
-#define NGX_TOKEN_POSTGRES_VERSION   4
+#define NGX_TOKEN_POSTGRES_VERSION   5
 
 #define NGX_TOKEN_POSTGRES_SLOW_TURN 250     /* ms, of other workers */
 #define NGX_TOKEN_POSTGRES_LATE      1000    /* ms, then another worker is */
@@ -66,7 +66,7 @@ ngx_token_postgres_init(ngx_slab_pool_t *shpool, ngx_log_t *log)
     }
 
     shm = ngx_slab_calloc(shpool, sizeof(ngx_token_postgres_shm_t));
-    if (shm == NULL) {
+    if (shm == NULL || ngx_token_queue_init(&shm->queue, shpool) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -74,7 +74,6 @@ ngx_token_postgres_init(ngx_slab_pool_t *shpool, ngx_log_t *log)
     shm->version = NGX_TOKEN_POSTGRES_VERSION;
 
     shpool->data = shm;
-    shpool->log_nomem = 0;
 
     return NGX_OK;
 }

@@ -41,7 +41,7 @@
 #include "ngx_token_refill.h"
 
 
-#define NGX_TOKEN_POSTGRES_ZONE      (1024 * 1024)
+#define NGX_TOKEN_POSTGRES_ZONE      (5 * 1024 * 1024)
 #define NGX_TOKEN_POSTGRES_SNAPSHOT  4096     /* bytes, with a NUL */
 #define NGX_TOKEN_POSTGRES_IDENTITY  128
 

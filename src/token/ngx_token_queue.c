@@ -10,24 +10,39 @@
 #include "ngx_token_queue.h"
 
 
-struct ngx_token_queue_node_s {
-    ngx_token_queue_node_t   *next;      /* in the queue */
-    ngx_token_queue_node_t   *chain;     /* in its bucket */
-    uint64_t                  until;
-    uint64_t                  since;
-    uint64_t                  due;       /* 0: it was not put off */
-    ngx_uint_t                number;
-    ngx_uint_t                stored;    /* of the queue, when it was tried */
-    uint32_t                  tried;
-    uint32_t                  wrong;
-    uint32_t                  hash;
-    uint32_t                  len;
-    u_char                    key[1];
-};
+/* what the compiler must not move stores across */
+
+#define ngx_token_queue_fence()  __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
+#define ngx_token_queue_key(queue, i)                                         \
+    ((queue)->keys + (i) * NGX_TOKEN_QUEUE_KEY)
 
 
-static ngx_token_queue_node_t *ngx_token_queue_find(ngx_token_queue_t *queue,
+static ngx_uint_t ngx_token_queue_find(ngx_token_queue_t *queue,
     ngx_str_t *key, uint32_t hash);
+static void ngx_token_queue_put(ngx_token_queue_t *queue, ngx_uint_t i,
+    ngx_str_t *key, uint32_t hash);
+static ngx_token_queue_place_t *ngx_token_queue_same(
+    ngx_token_queue_t *queue, ngx_token_queue_item_t *item);
+
+
+ngx_int_t
+ngx_token_queue_init(ngx_token_queue_t *queue, ngx_slab_pool_t *shpool)
+{
+    queue->places = ngx_slab_calloc(shpool, NGX_TOKEN_QUEUE_MAX
+                                            * sizeof(ngx_token_queue_place_t));
+    if (queue->places == NULL) {
+        return NGX_ERROR;
+    }
+
+    queue->keys = ngx_slab_alloc(shpool, NGX_TOKEN_QUEUE_MAX
+                                         * NGX_TOKEN_QUEUE_KEY);
+    if (queue->keys == NULL) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
 
 
 ngx_int_t
@@ -35,8 +50,8 @@ ngx_token_queue_push(ngx_token_queue_t *queue, ngx_slab_pool_t *shpool,
     ngx_str_t *key, uint64_t until, uint64_t since)
 {
     uint32_t                  hash;
-    ngx_int_t                 rc;
-    ngx_token_queue_node_t   *node, **bucket;
+    ngx_uint_t                i;
+    ngx_token_queue_place_t  *place;
 
     if (key->len == 0
         || key->len > NGX_TOKEN_QUEUE_KEY
@@ -46,90 +61,103 @@ ngx_token_queue_push(ngx_token_queue_t *queue, ngx_slab_pool_t *shpool,
     }
 
     hash = ngx_crc32_long(key->data, key->len);
-    rc = NGX_OK;
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    node = ngx_token_queue_find(queue, key, hash);
+    i = ngx_token_queue_find(queue, key, hash);
 
-    if (node) {
-
-        if (node->until < until || node->since < since) {
-            node->until = ngx_max(node->until, until);
-            node->since = ngx_max(node->since, since);
-            node->number = ++queue->number;
-        }
-
-        goto done;
+    if (i == NGX_TOKEN_QUEUE_MAX) {
+        ngx_shmtx_unlock(&shpool->mutex);
+        return NGX_BUSY;
     }
 
-    if (queue->n >= NGX_TOKEN_QUEUE_MAX) {
-        rc = NGX_BUSY;
-        goto done;
+    place = &queue->places[i];
+
+    if (place->number == 0) {
+        ngx_token_queue_put(queue, i, key, hash);
+
+        place->until = until;
+        place->since = since;
+
+        queue->n++;
+        ngx_token_queue_fence();
+
+        place->number = ++queue->number;
+
+    } else if (place->until < until || place->since < since) {
+
+        /* who writes it just now must not remove it afterwards */
+
+        place->number = ++queue->number;
+        ngx_token_queue_fence();
+
+        place->until = ngx_max(place->until, until);
+        place->since = ngx_max(place->since, since);
     }
-
-    node = ngx_slab_alloc_locked(shpool,
-                                 offsetof(ngx_token_queue_node_t, key)
-                                 + key->len);
-    if (node == NULL) {
-        rc = NGX_BUSY;
-        goto done;
-    }
-
-    node->next = NULL;
-    node->until = until;
-    node->since = since;
-    node->due = 0;
-    node->number = ++queue->number;
-    node->stored = 0;
-    node->tried = 0;
-    node->wrong = 0;
-    node->hash = hash;
-    node->len = key->len;
-    ngx_memcpy(node->key, key->data, key->len);
-
-    bucket = &queue->buckets[hash % NGX_TOKEN_QUEUE_BUCKETS];
-    node->chain = *bucket;
-    *bucket = node;
-
-    if (queue->last) {
-        queue->last->next = node;
-
-    } else {
-        queue->first = node;
-    }
-
-    queue->last = node;
-    queue->n++;
-
-done:
 
     ngx_shmtx_unlock(&shpool->mutex);
 
-    return rc;
+    return NGX_OK;
 }
 
 
-static ngx_token_queue_node_t *
+/* Where the key is, or else a place that is free; _MAX: there is neither. */
+
+static ngx_uint_t
 ngx_token_queue_find(ngx_token_queue_t *queue, ngx_str_t *key, uint32_t hash)
 {
-    ngx_token_queue_node_t  *node;
+    ngx_uint_t                i, n, room;
+    ngx_token_queue_place_t  *place;
 
-    node = queue->buckets[hash % NGX_TOKEN_QUEUE_BUCKETS];
+    room = queue->top;
+    n = 0;
 
-    while (node) {
+    for (i = 0; i < queue->top; i++) {
+        place = &queue->places[i];
 
-        if (node->hash == hash
-            && node->len == key->len
-            && ngx_memcmp(node->key, key->data, key->len) == 0)
-        {
-            return node;
+        if (place->number == 0) {
+            room = ngx_min(room, i);
+            continue;
         }
 
-        node = node->chain;
+        n++;
+
+        if (place->hash == hash
+            && place->len == key->len
+            && ngx_memcmp(ngx_token_queue_key(queue, i), key->data, key->len)
+               == 0)
+        {
+            return i;
+        }
     }
 
-    return NULL;
+    queue->n = n;
+
+    return room;
+}
+
+
+/* All of it but what it is put in use by. */
+
+static void
+ngx_token_queue_put(ngx_token_queue_t *queue, ngx_uint_t i, ngx_str_t *key,
+    uint32_t hash)
+{
+    ngx_token_queue_place_t  *place;
+
+    queue->top = ngx_max(queue->top, i + 1);
+
+    place = &queue->places[i];
+
+    place->order = ++queue->number;
+    place->due = 0;
+    place->stored = 0;
+    place->tried = 0;
+    place->wrong = 0;
+    place->hash = hash;
+    place->len = key->len;
+
+    ngx_memcpy(ngx_token_queue_key(queue, i), key->data, key->len);
 }
 
 
@@ -137,49 +165,56 @@ ngx_int_t
 ngx_token_queue_peek(ngx_token_queue_t *queue, ngx_slab_pool_t *shpool,
     uint64_t now, ngx_token_queue_item_t *item)
 {
-    ngx_int_t                rc;
-    ngx_token_queue_node_t  *node, *prev;
+    ngx_uint_t                i, n, top;
+    ngx_token_queue_place_t  *place, *first;
 
-    rc = NGX_DECLINED;
-    prev = NULL;
+    first = NULL;
+    top = 0;
+    n = 0;
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    for (node = queue->first; node; node = node->next) {
+    for (i = 0; i < queue->top; i++) {
+        place = &queue->places[i];
 
-        if (node->due <= now || node->until <= now) {
-            break;
+        if (place->number == 0) {
+            continue;
         }
 
-        prev = node;
+        top = i + 1;
+        n++;
+
+        if ((place->due <= now || place->until <= now)
+            && (first == NULL || place->order < first->order))
+        {
+            first = place;
+        }
     }
 
-    if (node && prev) {
-        queue->last->next = queue->first;
-        queue->last = prev;
-        queue->first = node;
-        prev->next = NULL;
-    }
+    queue->top = top;
+    queue->n = n;
 
-    if (node) {
-        ngx_memcpy(item->key, node->key, node->len);
-        item->len = node->len;
-        item->until = node->until;
-        item->since = node->since;
-        item->number = node->number;
-        item->tried = node->tried;
-        item->wrong = node->wrong;
+    if (first) {
+        item->place = first - queue->places;
 
-        if (node->tried && node->stored != queue->stored) {
+        ngx_memcpy(item->key, ngx_token_queue_key(queue, item->place),
+                   first->len);
+
+        item->len = first->len;
+        item->until = first->until;
+        item->since = first->since;
+        item->number = first->number;
+        item->tried = first->tried;
+        item->wrong = first->wrong;
+
+        if (first->tried && first->stored != queue->stored) {
             item->wrong++;
         }
-
-        rc = NGX_OK;
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
 
-    return rc;
+    return first ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -187,34 +222,18 @@ void
 ngx_token_queue_done(ngx_token_queue_t *queue, ngx_slab_pool_t *shpool,
     ngx_token_queue_item_t *item)
 {
-    ngx_token_queue_node_t  *node, **p;
+    ngx_token_queue_place_t  *place;
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    node = queue->first;
+    place = ngx_token_queue_same(queue, item);
 
-    if (node == NULL || node->number != item->number) {
-        ngx_shmtx_unlock(&shpool->mutex);
-        return;
+    if (place) {
+        place->number = 0;
+        ngx_token_queue_fence();
+
+        queue->n--;
     }
-
-    queue->first = node->next;
-
-    if (queue->first == NULL) {
-        queue->last = NULL;
-    }
-
-    queue->n--;
-
-    p = &queue->buckets[node->hash % NGX_TOKEN_QUEUE_BUCKETS];
-
-    while (*p != node) {
-        p = &(*p)->chain;
-    }
-
-    *p = node->chain;
-
-    ngx_slab_free_locked(shpool, node);
 
     ngx_shmtx_unlock(&shpool->mutex);
 }
@@ -224,46 +243,58 @@ void
 ngx_token_queue_later(ngx_token_queue_t *queue, ngx_slab_pool_t *shpool,
     ngx_token_queue_item_t *item, uint64_t due, ngx_uint_t tried)
 {
-    ngx_token_queue_node_t  *node;
+    ngx_token_queue_place_t  *place;
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    node = queue->first;
+    place = ngx_token_queue_same(queue, item);
 
-    if (node == NULL || node->number != item->number) {
-        ngx_shmtx_unlock(&shpool->mutex);
-        return;
-    }
+    if (place) {
+        place->number = ++queue->number;
+        place->order = queue->number;
+        place->due = due;
 
-    node->due = due;
-
-    if (tried) {
-        node->tried = 1;
-        node->wrong = item->wrong;
-        node->stored = queue->stored;
-    }
-
-    if (node->next) {
-        queue->first = node->next;
-        queue->last->next = node;
-        queue->last = node;
-        node->next = NULL;
+        if (tried) {
+            place->wrong = item->wrong;
+            place->stored = queue->stored;
+            place->tried = 1;
+        }
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
 }
 
 
+/* NULL: it has changed, or another one has its place. */
+
+static ngx_token_queue_place_t *
+ngx_token_queue_same(ngx_token_queue_t *queue, ngx_token_queue_item_t *item)
+{
+    ngx_token_queue_place_t  *place;
+
+    if (item->number == 0) {
+        return NULL;
+    }
+
+    place = &queue->places[item->place];
+
+    return (place->number == item->number) ? place : NULL;
+}
+
+
 void
 ngx_token_queue_again(ngx_token_queue_t *queue, ngx_slab_pool_t *shpool)
 {
-    ngx_token_queue_node_t  *node;
+    ngx_uint_t                i;
+    ngx_token_queue_place_t  *place;
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    for (node = queue->first; node; node = node->next) {
-        if (node->tried) {
-            node->due = 0;
+    for (i = 0; i < queue->top; i++) {
+        place = &queue->places[i];
+
+        if (place->tried) {
+            place->due = 0;
         }
     }
 

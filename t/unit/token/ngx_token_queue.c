@@ -15,6 +15,9 @@
 #include <ngx_token_queue.h>
 
 
+#define SIZE  (5 * 1024 * 1024)
+
+
 static ngx_log_t               logger;
 static ngx_cycle_t             cycle;
 static void                   *memory;
@@ -47,6 +50,7 @@ queue_create(size_t size)
 
     queue = ngx_slab_calloc(shpool, sizeof(ngx_token_queue_t));
     assert_non_null(queue);
+    assert_int_equal(ngx_token_queue_init(queue, shpool), NGX_OK);
 }
 
 
@@ -86,7 +90,7 @@ expect(const char *text, uint64_t until)
 static void
 test_order(void **state)
 {
-    queue_create(64 * 4096);
+    queue_create(SIZE);
 
     assert_int_equal(ngx_token_queue_peek(queue, shpool, 0, &item),
                      NGX_DECLINED);
@@ -122,7 +126,7 @@ test_order(void **state)
 static void
 test_once(void **state)
 {
-    queue_create(64 * 4096);
+    queue_create(SIZE);
 
     assert_int_equal(push("a", 5), NGX_OK);
     expect("a", 5);
@@ -149,7 +153,7 @@ test_since(void **state)
 {
     ngx_str_t  key;
 
-    queue_create(64 * 4096);
+    queue_create(SIZE);
     ngx_str_set(&key, "a");
 
     assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 9, 5), NGX_OK);
@@ -177,7 +181,7 @@ test_keys(void **state)
     u_char     buf[NGX_TOKEN_QUEUE_KEY + 1];
     ngx_str_t  key;
 
-    queue_create(64 * 4096);
+    queue_create(SIZE);
 
     ngx_memset(buf, 'x', sizeof(buf));
     key.data = buf;
@@ -208,7 +212,7 @@ test_full(void **state)
 {
     ngx_uint_t  i, round, pages;
 
-    queue_create(1024 * 1024);
+    queue_create(SIZE);
 
     pages = shpool->pfree;
 
@@ -228,13 +232,15 @@ test_full(void **state)
         assert_int_equal(queue->n, 0);
     }
 
-    /* nothing is left but what the slab keeps of each size */
+    /* all of its memory was taken before */
 
-    assert_true(shpool->pfree + 2 >= pages);
+    assert_int_equal(shpool->pfree, pages);
 
     free(memory);
 }
 
+
+/* keys that are as long as can be */
 
 static void
 test_memory(void **state)
@@ -243,7 +249,7 @@ test_memory(void **state)
     ngx_str_t   key;
     ngx_uint_t  i;
 
-    queue_create(64 * 4096);
+    queue_create(SIZE);
 
     ngx_memset(buf, 'x', sizeof(buf));
     key.data = buf;
@@ -252,20 +258,34 @@ test_memory(void **state)
     for (i = 0; i < NGX_TOKEN_QUEUE_MAX; i++) {
         (void) ngx_sprintf(buf, "%08ui", i);
 
-        if (ngx_token_queue_push(queue, shpool, &key, 1, 0) != NGX_OK) {
-            break;
-        }
+        assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 1, 0),
+                         NGX_OK);
     }
 
-    assert_true(i > 50);
-    assert_true(i < NGX_TOKEN_QUEUE_MAX);
     assert_int_equal(queue->n, i);
+
+    (void) ngx_sprintf(buf, "%08ui", i);
+    assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 1, 0),
+                     NGX_BUSY);
 
     /* a place that is free is taken */
 
     assert_int_equal(ngx_token_queue_peek(queue, shpool, 0, &item), NGX_OK);
     ngx_token_queue_done(queue, shpool, &item);
     assert_int_equal(ngx_token_queue_push(queue, shpool, &key, 1, 0), NGX_OK);
+
+    for (i = 1; i <= NGX_TOKEN_QUEUE_MAX; i++) {
+        (void) ngx_sprintf(buf, "%08ui", i);
+
+        assert_int_equal(ngx_token_queue_peek(queue, shpool, 0, &item),
+                         NGX_OK);
+        assert_int_equal(item.len, sizeof(buf));
+        assert_memory_equal(item.key, buf, sizeof(buf));
+
+        ngx_token_queue_done(queue, shpool, &item);
+    }
+
+    assert_int_equal(queue->n, 0);
 
     free(memory);
 }
@@ -276,7 +296,7 @@ test_memory(void **state)
 static void
 test_later(void **state)
 {
-    queue_create(64 * 4096);
+    queue_create(SIZE);
 
     assert_int_equal(push("a", 100), NGX_OK);
     assert_int_equal(push("b", 101), NGX_OK);
@@ -329,7 +349,7 @@ test_wrong(void **state)
 {
     ngx_uint_t  i;
 
-    queue_create(64 * 4096);
+    queue_create(SIZE);
 
     assert_int_equal(push("a", 100), NGX_OK);
 
@@ -350,6 +370,7 @@ test_wrong(void **state)
         ngx_token_queue_later(queue, shpool, &item, 0, 0);
     }
 
+    expect("a", 100);
     ngx_token_queue_done(queue, shpool, &item);
     assert_int_equal(push("a", 100), NGX_OK);
     expect("a", 100);
