@@ -12,7 +12,7 @@
 
 
 #define NGX_OPTCACHE_POSTGRES_MAGIC      0x4750434f     /* "OCPG" */
-#define NGX_OPTCACHE_POSTGRES_VERSION    1
+#define NGX_OPTCACHE_POSTGRES_VERSION    2
 
 #define NGX_OPTCACHE_POSTGRES_TURN       100     /* ms, of the keeper */
 #define NGX_OPTCACHE_POSTGRES_SLOW_TURN  250     /* ms, of other workers */
@@ -499,9 +499,16 @@ ngx_optcache_postgres_deaf(ngx_optcache_postgres_t *op, ngx_uint_t deaf)
 void
 ngx_optcache_postgres_save(ngx_optcache_postgres_t *op)
 {
+    ngx_uint_t  next;
+
     ngx_shmtx_lock(&op->shpool->mutex);
 
-    op->shm->position = op->position;
+    next = !op->shm->current;
+    op->shm->position[next] = op->position;
+
+    /* the compiler must not do it before */
+
+    __atomic_store_n(&op->shm->current, next, __ATOMIC_RELEASE);
 
     ngx_shmtx_unlock(&op->shpool->mutex);
 }

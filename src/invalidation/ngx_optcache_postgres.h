@@ -96,9 +96,10 @@ typedef struct {
     ngx_atomic_t                 lost;   /* times all was invalidated */
     ngx_atomic_t                 odd;    /* rows not understood */
 
-    /* under the mutex */
+    /* under the mutex: one that is whole, and the next one */
 
-    ngx_optcache_postgres_position_t  position;
+    ngx_optcache_postgres_position_t  position[2];
+    ngx_uint_t                   current;
 } ngx_optcache_postgres_shm_t;
 
 

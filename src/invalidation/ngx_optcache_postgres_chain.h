@@ -132,7 +132,10 @@ void ngx_optcache_postgres_state(ngx_optcache_postgres_t *op,
     ngx_uint_t state);
 void ngx_optcache_postgres_deaf(ngx_optcache_postgres_t *op, ngx_uint_t deaf);
 
-/* Writes the position to shared memory. */
+/*
+ * Writes the position to shared memory: who is killed on the way leaves that of
+ * before.
+ */
 
 void ngx_optcache_postgres_save(ngx_optcache_postgres_t *op);
 

@@ -227,7 +227,7 @@ ngx_optcache_postgres_identity_handler(void *data, PGresult *result)
 
     ngx_shmtx_lock(&op->shpool->mutex);
 
-    *position = op->shm->position;
+    *position = op->shm->position[op->shm->current];
 
     ngx_shmtx_unlock(&op->shpool->mutex);
 

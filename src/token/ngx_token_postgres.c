@@ -264,7 +264,7 @@ ngx_token_postgres_check_cluster(ngx_token_postgres_t *tp, uint64_t now)
         tp->synced = 0;
 
         ngx_shmtx_lock(&tp->shpool->mutex);
-        tp->shm->identity[0] = '\0';
+        tp->shm->seen[tp->shm->current].identity[0] = '\0';
         ngx_shmtx_unlock(&tp->shpool->mutex);
     }
 }
@@ -471,7 +471,8 @@ ngx_token_postgres_identity_handler(void *data, PGresult *result)
 
     ngx_shmtx_lock(&tp->shpool->mutex);
 
-    tp->synced = (ngx_memcmp(tp->identity, tp->shm->identity,
+    tp->synced = (ngx_memcmp(tp->identity,
+                             tp->shm->seen[tp->shm->current].identity,
                              NGX_TOKEN_POSTGRES_IDENTITY)
                   == 0);
 
@@ -481,6 +482,29 @@ ngx_token_postgres_identity_handler(void *data, PGresult *result)
     tp->busy = 0;
 
     ngx_token_postgres_next(tp);
+}
+
+
+void
+ngx_token_postgres_save(ngx_token_postgres_t *tp)
+{
+    ngx_uint_t                  next;
+    ngx_token_postgres_seen_t  *seen;
+
+    ngx_shmtx_lock(&tp->shpool->mutex);
+
+    next = !tp->shm->current;
+    seen = &tp->shm->seen[next];
+
+    ngx_memcpy(seen->identity, tp->identity, NGX_TOKEN_POSTGRES_IDENTITY);
+    (void) ngx_cpystrn(seen->snapshot, tp->snapshot,
+                       NGX_TOKEN_POSTGRES_SNAPSHOT);
+
+    /* the compiler must not do it before */
+
+    __atomic_store_n(&tp->shm->current, next, __ATOMIC_RELEASE);
+
+    ngx_shmtx_unlock(&tp->shpool->mutex);
 }
 
 

@@ -46,6 +46,14 @@
 #define NGX_TOKEN_POSTGRES_IDENTITY  128
 
 
+/* what has been read: of which server and table, and by which snapshot */
+
+typedef struct {
+    u_char                    identity[NGX_TOKEN_POSTGRES_IDENTITY];
+    u_char                    snapshot[NGX_TOKEN_POSTGRES_SNAPSHOT];
+} ngx_token_postgres_seen_t;
+
+
 typedef struct {
     uint32_t                  magic;
     uint32_t                  version;
@@ -59,8 +67,11 @@ typedef struct {
     ngx_atomic_t              ignored;
     ngx_atomic_t              fills;     /* of all rows */
 
-    u_char                    identity[NGX_TOKEN_POSTGRES_IDENTITY];
-    u_char                    snapshot[NGX_TOKEN_POSTGRES_SNAPSHOT];
+    /* under the mutex: one that is whole, and the next one */
+
+    ngx_token_postgres_seen_t seen[2];
+    ngx_uint_t                current;
+
     ngx_token_queue_t         queue;
 } ngx_token_postgres_shm_t;
 

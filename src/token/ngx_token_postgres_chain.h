@@ -105,6 +105,13 @@ void ngx_token_postgres_query(ngx_token_postgres_t *tp, const char *text,
     ngx_uint_t n, ngx_str_t *params, ngx_pgsql_result_pt handler);
 
 /*
+ * Writes "identity" and "snapshot" down for all workers: who is killed on the
+ * way leaves those of before.
+ */
+
+void ngx_token_postgres_save(ngx_token_postgres_t *tp);
+
+/*
  * Copies a value with a NUL if it is made of digits and what is between
  * numbers, else returns NGX_DECLINED.
  */

@@ -177,7 +177,8 @@ ngx_token_postgres_look(ngx_token_postgres_t *tp)
 
     ngx_shmtx_lock(&tp->shpool->mutex);
 
-    ngx_memcpy(tp->last, tp->shm->snapshot, NGX_TOKEN_POSTGRES_SNAPSHOT);
+    ngx_memcpy(tp->last, tp->shm->seen[tp->shm->current].snapshot,
+               NGX_TOKEN_POSTGRES_SNAPSHOT);
 
     ngx_shmtx_unlock(&tp->shpool->mutex);
 
@@ -447,13 +448,7 @@ ngx_token_postgres_finished(ngx_token_postgres_t *tp)
 
     ngx_pgsql_conn_well(tp->conn);
 
-    ngx_shmtx_lock(&tp->shpool->mutex);
-
-    ngx_memcpy(shm->identity, tp->identity, NGX_TOKEN_POSTGRES_IDENTITY);
-    (void) ngx_cpystrn(shm->snapshot, tp->snapshot,
-                       NGX_TOKEN_POSTGRES_SNAPSHOT);
-
-    ngx_shmtx_unlock(&tp->shpool->mutex);
+    ngx_token_postgres_save(tp);
 
     ngx_shared_number_set(&shm->heard, ngx_limiter_local_now());
 
