@@ -22,7 +22,7 @@
 #include "redis_server.h"
 
 
-#define NOW  ((uint64_t) 5000000)
+#define NOW  ((uint64_t) 1 << 32)
 
 
 static ngx_limiter_policy_t  policy;
