@@ -26,6 +26,8 @@ my $t = Test::Nginx->new()->has(qw/ http_proxy http_rewrite /)
 
 my $dir = $t->testdir();
 
+$t->expect_log(qr/no memory for a JSON document/);
+
 # each of these fails once for each time that its file is made
 
 $t->write_file('fail.c', <<"EOF");

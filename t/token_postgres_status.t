@@ -37,8 +37,10 @@ ok(exists $s->{heard} && !defined $s->{heard}, 'never heard');
 
 is(metric('believed'), 0, 'as the metrics tell');
 is(metric('lag_seconds'), undef, 'without a time');
-like(body(http_get('/api/health')),
-    qr/"degraded".*"revocations: .*"postgres: /, 'which is amiss');
+ok(wait_for(sub {
+    body(http_get('/api/health'))
+        =~ /"degraded".*"revocations: .*"postgres: /;
+}), 'which is amiss');
 
 post('/logout', $_) for qw/ a a b /;
 is(told()->{waiting}, 2, 'two wait');
