@@ -39,6 +39,8 @@ static ngx_optcache_ledger_way_t *ngx_optcache_ledger_room(
 static void ngx_optcache_ledger_at(ngx_optcache_ledger_shctx_t *sh,
     uint64_t mark, ngx_optcache_ledger_time_t *time,
     ngx_optcache_position_t at);
+static void ngx_optcache_ledger_set_id(ngx_optcache_ledger_shctx_t *sh,
+    ngx_optcache_ledger_id_t *id);
 static void ngx_optcache_ledger_later(ngx_optcache_position_t *position,
     ngx_optcache_position_t at);
 static void ngx_optcache_ledger_known(ngx_optcache_position_t *position,
@@ -491,12 +493,30 @@ ngx_optcache_ledger_read(ngx_optcache_ledger_t *ledger,
         && (id->ms > sh->id.ms
             || (id->ms == sh->id.ms && id->number > sh->id.number)))
     {
-        sh->id = *id;
         ngx_optcache_ledger_set(&sh->position,
                                 ngx_optcache_ledger_position(id, 0));
+        ngx_optcache_ledger_set_id(sh, id);
     }
 
     ngx_shmtx_unlock(&ledger->shpool->mutex);
+}
+
+
+/*
+ * Whoever comes after one that dies here reads some of it again, and leaves
+ * nothing out: a number of before does not get into another millisecond.
+ */
+
+static void
+ngx_optcache_ledger_set_id(ngx_optcache_ledger_shctx_t *sh,
+    ngx_optcache_ledger_id_t *id)
+{
+    if (sh->id.ms != id->ms) {
+        ngx_optcache_ledger_set(&sh->id.number, 0);
+        ngx_optcache_ledger_set(&sh->id.ms, id->ms);
+    }
+
+    ngx_optcache_ledger_set(&sh->id.number, id->number);
 }
 
 
@@ -585,7 +605,7 @@ ngx_optcache_ledger_reset(ngx_optcache_ledger_t *ledger,
     sh->moved = 0;
 
     ngx_memory_barrier();
-    sh->id = *id;
+    ngx_optcache_ledger_set_id(sh, id);
 
     ngx_shmtx_unlock(&ledger->shpool->mutex);
 
@@ -673,18 +693,4 @@ ngx_optcache_ledger_before(ngx_optcache_ledger_time_t *time, uint64_t clock,
     if (time->clock <= clock) {
         ngx_optcache_ledger_known(&time->position, at);
     }
-}
-
-
-ngx_keeper_t *
-ngx_optcache_ledger_keeper(ngx_optcache_ledger_t *ledger)
-{
-    return &ledger->sh->keeper;
-}
-
-
-ngx_optcache_ledger_stream_t *
-ngx_optcache_ledger_stream(ngx_optcache_ledger_t *ledger)
-{
-    return &ledger->sh->stream;
 }

@@ -160,3 +160,17 @@ ngx_optcache_ledger_follows(ngx_optcache_ledger_t *ledger)
 {
     return ledger->turn == ngx_optcache_ledger_get(&ledger->sh->turn);
 }
+
+
+ngx_keeper_t *
+ngx_optcache_ledger_keeper(ngx_optcache_ledger_t *ledger)
+{
+    return &ledger->sh->keeper;
+}
+
+
+ngx_optcache_ledger_stream_t *
+ngx_optcache_ledger_stream(ngx_optcache_ledger_t *ledger)
+{
+    return &ledger->sh->stream;
+}

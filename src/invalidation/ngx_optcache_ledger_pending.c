@@ -6,7 +6,8 @@
 
 /*
  * Events of this host that Redis does not have yet.  When there are too many,
- * the rest of them is one event: all.
+ * the rest of them is one event: all.  "npending" counts those that are not
+ * free; whoever comes after a worker that was killed meanwhile counts anew.
  */
 
 
@@ -16,6 +17,15 @@
 #include "ngx_optcache_ledger_shm.h"
 
 
+/* what the compiler must not move stores across */
+
+#define ngx_optcache_ledger_fence()  __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
+
+static void ngx_optcache_ledger_pending_set(ngx_optcache_ledger_shctx_t *sh,
+    ngx_optcache_ledger_pending_t *p, ngx_optcache_ledger_state_e state);
+static ngx_uint_t ngx_optcache_ledger_pending_n(
+    ngx_optcache_ledger_shctx_t *sh);
 static ngx_optcache_ledger_pending_t *ngx_optcache_ledger_pending_get(
     ngx_optcache_ledger_shctx_t *sh, ngx_optcache_ledger_ticket_t *ticket);
 static ngx_uint_t ngx_optcache_ledger_pending_due(
@@ -35,7 +45,7 @@ ngx_optcache_ledger_post(ngx_optcache_ledger_t *ledger,
 
     ngx_shmtx_lock(&ledger->shpool->mutex);
 
-    if (sh->npending == NGX_OPTCACHE_LEDGER_PENDING) {
+    if (ngx_optcache_ledger_pending_n(sh) == NGX_OPTCACHE_LEDGER_PENDING) {
 
         p = &sh->overflow;
 
@@ -60,9 +70,9 @@ ngx_optcache_ledger_post(ngx_optcache_ledger_t *ledger,
     p->prefix = event->prefix;
     p->sent = now;
     p->number++;
-    p->state = NGX_OPTCACHE_LEDGER_SENT;
 
-    sh->npending++;
+    ngx_optcache_ledger_pending_set(sh, p, NGX_OPTCACHE_LEDGER_SENT);
+
     sh->hint = (i + 1) % NGX_OPTCACHE_LEDGER_PENDING;
 
     ticket->slot = i;
@@ -87,12 +97,56 @@ ngx_optcache_ledger_over(ngx_optcache_ledger_t *ledger,
         p->state = NGX_OPTCACHE_LEDGER_UNTOLD;
 
     } else if (p) {
-        p->state = NGX_OPTCACHE_LEDGER_FREE;
-
-        if (p != &ledger->sh->overflow) {
-            ledger->sh->npending--;
-        }
+        ngx_optcache_ledger_pending_set(ledger->sh, p,
+                                        NGX_OPTCACHE_LEDGER_FREE);
     }
+}
+
+
+/* Makes one free, or one that is free something else. */
+
+static void
+ngx_optcache_ledger_pending_set(ngx_optcache_ledger_shctx_t *sh,
+    ngx_optcache_ledger_pending_t *p, ngx_optcache_ledger_state_e state)
+{
+    ngx_uint_t  n;
+
+    if (p == &sh->overflow) {
+        p->state = state;
+        return;
+    }
+
+    n = ngx_optcache_ledger_pending_n(sh);
+
+    sh->counting = 1;
+    ngx_optcache_ledger_fence();
+
+    p->state = state;
+    sh->npending = (state == NGX_OPTCACHE_LEDGER_FREE) ? n - 1 : n + 1;
+
+    ngx_optcache_ledger_fence();
+    sh->counting = 0;
+}
+
+
+static ngx_uint_t
+ngx_optcache_ledger_pending_n(ngx_optcache_ledger_shctx_t *sh)
+{
+    ngx_uint_t  i, n;
+
+    if (sh->counting) {
+
+        for (i = 0, n = 0; i < NGX_OPTCACHE_LEDGER_PENDING; i++) {
+            n += (sh->pending[i].state != NGX_OPTCACHE_LEDGER_FREE);
+        }
+
+        sh->npending = n;
+        ngx_optcache_ledger_fence();
+
+        sh->counting = 0;
+    }
+
+    return sh->npending;
 }
 
 
@@ -134,8 +188,7 @@ ngx_optcache_ledger_again(ngx_optcache_ledger_t *ledger, uint64_t since)
             && p->number
             && p->sent >= since)
         {
-            p->state = NGX_OPTCACHE_LEDGER_UNTOLD;
-            sh->npending++;
+            ngx_optcache_ledger_pending_set(sh, p, NGX_OPTCACHE_LEDGER_UNTOLD);
         }
     }
 
@@ -228,7 +281,7 @@ ngx_optcache_ledger_pending(ngx_optcache_ledger_t *ledger)
 
     ngx_shmtx_lock(&ledger->shpool->mutex);
 
-    n = sh->npending
+    n = ngx_optcache_ledger_pending_n(sh)
         + (sh->overflow.state != NGX_OPTCACHE_LEDGER_FREE);
 
     ngx_shmtx_unlock(&ledger->shpool->mutex);
@@ -248,7 +301,7 @@ ngx_optcache_ledger_refused(ngx_optcache_ledger_t *ledger)
     ngx_shmtx_lock(&ledger->shpool->mutex);
 
     untold = (sh->overflow.state == NGX_OPTCACHE_LEDGER_UNTOLD);
-    n = sh->npending;
+    n = ngx_optcache_ledger_pending_n(sh);
 
     for (i = 0; n && i < NGX_OPTCACHE_LEDGER_PENDING; i++) {
 
@@ -285,7 +338,7 @@ ngx_optcache_ledger_awaits(ngx_optcache_ledger_shctx_t *sh, uint64_t mark)
         return 1;
     }
 
-    n = sh->npending;
+    n = ngx_optcache_ledger_pending_n(sh);
 
     for (i = 0; n && i < NGX_OPTCACHE_LEDGER_PENDING; i++) {
         p = &sh->pending[i];

@@ -30,7 +30,7 @@
 
 
 #define NGX_OPTCACHE_LEDGER_MAGIC    0x474c434f     /* "OCLG" */
-#define NGX_OPTCACHE_LEDGER_VERSION  5
+#define NGX_OPTCACHE_LEDGER_VERSION  6
 
 #define NGX_OPTCACHE_LEDGER_WAYS     4
 #define NGX_OPTCACHE_LEDGER_SETS     8192
@@ -117,6 +117,7 @@ struct ngx_optcache_ledger_shctx_s {
     ngx_uint_t                     moved;     /* L1 is of another stream */
 
     ngx_uint_t                     npending;
+    ngx_uint_t                     counting;  /* it is being changed */
     ngx_uint_t                     hint;      /* a slot that may be free */
     ngx_optcache_ledger_pending_t  overflow;  /* all, in place of many */
     ngx_optcache_ledger_pending_t *pending;
