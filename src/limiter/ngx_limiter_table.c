@@ -41,8 +41,8 @@
  * order.
  */
 
-#define ngx_limiter_table_begin(table)                                        \
-    (table)->busy = 1;                                                        \
+#define ngx_limiter_table_begin(table, what)                                  \
+    (table)->busy = (what);                                                   \
     __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 #define ngx_limiter_table_end(table)                                          \
@@ -68,6 +68,8 @@ static ngx_int_t ngx_limiter_table_shape(ngx_limiter_table_t *table,
     size_t payload, ngx_limiter_table_shape_t *shape);
 static uint32_t ngx_limiter_table_bucket(ngx_limiter_table_t *table,
     ngx_str_t *key);
+static void ngx_limiter_table_rebuild(ngx_limiter_table_t *table);
+static void ngx_limiter_table_relink(ngx_limiter_table_t *table, uint32_t i);
 static uint32_t ngx_limiter_table_hash(ngx_limiter_table_t *table, u_char *key,
     size_t len);
 static uint32_t ngx_limiter_table_find(ngx_limiter_table_t *table,
@@ -191,7 +193,7 @@ ngx_limiter_table_carve(ngx_limiter_table_t *table, size_t payload)
         return NGX_ERROR;
     }
 
-    ngx_limiter_table_begin(table);
+    ngx_limiter_table_begin(table, NGX_LIMITER_TABLE_ALL);
 
     table->payload = payload;
     table->stride = shape.stride;
@@ -228,7 +230,7 @@ ngx_limiter_table_lookup(ngx_limiter_table_t *table, ngx_str_t *key)
     }
 
     if (table->newest != i) {
-        ngx_limiter_table_begin(table);
+        ngx_limiter_table_begin(table, NGX_LIMITER_TABLE_LINKS);
         ngx_limiter_table_unlink(table, i);
         ngx_limiter_table_newest(table, i);
         ngx_limiter_table_end(table);
@@ -251,8 +253,6 @@ ngx_limiter_table_insert(ngx_limiter_table_t *table, ngx_str_t *key)
     }
 
     bucket = ngx_limiter_table_bucket(table, key);
-
-    ngx_limiter_table_begin(table);
 
     i = ngx_limiter_table_take(table);
     slot = ngx_limiter_table_slot(table, i);
@@ -287,7 +287,7 @@ ngx_limiter_table_remove(ngx_limiter_table_t *table, ngx_str_t *key)
         return;
     }
 
-    ngx_limiter_table_begin(table);
+    ngx_limiter_table_begin(table, i);
 
     ngx_limiter_table_unlink(table, i);
     ngx_limiter_table_unchain(table, i);
@@ -345,11 +345,69 @@ ngx_limiter_table_counted(ngx_limiter_table_t *table, ngx_uint_t i)
 static uint32_t
 ngx_limiter_table_bucket(ngx_limiter_table_t *table, ngx_str_t *key)
 {
-    if (table->busy) {
+    if (table->busy == NGX_LIMITER_TABLE_ALL) {
         (void) ngx_limiter_table_carve(table, table->payload);
+
+    } else if (table->busy) {
+        ngx_limiter_table_rebuild(table);
     }
 
     return ngx_limiter_table_hash(table, key->data, key->len);
+}
+
+
+/* "busy" stays what it is: whoever dies here, too, leaves it to the next. */
+
+static void
+ngx_limiter_table_rebuild(ngx_limiter_table_t *table)
+{
+    uint32_t  i;
+
+    ngx_memzero(table->buckets, table->nbuckets * sizeof(uint32_t));
+
+    table->free = 0;
+    table->newest = 0;
+    table->oldest = 0;
+    table->used = 0;
+
+    if (table->busy <= table->taken) {
+        ngx_limiter_table_len(table, ngx_limiter_table_slot(table,
+                                                            table->busy))
+            = NGX_LIMITER_TABLE_FREE;
+    }
+
+    for (i = 1; i <= table->taken; i++) {
+        ngx_limiter_table_relink(table, i);
+    }
+
+    ngx_limiter_table_end(table);
+}
+
+
+static void
+ngx_limiter_table_relink(ngx_limiter_table_t *table, uint32_t i)
+{
+    u_char               len;
+    uint32_t            *bucket;
+    ngx_limiter_slot_t  *slot;
+
+    slot = ngx_limiter_table_slot(table, i);
+    len = ngx_limiter_table_len(table, slot);
+
+    if (len == NGX_LIMITER_TABLE_FREE) {
+        slot->next = table->free;
+        table->free = i;
+        return;
+    }
+
+    bucket = &table->buckets[ngx_limiter_table_hash(table,
+                                         ngx_limiter_table_key(table, slot),
+                                         len)];
+    slot->next = *bucket;
+    *bucket = i;
+
+    ngx_limiter_table_newest(table, i);
+    table->used++;
 }
 
 
@@ -388,6 +446,8 @@ ngx_limiter_table_find(ngx_limiter_table_t *table, ngx_str_t *key,
 }
 
 
+/* Begins a change, of the slot that is returned. */
+
 static uint32_t
 ngx_limiter_table_take(ngx_limiter_table_t *table)
 {
@@ -395,15 +455,22 @@ ngx_limiter_table_take(ngx_limiter_table_t *table)
 
     if (table->free) {
         i = table->free;
+        ngx_limiter_table_begin(table, i);
+
         table->free = ngx_limiter_table_slot(table, i)->next;
         return i;
     }
 
     if (table->taken < table->nslots) {
-        return ++table->taken;
+        i = table->taken + 1;
+        ngx_limiter_table_begin(table, i);
+
+        table->taken = i;
+        return i;
     }
 
     i = table->oldest;
+    ngx_limiter_table_begin(table, i);
 
     ngx_limiter_table_unlink(table, i);
     ngx_limiter_table_unchain(table, i);

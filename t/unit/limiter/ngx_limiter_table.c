@@ -235,14 +235,31 @@ test_torn(void **state)
     /* a chain that leads to itself */
 
     ngx_memset(table->buckets, 0xff, table->nbuckets * sizeof(uint32_t));
-    table->busy = 1;
+    table->busy = NGX_LIMITER_TABLE_LINKS;
 
-    assert_null(ngx_limiter_table_lookup(table, key_of(1)));
-    assert_int_equal(table->used, 0);
+    for (i = 0; i < 100; i++) {
+        assert_non_null(ngx_limiter_table_lookup(table, key_of(i)));
+    }
+
+    assert_int_equal(table->used, 100);
     assert_int_equal(table->busy, 0);
 
-    table->busy = 1;
+    /* but for the slot that was changed */
+
+    table->used = 77;
+    table->busy = 2;
+    assert_null(ngx_limiter_table_lookup(table, key_of(1)));
+    assert_int_equal(table->used, 99);
+
+    assert_non_null(ngx_limiter_table_insert(table, key_of(1)));
+    assert_int_equal(table->used, 100);
+    assert_int_equal(table->taken, 100);
+
+    /* or, if it was being laid out anew, all of them */
+
+    table->busy = NGX_LIMITER_TABLE_ALL;
     ngx_limiter_table_remove(table, key_of(1));
+    assert_int_equal(table->used, 0);
     assert_non_null(ngx_limiter_table_insert(table, key_of(1)));
     assert_non_null(ngx_limiter_table_lookup(table, key_of(1)));
     assert_int_equal(table->used, 1);
