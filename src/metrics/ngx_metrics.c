@@ -237,7 +237,11 @@ ngx_metrics_find(ngx_metrics_t *metrics, ngx_metrics_block_t *block)
 }
 
 
-/* Slots are not zeroed here: who is the first in one does. */
+/*
+ * Slots are not zeroed here: who is the first in one does.  Nobody but the
+ * master allocates of this pool, and it does so without the mutex: while it
+ * reads a configuration it does not hear that a worker died who had it.
+ */
 
 static ngx_metrics_shared_t *
 ngx_metrics_share(ngx_metrics_t *metrics, ngx_metrics_block_t *block)
@@ -247,7 +251,7 @@ ngx_metrics_share(ngx_metrics_t *metrics, ngx_metrics_block_t *block)
 
     shpool = metrics->shpool;
 
-    shared = ngx_slab_calloc(shpool, sizeof(ngx_metrics_shared_t));
+    shared = ngx_slab_calloc_locked(shpool, sizeof(ngx_metrics_shared_t));
     if (shared == NULL) {
         return NULL;
     }
@@ -256,10 +260,10 @@ ngx_metrics_share(ngx_metrics_t *metrics, ngx_metrics_block_t *block)
     shared->stride = ngx_align(block->n * sizeof(uint64_t),
                                NGX_CPU_CACHE_LINE);
 
-    shared->slots = ngx_slab_alloc(shpool, shared->stride
-                                           * NGX_METRICS_SLOTS);
+    shared->slots = ngx_slab_alloc_locked(shpool, shared->stride
+                                                  * NGX_METRICS_SLOTS);
     if (shared->slots == NULL) {
-        ngx_slab_free(shpool, shared);
+        ngx_slab_free_locked(shpool, shared);
         return NULL;
     }
 

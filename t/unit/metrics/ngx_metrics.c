@@ -365,6 +365,36 @@ test_reload(void **state)
 }
 
 
+/*
+ * The master does not hear that a worker has died as long as it reads a
+ * configuration: it must not wait for what that one had.
+ */
+
+static void
+test_reload_after_a_death(void **state)
+{
+    worker_t              one, two;
+    ngx_metrics_block_t  *c;
+
+    start(&one, own_pid);
+
+    *shpool->mutex.lock = dead();
+
+    configure(&two);
+    c = add(&two, "c", 1);
+
+    (void) alarm(30);
+    assert_int_equal(attach(&two), NGX_OK);
+    (void) alarm(0);
+
+    *shpool->mutex.lock = 0;
+
+    ngx_metrics_start(two.metrics, &logger);
+    ngx_metrics_count(c, 0);
+    assert_int_equal(ngx_metrics_sum(c, 0), 1);
+}
+
+
 static void
 test_before_the_start(void **state)
 {
@@ -507,6 +537,7 @@ main(void)
         in(large, test_slot_is_given_back),
         in(large, test_dead_worker),
         in(large, test_reload),
+        in(large, test_reload_after_a_death),
         in(large, test_before_the_start),
         in(large, test_no_slot),
         in(small, test_no_room),
