@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(39);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(40);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -78,6 +78,7 @@ is(after($_, 'Cache-Groups: "a"', 'Cache-Groups: "b"'), 'dropped',
 is(after($_, 'Cache-Groups: "a";x="y z";b, "c"'), 'dropped',
     "parameters mean nothing: $_") for '"a"', '"c"';
 is(after('"x\"y\\\\z"', 'Cache-Groups: "x\"y\\\\z"'), 'dropped', 'with escapes');
+is(after(qq{\t"a"\t}, qq{Cache-Groups:\t"a"\t}), 'dropped', 'tabs around it');
 is(after('"b"', '/hidden/', 'Cache-Groups: "a", "b"'), 'dropped', 'hidden');
 
 # what is no list of strings says nothing, and the response is stored

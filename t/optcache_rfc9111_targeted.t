@@ -48,6 +48,7 @@ my @cases = (
     ['not lower case', ["$cdn: Max-Age=60", 'Cache-Control: no-store'], 0],
     ['no dictionary', ["$cdn: max-age=60, no-store,", $fresh], 1],
     ['spaces', ["$cdn: no-store, max-age = 60", $fresh], 1],
+    ['tabs around it', ["$cdn:\tno-store\t", $fresh], 0],
     ['empty', ["$cdn: ", $fresh], 1],
     ['empty, and nothing else', ["$cdn:"], 0],
 

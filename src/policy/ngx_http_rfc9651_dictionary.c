@@ -25,13 +25,7 @@ ngx_http_rfc9651_dictionary(ngx_str_t *line,
     p = line->data;
     last = p + line->len;
 
-    /* RFC 9651, 4.2: spaces around, but no tabs */
-
-    p = ngx_http_rfc9651_spaces(p, last);
-
-    while (last > p && last[-1] == ' ') {
-        last--;
-    }
+    ngx_http_rfc9651_trim(&p, &last);
 
     for (n = 0; p < last; n++) {
 

@@ -64,4 +64,23 @@ ngx_http_rfc9651_spaces(u_char *p, u_char *last)
 }
 
 
+/*
+ * Leaves out what is around a field.  RFC 9651, 4.2, knows of spaces there and
+ * of no tabs, since these are no part of a value (RFC 9110, 5.5): nginx leaves
+ * them in.
+ */
+
+static ngx_inline void
+ngx_http_rfc9651_trim(u_char **p, u_char **last)
+{
+    while (*p < *last && (**p == ' ' || **p == '\t')) {
+        (*p)++;
+    }
+
+    while (*last > *p && ((*last)[-1] == ' ' || (*last)[-1] == '\t')) {
+        (*last)--;
+    }
+}
+
+
 #endif /* _NGX_HTTP_RFC9651_ITEM_H_INCLUDED_ */

@@ -24,13 +24,7 @@ ngx_http_rfc9651_strings(ngx_str_t *line, ngx_http_rfc9651_string_pt handler,
     p = line->data;
     last = p + line->len;
 
-    /* RFC 9651, 4.2: spaces around, but no tabs */
-
-    p = ngx_http_rfc9651_spaces(p, last);
-
-    while (last > p && last[-1] == ' ') {
-        last--;
-    }
+    ngx_http_rfc9651_trim(&p, &last);
 
     for (n = 0; p < last; n++) {
 

@@ -42,6 +42,7 @@ test_strings(void **state)
         { "\"\"", 1, ";" },
         { "\"a\"", 1, "a;" },
         { "  \"a\"  ", 1, "a;" },
+        { "\t\"a\" \t", 1, "a;" },
         { "\"a\",\"b\"", 2, "a;b;" },
         { "\"a\"\t ,\t \"b\"", 2, "a;b;" },
         { "\"a,b\", \"c;d\"", 2, "a,b;c;d;" },
@@ -69,7 +70,7 @@ test_strings(void **state)
         { "\"\xc3\xa4\"", NGX_ERROR, NULL },
         { "\"a\";", NGX_ERROR, NULL },
         { "\"a\";P", NGX_ERROR, NULL },
-        { "\t\"a\"", NGX_ERROR, NULL },
+        { "\"a\";\tp", NGX_ERROR, NULL },
     };
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
