@@ -20,6 +20,7 @@
 #include "ngx_http_optcache_body.h"
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_fetch.h"
+#include "ngx_http_optcache_interim.h"
 #include "ngx_http_optcache_invalidate.h"
 #include "ngx_http_optcache_lease.h"
 #include "ngx_http_optcache_lock.h"
@@ -200,6 +201,13 @@ ngx_http_optcache_begin(ngx_http_request_t *r,
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
     if (ctx && !ctx->found && ngx_http_optcache_count_watch(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc == NGX_DECLINED && ctx->invalidate
+        && ngx_http_optcache_interim(r, ctx) != NGX_OK)
+    {
+        /* it is the final response that tells whether anything was changed */
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
