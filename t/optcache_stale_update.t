@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Time::HiRes qw/ sleep time /;
 
-my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 rewrite /)->plan(54);
+my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 rewrite /)->plan(56);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -196,6 +196,13 @@ is(get('/updating/soon'), 'UPDATING answer 1', 'unless it says so itself');
 get('/client');
 is(told(http_get('/client', headers => { 'Cache-Control' => 'max-age=50' })),
     'EXPIRED answer 2', 'nor to a client that takes none so old');
+get('/lasts');
+is(told(http_get('/lasts', headers => { 'Cache-Control' => 'min-fresh=0' })),
+    'EXPIRED answer 2', 'nor to one that takes none that is stale');
+get('/updating/lasts');
+is(told(http_get('/updating/lasts',
+                 headers => { 'Cache-Control' => 'min-fresh=1' })),
+    'EXPIRED answer 2', 'whoever has granted it');
 get('/pragma');
 is(told(http_get('/pragma', headers => { 'Cache-Control' => 'no-cache' })),
     'BYPASS answer 2', 'nor with no-cache');

@@ -32,6 +32,11 @@ ngx_http_optcache_stale_updating(ngx_http_request_t *r,
         return 0;
     }
 
+    if (ngx_rarely(ctx->asked != NULL) && ctx->asked->min_fresh != -1) {
+        /* RFC 9111, 5.2.1.3: who wants it to last takes nothing stale */
+        return 0;
+    }
+
     if (ctx->entry.stale_while_revalidate
         && ngx_http_optcache_stale_within(ctx,
                                          ctx->entry.stale_while_revalidate))

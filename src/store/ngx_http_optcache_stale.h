@@ -32,7 +32,7 @@
 /*
  * Whether what ctx holds may be sent while it is updated: by its
  * stale-while-revalidate, or "optcache_use_stale updating" unless it was never
- * fresh.
+ * fresh; and unless the request wants what is fresh.
  */
 
 ngx_uint_t ngx_http_optcache_stale_updating(ngx_http_request_t *r,
