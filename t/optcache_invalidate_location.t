@@ -40,6 +40,9 @@ my @cases = (
     ['Location', 'http://localhost:80/d/a', '/d/a'],
     ['Location', '//localhost/d/a', '/d/a'],
     ['Content-Location', 'http://localhost/d/a%20b', '/d/a%20b'],
+    ['Location', "\t /d/a \t", '/d/a'],
+    ['Content-Location', "\ta", '/d/e/a'],
+    ['Location', "\t", undef, '/d/e/post?x=2'],
 
     # nothing of another origin
 

@@ -21,6 +21,7 @@ static ngx_int_t ngx_http_optcache_invalidate_shared(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_int_t ngx_http_optcache_invalidate_uri(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *value);
+static void ngx_http_optcache_invalidate_trim(ngx_str_t *value);
 static ngx_int_t ngx_http_optcache_invalidate_target(ngx_http_request_t *r,
     ngx_str_t *value, ngx_str_t *target);
 static ngx_uint_t ngx_http_optcache_invalidate_scheme(ngx_str_t *value);
@@ -177,10 +178,17 @@ ngx_http_optcache_invalidate_uri(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_str_t *value)
 {
     ngx_int_t           rc;
-    ngx_str_t           base, target;
+    ngx_str_t           base, target, uri;
     ngx_optcache_key_t  key;
 
-    rc = ngx_http_optcache_invalidate_target(r, value, &target);
+    uri = *value;
+    ngx_http_optcache_invalidate_trim(&uri);
+
+    if (uri.len == 0) {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_optcache_invalidate_target(r, &uri, &target);
 
     if (rc != NGX_OK) {
         return rc;
@@ -211,6 +219,24 @@ ngx_http_optcache_invalidate_uri(ngx_http_request_t *r,
     ctx->base = base;
 
     return rc;
+}
+
+
+/* Tabs, which nginx leaves in, are no part of a value (RFC 9110, 5.5). */
+
+static void
+ngx_http_optcache_invalidate_trim(ngx_str_t *value)
+{
+    while (value->len && (value->data[0] == ' ' || value->data[0] == '\t')) {
+        value->data++;
+        value->len--;
+    }
+
+    while (value->len && (value->data[value->len - 1] == ' '
+                          || value->data[value->len - 1] == '\t'))
+    {
+        value->len--;
+    }
 }
 
 
