@@ -211,4 +211,38 @@ ngx_http_compat_has_cookie(ngx_http_request_t *r)
 }
 
 
+/*
+ * The host that the client has named, with its port: the value of Host or,
+ * without one, that of the :authority of HTTP/3, of which nginx makes no Host
+ * as it does of the one of HTTP/2.  Without either it is empty.  It lives as
+ * long as the request.
+ */
+
+static ngx_inline ngx_str_t
+ngx_http_compat_host(ngx_http_request_t *r)
+{
+    ngx_str_t  host;
+
+    if (r->headers_in.host) {
+        return r->headers_in.host->value;
+    }
+
+    ngx_str_null(&host);
+
+#ifdef NGX_HTTP_VERSION_30
+
+    /* a subrequest has none of its own */
+    r = r->main;
+
+    if (r->http_version == NGX_HTTP_VERSION_30 && r->host_start) {
+        host.len = r->host_end - r->host_start;
+        host.data = r->host_start;
+    }
+
+#endif
+
+    return host;
+}
+
+
 #endif /* _NGX_HTTP_COMPAT_H_INCLUDED_ */

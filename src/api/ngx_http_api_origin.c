@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_api_origin.h"
+#include "ngx_http_compat.h"
 
 
 static ngx_uint_t ngx_http_api_origin_named(ngx_table_elt_t *h,
@@ -22,7 +23,7 @@ static ngx_uint_t ngx_http_api_origin_equal(const ngx_str_t *a,
 ngx_uint_t
 ngx_http_api_origin_foreign(ngx_http_request_t *r)
 {
-    ngx_str_t        *host;
+    ngx_str_t         host;
     ngx_uint_t        i, fetched;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h, *origin;
@@ -63,12 +64,9 @@ ngx_http_api_origin_foreign(ngx_http_request_t *r)
         return 0;
     }
 
-    /* HTTP/3 has no Host, and neither has a port that differs there */
+    host = ngx_http_compat_host(r);
 
-    host = r->headers_in.host ? &r->headers_in.host->value
-                              : &r->headers_in.server;
-
-    return !ngx_http_api_origin_same(&origin->value, host);
+    return !ngx_http_api_origin_same(&origin->value, &host);
 }
 
 

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_compat.h"
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_invalidate.h"
 #include "ngx_http_optcache_target.h"
@@ -369,9 +370,9 @@ ngx_http_optcache_invalidate_origin(ngx_http_request_t *r, ngx_str_t *value)
         p += scheme.len;
     }
 
-    if (last - p < 2 || p[0] != '/' || p[1] != '/'
-        || r->headers_in.host == NULL)
-    {
+    asked = ngx_http_compat_host(r);
+
+    if (last - p < 2 || p[0] != '/' || p[1] != '/' || asked.len == 0) {
         return NGX_DECLINED;
     }
 
@@ -383,7 +384,6 @@ ngx_http_optcache_invalidate_origin(ngx_http_request_t *r, ngx_str_t *value)
     }
 
     host.len = p - host.data;
-    asked = r->headers_in.host->value;
 
     ngx_http_optcache_invalidate_port(&host, &port);
     ngx_http_optcache_invalidate_port(&asked, &port);

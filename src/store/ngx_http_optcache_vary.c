@@ -11,6 +11,7 @@
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
+#include "ngx_http_compat.h"
 #include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_vary.h"
 #include "ngx_http_rfc9110_encoding.h"
@@ -31,6 +32,8 @@ static ngx_int_t ngx_http_optcache_vary_store(ngx_http_request_t *r,
 static ngx_int_t ngx_http_optcache_vary_key(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_http_rfc9111_vary_t *vary);
 static u_char *ngx_http_optcache_vary_value(ngx_http_request_t *r,
+    ngx_str_t *name, u_char *p);
+static u_char *ngx_http_optcache_vary_host(ngx_http_request_t *r,
     ngx_str_t *name, u_char *p);
 static ngx_uint_t ngx_http_optcache_vary_named(ngx_table_elt_t *h,
     ngx_str_t *name);
@@ -331,8 +334,7 @@ ngx_http_optcache_vary_value(ngx_http_request_t *r, ngx_str_t *name, u_char *p)
     }
 
     if (!found) {
-        *p++ = 0;
-        return p;
+        return ngx_http_optcache_vary_host(r, name, p);
     }
 
     value = ngx_pnalloc(r->pool, len);
@@ -364,6 +366,34 @@ ngx_http_optcache_vary_value(ngx_http_request_t *r, ngx_str_t *name, u_char *p)
 
     *p++ = 1;
     (void) SHA256(value, last - value, p);
+
+    return p + SHA256_DIGEST_LENGTH;
+}
+
+
+/* A field that is not there, but for the host in HTTP/3. */
+
+static u_char *
+ngx_http_optcache_vary_host(ngx_http_request_t *r, ngx_str_t *name, u_char *p)
+{
+    ngx_str_t  host;
+
+    if (name->len == sizeof("Host") - 1
+        && ngx_strncasecmp(name->data, (u_char *) "Host", name->len) == 0)
+    {
+        host = ngx_http_compat_host(r);
+
+    } else {
+        ngx_str_null(&host);
+    }
+
+    if (host.len == 0) {
+        *p++ = 0;
+        return p;
+    }
+
+    *p++ = 1;
+    (void) SHA256(host.data, host.len, p);
 
     return p + SHA256_DIGEST_LENGTH;
 }

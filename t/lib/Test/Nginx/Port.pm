@@ -9,7 +9,7 @@ use warnings;
 
 use base qw/ Exporter /;
 
-our @EXPORT_OK = qw/ port /;
+our @EXPORT_OK = qw/ port leave_datagrams /;
 
 use IO::Socket::INET;
 use Socket qw/ SOCK_DGRAM /;
@@ -51,6 +51,15 @@ sub port {
     }
 
     die "no free port\n";
+}
+
+
+# Leaves UDP of that port to a server of the test, which keeps other tests off
+# as well.
+
+sub leave_datagrams {
+    my ($name) = @_;
+    $locks{ port($name) } = 1;
 }
 
 
