@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_api_early.h"
 #include "ngx_http_api_origin.h"
 #include "ngx_http_api_problem.h"
 #include "ngx_http_api_response.h"
@@ -75,6 +76,10 @@ ngx_http_api_route(ngx_http_request_t *r, ngx_http_api_route_t *routes,
                 if (method != NGX_HTTP_GET && ngx_http_api_origin_foreign(r))
                 {
                     return ngx_http_api_route_foreign(r);
+                }
+
+                if (method != NGX_HTTP_GET && ngx_http_api_early(r)) {
+                    return ngx_http_api_early_refuse(r);
                 }
 
                 if (found.tail.data

@@ -38,8 +38,9 @@ typedef struct {
  * Calls the handler that a table, which ends with a NULL handler, has for the
  * request; those of other methods than GET only if "write".  403 (a resource
  * that is only for writing, or a page of another site writes, see
- * ngx_http_api_origin_foreign()), 404 and 405 are answered here.  Every response is
- * made one that nobody stores or takes for something else than it says.
+ * ngx_http_api_origin_foreign()), 404, 405 and 425 (for what writes, see
+ * ngx_http_api_early()) are answered here.  Every response is made one that
+ * nobody stores or takes for something else than it says.
  */
 
 ngx_int_t ngx_http_api_route(ngx_http_request_t *r,

@@ -19,6 +19,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_api_early.h"
 #include "ngx_http_api_origin.h"
 #include "ngx_http_api_problem.h"
 #include "ngx_http_api_response.h"
@@ -129,6 +130,10 @@ ngx_http_optcache_purge_start(ngx_http_request_t *r)
     if (ngx_http_api_origin_foreign(r)) {
         return ngx_http_api_problem(r, NGX_HTTP_FORBIDDEN, "Forbidden",
                                     "a page of another site has sent this");
+    }
+
+    if (ngx_http_api_early(r)) {
+        return ngx_http_api_early_refuse(r);
     }
 
     purge->n = 0;
