@@ -12,6 +12,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use IO::Select;
 use Test::More;
 use Test::Nginx;
 use Test::Nginx::Port qw/ port /;
@@ -73,6 +74,40 @@ $t->run_http_backend(8081, sub {
     return [200, ['Cache-Control: max-age=600'], "answer $_[0]->{count}"];
 });
 
+# A client that hears of nginx only when nginx has closed, or says no more than
+# its part of the handshake: it cannot complete that before it is answered.
+
+$t->run_fake(8444, sub {
+    my ($client) = @_;
+
+    my $server = http_connect(port => 8443);
+    my $select = IO::Select->new($client, $server);
+    my $held = '';
+
+    while (my @ready = $select->can_read(5)) {
+
+        for my $s (@ready) {
+            my $end = !sysread $s, my $data, 65536;
+
+            if ($s == $client) {
+                return if $end;
+                syswrite $server, $data;
+                next;
+            }
+
+            $held .= $data;
+            next if !$end;
+
+            $select->remove($server);
+            syswrite $client, $held;
+            $held = '';
+        }
+    }
+
+    # no early data was taken
+    syswrite $client, $held;
+});
+
 $t->run();
 
 ###############################################################################
@@ -127,8 +162,9 @@ sub early {
     my ($line, $fields, $body) = @_;
 
     my $dir = $t->testdir();
-    my $client = 'timeout 15 openssl s_client -quiet -ign_eof -connect '
-                 . '127.0.0.1:' . port(8443);
+    my $client = 'timeout 30 openssl s_client -quiet -ign_eof -connect '
+                 . '127.0.0.1:';
+    my ($direct, $held) = map { $client . port($_) } 8443, 8444;
 
     my @fields = ('Host: localhost', 'Connection: close');
 
@@ -137,8 +173,8 @@ sub early {
     $t->write_file('early', join "\r\n", "$line HTTP/1.1", @fields,
                                          @{ $fields || [] }, '', $body // '');
 
-    system("$client -sess_out $dir/session < $dir/first > $dir/out 2>&1");
+    system("$direct -sess_out $dir/session < $dir/first > $dir/out 2>&1");
 
-    return `$client -sess_in $dir/session -early_data $dir/early \\
+    return `$held -sess_in $dir/session -early_data $dir/early \\
             </dev/null 2>$dir/err`;
 }

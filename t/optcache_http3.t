@@ -162,6 +162,8 @@ $h3->connect();
 is(cache($h3->get('/x')), 'HIT', 'a connection that was closed');
 is(cache($h3->get('/v')), 'MISS', 'and nothing is held by it');
 
+$h3->close();
+
 ###############################################################################
 
 sub cache { return header($_[0], 'X-Cache') }

@@ -46,6 +46,8 @@ http {
         listen 127.0.0.1:8443 quic;
         listen 127.0.0.1:8080;
 
+        access_log %%TESTDIR%%/seen.log;
+
         location / {
             ratelimit_redis zone=a;
             optcache c;
@@ -92,10 +94,14 @@ my @requests = (
     ['/limits/subjects/a/1', method => 'DELETE'],
 );
 
-my @r = map { $h3->response($_) } $h3->connect(@requests);
+my @ids = $h3->connect(@requests);
+
+wait_for(sub { (() = $t->read_file('seen.log') =~ /HTTP.3/g) == 7 }, 5);
 
 SKIP: {
-    skip 'no early data of this OpenSSL', 11 unless $h3->early();
+    skip 'no early data of this OpenSSL', 11 unless $h3->release();
+
+    my @r = map { $h3->response($_) } @ids;
 
     is(header($r[0], 'X-Cache'), 'HIT', 'HIT');
     is(join(' ', sort map { status($_) } @r[1 .. 3]), '200 200 429', 'limits');
@@ -106,13 +112,14 @@ SKIP: {
 
     # upstream wants it after the handshake, and others have had that
 
-    my ($id) = $h3->connect(['/late']);
+    my ($id) = $h3->connect(['/late']);    # before the handshake all along
 
     wait_for(sub { $backend->count(qr{/late}) }, 15);
 
     my $other = http_get('/late', start => 1);
 
     $t->write_file('gate', '');
+    $h3->release();
 
     is(status($h3->response($id)), 425, 'an answer to early data');
     $other = http_end($other);
@@ -122,3 +129,5 @@ SKIP: {
     is(status($h3->get('/limits/subjects/a/1', method => 'DELETE')), 204,
         'a reset after the handshake');
 }
+
+$h3->close();

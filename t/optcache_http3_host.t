@@ -106,6 +106,8 @@ is(purge('https://a.example:81', 'a.example:81'), 200, 'with a port');
 is(purge('https://a.example', 'a.example:81'), 403, 'a page of another port');
 is(purge('https://b.example', 'a.example'), 403, 'a page of another host');
 
+$h3->close();
+
 ###############################################################################
 
 sub cache { return header($_[0], 'X-Cache') }

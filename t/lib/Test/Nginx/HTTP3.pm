@@ -45,22 +45,22 @@ sub new {
 
 # Opens a connection, the only one from now on.  The requests, arrays of what
 # send() takes, are sent before the handshake, by what an earlier connection
-# was given for that; their streams are returned.
+# was given for that; their streams are returned.  Nothing that comes is looked
+# at then before release(), so that the handshake stays as it is.
 
 sub connect {
     my ($self, @early) = @_;
-
-    my $answer = $self->_do(connect => early => [map { _request(@$_) } @early]);
-
-    $self->{early} = $answer->{early};
-
-    return @{ $answer->{ids} };
+    return @{ $self->_do(connect =>
+                         early => [map { _request(@$_) } @early])->{ids} };
 }
 
 
-# Whether they were taken as such.
+# Completes it; returns whether the requests were taken as early data.
 
-sub early { $_[0]->{early} }
+sub release {
+    my ($self) = @_;
+    return $self->_do('release')->{early};
+}
 
 
 # Sends a request and returns the number of its stream.  Options: method, host,
@@ -97,6 +97,8 @@ sub reset {
     $self->_do(reset => id => $id);
 }
 
+
+# At the end of a test, too: nginx would wait for a client that is gone.
 
 sub close {
     my ($self) = @_;
