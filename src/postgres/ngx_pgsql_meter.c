@@ -40,10 +40,17 @@ ngx_pgsql_meter_after(ngx_pgsql_meter_t *meter, ngx_socket_t fd)
 
     if (ngx_pgsql_meter_received(fd, &received) == NGX_OK) {
 
-        /* what comes in between is counted the next time */
+        /*
+         * What comes in between is counted the next time; until then it may be
+         * more than what was read now, but that is not less for it.
+         */
 
         unread = ngx_pgsql_meter_unread(fd);
-        meter->read = (received > unread) ? received - unread : 0;
+
+        if (received > meter->read + unread) {
+            meter->read = received - unread;
+        }
+
         return;
     }
 
