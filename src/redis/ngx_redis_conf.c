@@ -14,6 +14,7 @@
 #include "ngx_redis_cluster.h"
 #include "ngx_redis_conf.h"
 #include "ngx_redis_master.h"
+#include "ngx_redis_reply.h"
 #include "ngx_redis_sentinel.h"
 #include "ngx_redis_tls.h"
 
@@ -96,6 +97,7 @@ ngx_redis_conf_parse(ngx_conf_t *cf, ngx_redis_conf_t **confp)
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
     conf->timeout = NGX_CONF_UNSET_MSEC;
     conf->max_reply = NGX_REDIS_CONF_MAX_REPLY;
+    conf->max_elements = NGX_REDIS_REPLY_MAX_ELEMENTS;
     conf->tls_verify = NGX_CONF_UNSET;
 
     if (ngx_array_init(&conf->servers, cf->pool, 2,

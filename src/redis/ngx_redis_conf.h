@@ -55,7 +55,8 @@ struct ngx_redis_conf_s {
     ngx_uint_t          large;           /* 1: one more for what is large */
     ngx_msec_t          connect_timeout;
     ngx_msec_t          timeout;
-    size_t              max_reply;
+    size_t              max_reply;       /* bytes */
+    ngx_uint_t          max_elements;    /* of a reply's arrays */
 
     ngx_resolver_t     *resolver;        /* NULL: none */
     ngx_msec_t          resolver_timeout;

@@ -259,6 +259,7 @@ ngx_redis_conn_greet(ngx_redis_conn_t *conn)
         return;
     }
 
+    conn->reader.most = conn->conf->max_elements;
     conn->words = NGX_REDIS_GREETING_PING;
 
     if (!conn->sentinel) {

@@ -15,6 +15,14 @@
 #define NGX_REDIS_LEARNER_MAX_WAIT  1000   /* ms */
 #define NGX_REDIS_LEARNER_CALM      10000  /* ms without a question: as new */
 
+/*
+ * Each of the 16384 slots may be a range of its own, in which its master and
+ * three replicas are told again, with names of hosts.
+ */
+
+#define NGX_REDIS_LEARNER_REPLY     (16 * 1024 * 1024)
+#define NGX_REDIS_LEARNER_ELEMENTS  524288
+
 
 static void ngx_redis_learner_start(ngx_redis_learner_t *learner);
 static void ngx_redis_learner_timer_handler(ngx_event_t *ev);
@@ -50,6 +58,9 @@ ngx_redis_learner_init(ngx_redis_learner_t *learner, ngx_redis_conf_t *conf,
     /* there is more to tell than by other commands, and nobody waits */
 
     learner->conf.timeout = ngx_max(conf->timeout, conf->connect_timeout);
+    learner->conf.max_reply = ngx_max(conf->max_reply,
+                                      NGX_REDIS_LEARNER_REPLY);
+    learner->conf.max_elements = NGX_REDIS_LEARNER_ELEMENTS;
 
     learner->timer.handler = ngx_redis_learner_timer_handler;
     learner->timer.data = learner;

@@ -95,6 +95,7 @@ ngx_redis_reader_init(ngx_redis_reader_t *rd, size_t max)
     }
 
     rd->max = max;
+    rd->most = NGX_REDIS_REPLY_MAX_ELEMENTS;
 
     return NGX_OK;
 }
@@ -347,7 +348,7 @@ static void *
 ngx_redis_reader_create_array(const redisReadTask *task,
     ngx_redis_elements_t elements)
 {
-    ngx_uint_t                   depth;
+    ngx_uint_t                   n, depth;
     ngx_redis_reader_t          *rd;
     const struct redisReadTask  *parent;
 
@@ -356,17 +357,14 @@ ngx_redis_reader_create_array(const redisReadTask *task,
     }
 
     rd = task->privdata;
+    n = elements;
 
-    /* two announced lengths cannot wrap around: each is below 2^31 */
-
-    if (elements > NGX_REDIS_REPLY_MAX_ELEMENTS
-        || rd->elements + elements > NGX_REDIS_REPLY_MAX_ELEMENTS)
-    {
+    if (n > rd->most || n > rd->most - rd->elements) {
         (void) ngx_redis_reader_error(rd, "too many elements in reply");
         return NULL;
     }
 
-    rd->elements += elements;
+    rd->elements += n;
 
     depth = 1;
 

@@ -21,7 +21,8 @@
 #include <hiredis/hiredis.h>
 
 
-#define NGX_REDIS_REPLY_MAX_ELEMENTS  65536  /* of all arrays of one reply */
+/* of all arrays of one reply, unless the reader is told otherwise */
+#define NGX_REDIS_REPLY_MAX_ELEMENTS  65536
 #define NGX_REDIS_REPLY_MAX_DEPTH     4      /* arrays within arrays */
 
 
@@ -40,6 +41,7 @@ typedef struct {
     redisReplyObjectFunctions  *make;      /* what freeReplyObject() takes */
 
     size_t                      max;       /* bytes of one reply */
+    ngx_uint_t                  most;      /* elements of its arrays */
     size_t                      held;      /* bytes, at most, of its buffer */
     size_t                      pending;   /* bytes of the unfinished one */
     size_t                      missing;   /* that it lacks, or 0: unknown */
@@ -50,9 +52,9 @@ typedef struct {
 
 
 /*
- * Prepares a reader; "max" is the bytes of one reply.  NGX_ERROR when out of
- * memory.  To be freed with ngx_redis_reader_free(), which takes a zeroed one
- * and may be called twice.
+ * Prepares a reader; "max" is the bytes of one reply, and rd->most may be set
+ * afterwards.  NGX_ERROR when out of memory.  To be freed with
+ * ngx_redis_reader_free(), which takes a zeroed one and may be called twice.
  */
 
 ngx_int_t ngx_redis_reader_init(ngx_redis_reader_t *rd, size_t max);
