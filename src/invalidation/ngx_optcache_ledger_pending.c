@@ -28,6 +28,8 @@ static ngx_uint_t ngx_optcache_ledger_pending_n(
     ngx_optcache_ledger_shctx_t *sh);
 static ngx_optcache_ledger_pending_t *ngx_optcache_ledger_pending_get(
     ngx_optcache_ledger_shctx_t *sh, ngx_optcache_ledger_ticket_t *ticket);
+static ngx_uint_t ngx_optcache_ledger_pending_next(
+    ngx_optcache_ledger_ticket_t *ticket);
 static ngx_uint_t ngx_optcache_ledger_pending_due(
     ngx_optcache_ledger_pending_t *p, uint64_t before);
 
@@ -220,31 +222,28 @@ ngx_optcache_ledger_overdue(ngx_optcache_ledger_t *ledger, uint64_t now,
     uint64_t before, ngx_optcache_event_t *event,
     ngx_optcache_ledger_ticket_t *ticket)
 {
-    ngx_uint_t                      i;
+    ngx_uint_t                      slot;
     ngx_optcache_ledger_shctx_t    *sh;
     ngx_optcache_ledger_pending_t  *p;
 
     sh = ledger->sh;
-    p = NULL;
 
     ngx_shmtx_lock(&ledger->shpool->mutex);
 
-    i = (ticket->slot == NGX_OPTCACHE_LEDGER_FIRST) ? 0 : ticket->slot + 1;
+    do {
+        slot = ngx_optcache_ledger_pending_next(ticket);
 
-    for ( /* void */ ; i <= NGX_OPTCACHE_LEDGER_PENDING; i++) {
-
-        p = (i < NGX_OPTCACHE_LEDGER_PENDING) ? &sh->pending[i]
-                                              : &sh->overflow;
-
-        if (ngx_optcache_ledger_pending_due(p, before)) {
-            break;
+        if (slot == NGX_OPTCACHE_LEDGER_FIRST) {
+            ngx_shmtx_unlock(&ledger->shpool->mutex);
+            return NGX_DECLINED;
         }
-    }
 
-    if (i > NGX_OPTCACHE_LEDGER_PENDING) {
-        ngx_shmtx_unlock(&ledger->shpool->mutex);
-        return NGX_DECLINED;
-    }
+        ticket->slot = (uint32_t) slot;
+
+        p = (slot < NGX_OPTCACHE_LEDGER_PENDING) ? &sh->pending[slot]
+                                                 : &sh->overflow;
+
+    } while (!ngx_optcache_ledger_pending_due(p, before));
 
     p->state = NGX_OPTCACHE_LEDGER_SENT;
     p->sent = now;
@@ -253,12 +252,36 @@ ngx_optcache_ledger_overdue(ngx_optcache_ledger_t *ledger, uint64_t now,
     event->prefix = p->prefix;
     event->soft = ngx_optcache_mark_soft(p->mark);
 
-    ticket->slot = (uint32_t) i;
     ticket->number = p->number;
 
     ngx_shmtx_unlock(&ledger->shpool->mutex);
 
     return NGX_OK;
+}
+
+
+/*
+ * The one that is all goes first: what the others are of is in force everywhere
+ * then, and they need not be waited for.
+ */
+
+static ngx_uint_t
+ngx_optcache_ledger_pending_next(ngx_optcache_ledger_ticket_t *ticket)
+{
+    switch (ticket->slot) {
+
+    case NGX_OPTCACHE_LEDGER_FIRST:
+        return NGX_OPTCACHE_LEDGER_PENDING;
+
+    case NGX_OPTCACHE_LEDGER_PENDING:
+        return 0;
+
+    case NGX_OPTCACHE_LEDGER_PENDING - 1:
+        return NGX_OPTCACHE_LEDGER_FIRST;
+
+    default:
+        return ticket->slot + 1;
+    }
 }
 
 

@@ -66,6 +66,8 @@ static void ngx_optcache_teller_bytes(ngx_optcache_teller_words_t *w,
     u_char *data, size_t len);
 static void ngx_optcache_teller_handler(void *data, ngx_redis_result_e result,
     redisReply *reply);
+static void ngx_optcache_teller_next(ngx_optcache_teller_t *teller,
+    ngx_int_t rc);
 static void ngx_optcache_teller_hello(ngx_optcache_teller_t *teller);
 static void ngx_optcache_teller_hello_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
@@ -249,6 +251,7 @@ ngx_optcache_teller_catch_up(ngx_optcache_teller_t *teller)
     }
 
     teller->settled = 0;
+    teller->missed = 0;
 
     now = ngx_redis_tracking_now();
     ticket.slot = NGX_OPTCACHE_LEDGER_FIRST;
@@ -274,7 +277,11 @@ ngx_optcache_teller_catch_up(ngx_optcache_teller_t *teller)
         telling->ticket = ticket;
         telling->again = 1;
 
+        teller->again++;
+
         if (ngx_optcache_teller_send(teller, telling, NULL) == NULL) {
+            teller->again--;
+            teller->missed = 1;
             return;
         }
     }
@@ -463,7 +470,30 @@ ngx_optcache_teller_handler(void *data, ngx_redis_result_e result,
         telling->handler(telling->data, rc);
     }
 
+    if (telling->again) {
+        ngx_optcache_teller_next(teller, rc);
+    }
+
     ngx_free(telling);
+}
+
+
+/* Of those that were told again one has an answer. */
+
+static void
+ngx_optcache_teller_next(ngx_optcache_teller_t *teller, ngx_int_t rc)
+{
+    if (rc != NGX_OK) {
+        teller->missed = 1;
+    }
+
+    if (--teller->again || teller->missed || ngx_exiting
+        || !ngx_optcache_ledger_follows(teller->ledger))
+    {
+        return;
+    }
+
+    ngx_optcache_teller_catch_up(teller);
 }
 
 

@@ -41,7 +41,7 @@
 #define NGX_OPTCACHE_TELLER_ONCE      3600
 #define NGX_OPTCACHE_TELLER_NAME_MAX  128
 
-/* events of a moment that are told again */
+/* events that are told again at once */
 #define NGX_OPTCACHE_TELLER_AGAIN  256
 
 /* ms without an answer, then one is */
@@ -57,9 +57,11 @@ typedef struct {
     uint64_t                  clock;     /* when a hello was sent */
     ngx_log_t                *log;
     ngx_msec_t                since;     /* ... it was refused, if it is */
+    ngx_uint_t                again;     /* told again, without an answer */
     unsigned                  settled:1; /* it is known where all are */
     unsigned                  greeting:1;
     unsigned                  refused:1; /* and it was logged */
+    unsigned                  missed:1;  /* one that was told again was not */
 } ngx_optcache_teller_t;
 
 
@@ -102,9 +104,10 @@ ngx_int_t ngx_optcache_tell(ngx_optcache_teller_t *teller,
 void ngx_optcache_telling_abandon(ngx_optcache_telling_t *telling);
 
 /*
- * Tells what is overdue, after a failure; some of it, if it is much.  When all
- * is told, says hello, so that it is known where in the stream all that is.
- * By whoever reads the stream, each second; there is a client.
+ * Tells what is overdue, after a failure; some of it, if it is much, and the
+ * next ones when Redis has these.  When all is told, says hello, so that it is
+ * known where in the stream all that is.  By whoever reads the stream, each
+ * second; there is a client.
  */
 
 void ngx_optcache_teller_catch_up(ngx_optcache_teller_t *teller);

@@ -1001,6 +1001,41 @@ test_pending(void **state)
 }
 
 
+/* of too many, the one that is all is told first, and each of the others once */
+
+static void
+test_pending_order(void **state)
+{
+    ngx_uint_t                    i;
+    ngx_optcache_event_t          event, found;
+    ngx_optcache_ledger_ticket_t  t;
+
+    event = event_of("tag", "t", 0);
+
+    for (i = 0; i < NGX_OPTCACHE_LEDGER_PENDING; i++) {
+        assert_int_equal(ngx_optcache_ledger_post(&ledger, &event, 10, &t),
+                         NGX_OK);
+        ngx_optcache_ledger_untold(&ledger, &t);
+    }
+
+    assert_int_equal(ngx_optcache_ledger_post(&ledger, &event, 10, &t),
+                     NGX_DECLINED);
+
+    t.slot = NGX_OPTCACHE_LEDGER_FIRST;
+
+    for (i = 0; i <= NGX_OPTCACHE_LEDGER_PENDING; i++) {
+        assert_int_equal(ngx_optcache_ledger_overdue(&ledger, 20, 0, &found,
+                                                     &t),
+                         NGX_OK);
+        assert_int_equal(found.mark, i ? event.mark
+                                       : ngx_optcache_mark_all(0));
+    }
+
+    assert_int_equal(ngx_optcache_ledger_overdue(&ledger, 20, 0, &found, &t),
+                     NGX_DECLINED);
+}
+
+
 /* what was told lately is told again, when Redis may have lost it */
 
 static void
@@ -1138,6 +1173,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_saturated, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_pending, ledger_create,
+                                        ledger_destroy),
+        cmocka_unit_test_setup_teardown(test_pending_order, ledger_create,
                                         ledger_destroy),
         cmocka_unit_test_setup_teardown(test_again, ledger_create,
                                         ledger_destroy),
