@@ -51,6 +51,10 @@ typedef struct {
 #define NGX_LIMITER_LOCAL_COUNT  (((uint64_t) 1 << 43) - 1)
 #define NGX_LIMITER_LOCAL_TOLD   (((uint64_t) 1 << 24) - 1)
 
+/* what the compiler must not move stores across */
+
+#define ngx_limiter_local_fence()  __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
 
 static void ngx_limiter_local_head(void *payload, ngx_limiter_entry_t *entry);
 static void ngx_limiter_local_records(ngx_limiter_zone_t *zone, void *payload,
@@ -379,6 +383,12 @@ ngx_limiter_local_read(ngx_limiter_record_t *record, const u_char *p,
 }
 
 
+/*
+ * A record of no period is none: that is what a worker that is killed here
+ * leaves, rather than halves of numbers, which may be greater than either, or
+ * less told of than was own.
+ */
+
 static void
 ngx_limiter_local_write(u_char *p, const ngx_limiter_record_t *record,
     ngx_uint_t algorithm)
@@ -392,11 +402,16 @@ ngx_limiter_local_write(u_char *p, const ngx_limiter_record_t *record,
 
     to = (ngx_limiter_local_record_t *) p;
 
-    to->period = (uint32_t) record->period;
+    to->period = 0;
+    ngx_limiter_local_fence();
+
     to->time = record->time;
     to->used = record->used;
     to->own = record->own;
     to->told = record->told;
+
+    ngx_limiter_local_fence();
+    to->period = (uint32_t) record->period;
 }
 
 
@@ -417,7 +432,9 @@ ngx_limiter_local_write_sliding(u_char *p, const ngx_limiter_record_t *record)
     used = record->used + excess;
     own = record->own - excess;
 
-    to->period = (uint32_t) record->period;
+    to->period = 0;
+    ngx_limiter_local_fence();
+
     to->prev = ngx_min(record->prev, NGX_MAX_UINT32_VALUE);
     to->own_prev = ngx_min(record->own_prev, NGX_MAX_UINT32_VALUE);
     to->used = ngx_min(used, NGX_LIMITER_LOCAL_COUNT);
@@ -425,6 +442,9 @@ ngx_limiter_local_write_sliding(u_char *p, const ngx_limiter_record_t *record)
     to->time = record->time;
     to->told = record->told - excess;
     to->prev_told = record->prev_told;
+
+    ngx_limiter_local_fence();
+    to->period = (uint32_t) record->period;
 }
 
 
