@@ -413,7 +413,7 @@ static void
 test_twin_of_rsa(void **state)
 {
     u_char       signature[256];
-    size_t       h, i, zeros, lacks, from;
+    size_t       h, i, k, size, zeros, lacks, from;
     ngx_str_t    text, other, twins[NGX_TOKEN_JWT_TWINS];
     ngx_uint_t   n, left;
     ngx_pool_t  *pool;
@@ -422,6 +422,8 @@ test_twin_of_rsa(void **state)
         "{\"alg\":\"PS256\"}", "{\"alg\":\"PS512\"}", "{\"alg\":\"RS256\"}"
     };
 
+    static size_t  sizes[] = { 256, 128, 72 };
+
     pool = test_pool();
 
     text.data = ngx_pnalloc(pool, 1024);
@@ -429,7 +431,10 @@ test_twin_of_rsa(void **state)
     assert_non_null(text.data);
     assert_non_null(other.data);
 
-    for (h = 0; h < 3; h++) {
+    for (k = 0; k < 9; k++) {
+        size = sizes[k / 3];
+        h = k % 3;
+
         for (zeros = 0; zeros < 8; zeros++) {
 
             ngx_memset(signature, 0x0f, sizeof(signature));
@@ -437,8 +442,7 @@ test_twin_of_rsa(void **state)
 
             for (from = 0; from <= zeros; from++) {
 
-                signed_by(&text, headers[h], signature + from,
-                          sizeof(signature) - from);
+                signed_by(&text, headers[h], signature + from, size - from);
 
                 assert_int_equal(ngx_token_source_twin(&text), zeros != 0);
                 assert_int_equal(ngx_token_jwt_twins(pool, &text, twins, &n),
@@ -453,7 +457,7 @@ test_twin_of_rsa(void **state)
                     }
 
                     signed_by(&other, headers[h], signature + lacks,
-                              sizeof(signature) - lacks);
+                              size - lacks);
 
                     for (i = 0; i < n; i++) {
                         if (twins[i].len == other.len
