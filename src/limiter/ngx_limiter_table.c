@@ -68,6 +68,7 @@ static ngx_int_t ngx_limiter_table_shape(ngx_limiter_table_t *table,
     size_t payload, ngx_limiter_table_shape_t *shape);
 static uint32_t ngx_limiter_table_bucket(ngx_limiter_table_t *table,
     ngx_str_t *key);
+static void ngx_limiter_table_sound(ngx_limiter_table_t *table);
 static void ngx_limiter_table_rebuild(ngx_limiter_table_t *table);
 static void ngx_limiter_table_relink(ngx_limiter_table_t *table, uint32_t i);
 static uint32_t ngx_limiter_table_hash(ngx_limiter_table_t *table, u_char *key,
@@ -307,7 +308,9 @@ ngx_limiter_table_walk(ngx_limiter_table_t *table, uint32_t i, ngx_str_t *key)
 {
     ngx_limiter_slot_t  *slot;
 
-    if (table->busy || i >= table->taken) {
+    ngx_limiter_table_sound(table);
+
+    if (i >= table->taken) {
         return NULL;
     }
 
@@ -345,14 +348,21 @@ ngx_limiter_table_counted(ngx_limiter_table_t *table, ngx_uint_t i)
 static uint32_t
 ngx_limiter_table_bucket(ngx_limiter_table_t *table, ngx_str_t *key)
 {
+    ngx_limiter_table_sound(table);
+
+    return ngx_limiter_table_hash(table, key->data, key->len);
+}
+
+
+static void
+ngx_limiter_table_sound(ngx_limiter_table_t *table)
+{
     if (table->busy == NGX_LIMITER_TABLE_ALL) {
         (void) ngx_limiter_table_carve(table, table->payload);
 
     } else if (table->busy) {
         ngx_limiter_table_rebuild(table);
     }
-
-    return ngx_limiter_table_hash(table, key->data, key->len);
 }
 
 

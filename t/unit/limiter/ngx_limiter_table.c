@@ -268,6 +268,42 @@ test_torn(void **state)
 }
 
 
+/* nobody may have asked for anything since */
+
+static void
+test_torn_walk(void **state)
+{
+    ngx_str_t             key;
+    ngx_uint_t            i, n;
+    ngx_limiter_table_t  *table;
+
+    table = table_create(16 * 4096, 8);
+    assert_non_null(table);
+
+    for (i = 0; i < 100; i++) {
+        ngx_limiter_table_insert(table, key_of(i));
+    }
+
+    table->busy = 2;
+
+    for (i = 0, n = 0; i < table->taken; i++) {
+        n += (ngx_limiter_table_walk(table, i, &key) != NULL);
+    }
+
+    assert_int_equal(n, 99);
+    assert_int_equal(table->used, 99);
+    assert_int_equal(table->busy, 0);
+
+    table->busy = NGX_LIMITER_TABLE_ALL;
+
+    assert_null(ngx_limiter_table_walk(table, 0, &key));
+    assert_int_equal(table->taken, 0);
+    assert_int_equal(table->busy, 0);
+
+    free(memory);
+}
+
+
 static void
 test_small(void **state)
 {
@@ -314,6 +350,7 @@ main(void)
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_carve),
         cmocka_unit_test(test_torn),
+        cmocka_unit_test(test_torn_walk),
         cmocka_unit_test(test_small)
     };
 
