@@ -315,8 +315,9 @@ ngx_token_jwt_rsa(const ngx_str_t *alg, ngx_int_t split)
 
 
 /*
- * The whole number, and those without its leading zeros.  There is room for the
- * alignment behind the size of it.
+ * The whole number, and those without its leading zeros, whichever of them the
+ * text has, or if it has more.  There is room for the alignment behind the size
+ * of it.
  */
 
 static ngx_int_t
@@ -324,28 +325,40 @@ ngx_token_jwt_twins_rsa(ngx_pool_t *pool, const ngx_str_t *text,
     const ngx_str_t *part, const ngx_str_t *number, ngx_str_t *whole,
     ngx_str_t *twins, ngx_uint_t *n)
 {
-    size_t      lacks;
-    ngx_str_t   other;
-    ngx_uint_t  zeros;
+    u_char      *p;
+    size_t       lacks;
+    ngx_str_t    other;
+    ngx_uint_t   zeros;
 
-    lacks = -number->len % NGX_TOKEN_JWT_ALIGNMENT;
+    other = *number;
+
+    while (other.len && *other.data == 0) {
+        other.data++;
+        other.len--;
+    }
+
+    if (other.len == 0) {
+        return NGX_OK;
+    }
+
+    lacks = -other.len % NGX_TOKEN_JWT_ALIGNMENT;
 
     ngx_memzero(whole->data, lacks);
-    ngx_memcpy(whole->data + lacks, number->data, number->len);
+    p = ngx_cpymem(whole->data + lacks, other.data, other.len);
 
-    whole->len = lacks + number->len;
+    whole->len = p - whole->data;
     other = *whole;
 
     for (zeros = 0; zeros <= NGX_TOKEN_JWT_ZEROS; zeros++) {
 
-        if (zeros != lacks
+        if (other.len != number->len
             && ngx_token_jwt_twin(pool, text, part, &other, &twins[(*n)++])
                != NGX_OK)
         {
             return NGX_ERROR;
         }
 
-        if (other.len == 0 || *other.data) {
+        if (*other.data) {
             break;
         }
 

@@ -35,9 +35,11 @@
  * But others verify tokens, too.  OpenSSL by itself takes a PSS signature
  * without its leading zeros, other libraries those of PKCS #1, too, and one in
  * 256 has such a zero.  The modulus of each key that is about has a multiple of
- * 64 bits, so what lacks bytes to that is a shorter text of a token.  The twins
- * are the whole one and those without its first zeros.  The same holds for the
- * key of a JWE that is encrypted by RSA (RFC 7518, 4.2 and 4.3).
+ * 64 bits, so what lacks bytes to that is a shorter text of a token; and what
+ * has more zeros than that needs is a longer one, to who reads a number.  The
+ * twins are the whole one and those without its first zeros, not the longer
+ * ones, of which there is no end.  The same holds for the key of a JWE that is
+ * encrypted by RSA (RFC 7518, 4.2 and 4.3).
  *
  * Pure.
  */

@@ -620,13 +620,15 @@ ngx_token_source_twin(const ngx_str_t *text)
 }
 
 
-/* Of more than 64 bytes: not a multiple of 8, or the first of them is zero. */
+/*
+ * Of more than 64 bytes: the first of them is zero, or they are as many as a
+ * number may have, and not a multiple of 8.
+ */
 
 static ngx_uint_t
 ngx_token_source_rsa(const u_char *p, size_t n)
 {
     return n > 86
-           && n <= NGX_TOKEN_SOURCE_RSA
-           && (n * 3 / 4 % 8 != 0
-               || (p[0] == 'A' && p[1] >= 'A' && p[1] <= 'P'));
+           && ((p[0] == 'A' && p[1] >= 'A' && p[1] <= 'P')
+               || (n <= NGX_TOKEN_SOURCE_RSA && n * 3 / 4 % 8 != 0));
 }

@@ -85,8 +85,9 @@ ngx_int_t ngx_token_source_canonical(ngx_pool_t *pool, const ngx_str_t *token);
 /*
  * Whether a text may be a JWS or JWE of which there is another text, by the
  * signature or encrypted key alone: of 64, 96 or 132 bytes, as a signature of
- * ECDSA has (RFC 7518, 3.4), or what RSA makes, with leading zeros or without
- * them, of 576 to 16384 bits, see ngx_token_jwt.h.  Cheap, and not exact.
+ * ECDSA has (RFC 7518, 3.4), or what RSA makes, of 576 to 16384 bits, with
+ * leading zeros, also with more than belong to it, or without them, see
+ * ngx_token_jwt.h.  Cheap, and not exact.
  */
 
 ngx_uint_t ngx_token_source_twin(const ngx_str_t *text);

@@ -482,6 +482,69 @@ test_twin_of_rsa(void **state)
 }
 
 
+/* with more zeros than there are: who reads a number takes these, too */
+
+static void
+test_twin_of_padded(void **state)
+{
+    u_char       signature[4096], *p;
+    size_t       h, i, more, zeros, lacks, size;
+    ngx_str_t    text, other, twins[NGX_TOKEN_JWT_TWINS];
+    ngx_uint_t   n;
+    ngx_pool_t  *pool;
+
+    static const char  *headers[] = {
+        "{\"alg\":\"RS256\"}", "{\"alg\":\"PS256\"}"
+    };
+
+    static size_t  mores[] = { 1, 2, 7, 8, 9, 64, 1800, 3000 };
+
+    pool = test_pool();
+
+    text.data = ngx_pnalloc(pool, 8192);
+    other.data = ngx_pnalloc(pool, 8192);
+    assert_non_null(text.data);
+    assert_non_null(other.data);
+
+    size = 256;
+    p = signature + sizeof(signature) - size;
+
+    for (zeros = 0; zeros < 4; zeros++) {
+
+        ngx_memzero(signature, sizeof(signature));
+        ngx_memset(p + zeros, 0x0f, size - zeros);
+
+        for (i = 0; i < sizeof(mores) / sizeof(mores[0]); i++) {
+            more = mores[i];
+            h = i % 2;
+
+            signed_by(&text, headers[h], p - more, size + more);
+
+            assert_true(ngx_token_source_twin(&text));
+            assert_int_equal(ngx_token_jwt_twins(pool, &text, twins, &n),
+                             NGX_OK);
+            assert_int_equal(n, zeros + 1);
+
+            for (lacks = 0; lacks <= zeros; lacks++) {
+                signed_by(&other, headers[h], p + lacks, size - lacks);
+
+                assert_int_equal(twins[lacks].len, other.len);
+                assert_memory_equal(twins[lacks].data, other.data, other.len);
+            }
+        }
+    }
+
+    /* no number at all */
+
+    ngx_memzero(signature, sizeof(signature));
+    signed_by(&text, headers[0], signature, size);
+    assert_int_equal(ngx_token_jwt_twins(pool, &text, twins, &n), NGX_OK);
+    assert_int_equal(n, 0);
+
+    ngx_destroy_pool(pool);
+}
+
+
 /* the key of a JWE, as what is signed */
 
 static void
@@ -577,6 +640,8 @@ test_twin_of_none(void **state)
 
     signed_by(&text, "{\"alg\":\"PS256\"}", signature, 2048);
     assert_true(ngx_token_source_twin(&text));
+
+    ngx_memset(signature, 0x5a, 4096);
 
     for (len = 2049; len < 4096; len += 17) {
         signed_by(&text, "{\"alg\":\"PS256\"}", signature, len);
@@ -827,6 +892,7 @@ main(void)
         cmocka_unit_test(test_twin),
         cmocka_unit_test(test_twin_of_others),
         cmocka_unit_test(test_twin_of_rsa),
+        cmocka_unit_test(test_twin_of_padded),
         cmocka_unit_test(test_twin_of_jwe),
         cmocka_unit_test(test_twin_of_none),
         cmocka_unit_test(test_ecdsa),
