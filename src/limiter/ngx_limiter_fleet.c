@@ -17,7 +17,7 @@
 
 
 #define NGX_LIMITER_FLEET_MAGIC    0x6f70666c      /* "opfl" */
-#define NGX_LIMITER_FLEET_VERSION  5
+#define NGX_LIMITER_FLEET_VERSION  6
 
 #define NGX_LIMITER_FLEET_BEAT     1000    /* ms between two signs of life */
 #define NGX_LIMITER_FLEET_FIRST    100     /* ms, while one is waited for */
@@ -49,6 +49,7 @@ struct ngx_limiter_fleet_s {
     uint32_t                       reconciled;   /* era */
     unsigned                       cluster:1;
     unsigned                       settled:1;    /* and not reconciled yet */
+    unsigned                       telling:1;    /* what is due */
     ngx_redis_command_t           *command;
     ngx_redis_refusal_t            refusal;
     ngx_event_t                    timer;
@@ -105,6 +106,7 @@ static void ngx_limiter_fleet_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static void ngx_limiter_fleet_log(ngx_limiter_fleet_t *fleet,
     ngx_redis_result_e result, redisReply *reply);
+static void ngx_limiter_fleet_due(ngx_limiter_fleet_t *fleet, ngx_uint_t due);
 static ngx_uint_t ngx_limiter_fleet_lost(ngx_limiter_fleet_t *fleet,
     ngx_uint_t known);
 static ngx_int_t ngx_limiter_fleet_reply(redisReply *reply);
@@ -253,6 +255,7 @@ ngx_limiter_fleet_mind(ngx_limiter_fleet_t *fleet, uint64_t now)
         return;
     }
 
+    ngx_limiter_fleet_due(fleet, 1);
     ngx_shared_number_set(&fleet->shm->away, 0);
 
     /* not before it is known whether Redis has forgotten the rest */
@@ -357,12 +360,42 @@ ngx_limiter_fleet_reply_handler(void *data, ngx_redis_result_e result,
 
     /* one that had not told of itself yet cannot know what else is forgotten */
 
-    if ((lost || fleet->settled || era != fleet->reconciled)
-        && fleet->handlers)
-    {
+    if (lost || fleet->settled || era != fleet->reconciled) {
         fleet->settled = 0;
         fleet->reconciled = era;
-        fleet->handlers->back(fleet->data, known != NGX_LIMITER_FLEET_KNOWN);
+        fleet->telling = 0;
+
+        ngx_limiter_fleet_due(fleet,
+                              (known != NGX_LIMITER_FLEET_KNOWN) ? 2 : 1);
+    }
+
+    /* another worker may have begun, which is dead, or had to leave */
+
+    if (shm->due && !fleet->telling && fleet->handlers) {
+        fleet->telling = 1;
+        fleet->handlers->back(fleet->data, shm->due == 2);
+    }
+}
+
+
+/* Written before what tells this worker of it, which may die in between. */
+
+static void
+ngx_limiter_fleet_due(ngx_limiter_fleet_t *fleet, ngx_uint_t due)
+{
+    if (fleet->shm->due < due) {
+        fleet->shm->due = due;
+    }
+}
+
+
+void
+ngx_limiter_fleet_reconciled(ngx_limiter_fleet_t *fleet, ngx_uint_t whole)
+{
+    fleet->telling = 0;
+
+    if (whole) {
+        fleet->shm->due = 0;
     }
 }
 
@@ -410,6 +443,8 @@ ngx_limiter_fleet_lost(ngx_limiter_fleet_t *fleet, ngx_uint_t known)
     if (!shm->known || known == NGX_LIMITER_FLEET_KNOWN) {
         return 0;
     }
+
+    ngx_limiter_fleet_due(fleet, 2);
 
     if ((uint32_t) shm->sure == fleet->sent) {
 

@@ -58,6 +58,9 @@ typedef struct {
                                             that was answered */
     ngx_atomic_t              life;      /* grows when Redis has lost all for
                                             sure, see _life() */
+    ngx_atomic_t              due;       /* 1: Redis is to be told of what it
+                                            was not, 2: of all; 0: it has been,
+                                            or has not lost anything */
 } ngx_limiter_fleet_shm_t;
 
 
@@ -94,6 +97,15 @@ typedef struct {
 
 void ngx_limiter_fleet_listen(ngx_limiter_fleet_t *fleet,
     ngx_limiter_fleet_handlers_t *handlers, void *data);
+
+/*
+ * What back() has begun has come to its end, "whole" or not.  What is not done,
+ * also by a worker that dies or leaves meanwhile, is begun again, by another one
+ * perhaps.
+ */
+
+void ngx_limiter_fleet_reconciled(ngx_limiter_fleet_t *fleet,
+    ngx_uint_t whole);
 
 /* Ends its timers (exit_process). */
 

@@ -168,6 +168,7 @@ ngx_limiter_reconcile_timer_handler(ngx_event_t *ev)
         /* there will be another time */
 
         rec->zone = rec->nzones;
+        ngx_limiter_fleet_reconciled(rec->redis->fleet, 0);
         return;
     }
 
@@ -181,6 +182,9 @@ ngx_limiter_reconcile_timer_handler(ngx_event_t *ev)
 
     if (rec->zone < rec->nzones) {
         ngx_add_timer(ev, NGX_LIMITER_RECONCILE_PAUSE);
+
+    } else {
+        ngx_limiter_fleet_reconciled(rec->redis->fleet, 1);
     }
 }
 
