@@ -41,12 +41,14 @@
  * order.
  */
 
+#define ngx_limiter_table_fence()  __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
 #define ngx_limiter_table_begin(table, what)                                  \
     (table)->busy = (what);                                                   \
-    __atomic_signal_fence(__ATOMIC_SEQ_CST)
+    ngx_limiter_table_fence()
 
 #define ngx_limiter_table_end(table)                                          \
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);                                  \
+    ngx_limiter_table_fence();                                                \
     (table)->busy = 0
 
 
@@ -70,7 +72,9 @@ static uint32_t ngx_limiter_table_bucket(ngx_limiter_table_t *table,
     ngx_str_t *key);
 static void ngx_limiter_table_sound(ngx_limiter_table_t *table);
 static void ngx_limiter_table_rebuild(ngx_limiter_table_t *table);
-static void ngx_limiter_table_relink(ngx_limiter_table_t *table, uint32_t i);
+static void ngx_limiter_table_rechain(ngx_limiter_table_t *table, uint32_t i);
+static void ngx_limiter_table_reorder(ngx_limiter_table_t *table,
+    uint32_t changed);
 static uint32_t ngx_limiter_table_hash(ngx_limiter_table_t *table, u_char *key,
     size_t len);
 static uint32_t ngx_limiter_table_find(ngx_limiter_table_t *table,
@@ -173,7 +177,7 @@ ngx_limiter_table_shape(ngx_limiter_table_t *table, size_t payload,
 
     n = (table->size - nbuckets * sizeof(uint32_t)) / stride;
 
-    if (n < NGX_LIMITER_TABLE_MIN_SLOTS || n > NGX_MAX_INT32_VALUE) {
+    if (n < NGX_LIMITER_TABLE_MIN_SLOTS || n >= NGX_MAX_INT32_VALUE) {
         return NGX_ERROR;
     }
 
@@ -231,7 +235,7 @@ ngx_limiter_table_lookup(ngx_limiter_table_t *table, ngx_str_t *key)
     }
 
     if (table->newest != i) {
-        ngx_limiter_table_begin(table, NGX_LIMITER_TABLE_LINKS);
+        ngx_limiter_table_begin(table, NGX_LIMITER_TABLE_MOVED | i);
         ngx_limiter_table_unlink(table, i);
         ngx_limiter_table_newest(table, i);
         ngx_limiter_table_end(table);
@@ -371,23 +375,30 @@ ngx_limiter_table_sound(ngx_limiter_table_t *table)
 static void
 ngx_limiter_table_rebuild(ngx_limiter_table_t *table)
 {
-    uint32_t  i;
+    uint32_t    i, changed;
+    ngx_uint_t  moved;
+
+    changed = table->busy & ~NGX_LIMITER_TABLE_MOVED;
+    moved = (table->busy != changed);
+
+    if (!moved) {
+        ngx_limiter_table_len(table, ngx_limiter_table_slot(table, changed))
+            = NGX_LIMITER_TABLE_FREE;
+    }
 
     ngx_memzero(table->buckets, table->nbuckets * sizeof(uint32_t));
 
     table->free = 0;
-    table->newest = 0;
-    table->oldest = 0;
     table->used = 0;
 
-    if (table->busy <= table->taken) {
-        ngx_limiter_table_len(table, ngx_limiter_table_slot(table,
-                                                            table->busy))
-            = NGX_LIMITER_TABLE_FREE;
+    for (i = 1; i <= table->taken; i++) {
+        ngx_limiter_table_rechain(table, i);
     }
 
-    for (i = 1; i <= table->taken; i++) {
-        ngx_limiter_table_relink(table, i);
+    ngx_limiter_table_reorder(table, changed);
+
+    if (moved) {
+        ngx_limiter_table_newest(table, changed);
     }
 
     ngx_limiter_table_end(table);
@@ -395,7 +406,7 @@ ngx_limiter_table_rebuild(ngx_limiter_table_t *table)
 
 
 static void
-ngx_limiter_table_relink(ngx_limiter_table_t *table, uint32_t i)
+ngx_limiter_table_rechain(ngx_limiter_table_t *table, uint32_t i)
 {
     u_char               len;
     uint32_t            *bucket;
@@ -416,8 +427,36 @@ ngx_limiter_table_relink(ngx_limiter_table_t *table, uint32_t i)
     slot->next = *bucket;
     *bucket = i;
 
-    ngx_limiter_table_newest(table, i);
     table->used++;
+}
+
+
+/* The order of use without the slot that may or may not be in it. */
+
+static void
+ngx_limiter_table_reorder(ngx_limiter_table_t *table, uint32_t changed)
+{
+    uint32_t             i, n, newer, *p;
+    ngx_limiter_slot_t  *slot;
+
+    p = &table->newest;
+    newer = 0;
+
+    for (n = 0; *p && n <= table->taken; n++) {
+        i = *p;
+        slot = ngx_limiter_table_slot(table, i);
+
+        if (i == changed) {
+            *p = slot->older;
+            continue;
+        }
+
+        slot->newer = newer;
+        newer = i;
+        p = &slot->older;
+    }
+
+    table->oldest = newer;
 }
 
 
@@ -499,6 +538,8 @@ ngx_limiter_table_newest(ngx_limiter_table_t *table, uint32_t i)
 
     slot = ngx_limiter_table_slot(table, i);
 
+    ngx_limiter_table_fence();
+
     slot->newer = 0;
     slot->older = table->newest;
 
@@ -509,6 +550,7 @@ ngx_limiter_table_newest(ngx_limiter_table_t *table, uint32_t i)
         table->oldest = i;
     }
 
+    ngx_limiter_table_fence();
     table->newest = i;
 }
 

@@ -25,9 +25,10 @@
  * The mutex of the zone's slab pool protects everything; every function here
  * but _create() is called with it held.  No lock is taken inside.  A process
  * that dies with the mutex held, in the middle of a change, leaves "busy" set:
- * the next one makes all links anew of the slots that are in use, rather than
+ * the next one makes all chains anew of the slots that are in use, rather than
  * follow those that may be torn.  The slot that was just taken or removed is
- * free then, the order of use is that of the slots, and nothing else is lost.
+ * free then, and nothing else is lost.  The order of use is known by "older",
+ * which at any moment leads through all slots but the one that is changed.
  */
 
 
@@ -44,9 +45,9 @@
 #define NGX_LIMITER_TABLE_MAGIC    0x6f70746c      /* "optl" */
 #define NGX_LIMITER_TABLE_VERSION  7
 
-/* "busy": no slot is being changed, but links are; or all of the table is */
-#define NGX_LIMITER_TABLE_LINKS    0xffffffff
-#define NGX_LIMITER_TABLE_ALL      0xfffffffe
+/* "busy": that slot is moved in the order of use; all is laid out anew */
+#define NGX_LIMITER_TABLE_MOVED    0x80000000
+#define NGX_LIMITER_TABLE_ALL      0xffffffff
 
 /* random bytes that key the hash, as many as XXH3 likes to have */
 #define NGX_LIMITER_TABLE_SECRET   192
@@ -73,8 +74,8 @@ typedef struct {
     uint32_t                  oldest;    /* index + 1 */
 
     uint32_t                  used;
-    uint32_t                  busy;      /* the slot that is being taken or
-                                            removed, index + 1; 0: nothing */
+    uint32_t                  busy;      /* the slot that is being changed,
+                                            index + 1; 0: nothing */
     uint64_t                  evicted;
 
     uint32_t                  format;    /* of the payload, its user's own */

@@ -98,7 +98,7 @@ take_out(void)
 static void
 rebuild(void)
 {
-    table->busy = NGX_LIMITER_TABLE_LINKS;
+    table->busy = NGX_LIMITER_TABLE_MOVED | (changed + 1);
     look();
 }
 
@@ -220,6 +220,69 @@ test_change(void **state)
 }
 
 
+/* Who is to leave leaves first, and nobody else. */
+
+static void
+assert_order(ngx_uint_t left)
+{
+    ngx_uint_t  i, n;
+
+    n = table->nslots;
+
+    for (i = 0; i < 5; i++) {
+        put(1000 + i);
+    }
+
+    for (i = left + 1; i < n; i++) {
+        assert_true(ngx_limiter_table_lookup(table, key_of(i)) || i == changed);
+    }
+
+    for (i = 0; i < 3; i++) {
+        assert_null(ngx_limiter_table_lookup(table, key_of(i)));
+    }
+}
+
+
+static void
+test_order(void **state)
+{
+    ngx_uint_t  i, k;
+
+    create();
+
+    /* not the order of the slots */
+
+    for (i = table->nslots; i > 0; i--) {
+        put(i - 1);
+    }
+
+    for (i = 0; i < table->nslots; i++) {
+        assert_non_null(ngx_limiter_table_lookup(table, key_of(i)));
+    }
+
+    dies_init(dies_pool, SIZE);
+
+    changed = table->nslots / 2;
+
+    for (k = 1; dies(look, k); k++) {
+        assert_order(4);
+        assert_non_null(ngx_limiter_table_lookup(table, key_of(changed)));
+    }
+
+    for (k = 1; dies(take_out, k); k++) {
+        assert_order(4);
+    }
+
+    changed = table->nslots;
+
+    for (k = 1; dies(insert, k); k++) {
+        assert_order(5);
+    }
+
+    (void) munmap(dies_pool, SIZE);
+}
+
+
 /* in place of the one that was used least recently */
 
 static void
@@ -276,6 +339,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_change),
+        cmocka_unit_test(test_order),
         cmocka_unit_test(test_evict),
         cmocka_unit_test(test_carve)
     };
