@@ -4,7 +4,7 @@
  */
 
 
-/* A worker that is killed while it writes down how far it has read the outbox. */
+/* A worker that is killed while it writes down how far it has read a table. */
 
 
 #include <ngx_config.h>

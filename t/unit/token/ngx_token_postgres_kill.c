@@ -4,7 +4,7 @@
  */
 
 
-/* A worker that is killed while it writes down what it has read of revocations. */
+/* A worker that is killed while it writes down what it has read of a table. */
 
 
 #include <ngx_config.h>
