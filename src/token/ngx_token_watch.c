@@ -20,6 +20,11 @@
 #define NGX_TOKEN_WATCH_LATE     1000    /* ms, then another worker does */
 
 
+/* what the compiler must not move stores across */
+
+#define ngx_token_watch_fence()  __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
+
 typedef struct {
     uint64_t                  value;
     uint32_t                  epoch;
@@ -33,6 +38,8 @@ static void ngx_token_watch_up_handler(void *data, uint64_t *servers,
 static void ngx_token_watch_down_handler(void *data);
 static void ngx_token_watch_heard_handler(void *data, ngx_msec_t age);
 static void ngx_token_watch_changed_handler(void *data, ngx_str_t *key);
+static void ngx_token_watch_keep(ngx_token_watch_entry_t *entry,
+    uint32_t epoch, ngx_uint_t since, uint64_t value);
 static ngx_uint_t ngx_token_watch_reports(ngx_token_watch_shm_t *shm,
     uint64_t server);
 static ngx_uint_t ngx_token_watch_kind(const u_char *digest);
@@ -303,12 +310,27 @@ ngx_token_watch_store(ngx_token_watch_t *watch, u_char *digest,
     {
         entry = ngx_limiter_table_insert(watch->table, &slot);
 
-        entry->value = value;
-        entry->epoch = (uint32_t) note->epoch;
-        entry->since = (uint32_t) since;
+        ngx_token_watch_keep(entry, (uint32_t) note->epoch, since, value);
     }
 
     ngx_shmtx_unlock(&watch->shpool->mutex);
+}
+
+
+/* Whoever dies here leaves an answer of no epoch, and not the half of one. */
+
+static void
+ngx_token_watch_keep(ngx_token_watch_entry_t *entry, uint32_t epoch,
+    ngx_uint_t since, uint64_t value)
+{
+    entry->epoch = 0;
+    ngx_token_watch_fence();
+
+    entry->value = value;
+    entry->since = (uint32_t) since;
+
+    ngx_token_watch_fence();
+    entry->epoch = epoch;
 }
 
 

@@ -14,7 +14,8 @@
  * SHA-256 of a blacklist key:
  *
  *     0  value       8   what was found, see ngx_token_watch_lookup()
- *     8  epoch       4   of the promise it was found under
+ *     8  epoch       4   of the promise it was found under; 0: of none, while
+ *                        the rest is written
  *    12  since       4   1: of a key that holds a time
  *
  * Locks: the mutex of the token zone's slab pool protects the tables.  Words of
