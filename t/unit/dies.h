@@ -17,7 +17,8 @@
  *
  * dies() begins each time with the memory as it was at dies_init(), runs code()
  * in a child, and returns 1 if it was killed, 0 if it has come to its end.  As
- * the master does, it frees a mutex of "dies_pool" that the child had.
+ * the master does, it frees a mutex of "dies_pool" that the child had.  What
+ * the child does in dies_begin() before is not counted.
  *
  * DIES is 0 where this cannot be done: then the tests are to be skipped.
  */
@@ -54,6 +55,7 @@ static u_char           *dies_memory, *dies_before;
 static size_t            dies_size;
 static ngx_uint_t        dies_left;
 static ngx_slab_pool_t  *dies_pool;       /* NULL: none */
+static void            (*dies_begin)(void);    /* NULL: nothing */
 
 
 static void
@@ -97,6 +99,10 @@ dies_child(void (*code)(void))
     struct sigaction  sa;
 
     ngx_pid = getpid();
+
+    if (dies_begin) {
+        dies_begin();
+    }
 
     ngx_memzero(&sa, sizeof(struct sigaction));
     sa.sa_flags = SA_SIGINFO;
