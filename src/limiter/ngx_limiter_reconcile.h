@@ -8,9 +8,11 @@
  * Redis is back: what this host has let in meanwhile is told to it, and if it
  * has lost its memory, what this host knows of it.  One worker walks through
  * all zones, some slots at a time, so that no lock is held for long and no more
- * than some commands are under way.  Subjects that come before their turn are
- * told of with their request, see ngx_limiter_carry.h; so are those of zones
- * whose rates are from variables, which nobody knows between requests.
+ * than some commands are under way: of a million subjects for some minutes.  If
+ * there is a reload meanwhile, or the worker dies, the next one begins anew, and
+ * finds what was told.  Subjects that come before their turn are told of with
+ * their request, see ngx_limiter_carry.h; so are those of zones whose rates are
+ * from variables, which nobody knows between requests.
  */
 
 
