@@ -35,9 +35,6 @@ ngx_int_t
 ngx_limiter_reset(ngx_limiter_reset_t *reset)
 {
     reset->rc = NGX_OK;
-    reset->pending = 0;
-    reset->commands[0] = NULL;
-    reset->commands[1] = NULL;
 
     ngx_limiter_reset_local(reset);
 
@@ -45,15 +42,7 @@ ngx_limiter_reset(ngx_limiter_reset_t *reset)
         return NGX_OK;
     }
 
-    reset->commands[0] = ngx_limiter_reset_delete(reset);
-
-    if (reset->commands[0] == NULL) {
-        return NGX_DECLINED;
-    }
-
-    reset->pending = 1;
-
-    return NGX_AGAIN;
+    return ngx_limiter_reset_delete(reset) ? NGX_AGAIN : NGX_DECLINED;
 }
 
 
@@ -95,17 +84,13 @@ ngx_limiter_reset_delete_handler(void *data, ngx_redis_result_e result,
 {
     ngx_limiter_reset_t *reset = data;
 
-    reset->commands[0] = NULL;
-
     if (result == NGX_REDIS_REPLY) {
 
         /* an answer that was on its way may have been learned meanwhile */
 
         ngx_limiter_reset_local(reset);
 
-        reset->commands[1] = ngx_limiter_reset_announce(reset);
-
-        if (reset->commands[1]) {
+        if (ngx_limiter_reset_announce(reset)) {
             return;
         }
 
@@ -137,8 +122,6 @@ ngx_limiter_reset_announce_handler(void *data, ngx_redis_result_e result,
     redisReply *reply)
 {
     ngx_limiter_reset_t *reset = data;
-
-    reset->commands[1] = NULL;
 
     if (result == NGX_REDIS_REPLY) {
         ngx_limiter_fleet_told(reset->redis->fleet);
@@ -174,21 +157,6 @@ static void
 ngx_limiter_reset_done(ngx_limiter_reset_t *reset, ngx_redis_result_e result)
 {
     reset->rc = (result == NGX_REDIS_REPLY) ? NGX_OK : NGX_ERROR;
-    reset->pending = 0;
 
     reset->handler(reset->data);
-}
-
-
-void
-ngx_limiter_reset_abandon(ngx_limiter_reset_t *reset)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < 2; i++) {
-        if (reset->commands[i]) {
-            ngx_redis_command_abandon(reset->commands[i]);
-            reset->commands[i] = NULL;
-        }
-    }
 }

@@ -33,25 +33,15 @@ typedef struct {
     /* the answer: NGX_ERROR if Redis has not done it */
 
     ngx_int_t                 rc;
-
-    /* private */
-
-    ngx_redis_command_t      *commands[2];
-    ngx_uint_t                pending;
 } ngx_limiter_reset_t;
 
 
 /*
  * Returns NGX_OK when it is done, NGX_AGAIN when the handler will be called
- * once, with reset->rc; NGX_DECLINED when Redis cannot be asked, and only this
- * host has forgotten; NGX_ERROR when out of memory.
+ * once, with reset->rc; NGX_DECLINED when Redis cannot be asked, or when out of
+ * memory, and only this host has forgotten.  Until then "reset" has to last.
  */
 
 ngx_int_t ngx_limiter_reset(ngx_limiter_reset_t *reset);
-
-/* Nobody waits for the answer any more: the handler is not called. */
-
-void ngx_limiter_reset_abandon(ngx_limiter_reset_t *reset);
-
 
 #endif /* _NGX_LIMITER_RESET_H_INCLUDED_ */

@@ -294,9 +294,6 @@ struct ngx_optcache_l1_shctx_s {
 #define ngx_optcache_l1_node(sh, cell)                                        \
     ((ngx_optcache_l1_node_t *) ngx_optcache_l1_cell(sh, cell))
 
-#define ngx_optcache_l1_number(sh, node)                                      \
-    ((uint32_t) (((u_char *) (node) - (sh)->data) / NGX_OPTCACHE_L1_CELL))
-
 
 /*
  * A link of a bucket: with the cell of a node it has as many bits of its hash

@@ -20,7 +20,6 @@
 #include "ngx_token_alg.h"
 
 
-#define NGX_TOKEN_ECDSA_MAX      132    /* ES512 */
 #define NGX_TOKEN_ECDSA_DER_MAX  (3 + 2 * (2 + 67))
 
 

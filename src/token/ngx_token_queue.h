@@ -28,9 +28,8 @@
 #include <ngx_core.h>
 
 
-#define NGX_TOKEN_QUEUE_MAX      4096    /* keys */
-#define NGX_TOKEN_QUEUE_KEY      1024    /* bytes of one */
-#define NGX_TOKEN_QUEUE_BUCKETS  1024
+#define NGX_TOKEN_QUEUE_MAX  4096    /* keys */
+#define NGX_TOKEN_QUEUE_KEY  1024    /* bytes of one */
 
 
 typedef struct {
