@@ -435,7 +435,8 @@ ngx_str_t *ngx_http_optcache_accept_encoding(ngx_http_request_t *r);
 
 /*
  * Adds X-Cache and Cache-Status as configured; to be called before the header
- * is sent.  NGX_ERROR when out of memory.
+ * is sent, and after what is stored of it has been written.  NGX_ERROR when out
+ * of memory.
  */
 
 ngx_int_t ngx_http_optcache_send_status(ngx_http_request_t *r,

@@ -17,6 +17,8 @@
 #include "ngx_rare.h"
 
 
+static ngx_int_t ngx_http_optcache_fetch(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static void ngx_http_optcache_fetch_given(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_rare void ngx_http_optcache_fetch_cleared(ngx_http_request_t *r,
@@ -141,7 +143,16 @@ ngx_http_optcache_fetch_cleared(ngx_http_request_t *r,
 }
 
 
-ngx_int_t
+/*
+ * Makes a request ready for upstream.  Where its answer may be stored, the
+ * client's If-None-Match and If-Modified-Since are put aside, or else a 304
+ * that is of no use to anybody else would come; where an entry is held they
+ * are replaced by its validators (RFC 9111, 4.3.1), then ctx->conditional is
+ * set.  A background update asks for all of it, whatever its client wanted.
+ * A worker of before a reload stores nothing of it, and nobody waits for that.
+ */
+
+static ngx_int_t
 ngx_http_optcache_fetch(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
     ngx_uint_t  validate;

@@ -31,19 +31,9 @@ ngx_int_t ngx_http_optcache_ask(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 /*
- * Makes a request ready for upstream.  Where its answer may be stored, the
- * client's If-None-Match and If-Modified-Since are put aside, or else a 304
- * that is of no use to anybody else would come; where an entry is held they
- * are replaced by its validators (RFC 9111, 4.3.1), then ctx->conditional is
- * set.  A background update asks for all of it, whatever its client wanted.
- * A worker of before a reload stores nothing of it, and nobody waits for that.
- * NGX_ERROR when out of memory.
+ * Gives the request back the fields that were put aside for upstream, if any
+ * were.
  */
-
-ngx_int_t ngx_http_optcache_fetch(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
-
-/* Gives the request back the fields that were put aside, if any were. */
 
 void ngx_http_optcache_fetched(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);

@@ -12,7 +12,6 @@
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_stale.h"
-#include "ngx_http_optcache_status.h"
 #include "ngx_rare.h"
 
 
@@ -28,6 +27,8 @@ static ngx_int_t ngx_http_optcache_status_x(ngx_http_request_t *r,
 static void ngx_http_optcache_status_field(ngx_table_elt_t *h, void *data);
 static ngx_uint_t ngx_http_optcache_status_local(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
+static ngx_apart ngx_int_t ngx_http_optcache_status_ietf(
+    ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
 static u_char *ngx_http_optcache_status_hit(u_char *p,
     ngx_http_optcache_ctx_t *ctx);
 static u_char *ngx_http_optcache_status_fwd(u_char *p, ngx_http_request_t *r,
@@ -73,7 +74,7 @@ ngx_http_optcache_send_status(ngx_http_request_t *r,
 
     return ((olcf->headers & NGX_HTTP_OPTCACHE_HEADERS_IETF)
             && !ngx_http_optcache_status_local(r, ctx))
-           ? ngx_http_optcache_status_add(r, ctx) : NGX_OK;
+           ? ngx_http_optcache_status_ietf(r, ctx) : NGX_OK;
 }
 
 
@@ -138,8 +139,14 @@ ngx_http_optcache_status_local(ngx_http_request_t *r,
 }
 
 
-ngx_int_t
-ngx_http_optcache_status_add(ngx_http_request_t *r,
+/*
+ * Adds this cache to Cache-Status (RFC 9211), behind those that the response
+ * has passed before; "stored" says that it is about to be.  It is known by now
+ * whether it is, and what is stored has been written: this is no part of it.
+ */
+
+static ngx_int_t
+ngx_http_optcache_status_ietf(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
     u_char           *p;
