@@ -24,6 +24,8 @@
 #define NGX_REDIS_LEARNER_ELEMENTS  524288
 
 
+static void ngx_redis_learner_ask_later(ngx_redis_learner_t *learner,
+    ngx_msec_t delay);
 static void ngx_redis_learner_start(ngx_redis_learner_t *learner);
 static void ngx_redis_learner_timer_handler(ngx_event_t *ev);
 static void ngx_redis_learner_up_handler(void *data, ngx_redis_node_t *node);
@@ -119,7 +121,9 @@ ngx_redis_learner_ask(ngx_redis_learner_t *learner)
 }
 
 
-void
+/* In "delay" ms, unless it is about to ask before that. */
+
+static void
 ngx_redis_learner_ask_later(ngx_redis_learner_t *learner, ngx_msec_t delay)
 {
     ngx_msec_int_t  left;

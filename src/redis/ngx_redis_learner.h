@@ -79,11 +79,6 @@ ngx_int_t ngx_redis_learner_init(ngx_redis_learner_t *learner,
 
 void ngx_redis_learner_ask(ngx_redis_learner_t *learner);
 
-/* The same, but not before "delay" ms. */
-
-void ngx_redis_learner_ask_later(ngx_redis_learner_t *learner,
-    ngx_msec_t delay);
-
 /* 1 if servers that were known may be freed: no list of them is in use. */
 
 ngx_uint_t ngx_redis_learner_forget(ngx_redis_learner_t *learner);

@@ -10,6 +10,10 @@
 #include "ngx_redis_metrics.h"
 
 
+static void ngx_redis_metrics_add(ngx_redis_stats_t *stats, ngx_uint_t i,
+    uint64_t k);
+
+
 const uint64_t  ngx_redis_metrics_bounds[NGX_REDIS_METRICS_BOUNDS] = {
     100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000,
     1000000
@@ -23,7 +27,7 @@ ngx_redis_metrics_count(ngx_redis_stats_t *stats, ngx_uint_t i)
 }
 
 
-void
+static void
 ngx_redis_metrics_add(ngx_redis_stats_t *stats, ngx_uint_t i, uint64_t k)
 {
     stats->counters[i] += k;

@@ -61,11 +61,9 @@ typedef struct {
 extern const uint64_t  ngx_redis_metrics_bounds[];
 
 
-/* Counts, by one or by "k", ngx_redis_metrics_e. */
+/* Counts one of ngx_redis_metrics_e. */
 
 void ngx_redis_metrics_count(ngx_redis_stats_t *stats, ngx_uint_t i);
-void ngx_redis_metrics_add(ngx_redis_stats_t *stats, ngx_uint_t i,
-    uint64_t k);
 
 /* Microseconds of CLOCK_MONOTONIC. */
 
