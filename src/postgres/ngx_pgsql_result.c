@@ -13,6 +13,10 @@
 static size_t ngx_pgsql_result_rows_size(const PGresult *result);
 
 
+static u_char *ngx_pgsql_result_line(u_char *p, u_char *last,
+    const char *text);
+
+
 /* all that a message about an error may have */
 
 static int  ngx_pgsql_result_fields[] = {
@@ -191,7 +195,9 @@ ngx_pgsql_result_rows_size(const PGresult *result)
 }
 
 
-u_char *
+/* The first line of a text. */
+
+static u_char *
 ngx_pgsql_result_line(u_char *p, u_char *last, const char *text)
 {
     u_char  ch;

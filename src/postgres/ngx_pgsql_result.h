@@ -58,16 +58,10 @@ ngx_int_t ngx_pgsql_result_append(PGresult **rows, PGresult *row);
 size_t ngx_pgsql_result_size(const PGresult *result);
 
 /*
- * Writes the first line of a text and a NUL, up to "last", with a question
- * mark for what a log must not have.  Returns where the NUL is.
- */
-
-u_char *ngx_pgsql_result_line(u_char *p, u_char *last, const char *text);
-
-/*
- * The same of all lines, with "; " between them: libpq has one for each address
- * that it has tried.  Left out are its hints, which begin with a tab, and a line
- * that is the one before it.
+ * Writes all lines of a text with "; " between them and a NUL, up to "last",
+ * with a question mark for what a log must not have: libpq has a line for each
+ * address that it has tried.  Left out are its hints, which begin with a tab,
+ * and a line that is the one before it.  Returns where the NUL is.
  */
 
 u_char *ngx_pgsql_result_lines(u_char *p, u_char *last, const char *text);
