@@ -14,6 +14,8 @@
 
 static ngx_uint_t ngx_http_api_origin_named(ngx_table_elt_t *h,
     const char *name);
+static ngx_uint_t ngx_http_api_origin_same(const ngx_str_t *origin,
+    const ngx_str_t *host);
 static void ngx_http_api_origin_split(const ngx_str_t *text, ngx_str_t *host,
     ngx_str_t *port);
 static ngx_uint_t ngx_http_api_origin_equal(const ngx_str_t *a,
@@ -78,7 +80,12 @@ ngx_http_api_origin_named(ngx_table_elt_t *h, const char *name)
 }
 
 
-ngx_uint_t
+/*
+ * Whether a value of Origin (RFC 6454, 7.1) is of the host and port of one of
+ * Host; a port that is not there is that of the origin's scheme.
+ */
+
+static ngx_uint_t
 ngx_http_api_origin_same(const ngx_str_t *origin, const ngx_str_t *host)
 {
     size_t     scheme;

@@ -31,13 +31,5 @@
 
 ngx_uint_t ngx_http_api_origin_foreign(ngx_http_request_t *r);
 
-/*
- * The latter.  "origin" is a value of Origin (RFC 6454, 7.1), "host" one of
- * Host; a port that is not there is that of the origin's scheme.  Pure.
- */
-
-ngx_uint_t ngx_http_api_origin_same(const ngx_str_t *origin,
-    const ngx_str_t *host);
-
 
 #endif /* _NGX_HTTP_API_ORIGIN_H_INCLUDED_ */
