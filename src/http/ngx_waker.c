@@ -65,6 +65,7 @@ static ngx_int_t ngx_waker_take_slot(ngx_waker_t *w);
 static ngx_int_t ngx_waker_listen(ngx_waker_t *w, ngx_cycle_t *cycle);
 static void ngx_waker_read_handler(ngx_event_t *rev);
 static void ngx_waker_posted_handler(ngx_event_t *ev);
+static void ngx_waker_look(ngx_waker_t *w);
 
 
 ngx_int_t
@@ -432,7 +433,9 @@ ngx_waker_posted_handler(ngx_event_t *ev)
 }
 
 
-void
+/* Calls the handler if there is a reason. */
+
+static void
 ngx_waker_look(ngx_waker_t *w)
 {
     uint64_t  reasons;

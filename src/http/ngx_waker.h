@@ -15,7 +15,8 @@
  *
  * Who sets the first reason writes to the eventfd; more of them cost nothing.
  * A worker that is killed between the two leaves a reason without a word:
- * whoever waits should look now and then by itself (ngx_waker_look()).
+ * whoever waits has to have a timer, too, and look by itself what has become of
+ * what it waits for.
  */
 
 
@@ -80,10 +81,5 @@ ngx_rare void ngx_waker_wake(ngx_waker_t *w, ngx_uint_t number,
 /* Wakes this worker, when it has done what it is doing; number or not. */
 
 ngx_rare void ngx_waker_wake_self(ngx_waker_t *w, uint64_t reasons);
-
-/* Calls the handler now if there is a reason. */
-
-void ngx_waker_look(ngx_waker_t *w);
-
 
 #endif /* _NGX_WAKER_H_INCLUDED_ */
