@@ -266,14 +266,10 @@ ngx_int_t ngx_http_ratelimit_redis_policy_cost(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_zone_t *rz, ngx_limiter_item_t *item);
 
 /*
- * A number of units: NGX_DECLINED if empty, or no number, which is logged; one
- * that is too large is logged and is NGX_LIMITER_MAX_COST.  _parse() returns
- * NGX_BUSY for that, NGX_ERROR for what is no number.
+ * A number of units: NGX_BUSY if it is too large, "units" is
+ * NGX_LIMITER_MAX_COST then; NGX_ERROR if it is no number.
  */
 
-ngx_int_t ngx_http_ratelimit_redis_policy_units(ngx_http_request_t *r,
-    ngx_http_ratelimit_redis_zone_t *rz, ngx_http_complex_value_t *value,
-    const char *name, uint64_t *units);
 ngx_int_t ngx_http_ratelimit_redis_policy_parse(ngx_str_t *text,
     uint64_t *units);
 

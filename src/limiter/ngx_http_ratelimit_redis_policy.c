@@ -23,6 +23,9 @@
 static ngx_int_t ngx_http_ratelimit_redis_policy_rate(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_zone_t *rz, ngx_uint_t i,
     ngx_limiter_rate_t *rate);
+static ngx_int_t ngx_http_ratelimit_redis_policy_units(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_zone_t *rz, ngx_http_complex_value_t *value,
+    const char *name, uint64_t *units);
 static ngx_int_t ngx_http_ratelimit_redis_policy_charged(
     ngx_http_request_t *r, ngx_http_ratelimit_redis_zone_t *rz,
     uint64_t *units);
@@ -146,7 +149,12 @@ ngx_http_ratelimit_redis_policy_add(ngx_limiter_policy_t *policy,
 }
 
 
-ngx_int_t
+/*
+ * NGX_DECLINED if the value is empty, or no number, which is logged; what is
+ * too large is logged, and as much as there can be.
+ */
+
+static ngx_int_t
 ngx_http_ratelimit_redis_policy_units(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_zone_t *rz, ngx_http_complex_value_t *value,
     const char *name, uint64_t *units)

@@ -15,6 +15,8 @@ static void ngx_limiter_report_rate(ngx_limiter_report_t *report,
     const ngx_limiter_share_t *share);
 static const ngx_limiter_share_t *ngx_limiter_report_share(
     const ngx_limiter_item_t *item);
+static u_char *ngx_limiter_report_write(u_char *p,
+    const ngx_limiter_zone_t *zone, uint64_t period);
 
 
 void
@@ -142,7 +144,7 @@ ngx_limiter_report_name(const ngx_limiter_zone_t *zone, uint64_t period,
 }
 
 
-u_char *
+static u_char *
 ngx_limiter_report_write(u_char *p, const ngx_limiter_zone_t *zone,
     uint64_t period)
 {

@@ -19,7 +19,7 @@
 #include "ngx_limiter_item.h"
 
 
-/* bytes that a name has beyond its zone's: "-2678400s" */
+/* bytes that a name has beyond its zone's, at most: "-2678400s" */
 #define NGX_LIMITER_REPORT_PERIOD  24
 
 
@@ -69,15 +69,12 @@ ngx_uint_t ngx_limiter_report_refused(const ngx_limiter_item_t *item);
 /*
  * The name of a policy: the zone's if it has one rate, else with the rate's
  * time behind it: "api-1m", "api-30s".  What a string of structured fields
- * cannot hold (RFC 9651, 3.3.3) is replaced by "_".  _write() needs
- * NGX_LIMITER_REPORT_PERIOD bytes more than the zone's name, and returns the
- * end.
+ * cannot hold (RFC 9651, 3.3.3) is replaced by "_".  It is from the pool;
+ * NGX_ERROR when out of memory.
  */
 
 ngx_int_t ngx_limiter_report_name(const ngx_limiter_zone_t *zone,
     uint64_t period, ngx_pool_t *pool, ngx_str_t *name);
-u_char *ngx_limiter_report_write(u_char *p, const ngx_limiter_zone_t *zone,
-    uint64_t period);
 
 /* The part behind the zone's name. */
 
