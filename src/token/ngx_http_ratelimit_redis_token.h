@@ -167,16 +167,14 @@ ngx_token_postgres_t *ngx_http_ratelimit_redis_token_postgres(void);
 
 /*
  * For an API: member "postgres" of a status, null if there is none; families
- * of metrics; whether this worker believes Redis to have all revocations, or
- * has a reason not to; and milliseconds since this host made sure of it,
+ * of metrics; whether this worker has a reason not to believe Redis to have all
+ * revocations; and milliseconds since this host made sure of it,
  * NGX_MAX_UINT32_VALUE: never.
  */
 
 void ngx_http_ratelimit_redis_token_postgres_api(ngx_http_api_json_t *json);
 void ngx_http_ratelimit_redis_token_postgres_metrics(
     ngx_http_api_prometheus_t *p);
-ngx_uint_t ngx_http_ratelimit_redis_token_postgres_believed(
-    ngx_token_postgres_t *tp);
 ngx_uint_t ngx_http_ratelimit_redis_token_postgres_doubted(
     ngx_token_postgres_t *tp);
 uint64_t ngx_http_ratelimit_redis_token_postgres_heard(

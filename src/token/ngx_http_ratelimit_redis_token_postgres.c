@@ -17,6 +17,10 @@ static ngx_int_t ngx_http_ratelimit_redis_token_postgres_zone(
     ngx_shm_zone_t *shm_zone, void *data);
 
 
+static ngx_uint_t ngx_http_ratelimit_redis_token_postgres_believed(
+    ngx_token_postgres_t *tp);
+
+
 /* of this worker */
 
 static ngx_token_postgres_t  *ngx_http_ratelimit_redis_token_durable;
@@ -192,7 +196,9 @@ ngx_http_ratelimit_redis_token_postgres_api(ngx_http_api_json_t *json)
 }
 
 
-ngx_uint_t
+/* Whether Redis is believed to have all revocations. */
+
+static ngx_uint_t
 ngx_http_ratelimit_redis_token_postgres_believed(ngx_token_postgres_t *tp)
 {
     ngx_token_marker_t        *marker;

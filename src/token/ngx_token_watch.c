@@ -42,6 +42,7 @@ static void ngx_token_watch_keep(ngx_token_watch_entry_t *entry,
     uint32_t epoch, ngx_uint_t since, uint64_t value);
 static ngx_uint_t ngx_token_watch_reports(ngx_token_watch_shm_t *shm,
     uint64_t server);
+static ngx_uint_t ngx_token_watch_trusted(ngx_token_watch_t *watch);
 static ngx_uint_t ngx_token_watch_kind(const u_char *digest);
 static void ngx_token_watch_key(ngx_str_t *key, u_char *buf,
     const u_char *digest);
@@ -354,7 +355,9 @@ ngx_token_watch_reports(ngx_token_watch_shm_t *shm, uint64_t server)
 }
 
 
-ngx_uint_t
+/* Whether changes are reported now. */
+
+static ngx_uint_t
 ngx_token_watch_trusted(ngx_token_watch_t *watch)
 {
     uint64_t                heard;

@@ -132,9 +132,5 @@ void ngx_token_watch_store(ngx_token_watch_t *watch, u_char *digest,
 
 void ngx_token_watch_forget(ngx_token_watch_t *watch, u_char *digest);
 
-/* Whether changes are reported now: for status pages. */
-
-ngx_uint_t ngx_token_watch_trusted(ngx_token_watch_t *watch);
-
 
 #endif /* _NGX_TOKEN_WATCH_H_INCLUDED_ */
