@@ -10,7 +10,6 @@
 
 #include "ngx_redis_asker.h"
 #include "ngx_redis_format.h"
-#include "ngx_redis_greeting.h"
 #include "ngx_redis_sentinel.h"
 
 

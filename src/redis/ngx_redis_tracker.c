@@ -8,7 +8,6 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include "ngx_redis_conf.h"
 #include "ngx_redis_tracker.h"
 
 

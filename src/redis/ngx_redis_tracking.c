@@ -11,7 +11,6 @@
 #include "ngx_redis_tracking.h"
 #include "ngx_redis_conn.h"
 #include "ngx_redis_format.h"
-#include "ngx_redis_greeting.h"
 #include "ngx_redis_sentinel.h"
 #include "ngx_redis_target.h"
 

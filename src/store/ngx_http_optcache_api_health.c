@@ -11,7 +11,6 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_api_redis.h"
 #include "ngx_http_optcache_api.h"
 #include "ngx_http_optcache_postgres.h"
 

@@ -16,7 +16,6 @@
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_compress.h"
 #include "ngx_http_optcache_count.h"
-#include "ngx_http_optcache_head.h"
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_rules.h"

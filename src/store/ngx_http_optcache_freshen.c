@@ -11,7 +11,6 @@
 #include "ngx_http_compat.h"
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_freshen.h"
-#include "ngx_http_optcache_head.h"
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_search.h"
 #include "ngx_http_optcache_tags.h"

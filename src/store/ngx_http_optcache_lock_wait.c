@@ -16,7 +16,6 @@
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_lock_wait.h"
 #include "ngx_http_wait.h"
-#include "ngx_rare.h"
 #include "ngx_waker.h"
 
 

@@ -24,7 +24,6 @@
 #include "ngx_http_api_problem.h"
 #include "ngx_http_api_response.h"
 #include "ngx_http_captures.h"
-#include "ngx_http_optcache_conf.h"
 #include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_purge.h"
 #include "ngx_http_optcache_tags.h"

@@ -15,7 +15,6 @@
 #include "ngx_http_optcache_marks.h"
 #include "ngx_http_optcache_vary.h"
 #include "ngx_http_rfc9110_encoding.h"
-#include "ngx_http_rfc9110_list.h"
 
 
 /* for how long the names are kept at least, seconds */

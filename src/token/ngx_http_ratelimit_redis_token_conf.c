@@ -9,7 +9,6 @@
 #include <ngx_http.h>
 
 #include "ngx_http_ratelimit_redis.h"
-#include "ngx_redis_conf.h"
 
 
 #define NGX_HTTP_RATELIMIT_REDIS_TOKEN_ZONE  (4 * 1024 * 1024)

@@ -10,7 +10,6 @@
 
 #include "ngx_http_ratelimit_redis.h"
 #include "ngx_limiter_local.h"
-#include "ngx_redis_conf.h"
 
 
 static ngx_int_t ngx_http_ratelimit_redis_token_postgres_zone(
