@@ -45,7 +45,7 @@ my @bad = (
     ['dbname=a password=b', 'invalid parameter "password=..."'],
     ['dbname=a password_file=none', 'open\(\) ".*/none" of "password_file"'],
     ['dbname=a password_file=empty', 'expected a password'],
-    ['dbname=a password_file=.', 'expected a password'],
+    ['dbname=a password_file=.', 'read\(\) ".*" of "password_file"'],
     ['password=SECRET password_file=password', 'more than one password'],
     ['dbname=a; token_blacklist_postgres off', 'is duplicate'],
     ['off; token_blacklist_postgres off', 'is duplicate'],

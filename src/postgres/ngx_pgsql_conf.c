@@ -11,6 +11,7 @@
 
 #include <libpq-fe.h>
 
+#include "ngx_conf_password.h"
 #include "ngx_pgsql_conf.h"
 
 
@@ -53,7 +54,7 @@ static const char *ngx_pgsql_conf_get(ngx_pgsql_conf_ctx_t *ctx,
 static ngx_int_t ngx_pgsql_conf_set(ngx_pgsql_conf_ctx_t *ctx,
     const char *keyword, const char *value);
 static char *ngx_pgsql_conf_password(ngx_pgsql_conf_ctx_t *ctx,
-    ngx_str_t *name);
+    ngx_str_t *path);
 
 
 static ngx_pgsql_conf_default_t  ngx_pgsql_conf_defaults[] = {
@@ -629,52 +630,24 @@ ngx_pgsql_conf_set(ngx_pgsql_conf_ctx_t *ctx, const char *keyword,
 
 
 static char *
-ngx_pgsql_conf_password(ngx_pgsql_conf_ctx_t *ctx, ngx_str_t *name)
+ngx_pgsql_conf_password(ngx_pgsql_conf_ctx_t *ctx, ngx_str_t *path)
 {
-    u_char   *p, buf[NGX_PGSQL_CONF_MAX_PASSWORD + 2];
-    ssize_t   n;
-    ngx_fd_t  fd;
+    char       *rv;
+    ngx_str_t   password;
 
     if (ngx_pgsql_conf_get(ctx, "password")) {
         return "has more than one password";
     }
 
-    if (ngx_conf_full_name(ctx->cf->cycle, name, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
+    rv = ngx_conf_password(ctx->cf, path, NGX_PGSQL_CONF_MAX_PASSWORD,
+                           &password);
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
-    fd = ngx_open_file(name->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-
-    if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, ctx->cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" of \"password_file\" in "
-                           "\"%V\" failed", name, &ctx->conf->directive);
-        return NGX_CONF_ERROR;
-    }
-
-    n = ngx_read_fd(fd, buf, NGX_PGSQL_CONF_MAX_PASSWORD + 1);
-
-    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_ALERT, ctx->cf, ngx_errno,
-                           ngx_close_file_n " \"%V\" failed", name);
-    }
-
-    buf[n > 0 ? n : 0] = '\0';
-
-    for (p = buf; *p && *p != CR && *p != LF; p++) { /* void */ }
-
-    if (p == buf || p - buf > NGX_PGSQL_CONF_MAX_PASSWORD) {
-        ngx_conf_log_error(NGX_LOG_EMERG, ctx->cf, 0,
-                           "invalid \"password_file\" \"%V\" in \"%V\", "
-                           "expected a password of 1 to %d bytes in its first "
-                           "line", name, &ctx->conf->directive,
-                           NGX_PGSQL_CONF_MAX_PASSWORD);
-        return NGX_CONF_ERROR;
-    }
-
-    *p = '\0';
-
-    if (ngx_pgsql_conf_set(ctx, "password", (char *) buf) != NGX_OK) {
+    if (ngx_pgsql_conf_set(ctx, "password", (char *) password.data)
+        != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

@@ -11,6 +11,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "ngx_conf_password.h"
 #include "ngx_redis_cluster.h"
 #include "ngx_redis_conf.h"
 #include "ngx_redis_master.h"
@@ -456,72 +457,12 @@ static char *
 ngx_redis_conf_password_file(ngx_conf_t *cf, ngx_redis_conf_t *conf,
     ngx_str_t *value)
 {
-    u_char     *p, *last, *buf;
-    ssize_t     n;
-    ngx_fd_t    fd;
-    ngx_err_t   err;
-
     if (conf->password.data) {
         return "has duplicate \"password_file\"";
     }
 
-    if (ngx_conf_full_name(cf->cycle, value, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    buf = ngx_pnalloc(cf->pool, NGX_REDIS_CONF_MAX_PASSWORD + 1);
-    if (buf == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    fd = ngx_open_file(value->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-
-    if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" of \"password_file\" "
-                           "in \"%V\" failed", value, &conf->directive);
-        return NGX_CONF_ERROR;
-    }
-
-    n = ngx_read_fd(fd, buf, NGX_REDIS_CONF_MAX_PASSWORD + 1);
-    err = ngx_errno;
-
-    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
-                           ngx_close_file_n " \"%V\" failed", value);
-    }
-
-    if (n == -1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, err,
-                           ngx_read_fd_n " \"%V\" of \"password_file\" "
-                           "in \"%V\" failed", value, &conf->directive);
-        return NGX_CONF_ERROR;
-    }
-
-    last = buf + n;
-
-    p = ngx_strlchr(buf, last, LF);
-    if (p == NULL) {
-        p = last;
-    }
-
-    if (p > buf && p[-1] == CR) {
-        p--;
-    }
-
-    if (p == buf || p - buf > NGX_REDIS_CONF_MAX_PASSWORD) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid \"password_file\" \"%V\" in \"%V\", "
-                           "expected a password of 1 to %d bytes "
-                           "in its first line", value, &conf->directive,
-                           NGX_REDIS_CONF_MAX_PASSWORD);
-        return NGX_CONF_ERROR;
-    }
-
-    conf->password.data = buf;
-    conf->password.len = p - buf;
-
-    return NGX_CONF_OK;
+    return ngx_conf_password(cf, value, NGX_REDIS_CONF_MAX_PASSWORD,
+                             &conf->password);
 }
 
 
