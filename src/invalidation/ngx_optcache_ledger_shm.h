@@ -35,6 +35,16 @@
 #define NGX_OPTCACHE_LEDGER_WAYS     4
 #define NGX_OPTCACHE_LEDGER_SETS     8192
 
+/* of a position: the number of an event within its millisecond */
+
+#define NGX_OPTCACHE_LEDGER_BITS  20
+#define NGX_OPTCACHE_LEDGER_MANY  ((1 << NGX_OPTCACHE_LEDGER_BITS) - 1)
+
+/* of milliseconds */
+
+#define NGX_OPTCACHE_LEDGER_END                                               \
+    ((NGX_OPTCACHE_POSITION_UNKNOWN >> NGX_OPTCACHE_LEDGER_BITS) - 1)
+
 
 typedef struct {
     uint64_t                     clock;
@@ -125,6 +135,20 @@ struct ngx_optcache_ledger_shctx_s {
     ngx_optcache_ledger_set_t     *sets;
 };
 
+
+/*
+ * The position of an entry of the stream, which is an event, or is not.  Events
+ * beyond what a word can count within a millisecond seem to be later than any
+ * host knows, until that is over.
+ */
+
+ngx_optcache_position_t ngx_optcache_ledger_position(
+    ngx_optcache_ledger_id_t *id, ngx_uint_t event);
+
+/* Moves a position to "at", if that is later. */
+
+void ngx_optcache_ledger_later(ngx_optcache_position_t *position,
+    ngx_optcache_position_t at);
 
 /*
  * Whether there is an event of this mark that Redis does not have yet; and that
