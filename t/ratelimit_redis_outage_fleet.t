@@ -13,63 +13,11 @@ use lib "$FindBin::Bin/lib";
 
 use Test::More;
 use Test::Nginx;
-use Test::Nginx::Hosts;
+use Test::Nginx::LimitHosts;
 use Test::Nginx::Load;
 
-my $hosts = Test::Nginx::Hosts->new(<<'EOF')->plan(19);
-
-%%TEST_GLOBALS%%
-
-worker_processes 2;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    access_log off;
-    keepalive_requests 100000;
-    add_header X-Status $ratelimit_redis_status always;
-
-    ratelimit_redis_server redis://127.0.0.1:6379 timeout=1s connect_timeout=1s;
-    ratelimit_redis_log_level info;
-
-    ratelimit_redis_zone $arg_a zone=fixed:1m rate=1000r/h;
-    ratelimit_redis_zone $arg_a zone=sliding:1m rate=1000r/h
-                         algorithm=sliding_window;
-    ratelimit_redis_zone $arg_a zone=gcra:1m rate=1r/h burst=999
-                         algorithm=gcra;
-    ratelimit_redis_zone $arg_a zone=lease:1m rate=1000r/h lease=10;
-
-    server {
-        listen 127.0.0.1:8080 reuseport;
-
-        location /fixed {
-            ratelimit_redis zone=fixed;
-            alias %%TESTDIR%%/x;
-        }
-
-        location /sliding {
-            ratelimit_redis zone=sliding;
-            alias %%TESTDIR%%/x;
-        }
-
-        location /gcra {
-            ratelimit_redis zone=gcra nodelay;
-            alias %%TESTDIR%%/x;
-        }
-
-        location /lease {
-            ratelimit_redis zone=lease;
-            alias %%TESTDIR%%/x;
-        }
-    }
-}
-
-EOF
-
-my @uris = map { "/$_?a=1" } qw/ fixed sliding gcra lease /;
+my $hosts = Test::Nginx::LimitHosts->new()->plan(19);
+my @uris = $hosts->uris();
 my $redis = $hosts->run();
 
 ###############################################################################
@@ -94,8 +42,7 @@ $load->finish();
 
 is($load->{errors}, 0, 'nobody is left without an answer');
 ok($hosts->met($redis), 'the hosts meet again');
-ok(wait_for(sub { !grep { local_answer($_) } @{ $hosts->ports() } }, 20),
-    'and settle');
+ok($hosts->settled(), 'and settle');
 
 # all that is known was told to Redis
 
@@ -120,15 +67,5 @@ is(scalar(grep { $after->told($_, qr/LOCAL/) } @uris), 0,
     'Redis decides again');
 ok($hosts->log_count(qr/redis has forgotten the limits/),
     'and it is told what it forgot');
-
-###############################################################################
-
-# Whether the host keeps to its share of anything.
-
-sub local_answer {
-    my ($port) = @_;
-
-    return grep { http_get($_, port => $port) =~ /X-Status: LOCAL/ } @uris;
-}
 
 ###############################################################################

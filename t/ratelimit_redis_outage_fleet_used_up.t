@@ -13,63 +13,11 @@ use lib "$FindBin::Bin/lib";
 
 use Test::More;
 use Test::Nginx;
-use Test::Nginx::Hosts;
+use Test::Nginx::LimitHosts;
 use Test::Nginx::Load;
 
-my $hosts = Test::Nginx::Hosts->new(<<'EOF')->plan(12);
-
-%%TEST_GLOBALS%%
-
-worker_processes 2;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    access_log off;
-    keepalive_requests 100000;
-    add_header X-Status $ratelimit_redis_status always;
-
-    ratelimit_redis_server redis://127.0.0.1:6379 timeout=1s connect_timeout=1s;
-    ratelimit_redis_log_level info;
-
-    ratelimit_redis_zone $arg_a zone=fixed:1m rate=1000r/h;
-    ratelimit_redis_zone $arg_a zone=sliding:1m rate=1000r/h
-                         algorithm=sliding_window;
-    ratelimit_redis_zone $arg_a zone=gcra:1m rate=1r/h burst=999
-                         algorithm=gcra;
-    ratelimit_redis_zone $arg_a zone=lease:1m rate=1000r/h lease=10;
-
-    server {
-        listen 127.0.0.1:8080 reuseport;
-
-        location /fixed {
-            ratelimit_redis zone=fixed;
-            alias %%TESTDIR%%/x;
-        }
-
-        location /sliding {
-            ratelimit_redis zone=sliding;
-            alias %%TESTDIR%%/x;
-        }
-
-        location /gcra {
-            ratelimit_redis zone=gcra nodelay;
-            alias %%TESTDIR%%/x;
-        }
-
-        location /lease {
-            ratelimit_redis zone=lease;
-            alias %%TESTDIR%%/x;
-        }
-    }
-}
-
-EOF
-
-my @uris = map { "/$_?a=1" } qw/ fixed sliding gcra lease /;
+my $hosts = Test::Nginx::LimitHosts->new()->plan(12);
+my @uris = $hosts->uris();
 my $redis = $hosts->run();
 
 ###############################################################################
