@@ -43,7 +43,7 @@
 
 
 #define NGX_LIMITER_TABLE_MAGIC    0x6f70746c      /* "optl" */
-#define NGX_LIMITER_TABLE_VERSION  7
+#define NGX_LIMITER_TABLE_VERSION  8
 
 /* "busy": that slot is moved in the order of use; all is laid out anew */
 #define NGX_LIMITER_TABLE_MOVED    0x80000000
