@@ -67,8 +67,7 @@ ok(wait_for(sub { $redis->cmd('EXISTS', 'rl:{fleet}') }), 'the host is known');
 
 for my $how (qw/ killed reload /) {
 
-    $redis->cmd('FLUSHALL');
-    wait_for(sub { limits() > 0 });
+    my $some = forgotten();
 
     if ($how eq 'killed') {
         $t->kill_worker();
@@ -77,11 +76,30 @@ for my $how (qw/ killed reload /) {
         $t->reload();
     }
 
-    cmp_ok(limits(), '<', $n, "$how: some were told of");
+    cmp_ok($some, '<', $n, "$how: some were told of");
     ok(wait_for(sub { limits() == $n }), "$how: and then all of them");
 }
 
 ###############################################################################
+
+# Redis forgets all; returns when it has been told of some, and of how many.  On a
+# busy machine that may be all, before anybody has looked.
+
+sub forgotten {
+    my $some;
+
+    for (1 .. 10) {
+        $redis->cmd('FLUSHALL');
+        wait_for(sub { $some = limits() });
+
+        last if $some < $n / 2;
+
+        wait_for(sub { limits() == $n });
+    }
+
+    return $some;
+}
+
 
 sub limits {
     my $size = $redis->cmd('DBSIZE');

@@ -67,8 +67,10 @@ struct ngx_limiter_fleet_s {
  * comes back can tell a Redis that has lost its data from one that has not.
  * One that knows an earlier time of a host than it has answered to it,
  * ARGV[2], has lost what came since: it is back with an old snapshot, or a
- * replica that had not received it has taken over.  Numbers are sent as text,
- * for Redis prints doubles slowly and old ones with an exponent.
+ * replica that had not received it has taken over.  That it has lost something
+ * stays in the fraction of the score, in quarters, until the host has heard of
+ * it: an answer may be lost, too.  Numbers are sent as text, for Redis prints
+ * doubles slowly and old ones with an exponent.
  */
 
 static u_char  ngx_limiter_fleet_script[] =
@@ -76,9 +78,21 @@ static u_char  ngx_limiter_fleet_script[] =
     "local now = t[1] * 1000 + (t[2] - t[2] % 1000) / 1000\n"
     "local key, id = KEYS[1], ARGV[1]\n"
     "local had, known = redis.call('ZSCORE', key, id), 0\n"
-    "if had then known = had + 0 < ARGV[2] + 0 and 1 or 2 end\n"
     "\n"
-    "redis.call('ZADD', key, string.format('%.0f', now), id)\n"
+    "if had then\n"
+    "  local heard, unheard = ARGV[2] + 0, had % 1\n"
+    "\n"
+    "  if had + 0 < heard then\n"
+    "    known = 1\n"
+    "  elseif had - unheard > heard then\n"
+    "    known = 2 - unheard * 4\n"
+    "  else\n"
+    "    known = 2\n"
+    "  end\n"
+    "end\n"
+    "\n"
+    "redis.call('ZADD', key, string.format('%.2f', now + (2 - known) / 4),\n"
+    "           id)\n"
     "redis.call('ZREMRANGEBYSCORE', key, '1000000000000',\n"
     "           string.format('%.0f', now - 86400000))\n"
     "redis.call('PEXPIRE', key, '86400000')\n"

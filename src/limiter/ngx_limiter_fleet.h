@@ -11,8 +11,10 @@
  *
  *     <prefix>{fleet}    sorted set; members are the ids of hosts with the
  *                        time they were last seen (ms, the clock of Redis)
- *                        as score, and "resets" with a number that grows with
- *                        every subject that was forgotten by command
+ *                        as score, with a fraction as long as a host has not
+ *                        heard that Redis has lost something; and "resets"
+ *                        with a number that grows with every subject that was
+ *                        forgotten by command
  *
  * What is known is in a shared memory zone of its own, which survives reloads
  * and serves when Redis is gone.
