@@ -29,6 +29,7 @@ TEST_JOBS := $(TEST_JOBS)
 modules := ngx_http_ratelimit_redis_module.so ngx_http_optcache_module.so
 sources := config $(sort $(shell find src -name '*.[ch]'))
 units   := $(patsubst t/%.c,$(BUILD)/%,$(wildcard t/unit/*.c t/unit/*/*.c))
+races   := $(patsubst t/%.c,$(BUILD)/%,$(wildcard t/race/*.c))
 fuzzers := $(patsubst t/%.c,$(BUILD)/%,$(wildcard t/fuzz/*.c t/fuzz/*/*.c))
 
 # a tenth less code for a miss to fetch; nginx's own flags are not for linking,
@@ -109,6 +110,13 @@ coverage: setup-test all  ## which lines the tests reach
 	misc/static.sh coverage $(BUILD)/coverage
 	OPTCACHE_BUILD=$(BUILD) misc/coverage.sh $(TESTS)
 
+# where memory is laid out more at random than the sanitizer knows, it is not
+.PHONY: race
+race: setup-test $(races)  ## what workers share, by ThreadSanitizer
+	@for race in $(races); do \
+	    $$(setarch -R true 2>/dev/null && echo setarch -R) $$race || exit; \
+	done
+
 .PHONY: fuzz
 fuzz: setup-fuzz $(fuzzers)  ## each of t/fuzz for FUZZ_SECONDS
 	misc/fuzz.sh $(FUZZ_SECONDS) $(fuzzers)
@@ -164,7 +172,8 @@ setup-%: FORCE
 	@misc/setup.sh $*
 
 # all of nginx as a library, which the C tests are linked with
-$(BUILD)/asan/libnginx.a $(BUILD)/libfuzz/libnginx.a: $(always)
+$(BUILD)/asan/libnginx.a $(BUILD)/libfuzz/libnginx.a \
+$(BUILD)/tsan/libnginx.a: $(always)
 	misc/static.sh $(patsubst lib%,%,$(notdir $(@D))) $(@D)
 
 $(BUILD)/unit/%: t/unit/%.c $(wildcard t/unit/*.h t/unit/*/*.h) \
@@ -172,6 +181,12 @@ $(BUILD)/unit/%: t/unit/%.c $(wildcard t/unit/*.h t/unit/*/*.h) \
 	@mkdir -p $(@D)
 	$(CC) $$(cat $(BUILD)/asan/cflags) -o $@ $< $(BUILD)/asan/libnginx.a \
 	    -lcmocka $$(cat $(BUILD)/asan/libs)
+
+$(BUILD)/race/%: t/race/%.c $(wildcard t/race/*.h t/unit/store/*.h) \
+                 $(BUILD)/tsan/libnginx.a
+	@mkdir -p $(@D)
+	$(CC) $$(cat $(BUILD)/tsan/cflags) -o $@ $< $(BUILD)/tsan/libnginx.a \
+	    -lcmocka $$(cat $(BUILD)/tsan/libs)
 
 $(BUILD)/fuzz/%: t/fuzz/%.c $(BUILD)/libfuzz/libnginx.a
 	@mkdir -p $(@D)

@@ -2,7 +2,7 @@
 #
 # Builds nginx with our modules linked in, instrumented:
 #
-#   static.sh asan|coverage|fuzz OUT
+#   static.sh asan|coverage|fuzz|tsan OUT
 #
 # from NGINX_SRC if that has .c files, else from Debian's source package.
 # OUT/objs/nginx is the server; OUT/libnginx.a is all of it as a library, for
@@ -38,6 +38,11 @@ fuzz)
     flags='-g -O1 -fno-omit-frame-pointer -fsanitize=address'
     flags="$flags -DNGX_DEBUG_PALLOC=1"
     ours='-fsanitize=undefined,fuzzer-no-link'
+    ;;
+tsan)
+    cc=${CC:-cc}
+    flags='-g1 -O1 -fno-omit-frame-pointer -fsanitize=thread'
+    ours=
     ;;
 *)
     echo "$0: $variant?" >&2

@@ -257,7 +257,7 @@ ngx_optcache_lock_new(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
         ngx_memzero(way->waiters, sizeof(ngx_optcache_lock_map_t));
     }
 
-    __atomic_store_n(&way->hash, lock->hash, __ATOMIC_RELAXED);
+    __atomic_store_n(&way->hash, lock->hash, __ATOMIC_RELEASE);
 
     ngx_optcache_l1_fence();
 
@@ -294,8 +294,10 @@ ngx_optcache_lock_to(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
 ngx_uint_t
 ngx_optcache_lock_taken(ngx_optcache_lock_t *lock)
 {
-    return __atomic_load_n(&lock->way->hash, __ATOMIC_RELAXED) == lock->hash
-           && __atomic_load_n(&lock->way->lead, __ATOMIC_RELAXED)
+    /* who finds it released sees what was stored before that */
+
+    return __atomic_load_n(&lock->way->hash, __ATOMIC_ACQUIRE) == lock->hash
+           && __atomic_load_n(&lock->way->lead, __ATOMIC_ACQUIRE)
               == lock->lead;
 }
 
@@ -388,7 +390,7 @@ ngx_optcache_lock_pass(ngx_optcache_l1_t *l1, ngx_optcache_lock_t *lock,
         }
 
         way->until = 0;
-        __atomic_store_n(&way->hash, lock->hash, __ATOMIC_RELAXED);
+        __atomic_store_n(&way->hash, lock->hash, __ATOMIC_RELEASE);
         ngx_optcache_l1_fence();
     }
 
