@@ -339,7 +339,11 @@ ngx_metrics_attach(ngx_metrics_block_t *block, ngx_uint_t slot)
     while (shared->touched <= slot) {
         ngx_memzero(shared->slots + shared->touched * shared->stride,
                     shared->stride);
-        shared->touched++;
+
+        /* who sums, without the mutex, finds it zeroed */
+
+        __atomic_store_n(&shared->touched, shared->touched + 1,
+                         __ATOMIC_RELEASE);
     }
 
     block->own = (uint64_t *) (void *) (shared->slots + slot * shared->stride);
@@ -365,7 +369,7 @@ uint64_t
 ngx_metrics_sum(ngx_metrics_block_t *block, ngx_uint_t i)
 {
     uint64_t               sum, *counters;
-    ngx_uint_t             slot;
+    ngx_uint_t             slot, touched;
     ngx_metrics_shared_t  *shared;
 
     shared = block->shared;
@@ -376,7 +380,9 @@ ngx_metrics_sum(ngx_metrics_block_t *block, ngx_uint_t i)
 
     sum = 0;
 
-    for (slot = 0; slot < shared->touched; slot++) {
+    touched = __atomic_load_n(&shared->touched, __ATOMIC_ACQUIRE);
+
+    for (slot = 0; slot < touched; slot++) {
         counters = (uint64_t *) (void *)
                        (shared->slots + slot * shared->stride);
         sum += counters[i];
