@@ -39,7 +39,7 @@ typedef struct {
     ngx_flag_t                      redis;    /* optcache_redis */
     ngx_chain_t                    *gzip;     /* what the thread has made */
     size_t                          gzip_len;
-    ngx_atomic_t                    over;     /* the thread is done with it */
+    ngx_uint_t                      over;     /* the thread is done with it */
 } ngx_http_optcache_compress_t;
 
 
@@ -125,7 +125,7 @@ ngx_http_optcache_compress_exit_process(void)
 
         /* where the queue of the pool is full, its threads are left running */
 
-        if (task->over) {
+        if (__atomic_load_n(&task->over, __ATOMIC_ACQUIRE)) {
             ngx_destroy_pool(task->pool);
         }
     }
@@ -346,9 +346,9 @@ ngx_http_optcache_compress_thread(void *data, ngx_log_t *log)
         ngx_optcache_gzip_close(gz);
     }
 
-    ngx_memory_barrier();
+    /* who sees it owns the pool, with all that was done to it here */
 
-    task->over = 1;
+    __atomic_store_n(&task->over, 1, __ATOMIC_RELEASE);
 }
 
 
