@@ -160,7 +160,7 @@ for my $none ('identity;q=0', '*;q=0', 'x, identity;q=0') {
 
 # an upstream that does not heed it has one form for all
 
-get('/plain/x1', 'identity;q=0');
+get('/plain/x1', 'gzip, identity;q=0');
 is(header(get('/plain/x1', undef), 'X-Cache'), 'HIT', 'what has no coding');
 
 get('/refuse/lines', 'x', 'identity;q=0');

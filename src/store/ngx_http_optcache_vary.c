@@ -46,6 +46,8 @@ static u_char *ngx_http_optcache_vary_codings(ngx_http_request_t *r,
 static ngx_str_t  ngx_http_optcache_vary_encoding =
                                                ngx_string("accept-encoding");
 
+static ngx_str_t  ngx_http_optcache_vary_identity = ngx_string("identity");
+
 
 ngx_int_t
 ngx_http_optcache_vary_select(ngx_http_request_t *r,
@@ -127,14 +129,18 @@ ngx_http_optcache_vary_respond(ngx_http_request_t *r,
 
 /*
  * Whether the answer is one of several that Accept-Encoding chooses from.  What
- * has no coding is for everybody, and kept in both forms if it is compressed
- * here: but for an error, which may be what one gets who does not take that.
+ * has no coding, though gzip was asked for and nothing else, has none for others
+ * either.  It is for everybody, too, where it is of a type that is compressed
+ * here.  But an error may be what one gets who takes nothing without a coding.
  */
 
 static ngx_uint_t
 ngx_http_optcache_vary_coded(ngx_http_request_t *r)
 {
-    ngx_str_t  *line;
+    ngx_str_t                     *line;
+    ngx_http_optcache_loc_conf_t  *olcf;
+
+    static ngx_str_t  gzip = ngx_string("gzip");
 
     if (r->headers_out.content_encoding
         && r->headers_out.content_encoding->value.len)
@@ -142,13 +148,24 @@ ngx_http_optcache_vary_coded(ngx_http_request_t *r)
         return 1;
     }
 
-    if (r->headers_out.status < NGX_HTTP_SPECIAL_RESPONSE) {
+    line = ngx_http_optcache_accept_encoding(r);
+
+    if (r->headers_out.status >= NGX_HTTP_SPECIAL_RESPONSE
+        && !ngx_http_rfc9110_accepts_identity(line))
+    {
+        return 1;
+    }
+
+    if (ngx_http_rfc9110_accepts(line, &gzip)
+        && !ngx_http_rfc9110_accepts(line, &ngx_http_optcache_vary_identity))
+    {
         return 0;
     }
 
-    line = ngx_http_optcache_accept_encoding(r);
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
 
-    return !ngx_http_rfc9110_accepts_identity(line);
+    return !olcf->gzip
+           || ngx_http_test_content_type(r, &olcf->gzip_types) == NULL;
 }
 
 
@@ -528,7 +545,9 @@ ngx_http_optcache_vary_line(u_char *p, ngx_str_t *value)
 
 /*
  * Which of the codings that are commonly known a client takes, and whether it
- * takes nothing that has none; these are all the bits of a byte.
+ * takes nothing that has none; these are all the bits of a byte.  There is one
+ * more byte if it takes some, and names what has none beside them: it may like
+ * that better ("identity, gzip;q=0.5"), which is of its own then.
  */
 
 static u_char *
@@ -556,6 +575,12 @@ ngx_http_optcache_vary_codings(ngx_http_request_t *r, u_char *p)
     }
 
     *p++ = (u_char) bits;
+
+    if (bits && ngx_http_rfc9110_accepts(line,
+                                         &ngx_http_optcache_vary_identity))
+    {
+        *p++ = 1;
+    }
 
     return p;
 }

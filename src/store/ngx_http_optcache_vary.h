@@ -12,7 +12,7 @@
  *     'v' number(8) length(4) identity
  *     for each name: 0, or 1 SHA-256(value): absent, or its value; for
  *     Accept-Encoding a bit for who does not take what has no coding, and one
- *     for each coding that is known
+ *     for each coding that is known, and 1 where "identity" is among them
  *
  * The number is that of the entry with the names, so that what was stored
  * beneath one that has been removed is not found beneath the next.  A value
