@@ -53,10 +53,10 @@ typedef struct {
  * RFC 9111, 3 and 3.5, for a cache that keeps what it may serve without asking,
  * and what says when to ask, and by what.  Three refusals go beyond the RFC: an
  * answer that sets a cookie, an answer to a request with a cookie (or a client
- * certificate) that nothing ties to a user, and statuses that answer what is no
- * part of a key.  To such a cookie "public" must come with time to be used in:
- * frameworks say "public, max-age=0" of any file, whoever it is for, with an
- * ETag that another one may have, too.  Pure.
+ * certificate, or a token) that nothing ties to a user, and statuses that answer
+ * what is no part of a key.  To such a cookie "public" must come with time to be
+ * used in: frameworks say "public, max-age=0" of any file, whoever it is for,
+ * with an ETag that another one may have, too.  Pure.
  */
 
 ngx_http_rfc9111_storage_e ngx_http_rfc9111_storage(

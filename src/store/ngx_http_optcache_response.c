@@ -29,6 +29,8 @@ static ngx_often ngx_int_t ngx_http_optcache_response_storage(
 static ngx_uint_t ngx_http_optcache_response_unnamed(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf);
 static ngx_uint_t ngx_http_optcache_response_somebody(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_optcache_response_nameless(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf);
 static void ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data);
 static ngx_often void ngx_http_optcache_response_lifetime(
     ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
@@ -181,8 +183,10 @@ ngx_http_optcache_response_storage(ngx_http_request_t *r,
                          && ctx->body.len == 0)
                         || ngx_http_optcache_response_stale(resp);
     storage.authorization = (r->headers_in.authorization != NULL);
-    storage.cookie = ngx_http_optcache_response_unnamed(r, olcf)
-                     && ngx_http_optcache_response_somebody(r);
+    storage.cookie = resp->shared
+                     && ((ngx_http_optcache_response_unnamed(r, olcf)
+                          && ngx_http_optcache_response_somebody(r))
+                         || ngx_http_optcache_response_nameless(r, olcf));
     storage.set_cookie = (resp->set_cookie
                           && olcf->set_cookie
                              == NGX_HTTP_OPTCACHE_COOKIE_REFUSE);
@@ -262,6 +266,33 @@ ngx_http_optcache_response_somebody(ngx_http_request_t *r)
 #endif
 
     return ngx_http_compat_has_cookie(r);
+}
+
+
+/*
+ * Whether there is a token, not in Authorization, and no user by it: where it
+ * is may be told to one module only, and a good one may not say whose it is.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_response_nameless(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    ngx_http_variable_value_t      *vv;
+    ngx_http_optcache_main_conf_t  *omcf;
+
+    omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
+
+    if (omcf->token < 0
+        || (olcf->user && olcf->user->complex.lengths == NULL)
+        || r->headers_in.authorization)
+    {
+        return 0;
+    }
+
+    vv = ngx_http_get_flushed_variable(r, omcf->token);
+
+    return vv == NULL || vv->len != 0;
 }
 
 
