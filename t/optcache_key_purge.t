@@ -18,7 +18,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has('http_proxy')->has_program('redis-server')
-        ->plan(27);
+        ->plan(28);
 my $other = Test::Nginx->new();
 
 host($_->[0], $_->[1]) for [$t, 8080], [$other, 8090];
@@ -120,6 +120,10 @@ get('/%63/x');
 purge(8080, { prefix => '/c/' });
 get('/%63/x');
 is(get('/c/x'), 'MISS /c/x', 'a prefix');
+
+get('/%68/x');
+purge(8080, { prefix => '/%68/' });
+is(get('/h/x'), 'MISS /h/x', 'a prefix of what it was stored for');
 
 get('/d');
 purge(8080, { uri => '/d' });

@@ -17,7 +17,7 @@ use Test::More;
 use Test::Nginx;
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_v2 http_rewrite /)
-        ->has_program('redis-server')->plan(95);
+        ->has_program('redis-server')->plan(97);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -90,6 +90,11 @@ http {
 
         location /mirror {
             optcache off;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /moved/ {
+            rewrite ^ /to/$http_x_to break;
             proxy_pass http://127.0.0.1:8081;
         }
 
@@ -168,6 +173,12 @@ my $digest = sha256_hex('one');
 
 is(cache(http_get("/a|$digest")), 'MISS', 'a URI with a digest');
 is(cache(http_get("/a|$digest")), 'HIT', 'is only a URI');
+
+# where the URI is another one than was asked for
+
+post('/moved/', 'one', 'X-To' => 'a');
+is(cache(post('/moved/', 'one', 'X-To' => 'b')), 'MISS', 'sent elsewhere');
+is(cache(post('/moved/', 'one', 'X-To' => 'a')), 'HIT', 'sent there again');
 
 # what the body is
 

@@ -28,6 +28,9 @@ my @cases = (
     [['Cache-Control: public, max-age=60', 'CDN-Cache-Control: max-age=60'], 0],
     [['Cache-Control: public, max-age=60', 'CDN-Cache-Control: private'], 0],
     [['Cache-Control: public, max-age=60', 'CDN-Cache-Control: ='], 1],
+    [['Cache-Control: public, max-age=60', 'Optcache-Cache-Control: =',
+        'CDN-Cache-Control: max-age=60'], 0],
+    [['Cache-Control: max-age=60', 'XYZ-Cache-Control: public, max-age=60'], 0],
     [['Cache-Control: public, max-age=60', 'Vary: Accept-Encoding'], 1],
     [['Cache-Control: public, max-age=60', 'Vary: Authorization'], 0],
     [['Cache-Control: public, max-age=60', 'Vary: Accept-Encoding, cookie'],
@@ -36,7 +39,7 @@ my @cases = (
 );
 
 my $t = Test::Nginx->new()->has(qw/ http_proxy http_auth_request /)
-        ->has_program('redis-server')->plan(4 * @cases + 61);
+        ->has_program('redis-server')->plan(4 * @cases + 63);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -159,7 +162,8 @@ $t->run_http_backend(8081, sub {
                                        // 'public, max-age=60'));
 
     @fields = @{ $cases[$1]->[0] } if $req->{uri} =~ m{/n(\d+)$};
-    push @fields, 'Vary: Cookie' if $req->{uri} =~ /vary/;
+    push @fields, $req->{uri} =~ /auth/ ? 'Vary: Authorization' : 'Vary: Cookie'
+        if $req->{uri} =~ /vary/;
     push @fields, 'Set-Cookie: a=b' if $req->{uri} =~ /strip/;
     push @fields, 'ETag: "a"' if $req->{uri} =~ /etag/;
     push @fields, 'CDN-Cache-Control: public, max-age=60'
@@ -246,9 +250,11 @@ asked('/ignore/', 'A');
 is(asked('/ignore/', 'B'), 'MISS B', 'ignored, nothing is public');
 is(asked('/ignore/', 'A'), 'HIT A', 'but of a user');
 
-asked('/vary/', 'A');
-is(asked('/vary/', 'B'), 'MISS B', 'Vary speaks against it, ignored or not');
-is(asked('/vary/', 'A'), 'HIT A', 'in his own it does not');
+for my $uri ('/vary/', '/vary/auth') {
+    asked($uri, 'A');
+    is(asked($uri, 'B'), 'MISS B', "$uri: against it, ignored or not");
+    is(asked($uri, 'A'), 'HIT A', "$uri: in his own it is not");
+}
 
 http_get('/cookie/', headers => { Cookie => 'session=A' });
 is(body(http_get('/cookie/', headers => { Cookie => 'session=B' })),
