@@ -15,7 +15,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Token;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(8);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(10);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -50,6 +50,13 @@ http {
 
             location /first/listed {
                 error_page 404 = /listed$is_args$args;
+            }
+
+            # the copy has read it before the request comes to where it is judged
+
+            location /first/copied {
+                mirror /mirror/again;
+                proxy_pass http://127.0.0.1:8081/none;
             }
         }
 
@@ -121,12 +128,15 @@ for my $path (qw{ /first /first/listed }) {
     ok(seen() > $seen, "$path: the copy read it meanwhile");
 }
 
+is(get('/first/copied', $key), 200, 'read by the copy before: good');
+is(get('/first/copied', $other), 401, 'read by the copy before: forged');
+
 ###############################################################################
 
 $t->stop();
 
 my @lines = split /\n/, $t->read_file('status.log');
-is($lines[-1], '/listed signature', 'what it was refused for');
+is($lines[-1], '/verified signature', 'what it was refused for');
 unlike($t->read_file('error.log'), qr/exited on signal/, 'no worker died');
 
 ###############################################################################

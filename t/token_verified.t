@@ -16,7 +16,7 @@ use Test::Nginx;
 use Test::Nginx::Token;
 use Time::HiRes qw/ sleep time /;
 
-my $t = Test::Nginx->new(log => 'info')->plan(24);
+my $t = Test::Nginx->new(log => 'info')->plan(26);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -118,6 +118,11 @@ is(get('/aud/x', $aud), 200, 'what is required is there');
 is(get('/aud/other', $aud), 401, 'what is not is not');
 is(get('/aud/x', $tokens[0]), 401, 'known, but not for that');
 is(get('/x', substr($aud, 0, -2) . 'AA'), 401, 'another signature');
+
+# what is too long for a worker to remember is told from another all the same
+
+is(get('/x', $key->token({ sub => 'x' x 3000 })), 200, 'a long one');
+is(get('/x', $new->token({ sub => 'y' x 3000 })), 401, 'another, forged');
 
 # until it expires: it is asked for all the time, so that it is never forgotten
 

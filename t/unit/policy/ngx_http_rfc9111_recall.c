@@ -81,6 +81,8 @@ test_lines(void **state)
         "private, max-age=06",
         "public, max-age=600",
         "public, max-age=60\t",
+        "max-age=6040",
+        "max-age=60",                     /* where the one above was */
         "max-age=60, private=\"set-cookie, x\", no-cache=\"y\"",
         "s-maxage=1, proxy-revalidate, must-revalidate, no-transform, x=y",
         "s-maxage=1, proxy-revalidate, must-revalidate, no-transform, x=yz",

@@ -314,6 +314,23 @@ test_type(void **state)
 }
 
 
+/* a token may leave out what is told of it in full */
+
+static void
+test_type_whole(void **state)
+{
+    require("typ=application/at+jwt");
+    good("{}");
+
+    jwt.typ = test_str("at+jwt");
+    check(0, NGX_TOKEN_VERDICT_OK);
+    jwt.typ = test_str("application/at+jwt");
+    check(0, NGX_TOKEN_VERDICT_OK);
+    jwt.typ = test_str("jwt");
+    check(0, NGX_TOKEN_VERDICT_TYPE);
+}
+
+
 static void
 test_any_claim(void **state)
 {
@@ -588,9 +605,9 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         test(registered), test(types), test(times), test(issuer),
-        test(audience), test(type), test(any_claim), test(text), test(lists),
-        test(paths), test(variables), test(user), test(rules_id),
-        test(verdicts)
+        test(audience), test(type), test(type_whole), test(any_claim),
+        test(text), test(lists), test(paths), test(variables), test(user),
+        test(rules_id), test(verdicts)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
