@@ -15,7 +15,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Revocations;
 
-my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(29);
+my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(30);
 
 my $redis = $t->run_redis();
 my $port = port(5432);
@@ -69,6 +69,9 @@ ok(wait_for(sub { status(get('/x', 'row')) == 503 }),
     'a Redis that has lost all is not believed');
 is(status(get('/x', "x$_")), 503, 'nor later') for 1 .. 3;
 is(status(get('/x', 'meanwhile')), 401, 'what was revoked here is');
+
+$redis->cmd('SET', key('elsewhere'), 1);
+is(status(get('/allow', 'elsewhere')), 401, 'and what it refuses');
 
 $pg->launch();
 is(enters('good3', qw/ row meanwhile /), 'refused', 'started again');
