@@ -1100,6 +1100,9 @@ test_targets(void **state)
     t.tag = str("t");
     assert_int_equal(ngx_optcache_mark_event(&t, &e), NGX_DECLINED);
 
+    t.user = 0;
+    assert_int_equal(ngx_optcache_mark_event(&t, &e), NGX_DECLINED);
+
     memset(&t, 0, sizeof(t));
     memset(path, '/', sizeof(path));
     path[sizeof(path) - 1] = '\0';
