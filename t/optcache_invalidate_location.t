@@ -52,6 +52,7 @@ my @cases = (
     ['Location', 'http://localhost:81/d/a', undef, '/d/a'],
     ['Location', 'http://localhost.example/d/a', undef, '/d/a'],
     ['Location', 'http://localhos/d/a', undef, '/d/a'],
+    ['Location', 'http://otherhost/d/a', undef, '/d/a'],
     ['Location', 'http://user@localhost/d/a', undef, '/d/a'],
     ['Location', 'http://localhost@example.com/d/a', undef, '/d/a'],
     ['Location', 'http:///d/a', undef, '/d/a'],
