@@ -12,14 +12,14 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
-use MIME::Base64 qw/ encode_base64url /;
+use MIME::Base64 qw/ decode_base64url encode_base64url /;
 use Test::More;
 use Test::Nginx;
 use Test::Nginx::Token;
 
 my @algorithms = qw/ HS256 RS256 PS256 ES256 ES384 ES512 EdDSA /;
 
-my $t = Test::Nginx->new()->plan(4 * @algorithms + 32);
+my $t = Test::Nginx->new()->plan(4 * @algorithms + 34);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -89,6 +89,19 @@ for my $alg (@algorithms) {
 
 my $alg_of_key = $key{RS256}->token($claims, alg => 'PS512', kid => undef);
 is(status(get('/x', $alg_of_key)), 200, 'another algorithm of a key');
+
+# OpenSSL takes one that lacks its leading zero, which is another text
+
+my ($text, $mac) = ('', 'x');
+
+for (my $n = 0; ord $mac; $n++) {
+    ($text, $mac) = $key{PS256}->token({ n => $n }) =~ /^(.*)\.(.*)/;
+    $mac = decode_base64url($mac);
+}
+
+is(refused(join '.', $text, encode_base64url(substr $mac, 1)), 'signature',
+    'a signature without its zero');
+is(status(get('/x', join '.', $text, encode_base64url($mac))), 200, 'with it');
 
 # whatever is wrong, the client is told the same
 
