@@ -3,7 +3,8 @@
 # Copyright (C) The Optcache authors
 
 # What Redis said of one token of a request is no answer for another one, which
-# a location it is redirected to reads: the same key refuses it by its time.
+# a location it is redirected to reads: the same key refuses it by its time.  Nor
+# is it one for another key of the same token.
 
 use strict;
 use warnings;
@@ -15,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Token;
 
-my $t = Test::Nginx->new()->has_program('redis-server')->plan(4);
+my $t = Test::Nginx->new()->has_program('redis-server')->plan(6);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -45,6 +46,19 @@ http {
         location /second {
             token_source $arg_second;
         }
+
+        # another key of the same length
+
+        location /third {
+            token_source $arg_first;
+            token_blacklist_key 3:$token_sub;
+            try_files /none /fourth$is_args$args;
+        }
+
+        location /fourth {
+            token_source $arg_first;
+            token_blacklist_key 4:$token_sub;
+        }
     }
 }
 
@@ -55,7 +69,7 @@ my ($old, $new) = map { $key->token({ sub => 'a', iat => $_ }) }
                   time() - 1000, time();
 
 $t->write_file('keys.json', jwks($key));
-$t->write_file('second', 'SEE-THIS');
+$t->write_file($_, 'SEE-THIS') for qw/ second fourth /;
 
 my $redis = $t->run_redis();
 $redis->cmd('SET', 'since:a', time() - 500);
@@ -68,6 +82,10 @@ is(get("/second?second=$new"), 200, 'a new one');
 is(get("/second?second=$old"), 401, 'an old one');
 is(get("/first?first=$new&second=$new"), 200, 'a new one, twice');
 is(get("/first?first=$new&second=$old"), 401, 'a new one, then an old one');
+
+is(get("/third?first=$new"), 200, 'asked for by two keys');
+$redis->cmd('SET', '4:a', 1);
+is(get("/third?first=$new"), 401, 'of which the second is listed');
 
 ###############################################################################
 

@@ -297,6 +297,8 @@ test_type(void **state)
 
     jwt.typ = test_str("JWT");
     check(0, NGX_TOKEN_VERDICT_TYPE);
+    jwt.typ = test_str("id+jwt");
+    check(0, NGX_TOKEN_VERDICT_TYPE);
     jwt.typ = test_str("text/at+jwt");
     check(0, NGX_TOKEN_VERDICT_TYPE);
     jwt.typ = test_str("application/");
