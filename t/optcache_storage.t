@@ -77,6 +77,11 @@ my @cases = (
 
     ['an event stream', 200,
         [$fresh, 'Content-Type: text/event-stream; charset=utf-8'], 0, 0],
+    ['gRPC', 200, [$fresh, 'Content-Type: application/grpc'], 0, 0],
+    ['gRPC and what it carries', 200,
+        [$fresh, 'Content-Type: Application/grpc+proto'], 0, 0],
+    ['gRPC-Web', 200,
+        [$fresh, 'Content-Type: application/grpc-web+proto'], 1, 1],
 
     ['203', 203, [$fresh], 1, 1],
     ['204', 204, [$fresh], 1, 1],

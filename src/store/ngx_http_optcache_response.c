@@ -445,16 +445,29 @@ ngx_http_optcache_response_entry(ngx_http_request_t *r,
 }
 
 
-/* A stream of events has no end worth waiting for. */
+/*
+ * A stream of events has no end worth waiting for.  What a call of gRPC came to
+ * is told behind its body, by trailers, which are not stored; with gRPC-Web, a
+ * type of its own, they are part of the body.
+ */
 
 static void
 ngx_http_optcache_response_type(ngx_http_request_t *r,
     ngx_http_optcache_response_t *resp)
 {
-    static ngx_str_t  stream = ngx_string("text/event-stream");
+    ngx_str_t  *type;
 
-    resp->streaming = r->headers_out.content_type.len >= stream.len
-                      && ngx_strncasecmp(r->headers_out.content_type.data,
-                                         stream.data, stream.len)
-                         == 0;
+    static ngx_str_t  stream = ngx_string("text/event-stream");
+    static ngx_str_t  grpc = ngx_string("application/grpc");
+
+    type = &r->headers_out.content_type;
+
+    resp->streaming = (type->len >= stream.len
+                       && ngx_strncasecmp(type->data, stream.data, stream.len)
+                          == 0)
+                      || (type->len >= grpc.len
+                          && ngx_strncasecmp(type->data, grpc.data, grpc.len)
+                             == 0
+                          && (type->len == grpc.len
+                              || type->data[grpc.len] != '-'));
 }

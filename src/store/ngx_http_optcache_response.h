@@ -62,7 +62,7 @@ typedef struct {
     unsigned                      targeted:1;     /* has such a field */
     unsigned                      tagged:1;       /* has a field of tags */
     unsigned                      part:1;         /* says Content-Range */
-    unsigned                      streaming:1;    /* text/event-stream */
+    unsigned                      streaming:1;    /* events, or gRPC */
     unsigned                      invalid:1;      /* a field not to be kept */
     unsigned                      hops:1;         /* Connection names fields */
     unsigned                      x_cache:1;      /* of a cache before this */
