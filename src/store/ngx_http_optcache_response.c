@@ -292,7 +292,7 @@ ngx_http_optcache_response_nameless(ngx_http_request_t *r,
 
     vv = ngx_http_get_flushed_variable(r, omcf->token);
 
-    return vv == NULL || vv->len != 0;
+    return vv == NULL || (!vv->not_found && vv->len != 0);
 }
 
 
