@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(31);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(33);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -70,8 +70,7 @@ $t->run_http_backend(8081, sub {
 
     $takes = 0 if $takes && $h->{'accept-encoding'} =~ /^(identity|\*)/;
 
-    my @fields = ('Cache-Control: max-age=60', 'Content-Type: text/plain',
-                  'Vary: Accept-Encoding');
+    my @fields = ('Cache-Control: max-age=60', 'Vary: Accept-Encoding');
 
     if ($req->{uri} =~ /stale/) {
         $fields[0] = 'Cache-Control: no-cache';
@@ -80,6 +79,7 @@ $t->run_http_backend(8081, sub {
         return [304, \@fields, ''] if $h->{'if-none-match'};
     }
 
+    push @fields, 'Content-Type: text/plain; charset=utf-8';
     push @fields, 'Content-Encoding: gzip' if $takes;
 
     return [$status || 200, \@fields, $takes ? 'packed' : 'plain'];
@@ -129,6 +129,9 @@ is(get('/stale/short', 'gzip'), 'REVALIDATED plain', 'as is this');
 
 get('/here/');
 is(get('/here/', 'gzip'), 'HIT plain', 'compressed here, if it were longer');
+get('/here/stale', 'gzip');
+is(get('/here/stale'), 'REVALIDATED plain', 'validated by who does not take it');
+is(get('/here/stale', 'gzip'), 'REVALIDATED plain', 'which makes no difference');
 get('/some/');
 is(get('/some/', 'gzip'), 'MISS packed', 'but not of another type');
 

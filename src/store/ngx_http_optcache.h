@@ -443,6 +443,10 @@ ngx_str_t *ngx_http_optcache_accept_encoding(ngx_http_request_t *r);
 ngx_int_t ngx_http_optcache_send_status(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
+/* Sets the Content-Type of a response as it was stored, charset and all. */
+
+void ngx_http_optcache_send_type(ngx_http_request_t *r, ngx_str_t *type);
+
 /*
  * Lets all of a response be sent that is not from the store, in place of a
  * range, if the client has a part of one of two forms by a date, which does not

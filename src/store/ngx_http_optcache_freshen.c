@@ -298,9 +298,7 @@ ngx_http_optcache_freshen_merge(ngx_http_request_t *r,
             if (r->headers_out.content_type.len == 0
                 || r->headers_out.content_type.data == given->type.data)
             {
-                r->headers_out.content_type = field.value;
-                r->headers_out.content_type_len = field.value.len;
-                ngx_str_null(&r->headers_out.charset);
+                ngx_http_optcache_send_type(r, &field.value);
             }
 
             continue;

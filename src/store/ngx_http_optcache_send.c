@@ -31,8 +31,6 @@ static ngx_rare ngx_uint_t ngx_http_optcache_send_whole(
     ngx_optcache_field_t *field);
 static ngx_int_t ngx_http_optcache_send_field(ngx_http_request_t *r,
     ngx_optcache_field_t *field);
-static void ngx_http_optcache_send_type(ngx_http_request_t *r,
-    ngx_str_t *type);
 static ngx_apart void ngx_http_optcache_send_charset(ngx_http_request_t *r,
     ngx_str_t *type, u_char *p);
 static ngx_int_t ngx_http_optcache_send_coding(ngx_http_request_t *r,
@@ -351,7 +349,7 @@ ngx_http_optcache_send_field(ngx_http_request_t *r,
  * its charset, and the charset filter leaves a response alone that has one.
  */
 
-static void
+void
 ngx_http_optcache_send_type(ngx_http_request_t *r, ngx_str_t *type)
 {
     u_char  *p;
