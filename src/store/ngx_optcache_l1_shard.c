@@ -382,7 +382,7 @@ ngx_optcache_l1_shard_hide(ngx_optcache_l1_shctx_t *sh, uint32_t cell)
         p = &ngx_optcache_l1_node(sh, *p & sh->link_cell)->next;
     }
 
-    *p = node->next;
+    ngx_optcache_l1_set(p, node->next);
 
     ngx_optcache_l1_queue_pull(sh, cell);
 
