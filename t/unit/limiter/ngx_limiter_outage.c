@@ -278,8 +278,11 @@ question_ask(question_t *question, ngx_uint_t h)
 static void
 ask(ngx_uint_t n)
 {
+    ngx_uint_t  h;
+
     while (n--) {
-        question_ask(&pending[pick(PENDING)], pick(HOSTS));
+        h = pick(HOSTS);
+        question_ask(&pending[pick(PENDING)], h);
     }
 }
 
