@@ -264,6 +264,7 @@ static ngx_int_t
 ngx_token_key_verify_hash(ngx_token_key_t *key, ngx_token_alg_e alg,
     const ngx_str_t *input, const ngx_str_t *signature)
 {
+    int           rc;
     u_char        hash[EVP_MAX_MD_SIZE];
     unsigned int  len;
 
@@ -274,10 +275,19 @@ ngx_token_key_verify_hash(ngx_token_key_t *key, ngx_token_alg_e alg,
         return NGX_ERROR;
     }
 
-    return (EVP_PKEY_verify(key->verify[alg], signature->data, signature->len,
-                            hash, len)
-            == 1)
-           ? NGX_OK : NGX_DECLINED;
+    rc = EVP_PKEY_verify(key->verify[alg], signature->data, signature->len,
+                         hash, len);
+
+    /*
+     * A sequence of two numbers that are in range is right or wrong: there was
+     * no memory, which without assembly for its curve OpenSSL does not say.
+     */
+
+    if (rc < 0 && (ngx_token_alg_bit(alg) & NGX_TOKEN_ALG_ES)) {
+        return NGX_ERROR;
+    }
+
+    return (rc == 1) ? NGX_OK : NGX_DECLINED;
 }
 
 
