@@ -280,7 +280,7 @@ ngx_token_key_verify_hash(ngx_token_key_t *key, ngx_token_alg_e alg,
 
     /*
      * A sequence of two numbers that are in range is right or wrong: there was
-     * no memory, which without assembly for its curve OpenSSL does not say.
+     * no memory, which OpenSSL does not always say of P-521, as on arm64.
      */
 
     if (rc < 0 && (ngx_token_alg_bit(alg) & NGX_TOKEN_ALG_ES)) {
