@@ -134,13 +134,10 @@ ngx_limiter_carry_renew(ngx_limiter_zone_t *zone, ngx_limiter_entry_t *entry,
 
     entry->life = ngx_limiter_local_life(zone);
 
-    ngx_limiter_state_copy(&redis, &entry->state);
-    ngx_limiter_settle_end(&redis, policy, hosts);
+    ngx_limiter_settle_known(&entry->state, policy, hosts, &redis);
 
     for (i = 0; i < policy->nrates; i++) {
         record = &entry->state.records[i];
-
-        redis.records[i].own = 0;
 
         if (ngx_limiter_state_rate_room(&redis, policy, i, now, NULL)) {
             record->told = 0;
@@ -274,6 +271,7 @@ ngx_limiter_carry_back(ngx_limiter_state_t *state,
             record->used -= ngx_min(record->used, carry[i].own);
             record->own = ngx_min(record->own + own, NGX_LIMITER_MAX_COUNT);
         }
+
 
         if (carry[i].own_prev == 0) {
             continue;

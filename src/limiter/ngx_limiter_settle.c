@@ -84,6 +84,23 @@ ngx_limiter_settle_end(ngx_limiter_state_t *state,
 
 
 void
+ngx_limiter_settle_known(const ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, ngx_uint_t hosts,
+    ngx_limiter_state_t *known)
+{
+    ngx_uint_t  i;
+
+    ngx_limiter_state_copy(known, state);
+    ngx_limiter_settle_end(known, policy, hosts);
+
+    for (i = 0; i < policy->nrates; i++) {
+        known->records[i].own = 0;
+        known->records[i].own_prev = 0;
+    }
+}
+
+
+void
 ngx_limiter_settle_count(ngx_limiter_state_t *state,
     const ngx_limiter_policy_t *policy, uint64_t units, ngx_uint_t hosts)
 {
@@ -155,30 +172,40 @@ ngx_limiter_settle_learn(ngx_limiter_state_t *state,
     uint64_t units, ngx_uint_t hosts, ngx_uint_t keep, uint64_t need,
     uint64_t now)
 {
-    uint64_t                     own;
+    uint64_t                     own, room;
     ngx_uint_t                   i;
+    ngx_limiter_state_t          known;
     ngx_limiter_record_t        *record;
-    const ngx_limiter_record_t  *known;
+    const ngx_limiter_record_t  *told;
+
+    if (keep) {
+        ngx_limiter_settle_known(state, policy, hosts, &known);
+    }
 
     for (i = 0; i < policy->nrates; i++) {
         record = &state->records[i];
-        known = &from->records[i];
+        told = &from->records[i];
 
-        if (keep
-            && record->own
-            && ngx_limiter_state_rate_room(from, policy, i, now, NULL) >= need)
-        {
-            continue;
+        if (keep) {
+            room = ngx_limiter_state_rate_room(from, policy, i, now, NULL);
+
+            if (room >= need
+                && (record->own
+                    || room + units > ngx_limiter_state_rate_room(&known,
+                                                        policy, i, now, NULL)))
+            {
+                continue;
+            }
         }
 
         own = ngx_limiter_settle_counted(record, policy, hosts)
               + ngx_limiter_state_units(policy, i, units, 1);
 
-        record->time = known->time;
-        record->used = ngx_limiter_settle_sub(known->used, own);
+        record->time = told->time;
+        record->used = ngx_limiter_settle_sub(told->used, own);
 
         own = record->prev_told ? record->own_prev : 0;
 
-        record->prev = ngx_limiter_settle_sub(known->prev, own);
+        record->prev = ngx_limiter_settle_sub(told->prev, own);
     }
 }

@@ -47,6 +47,12 @@ uint64_t ngx_limiter_settle_untold(const ngx_limiter_record_t *record,
 void ngx_limiter_settle_end(ngx_limiter_state_t *state,
     const ngx_limiter_policy_t *policy, ngx_uint_t hosts);
 
+/* What Redis is known to have, with nothing of this host's own; into "known". */
+
+void ngx_limiter_settle_known(const ngx_limiter_state_t *state,
+    const ngx_limiter_policy_t *policy, ngx_uint_t hosts,
+    ngx_limiter_state_t *known);
+
 /*
  * Counts units that Redis counts too as this host's own, and takes units back,
  * as ngx_limiter_state_back() does.
@@ -60,9 +66,10 @@ void ngx_limiter_settle_back(ngx_limiter_state_t *state,
 
 /*
  * Takes over what Redis says it counts, "from", of which "units" are not in
- * "told" yet.  With "keep" only of those rates under which nothing was let in
- * here, or that have no room for "need" units: the others have known better
- * since Redis went away.
+ * "told" yet.  With "keep" only of those rates that have no room for "need"
+ * units, or under which nothing was let in here and of which Redis counts no
+ * less than it is known to have had: the others have known better since Redis
+ * went away, and one that lost something may answer before it is told of it.
  */
 
 void ngx_limiter_settle_learn(ngx_limiter_state_t *state,
