@@ -26,6 +26,10 @@
 
 static ngx_often ngx_int_t ngx_http_optcache_header_filter(
     ngx_http_request_t *r);
+static ngx_rare ngx_int_t ngx_http_optcache_left(ngx_http_request_t *r);
+static ngx_int_t ngx_http_optcache_heed(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_int_t ngx_http_optcache_forward(ngx_http_request_t *r);
 static ngx_rare ngx_uint_t ngx_http_optcache_hush(ngx_http_request_t *r);
 static ngx_int_t ngx_http_optcache_answered(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
@@ -64,8 +68,6 @@ ngx_http_optcache_filter_init(void)
 static ngx_int_t
 ngx_http_optcache_header_filter(ngx_http_request_t *r)
 {
-    ngx_int_t                 rc;
-    ngx_uint_t                header_only;
     ngx_http_optcache_ctx_t  *ctx;
 
     if (ngx_rarely(r != r->main)) {
@@ -75,16 +77,7 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
     if (ctx == NULL && (r->internal || r->filter_finalize)) {
-        ngx_http_optcache_unlock_left(r);
-        ngx_http_optcache_count_left(r);
-
-        if (ngx_http_optcache_invalidate_left(r) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        if (r->background && ngx_http_optcache_hush(r)) {
-            return NGX_OK;
-        }
+        return ngx_http_optcache_left(r);
     }
 
     if (ctx == NULL || ctx->sent) {
@@ -114,6 +107,47 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
         return ngx_http_optcache_replaced(r, ctx);
     }
 
+    if (ngx_http_optcache_heed(r, ctx) != NGX_OK) {
+        return ngx_http_optcache_failed(ctx);
+    }
+
+    if (ngx_rarely(ctx->background)) {
+        /* nobody is to see it */
+        ctx->silent = 1;
+        ngx_http_optcache_capture_unfiltered(r, ctx);
+        ngx_http_optcache_update_unbuffered(r);
+        return NGX_OK;
+    }
+
+    return ngx_http_optcache_forward(r);
+}
+
+
+/* An error page, or so: what the request that it is for had begun is ended. */
+
+static ngx_int_t
+ngx_http_optcache_left(ngx_http_request_t *r)
+{
+    ngx_http_optcache_unlock_left(r);
+    ngx_http_optcache_count_left(r);
+
+    if (ngx_http_optcache_invalidate_left(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (r->background && ngx_http_optcache_hush(r)) {
+        return NGX_OK;
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+/* A response of upstream that takes the place of nothing. */
+
+static ngx_int_t
+ngx_http_optcache_heed(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
+{
     if (ctx->held) {
         ngx_http_optcache_freshen_head(r, ctx);
     }
@@ -125,26 +159,31 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
         && r->headers_out.status < NGX_HTTP_BAD_REQUEST
         && ngx_http_optcache_invalidate(r, ctx) != NGX_OK)
     {
-        return ngx_http_optcache_failed(ctx);
+        return NGX_ERROR;
     }
 
     if (ngx_http_optcache_capture_header(r, ctx) != NGX_OK
         || ngx_http_optcache_send_status(r, ctx) != NGX_OK)
     {
-        return ngx_http_optcache_failed(ctx);
+        return NGX_ERROR;
     }
 
     if (ctx->lock && ctx->capture == NULL) {
         ngx_http_optcache_unlock_header(r, ctx);
     }
 
-    if (ngx_rarely(ctx->background)) {
-        /* nobody is to see it */
-        ctx->silent = 1;
-        ngx_http_optcache_capture_unfiltered(r, ctx);
-        ngx_http_optcache_update_unbuffered(r);
-        return NGX_OK;
-    }
+    return NGX_OK;
+}
+
+
+/* To the client; what the filters make of it may be stored as well. */
+
+static ngx_int_t
+ngx_http_optcache_forward(ngx_http_request_t *r)
+{
+    ngx_int_t                 rc;
+    ngx_uint_t                header_only;
+    ngx_http_optcache_ctx_t  *ctx;
 
     if (ngx_rarely(r->headers_in.if_range != NULL)) {
         ngx_http_optcache_send_dated_range(r);
@@ -158,21 +197,22 @@ ngx_http_optcache_header_filter(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_optcache_module);
 
-    if (ctx && ctx->capture) {
+    if (ctx == NULL || ctx->capture == NULL) {
+        return rc;
+    }
 
-        if (ngx_rarely(rc == NGX_ERROR || rc > NGX_OK)) {
-            ngx_http_optcache_give_up(ctx, NGX_OPTCACHE_LOCK_FAILED);
-            return rc;
-        }
+    if (ngx_rarely(rc == NGX_ERROR || rc > NGX_OK)) {
+        ngx_http_optcache_give_up(ctx, NGX_OPTCACHE_LOCK_FAILED);
+        return rc;
+    }
 
-        ngx_http_optcache_capture_filtered(r, ctx);
+    ngx_http_optcache_capture_filtered(r, ctx);
 
-        if (ngx_rarely(r->header_only && !header_only) && rc == NGX_OK) {
-            /* a 304 was made of it, but all of it is to be stored */
-            r->header_only = 0;
-            ctx->silent = 1;
-            ngx_http_optcache_capture_unfiltered(r, ctx);
-        }
+    if (ngx_rarely(r->header_only && !header_only) && rc == NGX_OK) {
+        /* a 304 was made of it, but all of it is to be stored */
+        r->header_only = 0;
+        ctx->silent = 1;
+        ngx_http_optcache_capture_unfiltered(r, ctx);
     }
 
     return rc;
