@@ -321,7 +321,9 @@ ngx_http_optcache_search_line(ngx_table_elt_t *h, void *data)
 {
     ngx_http_optcache_search_lines_t *lines = data;
 
-    if (!ngx_http_optcache_response_is(h, "No-Vary-Search")) {
+    if (!ngx_http_optcache_response_is(h, "No-Vary-Search")
+        || lines->len > NGX_HTTP_OPTCACHE_SEARCH_MAX)
+    {
         return;
     }
 
