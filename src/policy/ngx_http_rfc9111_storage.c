@@ -50,11 +50,7 @@ ngx_http_rfc9111_storage(ngx_http_rfc9111_storage_t *s)
         return NGX_HTTP_RFC9111_AUTHORIZATION;
     }
 
-    if (s->shared && s->cookie
-        && ((!s->cc.pub && s->cc.s_maxage == -1)
-            || s->cc.no_cache
-            || (s->lifetime <= 0 && !s->unknown)))
-    {
+    if (s->shared && s->cookie && !ngx_http_rfc9111_storage_for_all(s)) {
         return NGX_HTTP_RFC9111_COOKIE;
     }
 
@@ -79,6 +75,15 @@ ngx_http_rfc9111_storage(ngx_http_rfc9111_storage_t *s)
     }
 
     return NGX_HTTP_RFC9111_STORE;
+}
+
+
+ngx_uint_t
+ngx_http_rfc9111_storage_for_all(ngx_http_rfc9111_storage_t *s)
+{
+    return (s->cc.pub || s->cc.s_maxage != -1)
+           && !s->cc.no_cache
+           && (s->lifetime > 0 || s->unknown);
 }
 
 

@@ -62,5 +62,12 @@ typedef struct {
 ngx_http_rfc9111_storage_e ngx_http_rfc9111_storage(
     ngx_http_rfc9111_storage_t *s);
 
+/*
+ * Whether a response says that it is for all, and has time to be used in, so
+ * that it does not matter to a shared cache who has asked for it.  Pure.
+ */
+
+ngx_uint_t ngx_http_rfc9111_storage_for_all(ngx_http_rfc9111_storage_t *s);
+
 
 #endif /* _NGX_HTTP_RFC9111_STORAGE_H_INCLUDED_ */

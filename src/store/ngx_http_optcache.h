@@ -125,7 +125,7 @@ typedef struct {
     ngx_http_optcache_value_t    key;         /* the defaults */
     ngx_http_optcache_value_t    user;
     ngx_int_t                    until;       /* index of $token_exp, or -1 */
-    ngx_int_t                    token;       /* of $token_digest, or -1 */
+    ngx_int_t                    token;       /* $token_elsewhere, or -1 */
     size_t                       max_size;    /* the largest of all */
     ngx_array_t                  places;      /* ngx_http_place_t, to look at
                                                  when all is read */

@@ -91,7 +91,7 @@ ngx_http_optcache_conf_init_main(ngx_conf_t *cf, void *conf)
     static ngx_str_t  key = ngx_string("$scheme://$host$request_uri");
     static ngx_str_t  user = ngx_string("$http_authorization");
     static ngx_str_t  until = ngx_string("token_exp");
-    static ngx_str_t  token = ngx_string("token_digest");
+    static ngx_str_t  token = ngx_string("token_elsewhere");
 
     if (omcf->prefix.data == NULL) {
         ngx_str_set(&omcf->prefix, "oc:");
@@ -117,7 +117,7 @@ ngx_http_optcache_conf_init_main(ngx_conf_t *cf, void *conf)
 
     omcf->token = -1;
 
-    if (ngx_http_optcache_conf_has_variable(cf, "token_digest")) {
+    if (ngx_http_optcache_conf_has_variable(cf, "token_elsewhere")) {
         omcf->token = ngx_http_get_variable_index(cf, &token);
 
         if (omcf->token == NGX_ERROR) {

@@ -184,15 +184,24 @@ ngx_http_optcache_response_storage(ngx_http_request_t *r,
                         || ngx_http_optcache_response_stale(resp);
     storage.authorization = (r->headers_in.authorization != NULL);
     storage.cookie = resp->shared
-                     && ((ngx_http_optcache_response_unnamed(r, olcf)
-                          && ngx_http_optcache_response_somebody(r))
-                         || ngx_http_optcache_response_nameless(r, olcf));
+                     && ngx_http_optcache_response_unnamed(r, olcf)
+                     && ngx_http_optcache_response_somebody(r);
     storage.set_cookie = (resp->set_cookie
                           && olcf->set_cookie
                              == NGX_HTTP_OPTCACHE_COOKIE_REFUSE);
     storage.vary = resp->vary.any;
 
     reason = ngx_http_rfc9111_storage(&storage);
+
+    /* a token is looked for last, when nothing else would keep it from all */
+
+    if (reason == NGX_HTTP_RFC9111_STORE
+        && storage.shared
+        && !ngx_http_rfc9111_storage_for_all(&storage)
+        && ngx_http_optcache_response_nameless(r, olcf))
+    {
+        reason = NGX_HTTP_RFC9111_COOKIE;
+    }
 
     ngx_log_debug7(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "optcache verdict:%ui status:%ui shared:%d "
@@ -272,6 +281,7 @@ ngx_http_optcache_response_somebody(ngx_http_request_t *r)
 /*
  * Whether there is a token, not in Authorization, and no user by it: where it
  * is may be told to one module only, and a good one may not say whose it is.
+ * "optcache_user" of no variable says that there are none.
  */
 
 static ngx_uint_t
@@ -284,8 +294,7 @@ ngx_http_optcache_response_nameless(ngx_http_request_t *r,
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
     if (omcf->token < 0
-        || (olcf->user && olcf->user->complex.lengths == NULL)
-        || r->headers_in.authorization)
+        || (olcf->user && olcf->user->complex.lengths == NULL))
     {
         return 0;
     }

@@ -30,6 +30,8 @@ static ngx_int_t ngx_http_ratelimit_redis_token_vars_lost(
     ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ratelimit_redis_token_vars_digest(
     ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ratelimit_redis_token_vars_elsewhere(
+    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ratelimit_redis_token_vars_status(
     ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ratelimit_redis_token_vars_said(
@@ -48,6 +50,10 @@ static ngx_http_variable_t  ngx_http_ratelimit_redis_token_vars[] = {
 
     { ngx_string("token_digest"), NULL,
       ngx_http_ratelimit_redis_token_vars_digest,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("token_elsewhere"), NULL,
+      ngx_http_ratelimit_redis_token_vars_elsewhere,
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("token_status"), NULL,
@@ -229,6 +235,42 @@ ngx_http_ratelimit_redis_token_vars_digest(ngx_http_request_t *r,
     }
 
     ngx_http_ratelimit_redis_token_vars_set(v, &token->hex);
+
+    return NGX_OK;
+}
+
+
+/*
+ * What it says may be unknown, and is of one that is malformed to us: a backend
+ * may take that.  It is no secret to a cache that Authorization has one.
+ */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_token_vars_elsewhere(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_token_t                     *token;
+    ngx_http_ratelimit_redis_loc_conf_t  *rlcf;
+
+    static ngx_str_t  one = ngx_string("1");
+
+    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_ratelimit_redis_module);
+
+    if (rlcf->token_source == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    if (ngx_http_ratelimit_redis_token_vars_token(r, &token) != NGX_OK) {
+        return ngx_http_ratelimit_redis_token_vars_failed(r, v);
+    }
+
+    if (token->status == NGX_HTTP_TOKEN_NONE) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_http_ratelimit_redis_token_vars_set(v, &one);
 
     return NGX_OK;
 }
