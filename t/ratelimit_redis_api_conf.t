@@ -35,6 +35,8 @@ my @bad = (
      . 'by a prefix'],
     [server => 'location ~ /a { ratelimit_redis_api; }', 'given by a prefix'],
     [server => 'location @a { ratelimit_redis_api; }', 'given by a prefix'],
+    [server => 'location $arg_a { ratelimit_redis_api; }',
+     'given by a prefix'],
 );
 
 my @good = (

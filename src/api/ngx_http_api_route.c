@@ -214,7 +214,8 @@ ngx_http_api_route_conf(ngx_conf_t *cf, ngx_command_t *cmd,
 #if (NGX_PCRE)
         || clcf->regex
 #endif
-        || clcf->named)
+        || clcf->named
+        || (clcf->name.len && clcf->name.data[0] == '$'))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" in location \"%V\", it must be in one that "

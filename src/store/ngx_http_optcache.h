@@ -181,6 +181,8 @@ typedef struct {
     ngx_str_t                    api_ratelimit; /* of the other API, or empty */
     ngx_str_t                    api_policy;    /* of the page */
     ngx_uint_t                   own;         /* answered by these modules */
+    ngx_str_t                    location;    /* of what a URI does not show,
+                                                 or empty */
     ngx_uint_t                   tries;       /* there is a try_files */
     ngx_uint_t                   adds;        /* ... or an add_after_body */
 } ngx_http_optcache_loc_conf_t;

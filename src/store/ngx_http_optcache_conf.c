@@ -19,6 +19,8 @@ static ngx_int_t ngx_http_optcache_conf_zone_name(ngx_conf_t *cf,
     ngx_str_t *name);
 static ngx_uint_t ngx_http_optcache_conf_own(ngx_conf_t *cf,
     ngx_http_optcache_loc_conf_t *prev);
+static ngx_int_t ngx_http_optcache_conf_location(ngx_conf_t *cf,
+    ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf);
 static char *ngx_http_optcache_conf_merge_zone(ngx_conf_t *cf,
     ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf);
 
@@ -253,6 +255,10 @@ ngx_http_optcache_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     conf->tries = ngx_http_place_tries(cf);
     conf->adds = ngx_http_place_adds(cf);
 
+    if (ngx_http_optcache_conf_location(cf, prev, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     conf->own = ngx_http_optcache_conf_own(cf, prev);
 
     rv = ngx_http_optcache_conf_merge_zone(cf, prev, conf);
@@ -295,6 +301,46 @@ ngx_http_optcache_conf_own(ngx_conf_t *cf, ngx_http_optcache_loc_conf_t *prev)
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     return (clcf->noname && prev->own) || ngx_http_place_own(cf);
+}
+
+
+/*
+ * A named location, and "$name", which is found by the value of a variable
+ * (nginx 1.31.5), may be asked for by the same URI as another one.  An "if"
+ * within has the name, but is not "named".
+ */
+
+static ngx_int_t
+ngx_http_optcache_conf_location(ngx_conf_t *cf,
+    ngx_http_optcache_loc_conf_t *prev, ngx_http_optcache_loc_conf_t *conf)
+{
+    u_char                    *p;
+    ngx_str_t                 *name;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    name = &clcf->name;
+
+    conf->location = prev->location;
+
+    if (clcf->noname
+        || name->len == 0
+        || (name->data[0] != '@' && name->data[0] != '$'))
+    {
+        return NGX_OK;
+    }
+
+    conf->location.len = prev->location.len + name->len;
+    conf->location.data = ngx_pnalloc(cf->pool, conf->location.len);
+
+    if (conf->location.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_text_copy(conf->location.data, &prev->location);
+    (void) ngx_text_copy(p, name);
+
+    return NGX_OK;
 }
 
 

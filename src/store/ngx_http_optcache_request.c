@@ -323,7 +323,8 @@ ngx_http_optcache_request_moved(ngx_http_request_t *r,
 
     return r->internal
            || ngx_rarely(!r->valid_unparsed_uri)
-           || ngx_rarely(olcf->tries);
+           || ngx_rarely(olcf->tries)
+           || ngx_rarely(olcf->location.len);
 }
 
 
@@ -347,35 +348,25 @@ ngx_http_optcache_request_post(ngx_http_request_t *r,
 }
 
 
-/*
- * The URI does not show a named location; that of an "if" within one has its
- * name, but is not "named".
- */
-
 static ngx_int_t
 ngx_http_optcache_request_uri(ngx_http_request_t *r, ngx_str_t *uri)
 {
-    u_char                    *p;
-    ngx_str_t                  name;
-    ngx_http_core_loc_conf_t  *clcf;
+    u_char                        *p;
+    ngx_str_t                     *name;
+    ngx_http_optcache_loc_conf_t  *olcf;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    ngx_str_null(&name);
-
-    if (clcf->name.len && clcf->name.data[0] == '@') {
-        name = clcf->name;
-    }
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_optcache_module);
+    name = &olcf->location;
 
     /* decoded, it may have any byte: its length says where arguments begin */
 
-    uri->data = ngx_pnalloc(r->pool, name.len + 1 + NGX_SIZE_T_LEN + 1
+    uri->data = ngx_pnalloc(r->pool, name->len + 1 + NGX_SIZE_T_LEN + 1
                                      + r->uri.len + r->args.len);
     if (uri->data == NULL) {
         return NGX_ERROR;
     }
 
-    p = ngx_sprintf(uri->data, "%V%Z%uz %V%V", &name, r->uri.len, &r->uri,
+    p = ngx_sprintf(uri->data, "%V%Z%uz %V%V", name, r->uri.len, &r->uri,
                     &r->args);
 
     uri->len = p - uri->data;

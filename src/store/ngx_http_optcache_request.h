@@ -33,8 +33,8 @@ ngx_int_t ngx_http_optcache_request_key(ngx_http_request_t *r,
 
 /*
  * Whether what is asked for may be something else than what the client has
- * sent: the request was rewritten, redirected or tried, or its arguments were
- * set.
+ * sent: the request was rewritten, redirected or tried, its arguments were set,
+ * or its location was found by a variable.
  */
 
 ngx_uint_t ngx_http_optcache_request_moved(ngx_http_request_t *r,
