@@ -36,6 +36,8 @@ static ngx_rare ngx_int_t ngx_http_optcache_fetch_validators(
 static ngx_int_t ngx_http_optcache_fetch_validator(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx, ngx_optcache_field_e id, ngx_str_t *name,
     ngx_str_t *lowcase);
+static ngx_rare ngx_http_request_t *ngx_http_optcache_update_request(
+    ngx_http_request_t *r);
 
 
 /* the conditions of a request; a background update has none of them */
@@ -430,10 +432,8 @@ ngx_http_optcache_fetched(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 ngx_int_t
 ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
-    ngx_uint_t                  count;
-    ngx_http_request_t         *sr;
-    ngx_http_optcache_ctx_t    *update;
-    ngx_http_variable_value_t  *variables;
+    ngx_http_request_t       *sr;
+    ngx_http_optcache_ctx_t  *update;
 
     if (ngx_http_optcache_fetch_past(r)) {
         /* what is stale is updated when it is asked for elsewhere */
@@ -456,35 +456,9 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    /*
-     * What is remembered of this response from now on is not of the one that
-     * upstream gives, nor the other way round.
-     */
-
-    variables = ngx_http_captures_variables(r);
-    if (variables == NULL) {
+    sr = ngx_http_optcache_update_request(r);
+    if (sr == NULL) {
         return NGX_DECLINED;
-    }
-
-    count = r->main->count;
-
-    if (ngx_http_subrequest(r, &r->uri, &r->args, &sr, NULL,
-                            NGX_HTTP_SUBREQUEST_CLONE
-                            |NGX_HTTP_SUBREQUEST_BACKGROUND)
-        != NGX_OK)
-    {
-        /* it may have been counted, and there was no memory to begin it */
-        r->main->count = count;
-
-        return NGX_DECLINED;
-    }
-
-    sr->variables = variables;
-
-    if (r->method == NGX_HTTP_HEAD) {
-        /* what is stored is the answer to a GET */
-        sr->method = NGX_HTTP_GET;
-        sr->method_name = ngx_http_core_get_method;
     }
 
     update->request = sr;
@@ -502,6 +476,60 @@ ngx_http_optcache_update(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     ngx_http_set_ctx(sr, update, ngx_http_optcache_module);
 
     return NGX_OK;
+}
+
+
+/*
+ * What is remembered of this response from now on is not of the one that
+ * upstream gives, nor the other way round.  Captures that are of both nginx
+ * puts memory in place of that has anything in it, up to 1.31.2, when a
+ * regular expression does not match.  NULL when out of memory.
+ */
+
+static ngx_http_request_t *
+ngx_http_optcache_update_request(ngx_http_request_t *r)
+{
+    ngx_int_t                   rc;
+    ngx_uint_t                  count;
+    ngx_http_request_t         *sr;
+    ngx_http_captures_t         captures;
+    ngx_http_variable_value_t  *variables;
+
+    variables = ngx_http_captures_variables(r);
+
+    if (variables == NULL || ngx_http_captures_keep(r, &captures) != NGX_OK) {
+        return NULL;
+    }
+
+    count = r->main->count;
+
+    rc = ngx_http_subrequest(r, &r->uri, &r->args, &sr, NULL,
+                             NGX_HTTP_SUBREQUEST_CLONE
+                             |NGX_HTTP_SUBREQUEST_BACKGROUND);
+
+    ngx_http_captures_back(r, &captures);
+
+    if (rc != NGX_OK) {
+        /* it may have been counted, and there was no memory to begin it */
+        r->main->count = count;
+
+        return NULL;
+    }
+
+    sr->variables = variables;
+
+#if (NGX_PCRE)
+    /* it has the copy */
+    sr->realloc_captures = 0;
+#endif
+
+    if (r->method == NGX_HTTP_HEAD) {
+        /* what is stored is the answer to a GET */
+        sr->method = NGX_HTTP_GET;
+        sr->method_name = ngx_http_core_get_method;
+    }
+
+    return sr;
 }
 
 
