@@ -23,6 +23,7 @@
 
 #include "ngx_http_captures.h"
 #include "ngx_http_compat.h"
+#include "ngx_http_names.h"
 #include "ngx_http_ratelimit_redis.h"
 #include "ngx_token_source.h"
 
@@ -44,12 +45,8 @@ static ngx_int_t ngx_http_ratelimit_redis_token_recollect(
     ngx_http_request_t *r, ngx_http_token_t *token, ngx_uint_t bearer);
 static ngx_uint_t ngx_http_ratelimit_redis_token_ambiguous(
     ngx_http_request_t *r, ngx_str_t *source, ngx_str_t *text);
-static ngx_uint_t ngx_http_ratelimit_redis_token_prefixed(ngx_str_t *name,
-    const char *prefix);
 static ngx_uint_t ngx_http_ratelimit_redis_token_among(ngx_str_t *text,
     u_char ch);
-static ngx_uint_t ngx_http_ratelimit_redis_token_fields(
-    ngx_http_request_t *r, ngx_str_t *name, ngx_uint_t cookies);
 static ngx_int_t ngx_http_ratelimit_redis_token_judge(ngx_http_request_t *r,
     ngx_http_token_t *token, ngx_http_token_jwt_t *judge);
 static ngx_int_t ngx_http_ratelimit_redis_token_failed(
@@ -305,19 +302,24 @@ static ngx_uint_t
 ngx_http_ratelimit_redis_token_ambiguous(ngx_http_request_t *r,
     ngx_str_t *source, ngx_str_t *text)
 {
-    ngx_str_t   name;
-    ngx_uint_t  n, unclear;
+    ngx_str_t         variable, name;
+    ngx_uint_t        n, unclear;
+    ngx_http_names_e  where;
 
-    name = *source;
+    variable.data = source->data + 1;
+    variable.len = source->len - 1;
 
-    if (name.len > 2 && name.data[1] == '{') {
+    if (source->len > 2 && source->data[1] == '{') {
         /* ${name} */
-        name.data++;
-        name.len -= 2;
+        variable.data++;
+        variable.len -= 2;
     }
 
-    if (ngx_http_ratelimit_redis_token_prefixed(&name, "arg_")) {
-        n = ngx_token_source_args(&r->args, &name);
+    where = ngx_http_names_variable(&variable, &name);
+
+    switch (where) {
+
+    case NGX_HTTP_NAMES_ARG:
 
         /* arguments of nginx end at "#", the URI that it passes on does not */
 
@@ -325,42 +327,23 @@ ngx_http_ratelimit_redis_token_ambiguous(ngx_http_request_t *r,
                   || ngx_http_ratelimit_redis_token_among(text, '+')
                   || ngx_http_ratelimit_redis_token_among(&r->unparsed_uri,
                                                           '#');
+        break;
 
-    } else if (ngx_http_ratelimit_redis_token_prefixed(&name, "cookie_")) {
-        n = ngx_http_ratelimit_redis_token_fields(r, &name, 1);
+    case NGX_HTTP_NAMES_COOKIE:
         unclear = ngx_http_ratelimit_redis_token_among(text, ',');
+        break;
 
-    } else if (ngx_http_ratelimit_redis_token_prefixed(&name, "http_")) {
-        n = ngx_http_ratelimit_redis_token_fields(r, &name, 0);
+    case NGX_HTTP_NAMES_FIELD:
         unclear = 0;
+        break;
 
-    } else {
+    default:
         return 0;
     }
+
+    n = ngx_http_names_said(r, where, &name, 0);
 
     return unclear || n > 1 || (n == 1 && text->len == 0);
-}
-
-
-/* Names of variables are written in any case; cuts "$" and the prefix off. */
-
-static ngx_uint_t
-ngx_http_ratelimit_redis_token_prefixed(ngx_str_t *name, const char *prefix)
-{
-    size_t  len;
-
-    len = ngx_strlen(prefix);
-
-    if (name->len <= 1 + len
-        || ngx_strncasecmp(name->data + 1, (u_char *) prefix, len) != 0)
-    {
-        return 0;
-    }
-
-    name->data += 1 + len;
-    name->len -= 1 + len;
-
-    return 1;
 }
 
 
@@ -368,41 +351,6 @@ static ngx_uint_t
 ngx_http_ratelimit_redis_token_among(ngx_str_t *text, u_char ch)
 {
     return ngx_strlchr(text->data, text->data + text->len, ch) != NULL;
-}
-
-
-/*
- * How many cookies have the name, or fields that are not empty: before 1.23
- * nginx takes the first of these.
- */
-
-static ngx_uint_t
-ngx_http_ratelimit_redis_token_fields(ngx_http_request_t *r, ngx_str_t *name,
-    ngx_uint_t cookies)
-{
-    ngx_uint_t        i, n;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    static ngx_str_t  cookie = ngx_string("cookie");
-
-    n = 0;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (!ngx_token_source_field(&h[i].key, cookies ? &cookie : name)) {
-                continue;
-            }
-
-            n += cookies ? ngx_token_source_cookies(&h[i].value, name)
-                         : (h[i].value.len != 0);
-        }
-    }
-
-    return n;
 }
 
 

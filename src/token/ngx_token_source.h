@@ -43,27 +43,6 @@ ngx_uint_t ngx_token_source_b64token(const ngx_str_t *token);
 
 ngx_uint_t ngx_token_source_plain(const ngx_str_t *token);
 
-/*
- * How many arguments of a query, or cookies of a Cookie field, have the name
- * to any reader, and a value that is not empty: names are compared in any case
- * and decoded, %uXXXX, too, and as PHP changes them.  ";" separates arguments,
- * too.  If there are more or fewer cookies when a comma ends one, too, or when
- * a blank or a tab does, they are two.
- */
-
-ngx_uint_t ngx_token_source_args(const ngx_str_t *query,
-    const ngx_str_t *name);
-ngx_uint_t ngx_token_source_cookies(const ngx_str_t *field,
-    const ngx_str_t *name);
-
-/*
- * Whether a field has the name of a variable: in any case, and "_" stands for
- * "-", too, as in $http_name.
- */
-
-ngx_uint_t ngx_token_source_field(const ngx_str_t *field,
-    const ngx_str_t *name);
-
 
 /*
  * Whether there is no other way to write the same token.  One of three parts
