@@ -31,7 +31,7 @@ my @sent = (
     ['theme=x;connect.sid=a; lang=de', 'a'], ['connect.sid=b', 'b'],
     ['connect.sid=a; connect.sid=b', 'a'], ['connect_sid=a', ''],
     ['xconnect.sid=a', ''], ['x=connect.sid=a', ''], ['Connect.Sid=a', ''],
-    ['connect.sid=', ''],
+    ['connect.sid=', ''], ['connect.sid=; connect.sid=a', 'a'],
 );
 
 my $t = Test::Nginx->new()->has(qw/ http_map http_proxy /)->plan(scalar @sent);

@@ -193,7 +193,7 @@ ngx_http_optcache_response_storage(ngx_http_request_t *r,
 
     reason = ngx_http_rfc9111_storage(&storage);
 
-    /* a token is looked for last, when nothing else would keep it from all */
+    /* who that is is asked last, when nothing else would keep it from all */
 
     if (reason == NGX_HTTP_RFC9111_STORE
         && storage.shared
@@ -279,9 +279,10 @@ ngx_http_optcache_response_somebody(ngx_http_request_t *r)
 
 
 /*
- * Whether there is a token, not in Authorization, and no user by it: where it
- * is may be told to one module only, and a good one may not say whose it is.
- * "optcache_user" of no variable says that there are none.
+ * Whether there is what a user is by, and no user: a cookie that another reader
+ * finds, or a token, not in Authorization.  Where that is may be told to one
+ * module only, and a good one may not say whose it is.  "optcache_user" of no
+ * variable says that there are none.
  */
 
 static ngx_uint_t
@@ -293,9 +294,18 @@ ngx_http_optcache_response_nameless(ngx_http_request_t *r,
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
-    if (omcf->token < 0
-        || (olcf->user && olcf->user->complex.lengths == NULL))
-    {
+    if (olcf->user) {
+
+        if (olcf->user->complex.lengths == NULL) {
+            return 0;
+        }
+
+        if (ngx_http_optcache_value_missed(r, olcf->user)) {
+            return 1;
+        }
+    }
+
+    if (omcf->token < 0) {
         return 0;
     }
 

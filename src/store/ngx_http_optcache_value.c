@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_captures.h"
+#include "ngx_http_names.h"
 #include "ngx_http_optcache_value.h"
 #include "ngx_rare.h"
 
@@ -509,4 +510,41 @@ ngx_http_optcache_value_keep(ngx_http_variable_value_t *vv, size_t len,
     vv->no_cacheable = 0;
     vv->not_found = 0;
     vv->data = data;
+}
+
+
+/* By the text, since a part that is known does not have all of its name. */
+
+ngx_uint_t
+ngx_http_optcache_value_missed(ngx_http_request_t *r,
+    ngx_http_optcache_value_t *value)
+{
+    u_char            *p, *last;
+    ngx_str_t         *text, variable, name;
+    ngx_http_names_e   where;
+
+    if (value->complex.lengths == NULL) {
+        return 0;
+    }
+
+    text = &value->complex.value;
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; /* void */ ) {
+
+        if (*p++ != '$') {
+            continue;
+        }
+
+        p = ngx_http_optcache_value_name(p, last, &variable);
+        where = ngx_http_names_variable(&variable, &name);
+
+        if (where != NGX_HTTP_NAMES_NONE
+            && ngx_http_names_said(r, where, &name, 1))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }

@@ -96,5 +96,14 @@ ngx_int_t ngx_http_optcache_value(ngx_http_request_t *r,
 ngx_int_t ngx_http_optcache_value_parts(ngx_http_request_t *r,
     ngx_http_optcache_value_t *value, ngx_str_t *parts, ngx_uint_t *n);
 
+/*
+ * Of a value that has come out empty: whether the request has a cookie, a field
+ * or an argument all the same that another reader may take for one that the
+ * value names.
+ */
+
+ngx_uint_t ngx_http_optcache_value_missed(ngx_http_request_t *r,
+    ngx_http_optcache_value_t *value);
+
 
 #endif /* _NGX_HTTP_OPTCACHE_VALUE_H_INCLUDED_ */
