@@ -274,7 +274,7 @@ ngx_http_optcache_request_key(ngx_http_request_t *r,
     value = olcf->user ? olcf->user : &omcf->user;
     user.source = value->digest;
 
-    if (ngx_http_optcache_value(r, value, &user.value) != NGX_OK
+    if (ngx_http_optcache_value_user(r, value, &user.value) != NGX_OK
         || ngx_http_optcache_value_parts(r, olcf->key ? olcf->key : &omcf->key,
                                          parts, &n)
             != NGX_OK)

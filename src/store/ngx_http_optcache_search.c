@@ -455,7 +455,7 @@ ngx_http_optcache_search_user(ngx_http_request_t *r,
     value = ctx->conf->user ? ctx->conf->user : &omcf->user;
     user->source = value->digest;
 
-    return ngx_http_optcache_value(r, value, &user->value);
+    return ngx_http_optcache_value_user(r, value, &user->value);
 }
 
 

@@ -11,6 +11,7 @@
 #include "ngx_http_captures.h"
 #include "ngx_http_names.h"
 #include "ngx_http_optcache_value.h"
+#include "ngx_http_place.h"
 #include "ngx_rare.h"
 
 
@@ -23,6 +24,7 @@ static ngx_int_t ngx_http_optcache_value_parse(ngx_conf_t *cf,
     ngx_str_t *text, ngx_http_optcache_value_t *value);
 static u_char *ngx_http_optcache_value_name(u_char *p, u_char *last,
     ngx_str_t *name);
+static size_t ngx_http_optcache_value_bare(ngx_str_t *text);
 static void ngx_http_optcache_value_know(ngx_conf_t *cf,
     ngx_http_optcache_value_part_t *part);
 static ngx_uint_t ngx_http_optcache_value_plain(ngx_str_t *name);
@@ -57,6 +59,9 @@ ngx_http_optcache_value_compile(ngx_conf_t *cf, ngx_str_t *text,
     }
 
     ngx_sha256(text, value->digest);
+
+    value->bare = value->complex.lengths ? ngx_http_optcache_value_bare(text)
+                                         : 0;
 
     return ngx_http_optcache_value_parse(cf, text, value);
 }
@@ -149,6 +154,36 @@ ngx_http_optcache_value_name(u_char *p, u_char *last, ngx_str_t *name)
     name->len = p - name->data;
 
     return p;
+}
+
+
+/* How many bytes of it are in no variable. */
+
+static size_t
+ngx_http_optcache_value_bare(ngx_str_t *text)
+{
+    size_t      n;
+    u_char     *p, *last;
+    ngx_str_t   name;
+
+    n = 0;
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; /* void */ ) {
+
+        if (*p != '$') {
+            n++;
+            p++;
+
+        } else if (p[1] >= '1' && p[1] <= '9') {
+            p += 2;
+
+        } else {
+            p = ngx_http_optcache_value_name(p + 1, last, &name);
+        }
+    }
+
+    return n;
 }
 
 
@@ -288,6 +323,22 @@ ngx_http_optcache_value(ngx_http_request_t *r,
     }
 
     return ngx_http_captures_join(r, parts, n, result);
+}
+
+
+ngx_often ngx_int_t
+ngx_http_optcache_value_user(ngx_http_request_t *r,
+    ngx_http_optcache_value_t *value, ngx_str_t *result)
+{
+    if (ngx_http_optcache_value(r, value, result) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (result->len == value->bare) {
+        result->len = 0;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -519,24 +570,15 @@ ngx_uint_t
 ngx_http_optcache_value_missed(ngx_http_request_t *r,
     ngx_http_optcache_value_t *value)
 {
-    u_char            *p, *last;
-    ngx_str_t         *text, variable, name;
-    ngx_http_names_e   where;
+    size_t            pos;
+    ngx_str_t         variable, name;
+    ngx_http_names_e  where;
 
-    if (value->complex.lengths == NULL) {
-        return 0;
-    }
+    pos = 0;
 
-    text = &value->complex.value;
-    last = text->data + text->len;
-
-    for (p = text->data; p < last; /* void */ ) {
-
-        if (*p++ != '$') {
-            continue;
-        }
-
-        p = ngx_http_optcache_value_name(p, last, &variable);
+    while (ngx_http_place_variable(&value->complex.value, &pos, &variable)
+           == NGX_OK)
+    {
         where = ngx_http_names_variable(&variable, &name);
 
         if (where != NGX_HTTP_NAMES_NONE

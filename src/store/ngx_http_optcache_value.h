@@ -52,6 +52,8 @@ typedef struct {
 typedef struct {
     ngx_http_complex_value_t         complex;
     ngx_uint_t                       nparts;   /* 0: only the complex value */
+    size_t                           bare;     /* beside variables; 0 if it has
+                                                  none */
     ngx_http_optcache_value_part_t   parts[NGX_HTTP_OPTCACHE_VALUE_PARTS];
 
     /* of the text */
@@ -89,8 +91,16 @@ ngx_int_t ngx_http_optcache_value(ngx_http_request_t *r,
     ngx_http_optcache_value_t *value, ngx_str_t *result);
 
 /*
- * The same for who is going to join the parts himself: there are at most
- * NGX_HTTP_OPTCACHE_VALUE_PARTS of them.
+ * The same of a user: empty, which is nobody, if it has variables, and none of
+ * them says anything, whatever is between them.
+ */
+
+ngx_int_t ngx_http_optcache_value_user(ngx_http_request_t *r,
+    ngx_http_optcache_value_t *value, ngx_str_t *result);
+
+/*
+ * As ngx_http_optcache_value() for who is going to join the parts himself: there
+ * are at most NGX_HTTP_OPTCACHE_VALUE_PARTS of them.
  */
 
 ngx_int_t ngx_http_optcache_value_parts(ngx_http_request_t *r,
