@@ -25,6 +25,7 @@
 #include "ngx_http_optcache_lease.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_marks.h"
+#include "ngx_http_optcache_nobody.h"
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_purge.h"
 #include "ngx_http_optcache_request.h"
@@ -279,6 +280,10 @@ ngx_http_optcache_start(ngx_http_request_t *r,
     }
 
     ctx->base = ctx->key.identity;
+
+    if (!ctx->key.shared && ngx_http_optcache_nobody_decided(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     ngx_optcache_l1_expect(ctx->zone, &ctx->key.identity, &ctx->absent);
 

@@ -8,11 +8,11 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_http_compat.h"
 #include "ngx_http_optcache.h"
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_head.h"
 #include "ngx_http_optcache_marks.h"
+#include "ngx_http_optcache_nobody.h"
 #include "ngx_http_optcache_public.h"
 #include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_rules.h"
@@ -26,11 +26,6 @@ static void ngx_http_optcache_response_public(ngx_http_request_t *r,
 static ngx_often ngx_int_t ngx_http_optcache_response_storage(
     ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
     ngx_http_optcache_response_t *resp);
-static ngx_uint_t ngx_http_optcache_response_unnamed(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf);
-static ngx_uint_t ngx_http_optcache_response_somebody(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_optcache_response_nameless(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf);
 static void ngx_http_optcache_response_asked(ngx_table_elt_t *h, void *data);
 static ngx_often void ngx_http_optcache_response_lifetime(
     ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx,
@@ -183,9 +178,7 @@ ngx_http_optcache_response_storage(ngx_http_request_t *r,
                          && ctx->body.len == 0)
                         || ngx_http_optcache_response_stale(resp);
     storage.authorization = (r->headers_in.authorization != NULL);
-    storage.cookie = resp->shared
-                     && ngx_http_optcache_response_unnamed(r, olcf)
-                     && ngx_http_optcache_response_somebody(r);
+    storage.cookie = resp->shared && ngx_http_optcache_nobody_unknown(r, olcf);
     storage.set_cookie = (resp->set_cookie
                           && olcf->set_cookie
                              == NGX_HTTP_OPTCACHE_COOKIE_REFUSE);
@@ -198,7 +191,7 @@ ngx_http_optcache_response_storage(ngx_http_request_t *r,
     if (reason == NGX_HTTP_RFC9111_STORE
         && storage.shared
         && !ngx_http_rfc9111_storage_for_all(&storage)
-        && ngx_http_optcache_response_nameless(r, olcf))
+        && ngx_http_optcache_nobody_nameless(r, olcf))
     {
         reason = NGX_HTTP_RFC9111_COOKIE;
     }
@@ -235,83 +228,6 @@ ngx_http_optcache_response_stale(ngx_http_optcache_response_t *resp)
     return resp->explicit_lifetime
            && resp->age - resp->lifetime < window
            && !ngx_http_rfc9111_never_stale(cc, resp->shared);
-}
-
-
-/*
- * Whether a user that is empty may be one for all that.  A part of a page has
- * no access phase, where a variable may be set, and has those that are
- * remembered of the page: nobody there need not be nobody.
- */
-
-static ngx_uint_t
-ngx_http_optcache_response_unnamed(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf)
-{
-    return olcf->user == NULL
-           || (ngx_rarely(r != r->main)
-               && olcf->user->complex.lengths != NULL);
-}
-
-
-/* Whether a client shows who it is in a way that the default user misses. */
-
-static ngx_uint_t
-ngx_http_optcache_response_somebody(ngx_http_request_t *r)
-{
-#if (NGX_HTTP_SSL)
-
-    X509  *cert;
-
-    if (r->connection->ssl) {
-        cert = SSL_get_peer_certificate(r->connection->ssl->connection);
-
-        if (cert) {
-            X509_free(cert);
-            return 1;
-        }
-    }
-
-#endif
-
-    return ngx_http_compat_has_cookie(r);
-}
-
-
-/*
- * Whether there is what a user is by, and no user: a cookie that another reader
- * finds, or a token, not in Authorization.  Where that is may be told to one
- * module only, and a good one may not say whose it is.  "optcache_user" of no
- * variable says that there are none.
- */
-
-static ngx_uint_t
-ngx_http_optcache_response_nameless(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf)
-{
-    ngx_http_variable_value_t      *vv;
-    ngx_http_optcache_main_conf_t  *omcf;
-
-    omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
-
-    if (olcf->user) {
-
-        if (olcf->user->complex.lengths == NULL) {
-            return 0;
-        }
-
-        if (ngx_http_optcache_value_missed(r, olcf->user)) {
-            return 1;
-        }
-    }
-
-    if (omcf->token < 0) {
-        return 0;
-    }
-
-    vv = ngx_http_get_flushed_variable(r, omcf->token);
-
-    return vv == NULL || (!vv->not_found && vv->len != 0);
 }
 
 
