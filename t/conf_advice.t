@@ -151,6 +151,17 @@ my @cases = (
     ['each', '', $zone, 'location /x { auth_basic a; optcache c;'
         . ' optcache_user $remote_user; }'],
 
+    ['a user without a password',
+        qr/"\$remote_user" of "optcache_user" is whoever .* "\/x", where no/,
+        "$zone optcache c; optcache_user \$remote_user;",
+        'location /x { } location /y { }'],
+    ['with it', '', $zone, 'location /x { optcache c;'
+        . ' optcache_user "$remote_user\n$http_authorization"; }'],
+    ['which is meant', '', $zone,
+        'location /x { optcache c; optcache_user ${remote_user}; }'],
+    ['asked for by others', '', "$zone optcache_user \$remote_user;",
+        'location /x { optcache c; auth_request /a; } location /a { }'],
+
     ['a user of no token', qr/"\$token_sub" of "optcache_user" is always empty/,
         "$zone optcache_user \$token_sub;",
         'location /x { optcache c; } location /y { optcache c; }'],
@@ -232,7 +243,7 @@ my @cases = (
 );
 
 my $t = Test::Nginx->new()
-    ->has(qw/ http_auth_basic http_access http_map http_proxy /)
+    ->has(qw/ http_auth_basic http_auth_request http_access http_map http_proxy /)
     ->plan(@cases + 1);
 
 $t->write_file('keys.json', jwks(Test::Nginx::Token->new('HS256')));

@@ -21,6 +21,8 @@ static ngx_uint_t ngx_http_optcache_advice_cut(ngx_conf_t *cf,
     ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
 static ngx_uint_t ngx_http_optcache_advice_nobody(ngx_conf_t *cf,
     ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
+static ngx_uint_t ngx_http_optcache_advice_password(ngx_conf_t *cf,
+    ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
 static ngx_uint_t ngx_http_optcache_advice_target(ngx_conf_t *cf,
     ngx_http_place_t *place, ngx_http_optcache_loc_conf_t *olcf);
 static ngx_uint_t ngx_http_optcache_advice_host(ngx_conf_t *cf,
@@ -43,6 +45,7 @@ static ngx_http_optcache_advice_pt  ngx_http_optcache_advices[] = {
     ngx_http_optcache_advice_user,
     ngx_http_optcache_advice_cut,
     ngx_http_optcache_advice_nobody,
+    ngx_http_optcache_advice_password,
     ngx_http_optcache_advice_target,
     ngx_http_optcache_advice_host,
     ngx_http_optcache_advice_api,
@@ -230,6 +233,60 @@ ngx_http_optcache_advice_nobody(ngx_conf_t *cf, ngx_http_place_t *place,
     }
 
     return 0;
+}
+
+
+/* A name without its password, which is for the upstream to look at. */
+
+static ngx_uint_t
+ngx_http_optcache_advice_password(ngx_conf_t *cf, ngx_http_place_t *place,
+    ngx_http_optcache_loc_conf_t *olcf)
+{
+    size_t      pos;
+    ngx_str_t  *name, variable;
+    ngx_uint_t  found;
+
+    static const char  *password[] = { "http_authorization", NULL };
+    static const char  *user[] = { "remote_user", NULL };
+
+    /* a server as a whole has no name: its locations may ask for it */
+
+    name = ngx_http_place_name(place);
+
+    if (olcf->zone == NULL
+        || olcf->user == NULL
+        || name->len == 0
+        || ngx_http_place_authenticated(cf, place))
+    {
+        return 0;
+    }
+
+    pos = 0;
+    found = 0;
+
+    while (ngx_http_place_variable(&olcf->user->complex.value, &pos, &variable)
+           == NGX_OK)
+    {
+        if (ngx_http_place_listed(&variable, password)) {
+            return 0;
+        }
+
+        /* braces say that it is meant */
+
+        found |= variable.data[-1] == '$'
+                 && ngx_http_place_listed(&variable, user);
+    }
+
+    if (!found) {
+        return 0;
+    }
+
+    ngx_http_line_log(NGX_LOG_WARN, cf, 0, place->line,
+                      "\"$remote_user\" of \"optcache_user\" is whoever a "
+                      "client says to be in location \"%V\", where no password "
+                      "is looked at: expected \"$http_authorization\", or "
+                      "\"auth_basic\"", name);
+    return 1;
 }
 
 
