@@ -20,15 +20,20 @@ static void ngx_http_optcache_nobody_cleanup(void *data);
 
 /*
  * A part of a page has no access phase, where a variable may be set, and has
- * those that are remembered of the page: nobody there need not be nobody.
+ * those that are remembered of the page: nobody there need not be nobody.  An
+ * update in the background has the user of what it is made for.
  */
 
 ngx_uint_t
 ngx_http_optcache_nobody_unknown(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf)
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_loc_conf_t *olcf)
 {
+    ngx_http_request_t  *of;
+
+    of = ctx->background ? r->parent : r;
+
     return (olcf->user == NULL
-            || (ngx_rarely(r != r->main)
+            || (ngx_rarely(of != r->main)
                 && olcf->user->complex.lengths != NULL))
            && ngx_http_optcache_nobody_somebody(r);
 }

@@ -27,7 +27,7 @@
  */
 
 ngx_uint_t ngx_http_optcache_nobody_unknown(ngx_http_request_t *r,
-    ngx_http_optcache_loc_conf_t *olcf);
+    ngx_http_optcache_ctx_t *ctx, ngx_http_optcache_loc_conf_t *olcf);
 
 /*
  * Whether there is what a user is by, and no user: a cookie that another reader

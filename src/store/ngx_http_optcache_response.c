@@ -178,7 +178,8 @@ ngx_http_optcache_response_storage(ngx_http_request_t *r,
                          && ctx->body.len == 0)
                         || ngx_http_optcache_response_stale(resp);
     storage.authorization = (r->headers_in.authorization != NULL);
-    storage.cookie = resp->shared && ngx_http_optcache_nobody_unknown(r, olcf);
+    storage.cookie = resp->shared
+                     && ngx_http_optcache_nobody_unknown(r, ctx, olcf);
     storage.set_cookie = (resp->set_cookie
                           && olcf->set_cookie
                              == NGX_HTTP_OPTCACHE_COOKIE_REFUSE);
