@@ -204,6 +204,7 @@ typedef struct ngx_http_ratelimit_redis_ctx_s {
     ngx_uint_t                            headers;   /* bits */
     unsigned                              refused:1; /* by a limit */
     unsigned                              again:1;   /* the round has asked */
+    unsigned                              delayed:1; /* and has had its turn */
     unsigned                              asked:1;   /* Redis, of the token */
     unsigned                              token_hurried:1; /* no time to ask */
     unsigned                              token_failed:1;  /* no memory */

@@ -25,9 +25,13 @@ static ngx_int_t ngx_http_ratelimit_redis_round_wait(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx);
 static ngx_int_t ngx_http_ratelimit_redis_round_again(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx);
+static ngx_int_t ngx_http_ratelimit_redis_round_turn(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx);
 static void ngx_http_ratelimit_redis_round_answer_handler(void *data);
 static ngx_int_t ngx_http_ratelimit_redis_round_decide(ngx_http_request_t *r,
     ngx_http_ratelimit_redis_ctx_t *ctx);
+static ngx_int_t ngx_http_ratelimit_redis_round_verdict(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body);
 static void ngx_http_ratelimit_redis_round_cleanup(void *data);
 
 
@@ -72,8 +76,17 @@ ngx_http_ratelimit_redis_round(ngx_http_request_t *r,
         return NGX_AGAIN;
 
     case NGX_HTTP_RATELIMIT_REDIS_DELAYING:
-        ctx->state = NGX_HTTP_RATELIMIT_REDIS_IDLE;
-        return NGX_DECLINED;
+        rc = ngx_http_ratelimit_redis_round_turn(r, ctx);
+
+        if (rc == NGX_ERROR) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (rc == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
+
+        break;
 
     default: /* NGX_HTTP_RATELIMIT_REDIS_ANSWERED */
         rc = ngx_http_ratelimit_redis_round_again(r, ctx);
@@ -108,6 +121,7 @@ ngx_http_ratelimit_redis_round_start(ngx_http_request_t *r,
 
     ctx->pending = 0;
     ctx->again = 0;
+    ctx->delayed = 0;
 
     rc = ngx_http_ratelimit_redis_limits_start(r, ctx,
                                ngx_http_ratelimit_redis_round_answer_handler);
@@ -189,6 +203,34 @@ ngx_http_ratelimit_redis_round_again(ngx_http_request_t *r,
 }
 
 
+/*
+ * Its turn may have been long in coming: whether the token was revoked
+ * meanwhile is asked again.
+ */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_round_turn(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    ctx->state = NGX_HTTP_RATELIMIT_REDIS_IDLE;
+    ctx->delayed = 1;
+
+    rc = ngx_http_ratelimit_redis_token_again(ctx,
+                               ngx_http_ratelimit_redis_round_answer_handler);
+
+    if (rc != NGX_AGAIN) {
+        return rc;
+    }
+
+    ctx->again = 1;
+    ctx->pending = 1;
+
+    return ngx_http_ratelimit_redis_round_wait(r, ctx);
+}
+
+
 static void
 ngx_http_ratelimit_redis_round_answer_handler(void *data)
 {
@@ -234,15 +276,11 @@ ngx_http_ratelimit_redis_round_decide(ngx_http_request_t *r,
     ngx_int_t  rc;
     ngx_str_t  body;
 
-    rc = ngx_http_ratelimit_redis_limits_verdict(r, ctx, &body);
-
-    if (rc == NGX_DECLINED && ctx->stage == NGX_HTTP_RATELIMIT_REDIS_ACCESS) {
-        rc = ngx_http_ratelimit_redis_token_verdict(r, ctx, &body);
-    }
+    rc = ngx_http_ratelimit_redis_round_verdict(r, ctx, &body);
 
     if (rc == NGX_DECLINED) {
 
-        if (ctx->check.nitems == 0 || ctx->delay == 0) {
+        if (ctx->delayed || ctx->check.nitems == 0 || ctx->delay == 0) {
             return NGX_DECLINED;
         }
 
@@ -261,6 +299,30 @@ ngx_http_ratelimit_redis_round_decide(ngx_http_request_t *r,
     ngx_http_finalize_request(r, ngx_http_api_problem_send(r, rc, &body));
 
     return NGX_DONE;
+}
+
+
+/* The limits have counted who waits for its turn, and do so once. */
+
+static ngx_int_t
+ngx_http_ratelimit_redis_round_verdict(ngx_http_request_t *r,
+    ngx_http_ratelimit_redis_ctx_t *ctx, ngx_str_t *body)
+{
+    ngx_int_t  rc;
+
+    if (ctx->delayed) {
+        return ngx_http_ratelimit_redis_token_changed(ctx)
+               ? ngx_http_ratelimit_redis_token_verdict(r, ctx, body)
+               : NGX_DECLINED;
+    }
+
+    rc = ngx_http_ratelimit_redis_limits_verdict(r, ctx, body);
+
+    if (rc == NGX_DECLINED && ctx->stage == NGX_HTTP_RATELIMIT_REDIS_ACCESS) {
+        rc = ngx_http_ratelimit_redis_token_verdict(r, ctx, body);
+    }
+
+    return rc;
 }
 
 

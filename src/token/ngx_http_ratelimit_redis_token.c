@@ -151,6 +151,14 @@ ngx_http_ratelimit_redis_token_again(ngx_http_ratelimit_redis_ctx_t *ctx,
 }
 
 
+ngx_uint_t
+ngx_http_ratelimit_redis_token_changed(ngx_http_ratelimit_redis_ctx_t *ctx)
+{
+    return ctx->revocation
+           && ngx_http_ratelimit_redis_token_outcome(ctx) != ctx->token_status;
+}
+
+
 /* A question or a revocation, with the keys of the token; NULL: no memory. */
 
 static ngx_token_revocation_t *

@@ -125,7 +125,8 @@ ngx_int_t ngx_http_ratelimit_redis_token_keys(ngx_http_request_t *r,
 
 /*
  * _token.c: the token of a round, as limits, and whether it has been revoked
- * since that was asked; token_revoke's content
+ * since that was asked: _changed() is 1 if the verdict is another one
+ * now; token_revoke's content
  */
 
 ngx_int_t ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
@@ -134,6 +135,8 @@ ngx_int_t ngx_http_ratelimit_redis_token_start(ngx_http_request_t *r,
 ngx_int_t ngx_http_ratelimit_redis_token_again(
     struct ngx_http_ratelimit_redis_ctx_s *ctx,
     ngx_token_revocation_pt handler);
+ngx_uint_t ngx_http_ratelimit_redis_token_changed(
+    struct ngx_http_ratelimit_redis_ctx_s *ctx);
 ngx_int_t ngx_http_ratelimit_redis_token_verdict(ngx_http_request_t *r,
     struct ngx_http_ratelimit_redis_ctx_s *ctx, ngx_str_t *body);
 
