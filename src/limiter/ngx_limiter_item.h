@@ -90,6 +90,8 @@ typedef struct ngx_limiter_item_s {
     uint16_t                  life;      /* of the entry when "carry" was taken
                                             out of it, or "take" reserved */
     uint16_t                  era;       /* the same */
+    uint32_t                  forgets;   /* ngx_limiter_local_forgets() when it
+                                            was asked */
     ngx_limiter_on_error_e    on_error;
 
     /* the answer */

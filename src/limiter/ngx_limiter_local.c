@@ -451,6 +451,8 @@ ngx_limiter_local_write_sliding(u_char *p, const ngx_limiter_record_t *record)
 void
 ngx_limiter_local_forget(ngx_limiter_zone_t *zone, ngx_str_t *key)
 {
+    zone->table->forgets++;
+
     ngx_limiter_table_remove(zone->table, key);
 }
 
@@ -458,6 +460,8 @@ ngx_limiter_local_forget(ngx_limiter_zone_t *zone, ngx_str_t *key)
 void
 ngx_limiter_local_forget_all(ngx_limiter_zone_t *zone)
 {
+    zone->table->forgets++;
+
     (void) ngx_limiter_table_carve(zone->table, zone->table->payload);
 }
 

@@ -150,10 +150,15 @@ void ngx_limiter_local_unpack(ngx_limiter_zone_t *zone, void *payload,
 #define ngx_limiter_local_life(zone)                                          \
     ((zone)->life ? (uint16_t) (*(zone)->life & 0xf) : 0)
 
-/* Forgets one subject; forgets all. */
+/*
+ * Forgets one subject; forgets all.  The number is another one afterwards: what
+ * was asked before must not be learned any more.
+ */
 
 void ngx_limiter_local_forget(ngx_limiter_zone_t *zone, ngx_str_t *key);
 void ngx_limiter_local_forget_all(ngx_limiter_zone_t *zone);
+
+#define ngx_limiter_local_forgets(zone)  ((zone)->table->forgets)
 
 #define ngx_limiter_local_lock(zone)                                          \
     ngx_shmtx_lock(&(zone)->shpool->mutex)

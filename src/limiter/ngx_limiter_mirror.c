@@ -62,6 +62,8 @@ ngx_limiter_mirror_look(ngx_limiter_item_t *item, ngx_limiter_look_t *look,
 
     ngx_limiter_local_lock(zone);
 
+    item->forgets = ngx_limiter_local_forgets(zone);
+
     known = (ngx_limiter_local_load(zone, &item->subject.key, item->policy,
                                     &entry, item->now)
              == NGX_OK);
@@ -377,8 +379,9 @@ ngx_limiter_mirror_learn(ngx_limiter_item_t *item, uint16_t era, uint64_t sent)
 
     late = (int32_t) ((uint32_t) item->told - entry.told);
 
-    if (rc != NGX_OK || late >= 0 || late <= -NGX_LIMITER_MIRROR_LATE) {
-
+    if (item->forgets == ngx_limiter_local_forgets(zone)
+        && (rc != NGX_OK || late >= 0 || late <= -NGX_LIMITER_MIRROR_LATE))
+    {
         entry.told = (uint32_t) item->told;
         ngx_limiter_mirror_hear(item, &entry);
     }

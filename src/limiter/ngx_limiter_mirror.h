@@ -59,7 +59,8 @@ void ngx_limiter_mirror_unspend(ngx_limiter_item_t *item);
 
 /*
  * Remembers the answer to a question that was sent in "era" and at "sent":
- * the item's state, and as a lease what was granted beyond what it took.
+ * the item's state, unless a subject was forgotten by command meanwhile, and as
+ * a lease what was granted beyond what it took.
  */
 
 void ngx_limiter_mirror_learn(ngx_limiter_item_t *item, uint16_t era,

@@ -79,6 +79,8 @@ typedef struct {
     uint64_t                  evicted;
 
     uint32_t                  format;    /* of the payload, its user's own */
+    uint32_t                  forgets;   /* times that something was forgotten
+                                            by command, its user's own */
 
     uint64_t                  cycles;    /* configurations that named it */
     uint64_t                  cycle;     /* the last one that has a worker */

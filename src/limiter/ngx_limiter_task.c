@@ -82,6 +82,7 @@ ngx_limiter_task_create(ngx_limiter_redis_t *redis, ngx_limiter_item_t *item,
     copy->kept = item->kept;
     copy->at = item->at;
     copy->since = item->since;
+    copy->forgets = ngx_limiter_local_forgets(item->zone);
     copy->settling = ngx_limiter_fleet_settling(redis->fleet, copy->now);
 
     task->policy = *item->policy;
