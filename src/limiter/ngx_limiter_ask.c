@@ -39,6 +39,20 @@ ngx_limiter_ask_abandon(ngx_limiter_ask_t *ask)
 }
 
 
+void
+ngx_limiter_ask_move(ngx_limiter_ask_t *ask, ngx_limiter_ask_t *to)
+{
+    to->command = ask->command;
+    to->script = ask->script;
+    to->sent = ask->sent;
+    to->eval = ask->eval;
+
+    ask->command = NULL;
+
+    ngx_redis_command_hand(to->command, ngx_limiter_ask_reply_handler, to);
+}
+
+
 static ngx_int_t
 ngx_limiter_ask_send(ngx_limiter_ask_t *ask, ngx_uint_t eval)
 {

@@ -83,5 +83,12 @@ ngx_int_t ngx_limiter_ask(ngx_limiter_ask_t *ask);
 
 void ngx_limiter_ask_abandon(ngx_limiter_ask_t *ask);
 
+/*
+ * Another one, of the same items, waits for the answer of one that is under
+ * way: what its caller sets is to be set.
+ */
+
+void ngx_limiter_ask_move(ngx_limiter_ask_t *ask, ngx_limiter_ask_t *to);
+
 
 #endif /* _NGX_LIMITER_ASK_H_INCLUDED_ */

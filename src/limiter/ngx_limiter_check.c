@@ -122,7 +122,10 @@ ngx_limiter_check_alone(ngx_limiter_check_t *check)
 }
 
 
-/* What was to be told may not have been understood: it is told once more. */
+/*
+ * What Redis is told by the way it has understood only when it answers: that is
+ * waited for then.  If nobody can, it is told once more.
+ */
 
 void
 ngx_limiter_check_abandon(ngx_limiter_check_t *check)
@@ -132,6 +135,11 @@ ngx_limiter_check_abandon(ngx_limiter_check_t *check)
 
     for (i = 0; i < check->ngroups; i++) {
         ask = &check->groups[i].ask;
+
+        if (ask->command && ngx_limiter_task_adopt(ask, check->era) == NGX_OK)
+        {
+            continue;
+        }
 
         ngx_limiter_ask_abandon(ask);
 

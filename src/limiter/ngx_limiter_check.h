@@ -91,8 +91,8 @@ ngx_int_t ngx_limiter_check_start(ngx_limiter_check_t *check);
 
 /*
  * Nobody waits for the answer any more: the handler is not called.  What has
- * been counted stays counted; what Redis was to be told by the way, it is told
- * by the next question, again if need be.
+ * been counted stays counted; what Redis was to be told by the way is put back if
+ * it does not answer.
  */
 
 void ngx_limiter_check_abandon(ngx_limiter_check_t *check);

@@ -23,6 +23,16 @@ typedef struct {
 } ngx_limiter_task_t;
 
 
+/* a question whose request is gone */
+
+typedef struct {
+    ngx_pool_t               *pool;      /* it is in it */
+    uint16_t                  era;
+    ngx_limiter_ask_t         ask;
+    ngx_limiter_item_t       *items[NGX_LIMITER_MAX_ZONES];
+} ngx_limiter_orphan_t;
+
+
 static ngx_limiter_task_t *ngx_limiter_task_create(ngx_limiter_redis_t *redis,
     ngx_limiter_item_t *item, ngx_limiter_task_e kind);
 static ngx_uint_t ngx_limiter_task_kept(ngx_limiter_redis_t *redis,
@@ -30,6 +40,11 @@ static ngx_uint_t ngx_limiter_task_kept(ngx_limiter_redis_t *redis,
 static void ngx_limiter_task_handler(ngx_limiter_ask_t *ask, ngx_int_t rc);
 static void ngx_limiter_task_failed(ngx_limiter_item_t *item,
     ngx_limiter_task_e kind);
+static ngx_limiter_orphan_t *ngx_limiter_task_orphan(ngx_limiter_ask_t *ask);
+static ngx_limiter_item_t *ngx_limiter_task_copy(ngx_limiter_item_t *item,
+    ngx_pool_t *pool);
+static void ngx_limiter_task_adopted_handler(ngx_limiter_ask_t *ask,
+    ngx_int_t rc);
 
 
 void
@@ -173,4 +188,152 @@ ngx_limiter_task_failed(ngx_limiter_item_t *item, ngx_limiter_task_e kind)
     default: /* NGX_LIMITER_TASK_REFUND, NGX_LIMITER_TASK_LEASE */
         break;
     }
+}
+
+
+ngx_int_t
+ngx_limiter_task_adopt(ngx_limiter_ask_t *ask, uint16_t era)
+{
+    ngx_uint_t             i, tells;
+    ngx_limiter_orphan_t  *orphan;
+
+    tells = 0;
+
+    for (i = 0; i < ask->nitems; i++) {
+        tells |= (ask->items[i]->carry || ask->items[i]->reserved);
+    }
+
+    if (!tells) {
+        return NGX_DECLINED;
+    }
+
+    orphan = ngx_limiter_task_orphan(ask);
+    if (orphan == NULL) {
+        return NGX_ERROR;
+    }
+
+    orphan->era = era;
+
+    for (i = 0; i < ask->nitems; i++) {
+        ask->items[i]->carry = NULL;
+        ask->items[i]->reserved = 0;
+    }
+
+    ngx_limiter_ask_move(ask, &orphan->ask);
+
+    return NGX_OK;
+}
+
+
+static ngx_limiter_orphan_t *
+ngx_limiter_task_orphan(ngx_limiter_ask_t *ask)
+{
+    ngx_pool_t            *pool;
+    ngx_uint_t             i;
+    ngx_limiter_orphan_t  *orphan;
+
+    pool = ngx_create_pool(sizeof(ngx_limiter_orphan_t)
+                           + ask->nitems * sizeof(ngx_limiter_item_t) + 1024,
+                           ask->redis->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    orphan = ngx_pcalloc(pool, sizeof(ngx_limiter_orphan_t));
+    if (orphan == NULL) {
+        goto failed;
+    }
+
+    for (i = 0; i < ask->nitems; i++) {
+        orphan->items[i] = ngx_limiter_task_copy(ask->items[i], pool);
+
+        if (orphan->items[i] == NULL) {
+            goto failed;
+        }
+    }
+
+    orphan->pool = pool;
+
+    orphan->ask.redis = ask->redis;
+    orphan->ask.items = orphan->items;
+    orphan->ask.nitems = ask->nitems;
+    orphan->ask.pool = pool;
+    orphan->ask.log = ask->redis->log;
+    orphan->ask.handler = ngx_limiter_task_adopted_handler;
+    orphan->ask.data = orphan;
+
+    return orphan;
+
+failed:
+
+    ngx_destroy_pool(pool);
+
+    return NULL;
+}
+
+
+/* with all that it points to; NULL when out of memory */
+
+static ngx_limiter_item_t *
+ngx_limiter_task_copy(ngx_limiter_item_t *item, ngx_pool_t *pool)
+{
+    ngx_limiter_item_t  *copy;
+
+    copy = ngx_palloc(pool, sizeof(ngx_limiter_item_t));
+    if (copy == NULL) {
+        return NULL;
+    }
+
+    *copy = *item;
+
+    copy->next = NULL;
+    copy->policy = ngx_palloc(pool, sizeof(ngx_limiter_policy_t));
+
+    if (copy->policy == NULL
+        || ngx_limiter_subject_from_key(&copy->subject, &item->subject.key,
+                                        pool)
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    *copy->policy = *item->policy;
+
+    if (item->carry == NULL) {
+        return copy;
+    }
+
+    copy->carry = ngx_palloc(pool, item->policy->nrates
+                                   * sizeof(ngx_limiter_carry_t));
+    if (copy->carry == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(copy->carry, item->carry,
+               item->policy->nrates * sizeof(ngx_limiter_carry_t));
+
+    return copy;
+}
+
+
+static void
+ngx_limiter_task_adopted_handler(ngx_limiter_ask_t *ask, ngx_int_t rc)
+{
+    ngx_limiter_orphan_t *orphan = ask->data;
+
+    ngx_uint_t           i;
+    ngx_limiter_item_t  *item;
+
+    for (i = 0; i < ask->nitems; i++) {
+        item = ask->items[i];
+
+        if (rc == NGX_ERROR) {
+            ngx_limiter_carry_restore(item);
+
+        } else if (!item->peek) {
+            ngx_limiter_mirror_learn(item, orphan->era, ask->sent);
+        }
+    }
+
+    ngx_destroy_pool(orphan->pool);
 }

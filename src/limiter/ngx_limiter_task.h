@@ -41,5 +41,15 @@ typedef enum {
 void ngx_limiter_task(ngx_limiter_redis_t *redis, ngx_limiter_item_t *item,
     ngx_limiter_task_e kind);
 
+/*
+ * Waits for the answer to a question that is under way, of which Redis is told
+ * something by the way, in place of a request that is gone; what it says is
+ * learned as of "era", what it was told is put back if it does not answer.  The
+ * items are copied.  NGX_DECLINED if it is told nothing, NGX_ERROR when out of
+ * memory: the question is as it was then.
+ */
+
+ngx_int_t ngx_limiter_task_adopt(ngx_limiter_ask_t *ask, uint16_t era);
+
 
 #endif /* _NGX_LIMITER_TASK_H_INCLUDED_ */

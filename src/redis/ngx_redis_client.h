@@ -162,6 +162,11 @@ ngx_redis_command_t *ngx_redis_client_read_large(ngx_redis_client_t *client,
 
 void ngx_redis_command_abandon(ngx_redis_command_t *cmd);
 
+/* The caller is going away, and somebody else waits: another handler. */
+
+void ngx_redis_command_hand(ngx_redis_command_t *cmd,
+    ngx_redis_reply_pt handler, void *data);
+
 /*
  * 1 if it was not answered by the server that it was sent to first, but by
  * another of a cluster, or at a later time.  To be asked from its handler.

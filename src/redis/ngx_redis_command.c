@@ -190,6 +190,15 @@ ngx_redis_command_abandon(ngx_redis_command_t *cmd)
 
 
 void
+ngx_redis_command_hand(ngx_redis_command_t *cmd, ngx_redis_reply_pt handler,
+    void *data)
+{
+    cmd->handler = handler;
+    cmd->data = data;
+}
+
+
+void
 ngx_redis_command_move(ngx_redis_command_t *cmd, ngx_redis_commands_t *all,
     ngx_queue_t *queue)
 {
