@@ -40,6 +40,8 @@ static ngx_uint_t ngx_token_revocation_refuses(
     ngx_token_revocation_t *revocation, ngx_uint_t i, uint64_t value);
 static ngx_int_t ngx_token_revocation_question(
     ngx_token_revocation_t *revocation, ngx_uint_t i, const u_char *digest);
+static void ngx_token_revocation_left_handler(void *data,
+    ngx_redis_result_e result, redisReply *reply);
 static void ngx_token_revocation_reply_handler(void *data,
     ngx_redis_result_e result, redisReply *reply);
 static void ngx_token_revocation_refused(ngx_token_revocation_t *revocation,
@@ -201,16 +203,37 @@ ngx_token_revocation_answers(const ngx_token_revocation_t *revocation,
 void
 ngx_token_revocation_abandon(ngx_token_revocation_t *revocation)
 {
-    ngx_uint_t  i;
+    ngx_uint_t            i;
+    ngx_redis_command_t  *command;
 
     for (i = 0; i < revocation->nquestions; i++) {
-        if (revocation->questions[i].command) {
-            ngx_redis_command_abandon(revocation->questions[i].command);
-            revocation->questions[i].command = NULL;
+        command = revocation->questions[i].command;
+
+        if (command == NULL) {
+            continue;
+        }
+
+        revocation->questions[i].command = NULL;
+
+        if (revocation->revoke) {
+            ngx_redis_command_hand(command, ngx_token_revocation_left_handler,
+                                   NULL);
+        } else {
+            ngx_redis_command_abandon(command);
         }
     }
 
     revocation->pending = 0;
+}
+
+
+/* Who revokes may leave, Redis takes it all the same: nobody is to be told. */
+
+static void
+ngx_token_revocation_left_handler(void *data, ngx_redis_result_e result,
+    redisReply *reply)
+{
+    /* void */
 }
 
 

@@ -160,7 +160,10 @@ ngx_int_t ngx_token_revocation_revoke(ngx_token_revocation_t *revocation);
 ngx_uint_t ngx_token_revocation_before(ngx_token_revocation_t *revocation,
     const u_char *digest);
 
-/* Nobody waits for the answer any more: the handler is not called. */
+/*
+ * Nobody waits for the answer any more: the handler is not called.  What is to
+ * be revoked is, though.
+ */
 
 void ngx_token_revocation_abandon(ngx_token_revocation_t *revocation);
 
