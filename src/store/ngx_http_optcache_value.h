@@ -52,8 +52,8 @@ typedef struct {
 typedef struct {
     ngx_http_complex_value_t         complex;
     ngx_uint_t                       nparts;   /* 0: only the complex value */
-    size_t                           bare;     /* beside variables; 0 if it has
-                                                  none */
+    size_t                           bare;     /* bytes beside variables;
+                                                  0: it has none */
     ngx_http_optcache_value_part_t   parts[NGX_HTTP_OPTCACHE_VALUE_PARTS];
 
     /* of the text */
@@ -99,8 +99,8 @@ ngx_int_t ngx_http_optcache_value_user(ngx_http_request_t *r,
     ngx_http_optcache_value_t *value, ngx_str_t *result);
 
 /*
- * As ngx_http_optcache_value() for who is going to join the parts himself: there
- * are at most NGX_HTTP_OPTCACHE_VALUE_PARTS of them.
+ * As ngx_http_optcache_value(), for who is going to join the parts himself:
+ * there are at most NGX_HTTP_OPTCACHE_VALUE_PARTS of them.
  */
 
 ngx_int_t ngx_http_optcache_value_parts(ngx_http_request_t *r,
