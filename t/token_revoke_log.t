@@ -61,7 +61,9 @@ sub many {
     my $began = time();
     my @r = map { http_post($uri, headers => ["Authorization: Bearer t$_"]) }
                 1 .. 50;
-    my $seconds = time() - $began + 1;
+
+    # time() may lag behind nginx by some milliseconds
+    my $seconds = time() - $began + 2;
 
     is(join(' ', map { status($_) } @r), join(' ', ($status) x 50),
         "$uri: $status");
