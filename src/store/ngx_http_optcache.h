@@ -376,6 +376,11 @@ ngx_int_t ngx_http_optcache_lookup_l2(ngx_http_request_t *r,
 void ngx_http_optcache_remove(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
+/* Removes this entry, one of several for the key maybe, from both levels. */
+
+void ngx_http_optcache_remove_entry(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e);
+
 /*
  * Stores an entry of ctx->zone in both levels, if there is any use for it, and
  * it was not invalidated since its moment.

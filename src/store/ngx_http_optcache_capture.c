@@ -12,6 +12,7 @@
 #include "ngx_http_optcache_compress.h"
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_lock.h"
+#include "ngx_http_optcache_stale.h"
 #include "ngx_http_optcache_whole.h"
 #include "ngx_rare.h"
 
@@ -149,6 +150,11 @@ ngx_http_optcache_capture_body(ngx_http_request_t *r,
         if (rc != NGX_OK) {
             ctx->refusal = ngx_http_optcache_capture_refused(rc);
             ngx_http_optcache_count_refused(ctx);
+
+            if (ngx_rarely(ctx->background)) {
+                ngx_http_optcache_stale_overtaken(r, ctx);
+            }
+
             ngx_http_optcache_capture_drop(ctx);
             return;
         }

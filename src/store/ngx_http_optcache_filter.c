@@ -168,8 +168,15 @@ ngx_http_optcache_heed(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (ctx->lock && ctx->capture == NULL) {
-        ngx_http_optcache_unlock_header(r, ctx);
+    if (ctx->capture == NULL) {
+
+        if (ngx_rarely(ctx->background)) {
+            ngx_http_optcache_stale_overtaken(r, ctx);
+        }
+
+        if (ctx->lock) {
+            ngx_http_optcache_unlock_header(r, ctx);
+        }
     }
 
     return NGX_OK;

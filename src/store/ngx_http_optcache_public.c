@@ -21,7 +21,6 @@ static ngx_often ngx_uint_t ngx_http_optcache_public_wanted(
     ngx_http_optcache_ctx_t *ctx);
 static ngx_rare ngx_int_t ngx_http_optcache_public_switch(
     ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx);
-static ngx_uint_t ngx_http_optcache_public_entry(ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_http_optcache_public_targeted(ngx_optcache_entry_t *e,
     ngx_http_rfc9111_control_t *cc);
 static ngx_uint_t ngx_http_optcache_public_said(
@@ -198,7 +197,7 @@ ngx_http_optcache_public_switch(ngx_http_request_t *r,
  * them to log in.  So the stored response has to say itself that it is public.
  */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_optcache_public_entry(ngx_optcache_entry_t *e)
 {
     u_char                      *p, *last;

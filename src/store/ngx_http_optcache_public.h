@@ -43,6 +43,13 @@ ngx_int_t ngx_http_optcache_public_again(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
 
 /*
+ * Whether a stored response says that it is for everyone: "public" or s-maxage,
+ * without a cookie, and not by credentials.
+ */
+
+ngx_uint_t ngx_http_optcache_public_entry(ngx_optcache_entry_t *e);
+
+/*
  * Whether the response to a request with a user is to be stored for everyone:
  * it says "public" or s-maxage (RFC 9111, 3.5) where it is seen in what is
  * stored, sets no cookie and does not vary on credentials (resp->personal).  To

@@ -8,15 +8,23 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_fetch.h"
 #include "ngx_http_optcache_lock.h"
 #include "ngx_http_optcache_marks.h"
+#include "ngx_http_optcache_nobody.h"
+#include "ngx_http_optcache_public.h"
+#include "ngx_http_optcache_response.h"
 #include "ngx_http_optcache_stale.h"
 #include "ngx_rare.h"
 
 
 static ngx_uint_t ngx_http_optcache_stale_within(ngx_http_optcache_ctx_t *ctx,
     int64_t window);
+static ngx_uint_t ngx_http_optcache_stale_final(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+static ngx_uint_t ngx_http_optcache_stale_common(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_stale_mask(ngx_http_request_t *r,
     ngx_uint_t status);
 static void ngx_http_optcache_stale_cleanup(void *data);
@@ -26,6 +34,8 @@ ngx_uint_t
 ngx_http_optcache_stale_updating(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
+    int64_t  window;
+
     ngx_http_optcache_marks_forget(r, ctx);
 
     if (ngx_mostly(!ctx->held) || ctx->refused) {
@@ -46,10 +56,104 @@ ngx_http_optcache_stale_updating(ngx_http_request_t *r,
 
     /* who says max-age=0 wants to be asked, and would never be waited for */
 
-    return (ctx->conf->use_stale & NGX_HTTP_UPSTREAM_FT_UPDATING)
-           && ctx->entry.lifetime > 0
-           && ngx_http_optcache_stale_within(ctx,
-                                             NGX_HTTP_OPTCACHE_STALE_MAX);
+    if (!(ctx->conf->use_stale & NGX_HTTP_UPSTREAM_FT_UPDATING)
+        || ctx->entry.lifetime == 0)
+    {
+        return 0;
+    }
+
+    window = NGX_HTTP_OPTCACHE_STALE_MAX;
+
+    if (ctx->entry.lifetime < window
+        && !ngx_http_optcache_stale_common(r, ctx))
+    {
+        /* to update it on his behalf may never change it */
+        window = ctx->entry.lifetime;
+    }
+
+    return ngx_http_optcache_stale_within(ctx, window);
+}
+
+
+void
+ngx_http_optcache_stale_overtaken(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    if (ctx->held
+        && ngx_http_optcache_stale_final(r, ctx)
+        && ngx_http_optcache_stale_common(r, ctx))
+    {
+        ngx_http_optcache_remove_entry(r, ctx, &ctx->entry);
+    }
+}
+
+
+/* Whether it is for what upstream has said that it is not stored. */
+
+static ngx_uint_t
+ngx_http_optcache_stale_final(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_uint_t  status;
+
+    status = r->headers_out.status;
+
+    switch (ctx->refusal) {
+
+    case NGX_HTTP_OPTCACHE_REFUSED_NO_STORE:
+
+        if (ngx_http_optcache_response_no_store(r, ctx)) {
+            /* said by the client */
+            return 0;
+        }
+
+        break;
+
+    case NGX_HTTP_OPTCACHE_REFUSED_NO_CACHE:
+    case NGX_HTTP_OPTCACHE_REFUSED_PRIVATE:
+    case NGX_HTTP_OPTCACHE_REFUSED_SET_COOKIE:
+    case NGX_HTTP_OPTCACHE_REFUSED_VARY:
+    case NGX_HTTP_OPTCACHE_REFUSED_FRESHNESS:
+    case NGX_HTTP_OPTCACHE_REFUSED_SIZE:
+        break;
+
+    case NGX_HTTP_OPTCACHE_REFUSED_ERROR:
+
+        status = ngx_http_optcache_stale_status(r);
+
+        if (status != NGX_HTTP_UNAUTHORIZED
+            && status != NGX_HTTP_FORBIDDEN
+            && status != NGX_HTTP_NOT_FOUND
+            && status != 410)
+        {
+            return 0;
+        }
+
+        break;
+
+    default:
+        return 0;
+    }
+
+    return status < NGX_HTTP_INTERNAL_SERVER_ERROR
+           && !ngx_http_optcache_stale_error(r, ctx, status);
+}
+
+
+/*
+ * Whether what this request is answered is an answer to all who share what is
+ * held: it is in his own partition, is for everyone, or he is nobody.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_stale_common(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx)
+{
+    return !ctx->key.shared
+           || (r->headers_in.authorization == NULL
+               && !ngx_http_optcache_nobody_unknown(r, ctx, ctx->conf)
+               && !ngx_http_optcache_nobody_nameless(r, ctx->conf))
+           || ngx_http_optcache_public_entry(&ctx->entry);
 }
 
 
@@ -206,9 +310,15 @@ ngx_http_optcache_stale_kept(ngx_http_request_t *r)
             return NULL;
         }
 
-        return (ctx->background
-                || ngx_http_optcache_stale_error(r, ctx,
-                                         ngx_http_optcache_stale_status(r)))
+        if (ctx->background) {
+            ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_ERROR;
+            ngx_http_optcache_stale_overtaken(r, ctx);
+
+            return ctx;
+        }
+
+        return ngx_http_optcache_stale_error(r, ctx,
+                                         ngx_http_optcache_stale_status(r))
                ? ctx : NULL;
     }
 

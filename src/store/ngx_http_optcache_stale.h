@@ -32,10 +32,20 @@
 /*
  * Whether what ctx holds may be sent while it is updated: by its
  * stale-while-revalidate, or "optcache_use_stale updating" unless it was never
- * fresh; and unless the request wants what is fresh.
+ * fresh; and unless the request wants what is fresh.  To whom an update on his
+ * behalf may not change what others share, no longer than it was fresh.
  */
 
 ngx_uint_t ngx_http_optcache_stale_updating(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx);
+
+/*
+ * To be called of an update whose answer is not stored, ctx->refusal says why.
+ * If that is what all would be told now, and no error, what ctx holds has been
+ * overtaken and is removed: it would be sent while it is updated in vain.
+ */
+
+ngx_rare void ngx_http_optcache_stale_overtaken(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 /*

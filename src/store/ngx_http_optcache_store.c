@@ -18,6 +18,8 @@
 #include "ngx_rare.h"
 
 
+static void ngx_http_optcache_store_remove(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *key);
 static void ngx_http_optcache_store_refused(ngx_http_optcache_ctx_t *ctx,
     ngx_optcache_entry_t *e, ngx_uint_t why);
 static ngx_redis_command_t *ngx_http_optcache_store_send(
@@ -32,17 +34,33 @@ static void ngx_http_optcache_store_handler(void *data,
 void
 ngx_http_optcache_remove(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 {
+    /* with what it depends on goes all that does */
+
+    ngx_http_optcache_store_remove(r, ctx, &ctx->base);
+}
+
+
+void
+ngx_http_optcache_remove_entry(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_optcache_entry_t *e)
+{
+    ngx_http_optcache_store_remove(r, ctx, &e->key);
+}
+
+
+static void
+ngx_http_optcache_store_remove(ngx_http_request_t *r,
+    ngx_http_optcache_ctx_t *ctx, ngx_str_t *key)
+{
     ngx_str_t                       argv[2];
     ngx_http_optcache_main_conf_t  *omcf;
 
-    /* with what it depends on goes all that does */
-
-    ngx_optcache_l1_remove(ctx->zone, &ctx->base);
+    ngx_optcache_l1_remove(ctx->zone, key);
 
     omcf = ngx_http_get_module_main_conf(r, ngx_http_optcache_module);
 
     if (omcf->client == NULL
-        || ngx_http_optcache_store_name(omcf, ctx->zone, r->pool, &ctx->base,
+        || ngx_http_optcache_store_name(omcf, ctx->zone, r->pool, key,
                                         &argv[1])
            != NGX_OK)
     {
