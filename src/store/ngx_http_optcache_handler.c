@@ -43,6 +43,10 @@ static ngx_int_t ngx_http_optcache_begin(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf);
 static ngx_int_t ngx_http_optcache_start(ngx_http_request_t *r,
     ngx_http_optcache_loc_conf_t *olcf);
+static ngx_int_t ngx_http_optcache_identify(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
+static ngx_int_t ngx_http_optcache_find(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx);
 
 
 ngx_often ngx_int_t
@@ -265,6 +269,20 @@ ngx_http_optcache_start(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    rc = ngx_http_optcache_identify(r, olcf, ctx);
+
+    return (rc == NGX_OK) ? ngx_http_optcache_find(r, olcf, ctx) : rc;
+}
+
+
+/* What it would be stored as: NGX_OK, or as above. */
+
+static ngx_int_t
+ngx_http_optcache_identify(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
     rc = ngx_http_optcache_rules_never(r, olcf);
 
     if (rc != NGX_DECLINED) {
@@ -287,10 +305,17 @@ ngx_http_optcache_start(ngx_http_request_t *r,
 
     ngx_optcache_l1_expect(ctx->zone, &ctx->key.identity, &ctx->absent);
 
-    if (!ngx_http_optcache_request_cacheable(r, olcf, ctx)) {
-        return NGX_DECLINED;
-    }
+    return ngx_http_optcache_request_cacheable(r, olcf, ctx) ? NGX_OK
+                                                             : NGX_DECLINED;
+}
 
+
+/* What is stored for it, if it may be asked for. */
+
+static ngx_int_t
+ngx_http_optcache_find(ngx_http_request_t *r,
+    ngx_http_optcache_loc_conf_t *olcf, ngx_http_optcache_ctx_t *ctx)
+{
     ctx->bypass = NGX_HTTP_OPTCACHE_BYPASS_CONFIGURED;
     ctx->store = !ngx_http_optcache_request_two_hosts(r);
     ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED_HOST;
