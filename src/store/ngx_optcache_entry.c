@@ -27,6 +27,8 @@
 static ngx_rare int64_t ngx_optcache_entry_age_ahead(ngx_optcache_entry_t *e,
     time_t now);
 static uint32_t ngx_optcache_entry_longer(uint32_t window, uint32_t more);
+static ngx_int_t ngx_optcache_entry_numbers(ngx_str_t *value,
+    ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_optcache_entry_status(ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_optcache_entry_tagged(ngx_optcache_entry_t *e);
 static ngx_uint_t ngx_optcache_entry_marks(ngx_optcache_entry_t *e);
@@ -265,9 +267,54 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     time_t now, ngx_optcache_entry_t *e)
 {
     u_char                *p;
-    int64_t                date, last_modified;
-    uint64_t               len;
     ngx_optcache_field_t   field;
+
+    if (ngx_optcache_entry_numbers(value, e) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    /* the name in Redis is a hash: what counts is the identity itself */
+
+    if (e->key.len != key->len
+        || ngx_memcmp(e->key.data, key->data, key->len) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_optcache_field_check(&e->head) != NGX_OK
+        || (e->status == 0
+            && ngx_optcache_entry_field(e, NGX_OPTCACHE_FIELD_VARY, &field)
+               != NGX_OK))
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_optcache_entry_date(e, now);
+
+    if (ngx_optcache_entry_tags(pool, e->key.data + e->key.len, e) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    p = e->head.data + e->head.len;
+
+    if (ngx_optcache_chain_over(pool, p, e->body_len, &e->body) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    p += e->body_len;
+
+    return ngx_optcache_chain_over(pool, p, e->gzip_len, &e->gzip);
+}
+
+
+/* What is before the identity; NGX_DECLINED: it is not ours, or not whole. */
+
+static ngx_int_t
+ngx_optcache_entry_numbers(ngx_str_t *value, ngx_optcache_entry_t *e)
+{
+    u_char    *p;
+    int64_t    date, last_modified;
+    uint64_t   len;
 
     p = value->data;
 
@@ -325,37 +372,7 @@ ngx_optcache_entry_decode(ngx_pool_t *pool, ngx_str_t *value, ngx_str_t *key,
     e->key.data = p + NGX_OPTCACHE_ENTRY_HEADER;
     e->head.data = e->key.data + e->key.len + e->ntags * sizeof(uint64_t);
 
-    /* the name in Redis is a hash: what counts is the identity itself */
-
-    if (e->key.len != key->len
-        || ngx_memcmp(e->key.data, key->data, key->len) != 0)
-    {
-        return NGX_DECLINED;
-    }
-
-    if (ngx_optcache_field_check(&e->head) != NGX_OK
-        || (e->status == 0
-            && ngx_optcache_entry_field(e, NGX_OPTCACHE_FIELD_VARY, &field)
-               != NGX_OK))
-    {
-        return NGX_DECLINED;
-    }
-
-    ngx_optcache_entry_date(e, now);
-
-    if (ngx_optcache_entry_tags(pool, e->key.data + e->key.len, e) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    p = e->head.data + e->head.len;
-
-    if (ngx_optcache_chain_over(pool, p, e->body_len, &e->body) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    p += e->body_len;
-
-    return ngx_optcache_chain_over(pool, p, e->gzip_len, &e->gzip);
+    return NGX_OK;
 }
 
 
