@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Nginx;
 
-my $t = Test::Nginx->new()->has('http_proxy')->plan(48);
+my $t = Test::Nginx->new()->has('http_proxy')->plan(80);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -60,6 +60,37 @@ http {
             proxy_pass http://127.0.0.1:8081;
         }
 
+        location /moved/ {
+            error_page 302 = @error;
+            proxy_intercept_errors on;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /file/ {
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /refused/ {
+            optcache_no_store $upstream_http_x_no_store;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /asked/ {
+            optcache_no_store $http_x_no_store;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /ignored/ {
+            optcache_ignore Cache-Control;
+            optcache_valid 1s;
+            proxy_pass http://127.0.0.1:8081;
+        }
+
+        location /internal/ {
+            optcache off;
+            alias %%TESTDIR%%/;
+        }
+
         location = /error {
             return 404 "an error page";
         }
@@ -88,9 +119,24 @@ my %said = (
     large => [200, ['Cache-Control: max-age=60'], 'x' x 20000],
     long => [200, ['Cache-Control: max-age=60', 'Transfer-Encoding: chunked'],
              $chunk],
+    stream => [200, ['Cache-Control: max-age=60',
+                     'Content-Type: text/event-stream']],
+    tags => [200, ['Cache-Control: max-age=60',
+                   'Cache-Tag: ' . join ',', 1 .. 300]],
+    closed => [200, ['Cache-Control: max-age=60', 'Transfer-Encoding: none']],
+    law => [451, []],
+    'no-store-by-field' => [200, ['Cache-Control: max-age=60',
+                                  'X-No-Store: 1']],
+    elsewhere => [200, ['X-Accel-Redirect: /internal/new']],
     many => [429, []],
+    bad => [400, []],
+    'bad-no-store' => [400, ['Cache-Control: no-store']],
+    'many-large' => [429, [], 'x' x 20000],
+    method => [405, ['Allow: GET, POST']],
     down => [503, []],
     same => [200, ['Cache-Control: max-age=60']],
+    'as-old' => [200, ['Cache-Control: public, max-age=60', 'Age: 100',
+                       'ETag: "b"']],
 );
 
 my $backend = $t->run_http_backend(8081, sub {
@@ -100,8 +146,10 @@ my $backend = $t->run_http_backend(8081, sub {
     my $cookie = $req->{headers}{cookie} // '';
     my $public = $req->{uri} =~ /public/ ? 'public, ' : '';
 
+    my $age = $req->{uri} =~ /older/ ? 200 : $req->{uri} =~ /ignored/ ? 0 : 100;
+
     return [200, ["Cache-Control: ${public}max-age=60", 'ETag: "a"',
-                  'Age: ' . ($req->{uri} =~ /older/ ? 200 : 100)], 'old']
+                  "Age: $age"], 'old']
         if $req->{count} == 1;
 
     return [200, ['Cache-Control: private'], 'new'] if $cookie =~ /who=/;
@@ -111,6 +159,8 @@ my $backend = $t->run_http_backend(8081, sub {
     return [$status, $fields, $body // 'new'];
 });
 
+$t->write_file('new', 'new');
+
 $t->run();
 
 ###############################################################################
@@ -118,25 +168,29 @@ $t->run();
 # what upstream says now is passed on
 
 for my $what (qw/ no-store private set-cookie any nothing gone forbidden login
-                  large long /)
+                  large long stream tags closed law /)
 {
     is(get("/$what"), 'MISS old', "$what: stale");
     is(get("/$what"), 'UPDATING old', 'is sent while it is updated');
     like(later("/$what"), qr/^MISS (new|x)/, 'and no longer');
 }
 
-for my $what (qw{ /page/gone /named/gone /user/no-store }) {
+for my $what (qw{ /page/gone /named/gone /user/no-store /moved/login
+                  /file/elsewhere /refused/no-store-by-field })
+{
     my @cookie = $what =~ /user/ ? 'session=1' : ();
 
     get($what, @cookie);
     is(get($what, @cookie), 'UPDATING old', "$what: stale");
-    like(later($what, @cookie), qr/^(MISS new|- an error page)$/,
+    like(later($what, @cookie), qr/^(MISS new|- new|- an error page)$/,
         'no longer');
 }
 
 # an error is no answer, nor is what is said of the request
 
-for my $what (qw{ /down /many /page/many /kept/gone }) {
+for my $what (qw{ /down /many /page/many /kept/gone /bad /bad-no-store
+                  /many-large /method })
+{
     get($what);
     like(asked_again($what), qr/^UPDATING old/, "$what: is sent on");
 }
@@ -158,12 +212,35 @@ is(get('/same?older-public', 'who=me'), 'UPDATING old', 'or what is public');
 like(later('/same?older-public', 'who=me'), qr/^MISS new/,
     'until it is said not to be');
 
+get('/same?public');
+is(get('/same?public', 'a=b'), 'UPDATING old', 'public as yet');
+is(later('/same?public', 'a=b'), 'MISS new', 'or no longer says so');
+
+get('/as-old?public');
+is(get('/as-old?public', 'a=b'), 'UPDATING old', 'stale from the beginning');
+ok(wait_for(sub { $backend->count(qr{/as-old\?public$}) == 2 }), 'asked for');
+is(get('/as-old?public', 'a=b'), 'UPDATING old', 'as public as it was');
+
+# what the configuration says of a request, and does not hear of a response
+
+get('/asked/same');
+is(get('/asked/same', undef, 'X-No-Store: 1'), 'UPDATING old', 'not for him');
+ok(wait_for(sub { $backend->count(qr{/asked/same$}) == 2 }), 'asked for');
+is(get('/asked/same'), 'UPDATING old', 'but for others');
+
+get('/ignored/same?public');
+sleep 3;
+is(get('/ignored/same?public', 'a=b'), 'EXPIRED new', 'public is ignored');
+is(get('/ignored/same?public'), 'UPDATING old', 'and it stays');
+
 ###############################################################################
 
 sub get {
-    my ($uri, $cookie) = @_;
+    my ($uri, $cookie, @headers) = @_;
 
-    my $r = http_get($uri, headers => [$cookie ? "Cookie: $cookie" : ()]);
+    push @headers, "Cookie: $cookie" if $cookie;
+
+    my $r = http_get($uri, headers => \@headers);
 
     return (header($r, 'X-Cache') // '-') . ' ' . (body($r) // '');
 }

@@ -307,6 +307,7 @@ typedef struct {
     unsigned                      shared:1;   /* and have found or not */
     unsigned                      apart:1;    /* L1 is not to have the entry */
     unsigned                      unmarked:1; /* upstream says no X-Cache */
+    unsigned                      public:1;   /* and "public", if refused */
 
     /* to be counted, see ngx_http_optcache_count.h */
 

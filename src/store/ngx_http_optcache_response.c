@@ -208,6 +208,8 @@ ngx_http_optcache_response_storage(ngx_http_request_t *r,
         return NGX_OK;
     }
 
+    ctx->public = storage.cc.pub || storage.cc.s_maxage != -1;
+
     ctx->refusal = NGX_HTTP_OPTCACHE_REFUSED + reason
                    - NGX_HTTP_RFC9111_STATUS;
 

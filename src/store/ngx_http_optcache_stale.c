@@ -23,6 +23,7 @@ static ngx_uint_t ngx_http_optcache_stale_within(ngx_http_optcache_ctx_t *ctx,
     int64_t window);
 static ngx_uint_t ngx_http_optcache_stale_final(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
+static ngx_uint_t ngx_http_optcache_stale_of_all(ngx_uint_t status);
 static ngx_uint_t ngx_http_optcache_stale_common(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 static ngx_uint_t ngx_http_optcache_stale_mask(ngx_http_request_t *r,
@@ -109,34 +110,81 @@ ngx_http_optcache_stale_final(ngx_http_request_t *r,
 
         break;
 
+    case NGX_HTTP_OPTCACHE_REFUSED_CONFIGURED:
+
+        if (ctx->lock == NULL) {
+            /* maybe by what the request is: who may lead was asked before */
+            return 0;
+        }
+
+        break;
+
+    case NGX_HTTP_OPTCACHE_REFUSED_COOKIE:
+
+        if (ctx->public) {
+            /* it is as before, and others may store it */
+            return 0;
+        }
+
+        break;
+
+    case NGX_HTTP_OPTCACHE_REFUSED_AUTHORIZATION:
     case NGX_HTTP_OPTCACHE_REFUSED_NO_CACHE:
     case NGX_HTTP_OPTCACHE_REFUSED_PRIVATE:
     case NGX_HTTP_OPTCACHE_REFUSED_SET_COOKIE:
     case NGX_HTTP_OPTCACHE_REFUSED_VARY:
     case NGX_HTTP_OPTCACHE_REFUSED_FRESHNESS:
     case NGX_HTTP_OPTCACHE_REFUSED_SIZE:
+    case NGX_HTTP_OPTCACHE_REFUSED_STREAM:
+    case NGX_HTTP_OPTCACHE_REFUSED_FIELD:
+    case NGX_HTTP_OPTCACHE_REFUSED_TAGS:
+        break;
+
+    case NGX_HTTP_OPTCACHE_REFUSED_INCOMPLETE:
+        /* as its header says: what is broken off does not come here */
         break;
 
     case NGX_HTTP_OPTCACHE_REFUSED_ERROR:
 
-        status = ngx_http_optcache_stale_status(r);
-
-        if (status != NGX_HTTP_UNAUTHORIZED
-            && status != NGX_HTTP_FORBIDDEN
-            && status != NGX_HTTP_NOT_FOUND
-            && status != 410)
-        {
+        if (r->err_status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
             return 0;
         }
 
+        /* what is sent elsewhere within nginx has the status of upstream */
+
+        status = ngx_http_optcache_stale_status(r);
         break;
 
     default:
         return 0;
     }
 
-    return status < NGX_HTTP_INTERNAL_SERVER_ERROR
+    return ngx_http_optcache_stale_of_all(status)
            && !ngx_http_optcache_stale_error(r, ctx, status);
+}
+
+
+/*
+ * Whether a status tells what there is for all who ask.  Most errors complain
+ * of a request, by what may be in no key: how large or well-formed its fields
+ * are, what it takes, or how many there were.
+ */
+
+static ngx_uint_t
+ngx_http_optcache_stale_of_all(ngx_uint_t status)
+{
+    switch (status) {
+
+    case NGX_HTTP_UNAUTHORIZED:
+    case NGX_HTTP_FORBIDDEN:
+    case NGX_HTTP_NOT_FOUND:
+    case 410:
+    case 451:
+        return 1;
+
+    default:
+        return status >= NGX_HTTP_OK && status < NGX_HTTP_BAD_REQUEST;
+    }
 }
 
 
@@ -153,7 +201,8 @@ ngx_http_optcache_stale_common(ngx_http_request_t *r,
            || (r->headers_in.authorization == NULL
                && !ngx_http_optcache_nobody_unknown(r, ctx, ctx->conf)
                && !ngx_http_optcache_nobody_nameless(r, ctx->conf))
-           || ngx_http_optcache_public_entry(&ctx->entry);
+           || (!(ctx->conf->ignore & NGX_HTTP_OPTCACHE_IGNORE_CACHE_CONTROL)
+               && ngx_http_optcache_public_entry(&ctx->entry));
 }
 
 
