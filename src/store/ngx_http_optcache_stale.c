@@ -80,11 +80,31 @@ void
 ngx_http_optcache_stale_overtaken(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx)
 {
-    if (ctx->held
-        && ngx_http_optcache_stale_final(r, ctx)
-        && ngx_http_optcache_stale_common(r, ctx))
+    ngx_http_optcache_ctx_t  *of, stale;
+
+    stale = *ctx;
+
+    if (!stale.held) {
+
+        /* L1 does not have what was sent: it is in Redis alone */
+
+        of = ngx_http_get_module_ctx(r->parent, ngx_http_optcache_module);
+
+        if (of == NULL || !of->held) {
+            return;
+        }
+
+        stale.entry = of->entry;
+        stale.held = 1;
+    }
+
+    /* it may turn out to be gone */
+
+    if (ngx_http_optcache_stale_final(r, &stale)
+        && stale.held
+        && ngx_http_optcache_stale_common(r, &stale))
     {
-        ngx_http_optcache_remove_entry(r, ctx, &ctx->entry);
+        ngx_http_optcache_remove_entry(r, ctx, &stale.entry);
     }
 }
 
