@@ -170,7 +170,7 @@ ngx_http_optcache_heed(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
 
     if (ctx->capture == NULL) {
 
-        if (ngx_rarely(ctx->background)) {
+        if (ngx_rarely(ctx->background) && !ctx->stored) {
             ngx_http_optcache_stale_overtaken(r, ctx);
         }
 
