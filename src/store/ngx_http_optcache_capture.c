@@ -12,7 +12,7 @@
 #include "ngx_http_optcache_compress.h"
 #include "ngx_http_optcache_count.h"
 #include "ngx_http_optcache_lock.h"
-#include "ngx_http_optcache_stale.h"
+#include "ngx_http_optcache_overtaken.h"
 #include "ngx_http_optcache_whole.h"
 #include "ngx_rare.h"
 
@@ -152,7 +152,7 @@ ngx_http_optcache_capture_body(ngx_http_request_t *r,
             ngx_http_optcache_count_refused(ctx);
 
             if (ngx_rarely(ctx->background)) {
-                ngx_http_optcache_stale_overtaken(r, ctx);
+                ngx_http_optcache_overtaken(r, ctx);
             }
 
             ngx_http_optcache_capture_drop(ctx);

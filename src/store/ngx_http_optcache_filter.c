@@ -20,6 +20,7 @@
 #include "ngx_http_optcache_freshen.h"
 #include "ngx_http_optcache_invalidate.h"
 #include "ngx_http_optcache_lock.h"
+#include "ngx_http_optcache_overtaken.h"
 #include "ngx_http_optcache_stale.h"
 #include "ngx_rare.h"
 
@@ -171,7 +172,7 @@ ngx_http_optcache_heed(ngx_http_request_t *r, ngx_http_optcache_ctx_t *ctx)
     if (ctx->capture == NULL) {
 
         if (ngx_rarely(ctx->background) && !ctx->stored) {
-            ngx_http_optcache_stale_overtaken(r, ctx);
+            ngx_http_optcache_overtaken(r, ctx);
         }
 
         if (ctx->lock) {

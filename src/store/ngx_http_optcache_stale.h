@@ -40,15 +40,6 @@ ngx_uint_t ngx_http_optcache_stale_updating(ngx_http_request_t *r,
     ngx_http_optcache_ctx_t *ctx);
 
 /*
- * To be called of an update whose answer is not stored, ctx->refusal says why.
- * If that is what all would be told now, and no error, what ctx holds has been
- * overtaken and is removed: it would be sent while it is updated in vain.
- */
-
-ngx_rare void ngx_http_optcache_stale_overtaken(ngx_http_request_t *r,
-    ngx_http_optcache_ctx_t *ctx);
-
-/*
  * Whether what ctx holds may be sent in place of an answer of this status: by
  * a stale-if-error of it or of the request for 500, 502, 503 and 504, or by
  * optcache_use_stale.  To be called before the answer is changed.
