@@ -25,6 +25,12 @@ my $fleet = Test::Nginx::CacheHosts->new(<<'CONF_END', n => 2, http2 => 1)->plan
             proxy_pass http://127.0.0.1:8085;
         }
 
+        location /part/ {
+            optcache c;
+            optcache_key part;
+            proxy_pass http://127.0.0.1:8085;
+        }
+
         location /page/ {
             ssi on;
             ssi_types *;

@@ -16,7 +16,7 @@ use Test::Nginx::Gate;
 
 my $t = Test::Nginx->new(log => 'info')
     ->has(qw/ http_proxy http_stub_status http_ssi http_auth_request /)
-    ->plan(10);
+    ->plan(11);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -50,6 +50,7 @@ http {
 
         location /part/ {
             optcache c;
+            optcache_key part;
             proxy_pass http://127.0.0.1:8081;
         }
 
@@ -137,6 +138,7 @@ wait_for(sub { $backend->count(qr{/part/large/}) >= 2 });
 is(length body($r[0]), 600007, 'a page with a part of another');
 is(length body($r[1]), 600007, 'which has one of this');
 is($t->log_count(qr/optcache lock timed out/), 0, 'nobody waits in vain');
+is($backend->count(qr{/part/large/}), 2, 'each part is asked for once');
 
 # auth_request
 
