@@ -123,6 +123,53 @@ test_identity(void **state)
 }
 
 
+/* so long that it lies in several pieces */
+
+static void
+test_identity_long(void **state)
+{
+    size_t                i;
+    zone_t               *z = *state;
+    ngx_str_t             key;
+    ngx_pool_t           *pool;
+    ngx_optcache_entry_t  e, found;
+
+    pool = ngx_create_pool(4096, &z->log);
+    assert_non_null(pool);
+
+    l1_fill(pool, &e, 1, 1, 10, 0);
+
+    key.len = 20000;
+    key.data = ngx_pnalloc(pool, key.len);
+    assert_non_null(key.data);
+
+    for (i = 0; i < key.len; i++) {
+        key.data[i] = (u_char) (i % 251);
+    }
+
+    e.key = key;
+    assert_int_equal(ngx_optcache_l1_store(z->l1, &e), NGX_OK);
+
+    for (i = 0; i < key.len; i += 13) {
+        key.data[i] ^= 1;
+        assert_int_equal(ngx_optcache_l1_lookup(z->l1, &key, pool, &found),
+                         NGX_DECLINED);
+        key.data[i] ^= 1;
+    }
+
+    key.data[key.len - 1] ^= 1;
+    assert_int_equal(ngx_optcache_l1_lookup(z->l1, &key, pool, &found),
+                     NGX_DECLINED);
+    key.data[key.len - 1] ^= 1;
+
+    assert_int_equal(ngx_optcache_l1_lookup(z->l1, &key, pool, &found),
+                     NGX_OK);
+    assert_int_equal(found.body_len, e.body_len);
+
+    ngx_destroy_pool(pool);
+}
+
+
 /* What was not found may be there when something has been stored since. */
 
 static void
@@ -1020,6 +1067,9 @@ main(void)
         cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
         cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
         cmocka_unit_test_setup_teardown(test_identity, setup_bad_hash,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_identity_long, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_identity_long, setup_bad_hash,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_absent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_compared, setup, teardown),
