@@ -23,6 +23,10 @@
 
 #define NGX_LIMITER_MIRROR_TICKS   0xfff
 
+/* a lease that is over, and was not given back */
+#define ngx_limiter_mirror_ended(entry, now)                                  \
+    ((entry)->lease && !ngx_limiter_local_leased(entry, now))
+
 #define ngx_limiter_mirror_tick(now)                                          \
     ((uint16_t) (((now) >> 6) & NGX_LIMITER_MIRROR_TICKS))
 
@@ -85,9 +89,12 @@ ngx_limiter_mirror_look(ngx_limiter_item_t *item, ngx_limiter_look_t *look,
         rc = ngx_limiter_mirror_spend(item, &entry, look, part);
     }
 
+    /* what is to be given back may be what there is room for */
+
     if (rc == NGX_AGAIN
         && item->need > part
         && !item->peek
+        && !ngx_limiter_mirror_ended(&entry, item->now)
         && (item->need <= room || ngx_limiter_mirror_refused(item, room)))
     {
         item->local = (item->need <= room);
@@ -231,7 +238,7 @@ ngx_limiter_mirror_untold(const ngx_limiter_entry_t *entry,
         return 1;
     }
 
-    if (entry->lease && !ngx_limiter_local_leased(entry, item->now)) {
+    if (ngx_limiter_mirror_ended(entry, item->now)) {
         return 1;
     }
 
@@ -399,7 +406,7 @@ ngx_limiter_mirror_learn(ngx_limiter_item_t *item, uint16_t era, uint64_t sent)
     if (leased) {
         end = ngx_limiter_mirror_lease_end(item, sent);
 
-        if (entry.lease && !ngx_limiter_local_leased(&entry, item->now)) {
+        if (ngx_limiter_mirror_ended(&entry, item->now)) {
             entry.lease = 0;
         }
 
