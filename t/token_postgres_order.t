@@ -16,7 +16,7 @@ use Test::More;
 use Test::Nginx;
 use Test::Nginx::Revocations;
 
-my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(15);
+my $t = Test::Nginx->new()->has_program(qw/ redis-server postgres /)->plan(16);
 
 my $redis = $t->run_redis();
 my $pg = $t->run_postgres();
@@ -92,12 +92,14 @@ ok(wait_for(sub {
     $redis->cmd('EXISTS', map { "blacklist:open$_" } 1 .. 600) == 600
 }), 'all of it');
 
-# rows that have the number of another server's transaction
+# rows that have the number of another server's transaction, and come without
+# the trigger
 
 $pg->query('ALTER TABLE optcache.token_blacklist'
-    . ' DISABLE TRIGGER token_blacklist_stamp');
-$pg->query("INSERT INTO optcache.token_blacklist (key, expires, xact)"
+    . ' DISABLE TRIGGER token_blacklist_stamp;'
+    . ' INSERT INTO optcache.token_blacklist (key, expires, xact)'
     . " VALUES ('" . key('restored') . "', 'infinity', '99999999')");
+ok(wait_for(sub { $redis->cmd('EXISTS', key('restored')) }), 'of a dump');
 my $evals = $redis->calls('set');
 sleep 3;
 cmp_ok($redis->calls('set') - $evals, '<=', 1, 'is not written all the time');

@@ -27,12 +27,29 @@
 #define NGX_TOKEN_POSTGRES_LOOK      1000    /* ms, if nothing is notified */
 #define NGX_TOKEN_POSTGRES_FORBIDDEN 60000   /* ms, when it must not */
 
-#define NGX_TOKEN_POSTGRES_SERVER    64      /* bytes, with a NUL */
+#define NGX_TOKEN_POSTGRES_SERVER    96      /* bytes, with a NUL */
 
-/* the run of a server, and the table: what snapshots mean something for */
+/*
+ * The run of a server, and the table: what snapshots mean something for.
+ *
+ * After a crash numbers of transactions are given away again, and if only a
+ * process of it was killed, the server has still been started when it was; but
+ * its statistics begin anew.  Before PostgreSQL 15 they had to be read from
+ * a file.
+ *
+ * Without the trigger rows come with other numbers than those of who writes
+ * them, as from a dump: when it is made, or was disabled, all are new.
+ */
 #define NGX_TOKEN_POSTGRES_WHO                                                \
     "pg_catalog.concat_ws('/',"                                               \
     " extract(epoch FROM pg_catalog.pg_postmaster_start_time()),"             \
+    " CASE WHEN pg_catalog.current_setting('server_version_num')::integer"    \
+    NGX_PGSQL_GE "150000 THEN extract(epoch FROM"                             \
+    " pg_catalog.pg_stat_get_bgwriter_stat_reset_time()) END,"                \
+    " (SELECT t.xmin FROM pg_catalog.pg_trigger AS t"                         \
+    " WHERE t.tgrelid" NGX_PGSQL_EQ                                           \
+    "'optcache.token_blacklist'::pg_catalog.regclass"                         \
+    " AND t.tgname" NGX_PGSQL_EQ "'token_blacklist_stamp'),"                  \
     " (SELECT d.oid FROM pg_catalog.pg_database AS d"                         \
     " WHERE d.datname" NGX_PGSQL_EQ "pg_catalog.current_database()),"         \
     " 'optcache.token_blacklist'::pg_catalog.regclass::pg_catalog.oid)"

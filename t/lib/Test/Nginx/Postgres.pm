@@ -147,6 +147,23 @@ sub query {
 }
 
 
+# What pg_dump writes, as statements that query() takes.
+
+sub dump {
+    my ($self, @args) = @_;
+
+    open my $fh, '-|', program('pg_dump'), '--inserts', @args,
+                       $self->conninfo()
+        or die "pg_dump: $!\n";
+
+    my $out = do { local $/; <$fh> } // '';
+
+    close $fh or die "pg_dump failed\n";
+
+    return $out =~ s/^\\(?:un)?restrict .*\n//mgr;
+}
+
+
 # In the schema public, which a role looks at first from then on: what looks
 # like the functions and operators of PostgreSQL itself, and writes down that
 # it was called.  The operators "but" are left out.
@@ -232,6 +249,35 @@ sub trapped {
 sub kill {
     my ($self) = @_;
     return $self->{process}->stop('QUIT', 10);
+}
+
+
+# Numbers that transactions had which were not written down: with a delay of
+# the WAL writer of 10s those that have changed nothing.  Who listens looks.
+
+sub lose_numbers {
+    my ($self, $n, $channel) = @_;
+
+    $self->query("DO 'BEGIN FOR i IN 1 .. $n LOOP PERFORM txid_current();"
+                 . " COMMIT; END LOOP; END'");
+    $self->query("NOTIFY $channel");
+}
+
+
+# One of its processes is killed: it ends the others, and goes on without what
+# was in memory only.
+
+sub crash {
+    my ($self) = @_;
+
+    eval { $self->query('COPY (SELECT 1) TO PROGRAM \'kill -9 $PPID\'') };
+
+    my $until = time() + 30;
+
+    while (!eval { $self->query('SELECT 1') }) {
+        die "postgres did not come back\n" if time() > $until;
+        sleep 0.05;
+    }
 }
 
 
