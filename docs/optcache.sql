@@ -827,6 +827,10 @@ $$;
 
 -- Which table this is, of all there may be, and the timeline of its server:
 -- the numbers of transactions mean something only there.  0: not to be known.
+--
+-- After a crash numbers are given away again that were not written down, on the
+-- same timeline; and the server's statistics begin anew, which tells of it.
+-- Before PostgreSQL 15 they had to be read from a file, each time.
 
 CREATE OR REPLACE FUNCTION optcache.outbox_identity(OUT identity text,
     OUT timeline text)
@@ -840,6 +844,13 @@ BEGIN
 
     BEGIN
         timeline := left(pg_walfile_name(pg_current_wal_lsn()), 8);
+
+        IF current_setting('server_version_num')::int >= 150000 THEN
+            timeline := concat_ws('/', timeline, (1000000 * extract(epoch
+                            FROM pg_stat_get_bgwriter_stat_reset_time()
+                        ))::bigint);
+        END IF;
+
     EXCEPTION WHEN insufficient_privilege
               OR object_not_in_prerequisite_state THEN
         timeline := '0';

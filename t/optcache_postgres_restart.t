@@ -39,7 +39,8 @@ is(rows($t, 1), "@ids", 'at first');
 
 # restarted
 
-$pg->restart();
+$pg->stop();
+$pg->launch();
 change('b');
 is(rows($t, 2), "@ids", 'restarted');
 

@@ -351,7 +351,7 @@ ngx_optcache_postgres_known_handler(void *data, PGresult *result)
 
         ngx_log_error(NGX_LOG_NOTICE, op->log, 0,
                       "postgres of \"optcache_postgres\" has a new timeline, "
-                      "all of optcache.outbox is read");
+                      "or had a crash: all of optcache.outbox is read");
 
         (void) ngx_cpystrn(op->position.timeline, op->now,
                            NGX_OPTCACHE_POSTGRES_TIMELINE);
