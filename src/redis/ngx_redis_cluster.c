@@ -387,9 +387,7 @@ ngx_redis_cluster_follow(ngx_redis_cluster_t *cl, ngx_redis_pipe_t *pipe,
 
         /* a name that nobody told the address of: the next map will */
 
-        if (redirect->type == NGX_REDIS_REDIRECT_ASK) {
-            return NGX_DECLINED;
-        }
+        ngx_redis_learner_ask(&cl->learner);
 
         return ngx_redis_park_take(&cl->park, cmd, NGX_MAX_INT32_VALUE);
     }

@@ -201,6 +201,8 @@ ngx_redis_cluster_apply(ngx_redis_cluster_t *cl, ngx_array_t *ranges,
             continue;
         }
 
+        ngx_redis_member_rename(member, &range[i].endpoint.name);
+
         for (next = 0; cl->members[next] != member; next++) { /* void */ }
 
         for (slot = range[i].first; slot <= range[i].last; slot++) {

@@ -118,6 +118,7 @@ ngx_redis_masters_apply(ngx_redis_masters_t *m, ngx_array_t *masters,
         w = ngx_redis_masters_find(m, &master[i]);
         if (w) {
             w->told = 1;
+            ngx_redis_member_rename(w->member, &master[i].endpoint.name);
         }
     }
 

@@ -14,6 +14,8 @@
 
 static ngx_int_t ngx_redis_member_endpoint(ngx_redis_member_t *member,
     ngx_redis_endpoint_t *endpoint);
+static void ngx_redis_member_name(ngx_redis_member_t *member,
+    ngx_str_t *name);
 static ngx_int_t ngx_redis_member_server(ngx_redis_member_t *member,
     ngx_redis_conf_t *conf);
 static ngx_int_t ngx_redis_member_copy(ngx_pool_t *pool, ngx_str_t *to,
@@ -87,8 +89,51 @@ ngx_redis_member_endpoint(ngx_redis_member_t *member,
         return NGX_ERROR;
     }
 
-    return ngx_redis_member_copy(member->pool, &member->endpoint.name,
-                                 &endpoint->name);
+    ngx_redis_member_name(member, &endpoint->name);
+
+    return NGX_OK;
+}
+
+
+/* zero terminated, for OpenSSL; the map takes no longer ones */
+
+static void
+ngx_redis_member_name(ngx_redis_member_t *member, ngx_str_t *name)
+{
+    ngx_str_t  *own;
+
+    own = &member->endpoint.name;
+
+    own->data = member->name;
+    own->len = 0;
+
+    if (name->len <= NGX_REDIS_MAP_MAX_HOST) {
+        (void) ngx_text_copy(own->data, name);
+        own->len = name->len;
+    }
+
+    own->data[own->len] = '\0';
+}
+
+
+void
+ngx_redis_member_rename(ngx_redis_member_t *member, ngx_str_t *name)
+{
+    if (name->len == 0
+        || (name->len == member->endpoint.name.len
+            && ngx_memcmp(name->data, member->name, name->len) == 0))
+    {
+        return;
+    }
+
+    ngx_redis_member_name(member, name);
+
+#if (NGX_SSL)
+    if (member->conf.tls_name.len == 0) {
+        member->server.tls_name = member->endpoint.name;
+        member->server.tls_ip = 0;
+    }
+#endif
 }
 
 

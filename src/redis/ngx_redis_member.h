@@ -29,6 +29,7 @@ typedef struct {
     ngx_pool_t               *pool;
 
     ngx_redis_endpoint_t      endpoint;  /* never with an empty host */
+    u_char                    name[NGX_REDIS_MAP_MAX_HOST + 1];
     ngx_uint_t                nslots;    /* that it is the master of */
     ngx_msec_t                used;      /* when a server led to it */
 
@@ -44,6 +45,14 @@ typedef struct {
 ngx_redis_member_t *ngx_redis_member_create(ngx_redis_endpoint_t *endpoint,
     ngx_redis_conf_t *conf, ngx_redis_stats_t *stats, ngx_log_t *log,
     ngx_redis_node_handlers_t *handlers, void *data);
+
+/*
+ * Takes the name that a map tells of it, which may be another one than before;
+ * if it tells none, perhaps only because who was asked has not heard of it, the
+ * old one stays.  Connections that are made from then on know it by that.
+ */
+
+void ngx_redis_member_rename(ngx_redis_member_t *member, ngx_str_t *name);
 
 /* Closes and frees it; no handler is called. */
 
