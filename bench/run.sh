@@ -499,7 +499,9 @@ crowd() {
 
 million() {
     local url=url_$2 worker=worker_$2 from=1000000 n=0 rows= before row
-    local bad=0 cpu failed
+    local bad=0 cpu failed alarms
+
+    alarms=$(alarms "$2")
 
     while ((n < 1000000)); do
         before=$(cpu "${!worker}")
@@ -517,8 +519,15 @@ million() {
     done
 
     printf '\n%s subjects, %s: %d failed, %d alarms\n' $n "$1" $bad \
-        "$(grep -cE '\[(alert|crit|emerg)\]' "$2.error.log")"
+        $(($(alarms "$2") - alarms))
     echo "worker us of a request, every two seconds:$rows"
+}
+
+
+# alarms INSTANCE: how many it has logged, also of what was measured before
+
+alarms() {
+    grep -cE '\[(alert|crit|emerg)\]' "$1.error.log"
 }
 
 
