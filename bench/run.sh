@@ -40,8 +40,9 @@ pids=()
 
 # variant NAME INSTANCE PATH STATUS SHAPE [HEADER]: SHAPE is what its answer's
 # status line and header must show; HEADER is z for gzip, t for a signed token, u
-# for one of a thousand users, n for what was never asked for before, p for one of
-# ten thousand pages; a name in brackets starts a group, whose baseline it is
+# for one of a thousand users, g for both z and u, n for what was never asked for
+# before, p for one of ten thousand pages; a name in brackets starts a group,
+# whose baseline it is
 
 variants() {
     variant '[return, 1 KiB]'          a /return/1k           200 .
@@ -69,6 +70,8 @@ variants() {
     variant 'HAProxy HIT'              h /haproxy/1k          200 'X-Cache: HIT' u
     [ "$varnish" = no ] ||
     variant 'Varnish HIT'              v /varnish/1k          200 'X-Cache: HIT' u
+    variant 'optcache HIT, gzip'       a /optcache/1k         200 'Encoding: gzip' g
+    variant 'proxy_cache HIT + gzip'   a /proxy_cache/1k      200 'Encoding: gzip' g
 
     variant '[proxy_pass]'             a /via/plain/1k        200 . n
     variant 'optcache BYPASS'          a /via/avoid/1k        200 'X-Cache: BYPASS' n
@@ -356,12 +359,12 @@ check() {
 
     [ "${6:-}" != n ] || query=n=check
     [ "${6:-}" != p ] || query=n=1
-    [ "${6:-}" != z ] || head+=(-H 'Accept-Encoding: gzip')
+    [[ ${6:-} != [zg] ]] || head+=(-H 'Accept-Encoding: gzip')
     [ "${6:-}" != t ] || head=(-H "$signed")
     curl -s -o /dev/null "${head[@]}" "${!url}$3?$query"
     [ "${6:-}" != n ] || query+=-again
     curl -s -o answer -D head "${head[@]}" "${!url}$3?$query"
-    [ "${6:-}" != u ] || wrk -t1 -c8 -d1s -s users.lua "${!url}$3" >wrk.out
+    [[ ${6:-} != [ug] ]] || wrk -t1 -c8 -d1s -s users.lua "${!url}$3" >wrk.out
     [ "${6:-}" != p ] || wrk -t1 -c8 -d3s "${head[@]}" -s pages.lua \
         "${!url}$3" >wrk.out
 
@@ -381,10 +384,10 @@ measure() {
     local before after redis_before redis_after asked_before asked_after
 
     [ -e "samples.$number" ] || return
-    [ "${6:-}" != z ] || head+=(-H 'Accept-Encoding: gzip')
+    [[ ${6:-} != [zg] ]] || head+=(-H 'Accept-Encoding: gzip')
     [ "${6:-}" != t ] || head=(-H "$signed")
     [[ $3 != /gif* ]] || head+=(-s keys.lua)
-    [ "${6:-}" != u ] || head=(-s users.lua)
+    [[ ${6:-} != [ug] ]] || head+=(-s users.lua)
     [ "${6:-}" != n ] || head+=(-s never.lua)
     [ "${6:-}" != p ] || head+=(-s pages.lua)
 

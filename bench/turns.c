@@ -14,7 +14,7 @@
  *
  * PID is who listens on 127.0.0.1:PORT, HEADER a line that all requests have.
  * KIND is "-", or of "z" it takes gzip, "u" it is one of a thousand users',
- * "n" it was never asked for before.  For each of them, a line: microseconds of
+ * "g" both, "n" it was never asked for before.  For each of them, a line: microseconds of
  * all threads of PID for a request; by how much that is more than the first
  * kind's in its turn next to it, in microseconds; its share of the first
  * kind's, and the quartiles of that.  All are medians.
@@ -342,9 +342,11 @@ ask(kind_t *k, connection_t *c)
         break;
 
     case 'u':
+    case 'g':
         n = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\n"
                      "Host: 127.0.0.1\r\nAuthorization: Bearer %04lu%0*d"
-                     "\r\n\r\n", k->path, serial % USERS, TOKEN, 0);
+                     "\r\n%s\r\n", k->path, serial % USERS, TOKEN, 0,
+                     k->kind == 'g' ? "Accept-Encoding: gzip\r\n" : "");
         break;
 
     default:
